@@ -1,0 +1,44 @@
+# omendb: PGXS build, and the goals that set up everything themselves.
+#
+#   make, make install, make installcheck    the PGXS way, for your own server
+#                                            (PG_CONFIG=/path/to/pg_config)
+#   make demo, make check, make bench, ...   see tools/dev.mk; these need no
+#                                            PostgreSQL beforehand
+
+DEV_GOALS := demo check bench unit format format-check lint setup help
+
+ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
+include tools/dev.mk
+else
+
+EXTENSION = omendb
+MODULE_big = omendb
+DATA = sql/omendb--0.1.0.sql
+
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+
+PG_CPPFLAGS = -I$(srcdir)/src
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=omendb
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=omendb
+
+EXTRA_CLEAN = results output_iso
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# Only what the server looks up by name is exported: another vector extension
+# may be loaded into the same backend. ld64 and others have no version scripts.
+ifneq ($(filter linux freebsd netbsd openbsd,$(PORTNAME)),)
+SHLIB_LINK += -Wl,--version-script=$(srcdir)/src/omendb.map
+endif
+
+# Every object depends on every header: a build takes seconds, a stale object
+# after a changed struct costs an afternoon.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
+
+endif

@@ -1,0 +1,455 @@
+/*
+ * kernel_avx2.c
+ *	  The kernels for x86-64 with AVX2, FMA, F16C and POPCNT (2013 on).
+ *
+ * Compiled everywhere by target attributes, called only where the processor has
+ * the instructions. Loads are unaligned: PostgreSQL aligns a vector's elements
+ * to 4 bytes.
+ */
+#include "kernel/kernel_tables.h"
+
+#ifdef OMENDB_X86
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernel/half.h"
+
+#define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
+#define INLINE TARGET static inline __attribute__((always_inline))
+
+#define VEC   __m256
+#define LANES 8
+
+/* Sliding window: 8 ints from index 8 - k on are k times -1, then 0. */
+static const int32_t tail_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+
+INLINE __m256i
+first_lanes(size_t k)
+{
+	return _mm256_loadu_si256((const __m256i *) (tail_mask + 8 - k));
+}
+
+INLINE VEC
+vec_zero(void)
+{
+	return _mm256_setzero_ps();
+}
+
+INLINE VEC
+vec_add(VEC x, VEC y)
+{
+	return _mm256_add_ps(x, y);
+}
+
+INLINE VEC
+vec_fma(VEC x, VEC y, VEC acc)
+{
+	return _mm256_fmadd_ps(x, y, acc);
+}
+
+INLINE VEC
+l2sq_step(VEC x, VEC y, VEC acc)
+{
+	VEC diff = _mm256_sub_ps(x, y);
+
+	return _mm256_fmadd_ps(diff, diff, acc);
+}
+
+INLINE VEC
+l1_step(VEC x, VEC y, VEC acc)
+{
+	VEC diff = _mm256_sub_ps(x, y);
+
+	return _mm256_add_ps(acc, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), diff));
+}
+
+INLINE float
+vec_sum(VEC x)
+{
+	__m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+	s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+	s = _mm_add_ss(s, _mm_movehdup_ps(s));
+	return _mm_cvtss_f32(s);
+}
+
+INLINE VEC
+load_f32(const float *p)
+{
+	return _mm256_loadu_ps(p);
+}
+
+INLINE VEC
+load_part_f32(const float *p, size_t k)
+{
+	return _mm256_maskload_ps(p, first_lanes(k));
+}
+
+INLINE VEC
+load_f16(const OmendbHalf *p)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
+}
+
+INLINE VEC
+load_part_f16(const OmendbHalf *p, size_t k)
+{
+	OmendbHalf part[LANES] = {0};
+
+	memcpy(part, p, k * sizeof(OmendbHalf));
+	return load_f16(part);
+}
+
+#define ELEM            float
+#define KERNEL(name)    name##_f32
+#define LOAD(p)         load_f32(p)
+#define LOAD_PART(p, k) load_part_f32(p, k)
+#include "kernel/dense_template.h"
+
+#define ELEM            OmendbHalf
+#define KERNEL(name)    name##_f16
+#define LOAD(p)         load_f16(p)
+#define LOAD_PART(p, k) load_part_f16(p, k)
+#include "kernel/dense_template.h"
+
+/* ---------------------------------------------------------------- norms */
+
+INLINE double
+sum_pd(__m256d x)
+{
+	__m128d s = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+
+INLINE void
+add_squares(VEC x, __m256d *low, __m256d *high)
+{
+	__m256d l = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+	__m256d h = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+
+	*low = _mm256_fmadd_pd(l, l, *low);
+	*high = _mm256_fmadd_pd(h, h, *high);
+}
+
+TARGET static double
+norm2_f32(const float *a, size_t n)
+{
+	__m256d low = _mm256_setzero_pd();
+	__m256d high = _mm256_setzero_pd();
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		add_squares(load_f32(a + i), &low, &high);
+	if (i < n)
+		add_squares(load_part_f32(a + i, n - i), &low, &high);
+	return sum_pd(_mm256_add_pd(low, high));
+}
+
+TARGET static double
+norm2_f16(const OmendbHalf *a, size_t n)
+{
+	__m256d low = _mm256_setzero_pd();
+	__m256d high = _mm256_setzero_pd();
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		add_squares(load_f16(a + i), &low, &high);
+	if (i < n)
+		add_squares(load_part_f16(a + i, n - i), &low, &high);
+	return sum_pd(_mm256_add_pd(low, high));
+}
+
+TARGET static void
+normalize_f32(const float *a, float *out, size_t n, double norm)
+{
+	__m256d divisor = _mm256_set1_pd(norm);
+	size_t i = 0;
+
+	for (; i + 4 <= n; i += 4)
+	{
+		__m256d x = _mm256_cvtps_pd(_mm_loadu_ps(a + i));
+
+		_mm_storeu_ps(out + i, _mm256_cvtpd_ps(_mm256_div_pd(x, divisor)));
+	}
+	for (; i < n; i++)
+		out[i] = (float) (a[i] / norm);
+}
+
+/* ---------------------------------------------------------------- conversions */
+
+TARGET static void
+half_to_float(const OmendbHalf *a, float *out, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		_mm256_storeu_ps(out + i, load_f16(a + i));
+	for (; i < n; i++)
+		out[i] = omendb_half_to_float(a[i]);
+}
+
+TARGET static void
+float_to_half(const float *a, OmendbHalf *out, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		_mm_storeu_si128(
+			(__m128i *) (out + i),
+			_mm256_cvtps_ph(_mm256_loadu_ps(a + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+	for (; i < n; i++)
+		out[i] = omendb_float_to_half(a[i]);
+}
+
+/* Lanes reversed, because movemask puts lane 0 into the lowest bit. */
+INLINE uint8_t
+positive_byte(VEC x)
+{
+	VEC positive = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ);
+	VEC reversed = _mm256_permutevar8x32_ps(positive, _mm256_setr_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+
+	return (uint8_t) _mm256_movemask_ps(reversed);
+}
+
+TARGET static void
+quantize_f32(const float *a, uint8_t *out, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		out[i / 8] = positive_byte(load_f32(a + i));
+	if (i < n)
+		out[i / 8] = positive_byte(load_part_f32(a + i, n - i));
+}
+
+TARGET static void
+quantize_f16(const OmendbHalf *a, uint8_t *out, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		out[i / 8] = positive_byte(load_f16(a + i));
+	if (i < n)
+		out[i / 8] = positive_byte(load_part_f16(a + i, n - i));
+}
+
+/* ---------------------------------------------------------------- int8 */
+
+INLINE int32_t
+sum_epi32(__m256i x)
+{
+	__m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(1, 0, 3, 2)));
+	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(2, 3, 0, 1)));
+	return _mm_cvtsi128_si32(s);
+}
+
+/* 16 int8 as int16; of the last block only what is there. */
+INLINE __m256i
+load_i8(const int8_t *p, size_t left)
+{
+	__m128i x;
+
+	if (left >= 16)
+		x = _mm_loadu_si128((const __m128i *) p);
+	else
+	{
+		int8_t part[16] = {0};
+
+		memcpy(part, p, left);
+		x = _mm_loadu_si128((const __m128i *) part);
+	}
+	return _mm256_cvtepi8_epi16(x);
+}
+
+INLINE __m256i
+add_products(__m256i acc, __m256i x, __m256i y)
+{
+	return _mm256_add_epi32(acc, _mm256_madd_epi16(x, y));
+}
+
+TARGET static int32_t
+l2sq_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i s0 = _mm256_setzero_si256();
+	__m256i s1 = _mm256_setzero_si256();
+	size_t i = 0;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		__m256i d0 = _mm256_sub_epi16(load_i8(a + i, 16), load_i8(b + i, 16));
+		__m256i d1 = _mm256_sub_epi16(load_i8(a + i + 16, 16), load_i8(b + i + 16, 16));
+
+		s0 = add_products(s0, d0, d0);
+		s1 = add_products(s1, d1, d1);
+	}
+	for (; i < n; i += 16)
+	{
+		__m256i d = _mm256_sub_epi16(load_i8(a + i, n - i), load_i8(b + i, n - i));
+
+		s0 = add_products(s0, d, d);
+	}
+	return sum_epi32(_mm256_add_epi32(s0, s1));
+}
+
+TARGET static int32_t
+dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i s0 = _mm256_setzero_si256();
+	__m256i s1 = _mm256_setzero_si256();
+	size_t i = 0;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		s0 = add_products(s0, load_i8(a + i, 16), load_i8(b + i, 16));
+		s1 = add_products(s1, load_i8(a + i + 16, 16), load_i8(b + i + 16, 16));
+	}
+	for (; i < n; i += 16)
+		s0 = add_products(s0, load_i8(a + i, n - i), load_i8(b + i, n - i));
+	return sum_epi32(_mm256_add_epi32(s0, s1));
+}
+
+TARGET static OmendbCosineInt
+cosine_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i dot = _mm256_setzero_si256();
+	__m256i aa = _mm256_setzero_si256();
+	__m256i bb = _mm256_setzero_si256();
+	OmendbCosineInt result;
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__m256i x = load_i8(a + i, n - i);
+		__m256i y = load_i8(b + i, n - i);
+
+		dot = add_products(dot, x, y);
+		aa = add_products(aa, x, x);
+		bb = add_products(bb, y, y);
+	}
+	result.dot = sum_epi32(dot);
+	result.norm2_a = sum_epi32(aa);
+	result.norm2_b = sum_epi32(bb);
+	return result;
+}
+
+TARGET static int32_t
+l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m256i ones = _mm256_set1_epi16(1);
+	__m256i sum = _mm256_setzero_si256();
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		__m256i d = _mm256_sub_epi16(load_i8(a + i, n - i), load_i8(b + i, n - i));
+
+		sum = add_products(sum, _mm256_abs_epi16(d), ones);
+	}
+	return sum_epi32(sum);
+}
+
+/* ---------------------------------------------------------------- bits */
+
+/*
+ * Bits set in each byte by two look-ups of four bits, then summed into the four
+ * 64-bit lanes. Source: W. Mula, N. Kurz, D. Lemire, "Faster Population Counts
+ * Using AVX2 Instructions", 2018, section 3.2.
+ */
+INLINE __m256i
+popcount_epi64(__m256i x)
+{
+	const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1,
+										   2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+	const __m256i four_bits = _mm256_set1_epi8(15);
+	__m256i low = _mm256_and_si256(x, four_bits);
+	__m256i high = _mm256_and_si256(_mm256_srli_epi16(x, 4), four_bits);
+	__m256i count =
+		_mm256_add_epi8(_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
+
+	return _mm256_sad_epu8(count, _mm256_setzero_si256());
+}
+
+INLINE uint64_t
+sum_epi64(__m256i x)
+{
+	__m128i s = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+	return (uint64_t) _mm_cvtsi128_si64(s) + (uint64_t) _mm_extract_epi64(s, 1);
+}
+
+INLINE __m256i
+load_bytes(const uint8_t *p, size_t left)
+{
+	uint8_t part[32] = {0};
+
+	if (left >= 32)
+		return _mm256_loadu_si256((const __m256i *) p);
+	memcpy(part, p, left);
+	return _mm256_loadu_si256((const __m256i *) part);
+}
+
+TARGET static uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	__m256i sum = _mm256_setzero_si256();
+
+	for (size_t i = 0; i < n; i += 32)
+	{
+		__m256i x = _mm256_xor_si256(load_bytes(a + i, n - i), load_bytes(b + i, n - i));
+
+		sum = _mm256_add_epi64(sum, popcount_epi64(x));
+	}
+	return sum_epi64(sum);
+}
+
+TARGET static OmendbBitOverlap
+overlap(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	__m256i both = _mm256_setzero_si256();
+	__m256i either = _mm256_setzero_si256();
+	OmendbBitOverlap result;
+
+	for (size_t i = 0; i < n; i += 32)
+	{
+		__m256i x = load_bytes(a + i, n - i);
+		__m256i y = load_bytes(b + i, n - i);
+
+		both = _mm256_add_epi64(both, popcount_epi64(_mm256_and_si256(x, y)));
+		either = _mm256_add_epi64(either, popcount_epi64(_mm256_or_si256(x, y)));
+	}
+	result.both = sum_epi64(both);
+	result.either = sum_epi64(either);
+	return result;
+}
+
+void
+omendb_fill_avx2(OmendbKernels *table)
+{
+	*table = (OmendbKernels){
+		.l2sq_f32 = l2sq_f32,
+		.dot_f32 = dot_f32,
+		.cosine_f32 = cosine_f32,
+		.l1_f32 = l1_f32,
+		.l2sq_f16 = l2sq_f16,
+		.dot_f16 = dot_f16,
+		.cosine_f16 = cosine_f16,
+		.l1_f16 = l1_f16,
+		.l2sq_i8 = l2sq_i8,
+		.dot_i8 = dot_i8,
+		.cosine_i8 = cosine_i8,
+		.l1_i8 = l1_i8,
+		.hamming = hamming,
+		.overlap = overlap,
+		.half_to_float = half_to_float,
+		.float_to_half = float_to_half,
+		.norm2_f32 = norm2_f32,
+		.norm2_f16 = norm2_f16,
+		.normalize_f32 = normalize_f32,
+		.quantize_f32 = quantize_f32,
+		.quantize_f16 = quantize_f16,
+	};
+}
+
+#endif /* OMENDB_X86 */

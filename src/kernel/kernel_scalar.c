@@ -1,0 +1,271 @@
+/*
+ * kernel_scalar.c
+ *	  The kernels in plain C: the reference that every other level is compared
+ *	  with, and what runs where there is no better one.
+ *
+ * One accumulator, in index order, so that the rounding is the textbook's.
+ */
+#include <math.h>
+
+#include "kernel/half.h"
+#include "kernel/kernel_tables.h"
+
+/* ---------------------------------------------------------------- float, half */
+
+static inline float
+same(float x)
+{
+	return x;
+}
+
+#define DEFINE_SCALAR_DENSE(TYPE, SUFFIX, WIDEN)                                \
+	static float l2sq_##SUFFIX(const TYPE *a, const TYPE *b, size_t n)          \
+	{                                                                           \
+		float sum = 0;                                                          \
+                                                                                \
+		for (size_t i = 0; i < n; i++)                                          \
+		{                                                                       \
+			float diff = WIDEN(a[i]) - WIDEN(b[i]);                             \
+                                                                                \
+			sum += diff * diff;                                                 \
+		}                                                                       \
+		return sum;                                                             \
+	}                                                                           \
+                                                                                \
+	static float dot_##SUFFIX(const TYPE *a, const TYPE *b, size_t n)           \
+	{                                                                           \
+		float sum = 0;                                                          \
+                                                                                \
+		for (size_t i = 0; i < n; i++)                                          \
+			sum += WIDEN(a[i]) * WIDEN(b[i]);                                   \
+		return sum;                                                             \
+	}                                                                           \
+                                                                                \
+	static OmendbCosine cosine_##SUFFIX(const TYPE *a, const TYPE *b, size_t n) \
+	{                                                                           \
+		OmendbCosine result = {0, 0, 0};                                        \
+                                                                                \
+		for (size_t i = 0; i < n; i++)                                          \
+		{                                                                       \
+			float x = WIDEN(a[i]);                                              \
+			float y = WIDEN(b[i]);                                              \
+                                                                                \
+			result.dot += x * y;                                                \
+			result.norm2_a += x * x;                                            \
+			result.norm2_b += y * y;                                            \
+		}                                                                       \
+		return result;                                                          \
+	}                                                                           \
+                                                                                \
+	static float l1_##SUFFIX(const TYPE *a, const TYPE *b, size_t n)            \
+	{                                                                           \
+		float sum = 0;                                                          \
+                                                                                \
+		for (size_t i = 0; i < n; i++)                                          \
+			sum += fabsf(WIDEN(a[i]) - WIDEN(b[i]));                            \
+		return sum;                                                             \
+	}                                                                           \
+                                                                                \
+	static double norm2_##SUFFIX(const TYPE *a, size_t n)                       \
+	{                                                                           \
+		double sum = 0;                                                         \
+                                                                                \
+		for (size_t i = 0; i < n; i++)                                          \
+		{                                                                       \
+			double x = WIDEN(a[i]);                                             \
+                                                                                \
+			sum += x * x;                                                       \
+		}                                                                       \
+		return sum;                                                             \
+	}                                                                           \
+                                                                                \
+	static void quantize_##SUFFIX(const TYPE *a, uint8_t *out, size_t n)        \
+	{                                                                           \
+		memset(out, 0, (n + 7) / 8);                                            \
+		for (size_t i = 0; i < n; i++)                                          \
+			out[i / 8] |= (uint8_t) ((WIDEN(a[i]) > 0) << (7 - i % 8));         \
+	}
+
+DEFINE_SCALAR_DENSE(float, f32, same)
+DEFINE_SCALAR_DENSE(OmendbHalf, f16, omendb_half_to_float)
+
+static void
+normalize_f32(const float *a, float *out, size_t n, double norm)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (float) (a[i] / norm);
+}
+
+static void
+half_to_float(const OmendbHalf *a, float *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = omendb_half_to_float(a[i]);
+}
+
+static void
+float_to_half(const float *a, OmendbHalf *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = omendb_float_to_half(a[i]);
+}
+
+/* ---------------------------------------------------------------- int8 */
+
+static int32_t
+l2sq_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		int32_t diff = a[i] - b[i];
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+static int32_t
+dot_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+static OmendbCosineInt
+cosine_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	OmendbCosineInt result = {0, 0, 0};
+
+	for (size_t i = 0; i < n; i++)
+	{
+		result.dot += a[i] * b[i];
+		result.norm2_a += a[i] * a[i];
+		result.norm2_b += b[i] * b[i];
+	}
+	return result;
+}
+
+static int32_t
+l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] > b[i] ? a[i] - b[i] : b[i] - a[i];
+	return sum;
+}
+
+/* ---------------------------------------------------------------- bits */
+
+static uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	uint64_t sum = 0;
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		uint64_t x;
+		uint64_t y;
+
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		sum += (uint64_t) __builtin_popcountll(x ^ y);
+	}
+	for (; i < n; i++)
+		sum += (uint64_t) __builtin_popcount((unsigned) (a[i] ^ b[i]));
+	return sum;
+}
+
+static OmendbBitOverlap
+overlap(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	OmendbBitOverlap result = {0, 0};
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		uint64_t x;
+		uint64_t y;
+
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		result.both += (uint64_t) __builtin_popcountll(x & y);
+		result.either += (uint64_t) __builtin_popcountll(x | y);
+	}
+	for (; i < n; i++)
+	{
+		result.both += (uint64_t) __builtin_popcount((unsigned) (a[i] & b[i]));
+		result.either += (uint64_t) __builtin_popcount((unsigned) (a[i] | b[i]));
+	}
+	return result;
+}
+
+/* ---------------------------------------------------------------- double precision */
+
+double
+omendb_wide_l2sq_f32(const float *a, const float *b, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double diff = (double) a[i] - b[i];
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+double
+omendb_wide_dot_f32(const float *a, const float *b, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (double) a[i] * b[i];
+	return sum;
+}
+
+double
+omendb_wide_l1_f32(const float *a, const float *b, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += fabs((double) a[i] - b[i]);
+	return sum;
+}
+
+void
+omendb_fill_scalar(OmendbKernels *table)
+{
+	*table = (OmendbKernels){
+		.l2sq_f32 = l2sq_f32,
+		.dot_f32 = dot_f32,
+		.cosine_f32 = cosine_f32,
+		.l1_f32 = l1_f32,
+		.l2sq_f16 = l2sq_f16,
+		.dot_f16 = dot_f16,
+		.cosine_f16 = cosine_f16,
+		.l1_f16 = l1_f16,
+		.l2sq_i8 = l2sq_i8,
+		.dot_i8 = dot_i8,
+		.cosine_i8 = cosine_i8,
+		.l1_i8 = l1_i8,
+		.hamming = hamming,
+		.overlap = overlap,
+		.half_to_float = half_to_float,
+		.float_to_half = float_to_half,
+		.norm2_f32 = norm2_f32,
+		.norm2_f16 = norm2_f16,
+		.normalize_f32 = normalize_f32,
+		.quantize_f32 = quantize_f32,
+		.quantize_f16 = quantize_f16,
+	};
+}
