@@ -1,0 +1,43 @@
+/*
+ * compat.h
+ *	  What differs between the PostgreSQL versions that omendb supports (15 to
+ *	  18). The only file that looks at PG_VERSION_NUM.
+ */
+#ifndef OMENDB_COMPAT_H
+#define OMENDB_COMPAT_H
+
+#include "postgres.h"
+#include "fmgr.h"
+#include "nodes/nodes.h"
+
+#if PG_VERSION_NUM < 150000
+#error "omendb needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#include "varatt.h"
+#else
+
+/*
+ * Before 16 an input function cannot report an error softly: it is thrown, and
+ * there is no context to ask.
+ */
+#define ereturn(context, dummy_value, ...) \
+	do                                     \
+	{                                      \
+		(void) (context);                  \
+		ereport(ERROR, __VA_ARGS__);       \
+		return dummy_value;                \
+	} while (0)
+#define SOFT_ERROR_OCCURRED(context) ((void) (context), false)
+#endif
+
+/* From 18 on the server shows a module's name and version to who asks. */
+#if PG_VERSION_NUM >= 180000
+#define OMENDB_MODULE_MAGIC(n, v) PG_MODULE_MAGIC_EXT(.name = n, .version = v)
+#else
+#define OMENDB_MODULE_MAGIC(n, v) PG_MODULE_MAGIC
+#endif
+
+#endif /* OMENDB_COMPAT_H */

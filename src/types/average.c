@@ -1,0 +1,111 @@
+/*
+ * average.c
+ *	  See average.h.
+ */
+#include "types/average.h"
+
+#include "catalog/pg_type.h"
+#include "types/checks.h"
+
+const double *
+omendb_average_state(ArrayType *state, double *count, int *dim)
+{
+	const double *values = (const double *) ARR_DATA_PTR(state);
+
+	if (ARR_NDIM(state) != 1 || ARR_DIMS(state)[0] < 1 || ARR_HASNULL(state) ||
+		ARR_ELEMTYPE(state) != FLOAT8OID)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("invalid aggregate state"),
+						errdetail("Expected a one-dimensional array of a count and sums.")));
+	*count = values[0];
+	*dim = ARR_DIMS(state)[0] - 1;
+	return values + 1;
+}
+
+/* A state of that many sums, whatever memory context is current. */
+static ArrayType *
+new_state(double count, int dim, double **sums)
+{
+	Size size = ARR_OVERHEAD_NONULLS(1) + sizeof(double) * (dim + 1);
+	ArrayType *state = palloc0(size);
+	double *values;
+
+	SET_VARSIZE(state, size);
+	state->ndim = 1;
+	state->dataoffset = 0;
+	state->elemtype = FLOAT8OID;
+	ARR_DIMS(state)[0] = dim + 1;
+	ARR_LBOUND(state)[0] = 1;
+	values = (double *) ARR_DATA_PTR(state);
+	values[0] = count;
+	*sums = values + 1;
+	return state;
+}
+
+/*
+ * The state to add to: the given one itself where it belongs to an aggregate,
+ * else a copy, because a plain call must not change its argument.
+ */
+static ArrayType *
+writable(FunctionCallInfo fcinfo, ArrayType *state, double count, double **sums)
+{
+	const double *old = (const double *) ARR_DATA_PTR(state);
+	int dim = ARR_DIMS(state)[0] - 1;
+
+	if (!AggCheckCallContext(fcinfo, NULL))
+	{
+		state = new_state(count, dim, sums);
+		memcpy(*sums, old + 1, sizeof(double) * dim);
+		return state;
+	}
+	*(double *) ARR_DATA_PTR(state) = count;
+	*sums = (double *) ARR_DATA_PTR(state) + 1;
+	return state;
+}
+
+ArrayType *
+omendb_average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *x, int dim)
+{
+	double count;
+	int state_dim;
+	double *sums;
+
+	omendb_average_state(state, &count, &state_dim);
+	if (count == 0)
+	{
+		state = new_state(1, dim, &sums);
+		for (int i = 0; i < dim; i++)
+			sums[i] = x[i];
+		return state;
+	}
+
+	omendb_check_same_dim(state_dim, dim);
+	state = writable(fcinfo, state, count + 1, &sums);
+	for (int i = 0; i < dim; i++)
+		sums[i] += x[i];
+	return state;
+}
+
+ArrayType *
+omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b)
+{
+	double count_a;
+	double count_b;
+	int dim_a;
+	int dim_b;
+	const double *addend;
+	double *sums;
+	ArrayType *result;
+
+	omendb_average_state(a, &count_a, &dim_a);
+	addend = omendb_average_state(b, &count_b, &dim_b);
+	if (count_b == 0)
+		return a;
+	if (count_a == 0)
+		return b;
+
+	omendb_check_same_dim(dim_a, dim_b);
+	result = writable(fcinfo, a, count_a + count_b, &sums);
+	for (int i = 0; i < dim_a; i++)
+		sums[i] += addend[i];
+	return result;
+}

@@ -1,0 +1,176 @@
+/*
+ * checks.c
+ *	  See checks.h.
+ */
+#include "types/checks.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
+#include "mb/pg_wchar.h"
+#include "parser/scansup.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+bool
+omendb_check_dim(int64 dim, int max_dim, const char *type, Node *escontext)
+{
+	if (dim < 1)
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s needs at least 1 dimension", type)));
+	if (dim > max_dim)
+		ereturn(escontext, false,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s is limited to %d dimensions", type, max_dim)));
+	return true;
+}
+
+bool
+omendb_check_typmod(int32 typmod, int dim, Node *escontext)
+{
+	if (typmod != -1 && typmod != dim)
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("expected %d dimensions, got %d", typmod, dim)));
+	return true;
+}
+
+void
+omendb_dims_differ(int a, int b)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("operands have %d and %d dimensions", a, b)));
+}
+
+bool
+omendb_check_finite(float value, const char *type, Node *escontext)
+{
+	if (unlikely(isnan(value)))
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s cannot hold NaN", type)));
+	if (unlikely(isinf(value)))
+		ereturn(escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s cannot hold infinity", type)));
+	return true;
+}
+
+void
+omendb_out_of_range(double value, const char *type)
+{
+	char text[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	double_to_shortest_decimal_buf(value, text);
+	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					errmsg("\"%s\" is out of range for type %s", text, type)));
+}
+
+int32
+omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type)
+{
+	int n;
+	int32 *values = ArrayGetIntegerTypmods(modifiers, &n);
+
+	if (n != 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("type %s takes one modifier, the number of dimensions", type)));
+	if (values[0] < 1 || values[0] > max_dim)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("dimensions of type %s must be from 1 to %d", type, max_dim)));
+	return values[0];
+}
+
+float *
+omendb_array_to_floats(ArrayType *array, int *n, const char *type)
+{
+	Oid element_type = ARR_ELEMTYPE(array);
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+	Datum *elements;
+	bool *nulls;
+	float *result;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("array must have one dimension to become a %s", type)));
+
+	get_typlenbyvalalign(element_type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, element_type, typlen, typbyval, typalign, &elements, &nulls, n);
+
+	result = palloc(sizeof(float) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("array must not contain nulls to become a %s", type)));
+
+		switch (element_type)
+		{
+			case INT4OID:
+				result[i] = (float) DatumGetInt32(elements[i]);
+				break;
+			case FLOAT4OID:
+				result[i] = DatumGetFloat4(elements[i]);
+				break;
+			case FLOAT8OID:
+			{
+				float8 value = DatumGetFloat8(elements[i]);
+
+				result[i] = (float) value;
+				if (isinf(result[i]) && !isinf(value))
+					omendb_out_of_range(value, type);
+				break;
+			}
+			case NUMERICOID:
+				/* Its own error says what is out of range. */
+				result[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, elements[i]));
+				break;
+			default:
+				elog(ERROR, "array element type %u cannot become a %s", element_type, type);
+		}
+	}
+	return result;
+}
+
+const char *
+omendb_skip_space(const char *text)
+{
+	while (scanner_isspace(*text))
+		text++;
+	return text;
+}
+
+bool
+omendb_syntax_error(const char *start, const char *place, const char *type, const char *form,
+					const char *expected, Node *escontext)
+{
+	int character = pg_mbstrlen_with_len(start, place - start) + 1;
+
+	ereturn(escontext, false,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid input syntax for type %s: \"%s\"", type, start),
+			 errdetail("Expected %s at character %d.", expected, character),
+			 errhint("The text form is %s.", form)));
+}
+
+bool
+omendb_parse_float(const char **text, const char *start, const char *type, const char *form,
+				   float *value, Node *escontext)
+{
+	const char *token = omendb_skip_space(*text);
+	char *end;
+
+	errno = 0;
+	*value = strtof(token, &end);
+	if (end == token)
+		return omendb_syntax_error(start, token, type, form, "a number", escontext);
+
+	/* Too small for float is rounded to the nearest, like any other number. */
+	if (errno == ERANGE && isinf(*value))
+		ereturn(escontext, false,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("\"%s\" is out of range for type %s", pnstrdup(token, end - token), type)));
+	*text = omendb_skip_space(end);
+	return omendb_check_finite(*value, type, escontext);
+}

@@ -1,0 +1,63 @@
+/*
+ * checks.h
+ *	  The checks and small parsers that all vector types share, so that the same
+ *	  mistake gives the same SQLSTATE whatever the type.
+ *
+ * "type" is the type's SQL name, for messages. Functions that take an escontext
+ * report softly through it (PostgreSQL 16 on) and then return false.
+ */
+#ifndef OMENDB_CHECKS_H
+#define OMENDB_CHECKS_H
+
+#include "compat.h"
+
+#include "utils/array.h"
+
+/* 1 <= dim <= max_dim? 22000 below, 54000 above. */
+extern bool omendb_check_dim(int64 dim, int max_dim, const char *type, Node *escontext);
+
+/* Does dim match the column's type modifier (-1: none)? 22000. */
+extern bool omendb_check_typmod(int32 typmod, int dim, Node *escontext);
+
+/* Are two operands of the same length? 22000. */
+extern void omendb_dims_differ(int a, int b) pg_attribute_noreturn();
+
+static inline void
+omendb_check_same_dim(int a, int b)
+{
+	if (unlikely(a != b))
+		omendb_dims_differ(a, b);
+}
+
+/* Neither NaN nor infinite? 22000. */
+extern bool omendb_check_finite(float value, const char *type, Node *escontext);
+
+/* 22003: a number that the element type cannot hold. */
+extern void omendb_out_of_range(double value, const char *type) pg_attribute_noreturn();
+
+/* typmod_in of every type: one integer from 1 to max_dim. 22023. */
+extern int32 omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type);
+
+/*
+ * Elements of a one-dimensional array of int4, float4, float8 or numeric as
+ * floats, allocated; *n is their count. 22000 for more dimensions, 22004 for
+ * NULL elements, 22003 for what float cannot hold.
+ */
+extern float *omendb_array_to_floats(ArrayType *array, int *n, const char *type);
+
+/*
+ * A float at *text, advanced past it and the white space around it. "start" is
+ * the beginning of the whole text, for error positions; "form" shows the
+ * expected text form. 22P02, 22003, 22000.
+ */
+extern bool omendb_parse_float(const char **text, const char *start, const char *type,
+							   const char *form, float *value, Node *escontext);
+
+/* 22P02 at that place of the text: "Expected <what> at character <n>." */
+extern bool omendb_syntax_error(const char *start, const char *place, const char *type,
+								const char *form, const char *expected, Node *escontext);
+
+/* Past white space. */
+extern const char *omendb_skip_space(const char *text);
+
+#endif /* OMENDB_CHECKS_H */

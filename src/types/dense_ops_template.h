@@ -1,0 +1,288 @@
+/*
+ * dense_ops_template.h
+ *	  Arithmetic, comparison, pieces and aggregates of the dense types, written
+ *	  once for vector and halfvec. See dense_io_template.h for what it needs.
+ */
+
+PG_FUNCTION_INFO_V1(FN(add));
+PG_FUNCTION_INFO_V1(FN(sub));
+PG_FUNCTION_INFO_V1(FN(mul));
+PG_FUNCTION_INFO_V1(FN(concat));
+PG_FUNCTION_INFO_V1(FN(dims));
+PG_FUNCTION_INFO_V1(FN(norm));
+PG_FUNCTION_INFO_V1(FN(l2_normalize));
+PG_FUNCTION_INFO_V1(FN(subvector));
+PG_FUNCTION_INFO_V1(FN(binary_quantize));
+PG_FUNCTION_INFO_V1(FN(lt));
+PG_FUNCTION_INFO_V1(FN(le));
+PG_FUNCTION_INFO_V1(FN(eq));
+PG_FUNCTION_INFO_V1(FN(ne));
+PG_FUNCTION_INFO_V1(FN(ge));
+PG_FUNCTION_INFO_V1(FN(gt));
+PG_FUNCTION_INFO_V1(FN(cmp));
+PG_FUNCTION_INFO_V1(FN(accum));
+PG_FUNCTION_INFO_V1(FN(combine));
+PG_FUNCTION_INFO_V1(FN(avg));
+
+/* ---------------------------------------------------------------- arithmetic */
+
+/* The operands of finite elements gave an infinite one: 22003, as float4 does. */
+static void
+check_overflow(const DENSE *result)
+{
+	for (int i = 0; i < result->dim; i++)
+		if (unlikely(isinf(ELEM_TO_FLOAT(result->x[i]))))
+			float_overflow_error();
+}
+
+/* Element by element: + and -, at one rounding to float and one to ELEM. */
+static Datum
+elementwise(FunctionCallInfo fcinfo, float sign)
+{
+	DENSE *a = DENSE_GETARG(0);
+	DENSE *b = DENSE_GETARG(1);
+	const float *ax = dense_floats(a);
+	const float *bx = dense_floats(b);
+	DENSE *result;
+	float *rx;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	result = DENSE_NEW(a->dim);
+	rx = dense_buffer(result);
+	for (int i = 0; i < a->dim; i++)
+		rx[i] = ax[i] + sign * bx[i];
+	dense_store(result, rx);
+	check_overflow(result);
+	PG_RETURN_POINTER(result);
+}
+
+Datum
+FN(add)(PG_FUNCTION_ARGS)
+{
+	return elementwise(fcinfo, 1);
+}
+
+Datum
+FN(sub)(PG_FUNCTION_ARGS)
+{
+	return elementwise(fcinfo, -1);
+}
+
+Datum
+FN(mul)(PG_FUNCTION_ARGS)
+{
+	DENSE *a = DENSE_GETARG(0);
+	DENSE *b = DENSE_GETARG(1);
+	const float *ax = dense_floats(a);
+	const float *bx = dense_floats(b);
+	DENSE *result;
+	float *rx;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	result = DENSE_NEW(a->dim);
+	rx = dense_buffer(result);
+	for (int i = 0; i < a->dim; i++)
+		rx[i] = ax[i] * bx[i];
+	dense_store(result, rx);
+	check_overflow(result);
+	for (int i = 0; i < a->dim; i++)
+		if (unlikely(ELEM_TO_FLOAT(result->x[i]) == 0 && ax[i] != 0 && bx[i] != 0))
+			float_underflow_error();
+	PG_RETURN_POINTER(result);
+}
+
+/* ---------------------------------------------------------------- pieces */
+
+Datum
+FN(concat)(PG_FUNCTION_ARGS)
+{
+	DENSE *a = DENSE_GETARG(0);
+	DENSE *b = DENSE_GETARG(1);
+	DENSE *result;
+
+	omendb_check_dim((int64) a->dim + b->dim, DENSE_MAX_DIM, DENSE_NAME, NULL);
+	result = DENSE_NEW(a->dim + b->dim);
+	memcpy(result->x, a->x, a->dim * sizeof(ELEM));
+	memcpy(result->x + a->dim, b->x, b->dim * sizeof(ELEM));
+	PG_RETURN_POINTER(result);
+}
+
+/* subvector(v, start, count): elements from start (1 is the first), cut to what v has. */
+Datum
+FN(subvector)(PG_FUNCTION_ARGS)
+{
+	DENSE *v = DENSE_GETARG(0);
+	int64 start = PG_GETARG_INT32(1);
+	int64 count = PG_GETARG_INT32(2);
+	int64 first = Max(start, 1);
+	int64 end = Min(start + count, (int64) v->dim + 1);
+	DENSE *result;
+
+	omendb_check_dim(end - first, DENSE_MAX_DIM, DENSE_NAME, NULL);
+	result = DENSE_NEW(end - first);
+	memcpy(result->x, v->x + first - 1, result->dim * sizeof(ELEM));
+	PG_RETURN_POINTER(result);
+}
+
+Datum
+FN(dims)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(DENSE_GETARG(0)->dim);
+}
+
+Datum
+FN(norm)(PG_FUNCTION_ARGS)
+{
+	DENSE *v = DENSE_GETARG(0);
+
+	PG_RETURN_FLOAT8(sqrt(DENSE_KERNEL(norm2)(v->x, v->dim)));
+}
+
+/* To length 1; the zero vector stays what it is. */
+Datum
+FN(l2_normalize)(PG_FUNCTION_ARGS)
+{
+	DENSE *v = DENSE_GETARG(0);
+	double norm = sqrt(DENSE_KERNEL(norm2)(v->x, v->dim));
+	DENSE *result = DENSE_NEW(v->dim);
+
+	if (norm > 0)
+	{
+		float *rx = dense_buffer(result);
+
+		omendb_kernels.normalize_f32(dense_floats(v), rx, v->dim, norm);
+		dense_store(result, rx);
+	}
+	else
+		memset(result->x, 0, v->dim * sizeof(ELEM));
+	PG_RETURN_POINTER(result);
+}
+
+/* One bit an element: 1 where it is greater than 0. */
+Datum
+FN(binary_quantize)(PG_FUNCTION_ARGS)
+{
+	DENSE *v = DENSE_GETARG(0);
+	int size = VARBITTOTALLEN(v->dim);
+	VarBit *result = palloc0(size);
+
+	SET_VARSIZE(result, size);
+	VARBITLEN(result) = v->dim;
+	DENSE_KERNEL(quantize)(v->x, VARBITS(result), v->dim);
+	PG_RETURN_VARBIT_P(result);
+}
+
+/* ---------------------------------------------------------------- comparison */
+
+/*
+ * By elements, then by length, as arrays compare. Detoasted copies are freed:
+ * btree and sort call this without a memory context of its own for each call.
+ */
+static int
+compare(FunctionCallInfo fcinfo)
+{
+	DENSE *a = DENSE_GETARG(0);
+	DENSE *b = DENSE_GETARG(1);
+	int dim = Min(a->dim, b->dim);
+	int result = (a->dim > b->dim) - (a->dim < b->dim);
+
+	for (int i = 0; i < dim; i++)
+	{
+		float x = ELEM_TO_FLOAT(a->x[i]);
+		float y = ELEM_TO_FLOAT(b->x[i]);
+
+		if (x != y)
+		{
+			result = x < y ? -1 : 1;
+			break;
+		}
+	}
+	PG_FREE_IF_COPY(a, 0);
+	PG_FREE_IF_COPY(b, 1);
+	return result;
+}
+
+Datum
+FN(lt)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) < 0);
+}
+
+Datum
+FN(le)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) <= 0);
+}
+
+Datum
+FN(eq)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) == 0);
+}
+
+Datum
+FN(ne)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) != 0);
+}
+
+Datum
+FN(ge)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) >= 0);
+}
+
+Datum
+FN(gt)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) > 0);
+}
+
+Datum
+FN(cmp)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(compare(fcinfo));
+}
+
+/* ---------------------------------------------------------------- aggregates */
+
+/* accum(state, v): the transition function of avg; see average.h for the state. */
+Datum
+FN(accum)(PG_FUNCTION_ARGS)
+{
+	ArrayType *state = PG_GETARG_ARRAYTYPE_P(0);
+	DENSE *v = DENSE_GETARG(1);
+
+	PG_RETURN_ARRAYTYPE_P(omendb_average_add(fcinfo, state, dense_floats(v), v->dim));
+}
+
+Datum
+FN(combine)(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(
+		omendb_average_combine(fcinfo, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1)));
+}
+
+/* avg(state): NULL where there was no row. */
+Datum
+FN(avg)(PG_FUNCTION_ARGS)
+{
+	int dim;
+	double count;
+	const double *sums = omendb_average_state(PG_GETARG_ARRAYTYPE_P(0), &count, &dim);
+	DENSE *result;
+	float *values;
+
+	if (count == 0)
+		PG_RETURN_NULL();
+	omendb_check_dim(dim, DENSE_MAX_DIM, DENSE_NAME, NULL);
+	values = palloc(sizeof(float) * dim);
+	for (int i = 0; i < dim; i++)
+	{
+		values[i] = (float) (sums[i] / count);
+		omendb_check_finite(values[i], DENSE_NAME, NULL);
+	}
+	result = DENSE_NEW(dim);
+	dense_store_checked(result, values, NULL);
+	PG_RETURN_POINTER(result);
+}

@@ -1,0 +1,271 @@
+/*
+ * distance.c
+ *	  The distances that SQL's operators call: vector, halfvec and bit.
+ *
+ * A call is: detoast, compare the dimensions, one kernel through the table.
+ * Kernels sum in float; where that leaves the range of float (magnitudes from
+ * about 1e19 up, or below 1e-15) the sum is done again in double, so that a
+ * distance between finite vectors is a finite number and tiny ones still order.
+ * Elements of halfvec are too small for the one and too large for the other.
+ */
+#include "compat.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "kernel/kernel.h"
+#include "types/checks.h"
+#include "types/halfvec.h"
+#include "types/vector.h"
+#include "utils/varbit.h"
+
+PG_FUNCTION_INFO_V1(omendb_sql_vector_l2_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_vector_l2_squared_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_vector_inner_product);
+PG_FUNCTION_INFO_V1(omendb_sql_vector_negative_inner_product);
+PG_FUNCTION_INFO_V1(omendb_sql_vector_cosine_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_vector_spherical_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_vector_l1_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_l2_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_l2_squared_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_inner_product);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_negative_inner_product);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_cosine_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_spherical_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_halfvec_l1_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_hamming_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_jaccard_distance);
+
+/*
+ * Below this a sum of squares or products may have lost terms that underflow:
+ * one lost is under 2^-126, 16,000 of them under 2e-34.
+ */
+#define SMALLEST_SURE_SUM 1e-26f
+
+static inline bool
+sum_is_sure(float sum)
+{
+	float magnitude = fabsf(sum);
+
+	return magnitude <= FLT_MAX && magnitude >= SMALLEST_SURE_SUM;
+}
+
+/* Within -1..1 whatever the rounding; NaN stays. */
+static inline double
+clamp_similarity(double similarity)
+{
+	if (similarity > 1)
+		return 1;
+	if (similarity < -1)
+		return -1;
+	return similarity;
+}
+
+/* ---------------------------------------------------------------- vector */
+
+static inline double
+vector_l2sq(FunctionCallInfo fcinfo)
+{
+	Vector *a = PG_GETARG_VECTOR_P(0);
+	Vector *b = PG_GETARG_VECTOR_P(1);
+	float sum;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	sum = omendb_kernels.l2sq_f32(a->x, b->x, a->dim);
+	if (likely(sum_is_sure(sum)))
+		return sum;
+	return omendb_wide_l2sq_f32(a->x, b->x, a->dim);
+}
+
+static inline double
+vector_dot(FunctionCallInfo fcinfo)
+{
+	Vector *a = PG_GETARG_VECTOR_P(0);
+	Vector *b = PG_GETARG_VECTOR_P(1);
+	float sum;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	sum = omendb_kernels.dot_f32(a->x, b->x, a->dim);
+	if (likely(sum_is_sure(sum)))
+		return sum;
+	return omendb_wide_dot_f32(a->x, b->x, a->dim);
+}
+
+Datum
+omendb_sql_vector_l2_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(sqrt(vector_l2sq(fcinfo)));
+}
+
+Datum
+omendb_sql_vector_l2_squared_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(vector_l2sq(fcinfo));
+}
+
+Datum
+omendb_sql_vector_inner_product(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(vector_dot(fcinfo));
+}
+
+Datum
+omendb_sql_vector_negative_inner_product(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(-vector_dot(fcinfo));
+}
+
+/* NaN where a vector has length 0. */
+Datum
+omendb_sql_vector_cosine_distance(PG_FUNCTION_ARGS)
+{
+	Vector *a = PG_GETARG_VECTOR_P(0);
+	Vector *b = PG_GETARG_VECTOR_P(1);
+	OmendbCosine sums;
+	double similarity;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	sums = omendb_kernels.cosine_f32(a->x, b->x, a->dim);
+	if (likely(sum_is_sure(sums.norm2_a) && sum_is_sure(sums.norm2_b)))
+		similarity = sums.dot / sqrt((double) sums.norm2_a * sums.norm2_b);
+	else
+		similarity = omendb_wide_dot_f32(a->x, b->x, a->dim) /
+					 (sqrt(omendb_kernels.norm2_f32(a->x, a->dim)) *
+					  sqrt(omendb_kernels.norm2_f32(b->x, b->dim)));
+	PG_RETURN_FLOAT8(1 - clamp_similarity(similarity));
+}
+
+/* The angle between two vectors of length 1, in units of pi. */
+Datum
+omendb_sql_vector_spherical_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(acos(clamp_similarity(vector_dot(fcinfo))) / M_PI);
+}
+
+Datum
+omendb_sql_vector_l1_distance(PG_FUNCTION_ARGS)
+{
+	Vector *a = PG_GETARG_VECTOR_P(0);
+	Vector *b = PG_GETARG_VECTOR_P(1);
+	float sum;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	sum = omendb_kernels.l1_f32(a->x, b->x, a->dim);
+	if (likely(sum <= FLT_MAX))
+		PG_RETURN_FLOAT8(sum);
+	PG_RETURN_FLOAT8(omendb_wide_l1_f32(a->x, b->x, a->dim));
+}
+
+/* ---------------------------------------------------------------- halfvec */
+
+static inline double
+halfvec_l2sq(FunctionCallInfo fcinfo)
+{
+	HalfVector *a = PG_GETARG_HALFVEC_P(0);
+	HalfVector *b = PG_GETARG_HALFVEC_P(1);
+
+	omendb_check_same_dim(a->dim, b->dim);
+	return omendb_kernels.l2sq_f16(a->x, b->x, a->dim);
+}
+
+static inline double
+halfvec_dot(FunctionCallInfo fcinfo)
+{
+	HalfVector *a = PG_GETARG_HALFVEC_P(0);
+	HalfVector *b = PG_GETARG_HALFVEC_P(1);
+
+	omendb_check_same_dim(a->dim, b->dim);
+	return omendb_kernels.dot_f16(a->x, b->x, a->dim);
+}
+
+Datum
+omendb_sql_halfvec_l2_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(sqrt(halfvec_l2sq(fcinfo)));
+}
+
+Datum
+omendb_sql_halfvec_l2_squared_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(halfvec_l2sq(fcinfo));
+}
+
+Datum
+omendb_sql_halfvec_inner_product(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(halfvec_dot(fcinfo));
+}
+
+Datum
+omendb_sql_halfvec_negative_inner_product(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(-halfvec_dot(fcinfo));
+}
+
+/* NaN where a halfvec has length 0. */
+Datum
+omendb_sql_halfvec_cosine_distance(PG_FUNCTION_ARGS)
+{
+	HalfVector *a = PG_GETARG_HALFVEC_P(0);
+	HalfVector *b = PG_GETARG_HALFVEC_P(1);
+	OmendbCosine sums;
+	double similarity;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	sums = omendb_kernels.cosine_f16(a->x, b->x, a->dim);
+	similarity = sums.dot / sqrt((double) sums.norm2_a * sums.norm2_b);
+	PG_RETURN_FLOAT8(1 - clamp_similarity(similarity));
+}
+
+/* The angle between two halfvecs of length 1, in units of pi. */
+Datum
+omendb_sql_halfvec_spherical_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(acos(clamp_similarity(halfvec_dot(fcinfo))) / M_PI);
+}
+
+Datum
+omendb_sql_halfvec_l1_distance(PG_FUNCTION_ARGS)
+{
+	HalfVector *a = PG_GETARG_HALFVEC_P(0);
+	HalfVector *b = PG_GETARG_HALFVEC_P(1);
+
+	omendb_check_same_dim(a->dim, b->dim);
+	PG_RETURN_FLOAT8(omendb_kernels.l1_f16(a->x, b->x, a->dim));
+}
+
+/* ---------------------------------------------------------------- bit */
+
+static void
+check_same_length(VarBit *a, VarBit *b)
+{
+	if (VARBITLEN(a) != VARBITLEN(b))
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("operands have %d and %d bits", VARBITLEN(a), VARBITLEN(b))));
+}
+
+/* How many bits differ. */
+Datum
+omendb_sql_hamming_distance(PG_FUNCTION_ARGS)
+{
+	VarBit *a = PG_GETARG_VARBIT_P(0);
+	VarBit *b = PG_GETARG_VARBIT_P(1);
+
+	check_same_length(a, b);
+	PG_RETURN_FLOAT8((double) omendb_kernels.hamming(VARBITS(a), VARBITS(b), VARBITBYTES(a)));
+}
+
+/* 1 - |a AND b| / |a OR b|; 1 where no bit is common, also of two empty sets. */
+Datum
+omendb_sql_jaccard_distance(PG_FUNCTION_ARGS)
+{
+	VarBit *a = PG_GETARG_VARBIT_P(0);
+	VarBit *b = PG_GETARG_VARBIT_P(1);
+	OmendbBitOverlap bits;
+
+	check_same_length(a, b);
+	bits = omendb_kernels.overlap(VARBITS(a), VARBITS(b), VARBITBYTES(a));
+	if (bits.both == 0)
+		PG_RETURN_FLOAT8(1);
+	PG_RETURN_FLOAT8(1 - (double) bits.both / (double) bits.either);
+}

@@ -1,0 +1,40 @@
+/*
+ * halfvec.h
+ *	  The halfvec type: layout and access.
+ */
+#ifndef OMENDB_HALFVEC_H
+#define OMENDB_HALFVEC_H
+
+#include "compat.h"
+#include "kernel/half.h"
+
+#define HALFVEC_MAX_DIM 16000
+
+/* As Vector, with IEEE binary16 elements. */
+typedef struct HalfVector
+{
+	int32 vl_len_;                       /* varlena header (do not touch directly!) */
+	int16 dim;                           /* 1 to HALFVEC_MAX_DIM */
+	int16 unused;                        /* 0 */
+	OmendbHalf x[FLEXIBLE_ARRAY_MEMBER]; /* dim elements, all finite */
+} HalfVector;
+
+StaticAssertDecl(offsetof(HalfVector, x) == 8, "halfvec elements start at byte 8");
+
+#define HALFVEC_SIZE(dim)      (offsetof(HalfVector, x) + sizeof(OmendbHalf) * (dim))
+#define DatumGetHalfVector(d)  ((HalfVector *) PG_DETOAST_DATUM(d))
+#define PG_GETARG_HALFVEC_P(n) DatumGetHalfVector(PG_GETARG_DATUM(n))
+
+/* A halfvec of dim elements, not yet set; header complete. */
+static inline HalfVector *
+omendb_halfvec_new(int dim)
+{
+	HalfVector *result = palloc(HALFVEC_SIZE(dim));
+
+	SET_VARSIZE(result, HALFVEC_SIZE(dim));
+	result->dim = dim;
+	result->unused = 0;
+	return result;
+}
+
+#endif /* OMENDB_HALFVEC_H */

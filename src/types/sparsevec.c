@@ -1,0 +1,530 @@
+/*
+ * sparsevec.c
+ *	  The sparsevec type: everything but its conversions.
+ *
+ * Sums over sparse elements are in double: there are few, and neither overflow
+ * nor underflow needs a thought.
+ */
+#include "types/sparsevec.h"
+
+#include <limits.h>
+#include <math.h>
+
+#include "common/shortest_dec.h"
+#include "libpq/pqformat.h"
+#include "types/checks.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#define SPARSEVEC_FORM "{1:1.5,3:-2}/5"
+
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_in);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_out);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_typmod_in);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_recv);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_send);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_coerce);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_squared_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_inner_product);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_negative_inner_product);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_cosine_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l1_distance);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_norm);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_normalize);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_lt);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_le);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_eq);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_ne);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_ge);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_gt);
+PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_cmp);
+
+/* An element while a value is read; index from 0. */
+typedef struct Element
+{
+	int32 index;
+	float value;
+} Element;
+
+static bool
+check_nnz(int64 nnz, Node *escontext)
+{
+	if (nnz > SPARSEVEC_MAX_NNZ)
+		ereturn(escontext, false,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("sparsevec is limited to %d non-zero elements", SPARSEVEC_MAX_NNZ)));
+	return true;
+}
+
+/* ---------------------------------------------------------------- text form */
+
+/*
+ * An integer at *text, advanced past it and the white space around it. Beyond
+ * int32 it is cut to the nearest: no index or dimension is that large, so the
+ * range check that follows reports it.
+ */
+static bool
+parse_integer(const char **text, const char *start, const char *expected, int32 *value,
+			  Node *escontext)
+{
+	const char *token = omendb_skip_space(*text);
+	char *end;
+	long parsed = strtol(token, &end, 10);
+
+	if (end == token)
+		return omendb_syntax_error(start, token, "sparsevec", SPARSEVEC_FORM, expected, escontext);
+	*value = (int32) Max(INT_MIN, Min(INT_MAX, parsed));
+	*text = omendb_skip_space(end);
+	return true;
+}
+
+static bool
+parse_char(const char **text, const char *start, char c, const char *expected, Node *escontext)
+{
+	if (**text != c)
+		return omendb_syntax_error(start, *text, "sparsevec", SPARSEVEC_FORM, expected, escontext);
+	*text = omendb_skip_space(*text + 1);
+	return true;
+}
+
+static int
+compare_elements(const void *a, const void *b)
+{
+	int32 x = ((const Element *) a)->index;
+	int32 y = ((const Element *) b)->index;
+
+	return (x > y) - (x < y);
+}
+
+/* Sorted by index, each once and from 0 to dim - 1? 22000. */
+static bool
+check_indices(Element *elements, int n, int dim, Node *escontext)
+{
+	bool sorted = true;
+
+	for (int i = 1; i < n; i++)
+		sorted = sorted && elements[i - 1].index < elements[i].index;
+	if (!sorted)
+		qsort(elements, n, sizeof(Element), compare_elements);
+
+	for (int i = 0; i < n; i++)
+	{
+		/* Shown as written, from 1; "- 1" may have wrapped nowhere: int32 was cut first. */
+		if (elements[i].index < 0 || elements[i].index >= dim)
+			ereturn(escontext, false,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("sparsevec index " INT64_FORMAT " is out of bounds",
+							(int64) elements[i].index + 1),
+					 errdetail("Indices are from 1 to the number of dimensions, %d.", dim)));
+		if (i > 0 && elements[i - 1].index == elements[i].index)
+			ereturn(escontext, false,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("sparsevec index %d appears more than once", elements[i].index + 1)));
+	}
+	return true;
+}
+
+/* in(cstring, oid, integer): "{1:1.5,3:-2}/5"; indices from 1, in any order. */
+Datum
+omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
+{
+	const char *start = PG_GETARG_CSTRING(0);
+	int32 typmod = PG_GETARG_INT32(2);
+	Node *escontext = fcinfo->context;
+	const char *text = omendb_skip_space(start);
+	int n = 0;
+	int nnz = 0;
+	int64 commas = 0;
+	int32 dim;
+	Element *elements;
+	SparseVector *result;
+	float *values;
+
+	/* As many elements as commas and one: an upper bound on what to allocate. */
+	for (const char *p = text; *p != '\0'; p++)
+		commas += (*p == ',');
+	if (!check_nnz(commas + 1, escontext) || !parse_char(&text, start, '{', "\"{\"", escontext))
+		PG_RETURN_NULL();
+	elements = palloc(sizeof(Element) * (commas + 1));
+
+	while (*text != '}' || n > 0)
+	{
+		Element *element = &elements[n];
+
+		if (!parse_integer(&text, start, "an index", &element->index, escontext) ||
+			!parse_char(&text, start, ':', "\":\"", escontext) ||
+			!omendb_parse_float(&text, start, "sparsevec", SPARSEVEC_FORM, &element->value,
+								escontext))
+			PG_RETURN_NULL();
+		/* To 0-based, without wrapping: what is out of bounds stays so. */
+		if (element->index > INT_MIN)
+			element->index--;
+		n++;
+		if (*text != ',')
+			break;
+		text++;
+	}
+	if (!parse_char(&text, start, '}', "\",\" or \"}\"", escontext) ||
+		!parse_char(&text, start, '/', "\"/\"", escontext) ||
+		!parse_integer(&text, start, "the number of dimensions", &dim, escontext))
+		PG_RETURN_NULL();
+	if (*text != '\0')
+	{
+		omendb_syntax_error(start, text, "sparsevec", SPARSEVEC_FORM, "the end", escontext);
+		PG_RETURN_NULL();
+	}
+	if (!omendb_check_dim(dim, SPARSEVEC_MAX_DIM, "sparsevec", escontext) ||
+		!omendb_check_typmod(typmod, dim, escontext) || !check_indices(elements, n, dim, escontext))
+		PG_RETURN_NULL();
+
+	for (int i = 0; i < n; i++)
+		nnz += (elements[i].value != 0);
+	result = omendb_sparsevec_new(dim, nnz);
+	values = SPARSEVEC_VALUES(result);
+	nnz = 0;
+	for (int i = 0; i < n; i++)
+		if (elements[i].value != 0)
+		{
+			result->indices[nnz] = elements[i].index;
+			values[nnz++] = elements[i].value;
+		}
+	pfree(elements);
+	PG_RETURN_POINTER(result);
+}
+
+Datum
+omendb_sql_sparsevec_out(PG_FUNCTION_ARGS)
+{
+	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
+	const float *values = SPARSEVEC_VALUES(v);
+	/* Each element: index of up to 10 digits, ":", a float, ","; then "{}/" and dim. */
+	char *result = palloc((size_t) v->nnz * (10 + FLOAT_SHORTEST_DECIMAL_LEN + 1) + 14);
+	char *p = result;
+
+	*p++ = '{';
+	for (int i = 0; i < v->nnz; i++)
+	{
+		if (i > 0)
+			*p++ = ',';
+		p += pg_ltoa(v->indices[i] + 1, p);
+		*p++ = ':';
+		p += float_to_shortest_decimal_bufn(values[i], p);
+	}
+	*p++ = '}';
+	*p++ = '/';
+	pg_ltoa(v->dim, p);
+	PG_RETURN_CSTRING(result);
+}
+
+Datum
+omendb_sql_sparsevec_typmod_in(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(omendb_typmod_in(PG_GETARG_ARRAYTYPE_P(0), SPARSEVEC_MAX_DIM, "sparsevec"));
+}
+
+/* The cast to the type itself, which applies a type modifier. */
+Datum
+omendb_sql_sparsevec_coerce(PG_FUNCTION_ARGS)
+{
+	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
+
+	omendb_check_typmod(PG_GETARG_INT32(1), v->dim, NULL);
+	PG_RETURN_POINTER(v);
+}
+
+/* ---------------------------------------------------------------- binary form */
+
+static void
+bad_binary(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid binary form of type sparsevec"), errdetail_internal("%s", detail)));
+}
+
+/*
+ * recv: int32 dimensions, int32 count of non-zero elements, int32 0, then their
+ * int32 indices, from 0 and ascending, then their float4 values; all big-endian.
+ */
+Datum
+omendb_sql_sparsevec_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
+	int32 typmod = PG_GETARG_INT32(2);
+	int32 dim = pq_getmsgint(buf, sizeof(int32));
+	int32 nnz = pq_getmsgint(buf, sizeof(int32));
+	int32 unused = pq_getmsgint(buf, sizeof(int32));
+	SparseVector *result;
+	float *values;
+
+	omendb_check_dim(dim, SPARSEVEC_MAX_DIM, "sparsevec", NULL);
+	omendb_check_typmod(typmod, dim, NULL);
+	check_nnz(nnz, NULL);
+	if (nnz < 0 || nnz > dim)
+		bad_binary("The number of elements must be from 0 to that of dimensions.");
+	if (unused != 0)
+		bad_binary("The third 32 bits must be 0.");
+
+	result = omendb_sparsevec_new(dim, nnz);
+	values = SPARSEVEC_VALUES(result);
+	for (int i = 0; i < nnz; i++)
+	{
+		result->indices[i] = pq_getmsgint(buf, sizeof(int32));
+		if (result->indices[i] < 0 || result->indices[i] >= dim)
+			bad_binary("An index is out of bounds.");
+		if (i > 0 && result->indices[i - 1] >= result->indices[i])
+			bad_binary("The indices are not in ascending order.");
+	}
+	for (int i = 0; i < nnz; i++)
+	{
+		values[i] = pq_getmsgfloat4(buf);
+		omendb_check_finite(values[i], "sparsevec", NULL);
+		if (values[i] == 0)
+			bad_binary("A value is 0.");
+	}
+	PG_RETURN_POINTER(result);
+}
+
+Datum
+omendb_sql_sparsevec_send(PG_FUNCTION_ARGS)
+{
+	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
+	const float *values = SPARSEVEC_VALUES(v);
+	StringInfoData buf;
+
+	pq_begintypsend(&buf);
+	pq_sendint32(&buf, v->dim);
+	pq_sendint32(&buf, v->nnz);
+	pq_sendint32(&buf, v->unused);
+	for (int i = 0; i < v->nnz; i++)
+		pq_sendint32(&buf, v->indices[i]);
+	for (int i = 0; i < v->nnz; i++)
+		pq_sendfloat4(&buf, values[i]);
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
+}
+
+/* ---------------------------------------------------------------- distances */
+
+/* Walks two values together, by index; an element that one lacks is 0 there. */
+typedef struct Pairs
+{
+	const SparseVector *a;
+	const SparseVector *b;
+	int next_a;
+	int next_b;
+	int32 index; /* of the present pair */
+	double x;    /* a's element */
+	double y;    /* b's element */
+} Pairs;
+
+static inline bool
+next_pair(Pairs *p)
+{
+	int32 index_a = p->next_a < p->a->nnz ? p->a->indices[p->next_a] : INT_MAX;
+	int32 index_b = p->next_b < p->b->nnz ? p->b->indices[p->next_b] : INT_MAX;
+
+	p->index = Min(index_a, index_b);
+	if (p->index == INT_MAX)
+		return false;
+	p->x = index_a == p->index ? SPARSEVEC_VALUES(p->a)[p->next_a++] : 0;
+	p->y = index_b == p->index ? SPARSEVEC_VALUES(p->b)[p->next_b++] : 0;
+	return true;
+}
+
+static Pairs
+pairs_of_arguments(FunctionCallInfo fcinfo)
+{
+	Pairs pairs = {.a = PG_GETARG_SPARSEVEC_P(0), .b = PG_GETARG_SPARSEVEC_P(1)};
+
+	return pairs;
+}
+
+static double
+l2sq(FunctionCallInfo fcinfo)
+{
+	Pairs p = pairs_of_arguments(fcinfo);
+	double sum = 0;
+
+	omendb_check_same_dim(p.a->dim, p.b->dim);
+	while (next_pair(&p))
+		sum += (p.x - p.y) * (p.x - p.y);
+	return sum;
+}
+
+static double
+dot(const SparseVector *a, const SparseVector *b)
+{
+	Pairs p = {.a = a, .b = b};
+	double sum = 0;
+
+	omendb_check_same_dim(a->dim, b->dim);
+	while (next_pair(&p))
+		sum += p.x * p.y;
+	return sum;
+}
+
+static double
+norm(const SparseVector *v)
+{
+	const float *values = SPARSEVEC_VALUES(v);
+	double sum = 0;
+
+	for (int i = 0; i < v->nnz; i++)
+		sum += (double) values[i] * values[i];
+	return sqrt(sum);
+}
+
+Datum
+omendb_sql_sparsevec_l2_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(sqrt(l2sq(fcinfo)));
+}
+
+Datum
+omendb_sql_sparsevec_l2_squared_distance(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(l2sq(fcinfo));
+}
+
+Datum
+omendb_sql_sparsevec_inner_product(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(dot(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1)));
+}
+
+Datum
+omendb_sql_sparsevec_negative_inner_product(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(-dot(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1)));
+}
+
+/* NaN where a sparsevec has length 0. */
+Datum
+omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
+{
+	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
+	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
+	double similarity = dot(a, b) / (norm(a) * norm(b));
+
+	/* Within -1..1 whatever the rounding; NaN stays. */
+	if (similarity > 1)
+		similarity = 1;
+	else if (similarity < -1)
+		similarity = -1;
+	PG_RETURN_FLOAT8(1 - similarity);
+}
+
+Datum
+omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS)
+{
+	Pairs p = pairs_of_arguments(fcinfo);
+	double sum = 0;
+
+	omendb_check_same_dim(p.a->dim, p.b->dim);
+	while (next_pair(&p))
+		sum += fabs(p.x - p.y);
+	PG_RETURN_FLOAT8(sum);
+}
+
+Datum
+omendb_sql_sparsevec_norm(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(norm(PG_GETARG_SPARSEVEC_P(0)));
+}
+
+/* To length 1; elements that round to 0 are dropped; the zero vector stays. */
+Datum
+omendb_sql_sparsevec_l2_normalize(PG_FUNCTION_ARGS)
+{
+	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
+	const float *values = SPARSEVEC_VALUES(v);
+	double length = norm(v);
+	float *normal = palloc(sizeof(float) * Max(v->nnz, 1));
+	SparseVector *result;
+	int nnz = 0;
+
+	for (int i = 0; i < v->nnz; i++)
+	{
+		normal[i] = (float) (values[i] / length);
+		nnz += (normal[i] != 0);
+	}
+	result = omendb_sparsevec_new(v->dim, nnz);
+	nnz = 0;
+	for (int i = 0; i < v->nnz; i++)
+		if (normal[i] != 0)
+		{
+			SPARSEVEC_VALUES(result)[nnz] = normal[i];
+			result->indices[nnz++] = v->indices[i];
+		}
+	PG_RETURN_POINTER(result);
+}
+
+/* ---------------------------------------------------------------- comparison */
+
+/*
+ * As the dense values would: by elements, then by length. Detoasted copies are
+ * freed: btree and sort call this without a memory context of its own for each
+ * call.
+ */
+static int
+compare(FunctionCallInfo fcinfo)
+{
+	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
+	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
+	Pairs p = {.a = a, .b = b};
+	int dim = Min(a->dim, b->dim);
+	int result = (a->dim > b->dim) - (a->dim < b->dim);
+
+	while (next_pair(&p) && p.index < dim)
+		if (p.x != p.y)
+		{
+			result = p.x < p.y ? -1 : 1;
+			break;
+		}
+	PG_FREE_IF_COPY(a, 0);
+	PG_FREE_IF_COPY(b, 1);
+	return result;
+}
+
+Datum
+omendb_sql_sparsevec_lt(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) < 0);
+}
+
+Datum
+omendb_sql_sparsevec_le(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) <= 0);
+}
+
+Datum
+omendb_sql_sparsevec_eq(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) == 0);
+}
+
+Datum
+omendb_sql_sparsevec_ne(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) != 0);
+}
+
+Datum
+omendb_sql_sparsevec_ge(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) >= 0);
+}
+
+Datum
+omendb_sql_sparsevec_gt(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(compare(fcinfo) > 0);
+}
+
+Datum
+omendb_sql_sparsevec_cmp(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT32(compare(fcinfo));
+}
