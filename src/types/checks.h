@@ -20,7 +20,7 @@ extern bool omendb_check_dim(int64 dim, int max_dim, const char *type, Node *esc
 extern bool omendb_check_typmod(int32 typmod, int dim, Node *escontext);
 
 /* Are two operands of the same length? 22000. */
-extern void omendb_dims_differ(int a, int b) pg_attribute_noreturn();
+extern void omendb_dims_differ(int a, int b);
 
 static inline void
 omendb_check_same_dim(int a, int b)
@@ -33,7 +33,7 @@ omendb_check_same_dim(int a, int b)
 extern bool omendb_check_finite(float value, const char *type, Node *escontext);
 
 /* 22003: a number that the element type cannot hold. */
-extern void omendb_out_of_range(double value, const char *type) pg_attribute_noreturn();
+extern void omendb_out_of_range(double value, const char *type);
 
 /* typmod_in of every type: one integer from 1 to max_dim. 22023. */
 extern int32 omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type);
@@ -57,7 +57,13 @@ extern bool omendb_parse_float(const char **text, const char *start, const char 
 extern bool omendb_syntax_error(const char *start, const char *place, const char *type,
 								const char *form, const char *expected, Node *escontext);
 
-/* Past white space. */
-extern const char *omendb_skip_space(const char *text);
+/* Past white space: that of SQL, whatever the locale. */
+static inline const char *
+omendb_skip_space(const char *text)
+{
+	while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
+		text++;
+	return text;
+}
 
 #endif /* OMENDB_CHECKS_H */

@@ -129,9 +129,9 @@ omendb_sql_vector_cosine_distance(PG_FUNCTION_ARGS)
 	if (likely(sum_is_sure(sums.norm2_a) && sum_is_sure(sums.norm2_b)))
 		similarity = sums.dot / sqrt((double) sums.norm2_a * sums.norm2_b);
 	else
-		similarity = omendb_wide_dot_f32(a->x, b->x, a->dim) /
-					 (sqrt(omendb_kernels.norm2_f32(a->x, a->dim)) *
-					  sqrt(omendb_kernels.norm2_f32(b->x, b->dim)));
+		similarity =
+			omendb_wide_dot_f32(a->x, b->x, a->dim) /
+			sqrt(omendb_kernels.norm2_f32(a->x, a->dim) * omendb_kernels.norm2_f32(b->x, b->dim));
 	PG_RETURN_FLOAT8(1 - clamp_similarity(similarity));
 }
 

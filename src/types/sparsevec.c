@@ -365,14 +365,14 @@ dot(const SparseVector *a, const SparseVector *b)
 }
 
 static double
-norm(const SparseVector *v)
+norm2(const SparseVector *v)
 {
 	const float *values = SPARSEVEC_VALUES(v);
 	double sum = 0;
 
 	for (int i = 0; i < v->nnz; i++)
 		sum += (double) values[i] * values[i];
-	return sqrt(sum);
+	return sum;
 }
 
 Datum
@@ -405,7 +405,7 @@ omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
 {
 	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
 	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
-	double similarity = dot(a, b) / (norm(a) * norm(b));
+	double similarity = dot(a, b) / sqrt(norm2(a) * norm2(b));
 
 	/* Within -1..1 whatever the rounding; NaN stays. */
 	if (similarity > 1)
@@ -430,7 +430,7 @@ omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS)
 Datum
 omendb_sql_sparsevec_norm(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(norm(PG_GETARG_SPARSEVEC_P(0)));
+	PG_RETURN_FLOAT8(sqrt(norm2(PG_GETARG_SPARSEVEC_P(0))));
 }
 
 /* To length 1; elements that round to 0 are dropped; the zero vector stays. */
@@ -439,7 +439,7 @@ omendb_sql_sparsevec_l2_normalize(PG_FUNCTION_ARGS)
 {
 	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
 	const float *values = SPARSEVEC_VALUES(v);
-	double length = norm(v);
+	double length = sqrt(norm2(v));
 	float *normal = palloc(sizeof(float) * Max(v->nnz, 1));
 	SparseVector *result;
 	int nnz = 0;
