@@ -26,70 +26,59 @@ PG_FUNCTION_INFO_V1(FN(avg));
 
 /* ---------------------------------------------------------------- arithmetic */
 
-/* The operands of finite elements gave an infinite one: 22003, as float4 does. */
+/* Finite operands gave an element that is not: 22003, as float4's operators do. */
 static void
 check_overflow(const DENSE *result)
 {
-	for (int i = 0; i < result->dim; i++)
-		if (unlikely(isinf(ELEM_TO_FLOAT(result->x[i]))))
-			float_overflow_error();
+	if (unlikely(!all_finite(result)))
+		float_overflow_error();
 }
 
-/* Element by element: + and -, at one rounding to float and one to ELEM. */
-static Datum
-elementwise(FunctionCallInfo fcinfo, float sign)
-{
-	DENSE *a = DENSE_GETARG(0);
-	DENSE *b = DENSE_GETARG(1);
-	const float *ax = dense_floats(a);
-	const float *bx = dense_floats(b);
-	DENSE *result;
-	float *rx;
-
-	omendb_check_same_dim(a->dim, b->dim);
-	result = DENSE_NEW(a->dim);
-	rx = dense_buffer(result);
-	for (int i = 0; i < a->dim; i++)
-		rx[i] = ax[i] + sign * bx[i];
-	dense_store(result, rx);
-	check_overflow(result);
-	PG_RETURN_POINTER(result);
-}
+/* A function of two operands, element by element: rounds to float, then to ELEM. */
+#define ELEMENTWISE(expression)            \
+	DENSE *a = DENSE_GETARG(0);            \
+	DENSE *b = DENSE_GETARG(1);            \
+	const float *ax = dense_floats(a);     \
+	const float *bx = dense_floats(b);     \
+	DENSE *result;                         \
+	float *rx;                             \
+                                           \
+	omendb_check_same_dim(a->dim, b->dim); \
+	result = DENSE_NEW(a->dim);            \
+	rx = dense_buffer(result);             \
+	for (int i = 0; i < a->dim; i++)       \
+		rx[i] = (expression);              \
+	dense_store(result, rx);               \
+	check_overflow(result)
 
 Datum
 FN(add)(PG_FUNCTION_ARGS)
 {
-	return elementwise(fcinfo, 1);
+	ELEMENTWISE(ax[i] + bx[i]);
+	PG_RETURN_POINTER(result);
 }
 
 Datum
 FN(sub)(PG_FUNCTION_ARGS)
 {
-	return elementwise(fcinfo, -1);
+	ELEMENTWISE(ax[i] - bx[i]);
+	PG_RETURN_POINTER(result);
 }
 
 Datum
 FN(mul)(PG_FUNCTION_ARGS)
 {
-	DENSE *a = DENSE_GETARG(0);
-	DENSE *b = DENSE_GETARG(1);
-	const float *ax = dense_floats(a);
-	const float *bx = dense_floats(b);
-	DENSE *result;
-	float *rx;
+	int underflow = 0;
 
-	omendb_check_same_dim(a->dim, b->dim);
-	result = DENSE_NEW(a->dim);
-	rx = dense_buffer(result);
+	ELEMENTWISE(ax[i] * bx[i]);
 	for (int i = 0; i < a->dim; i++)
-		rx[i] = ax[i] * bx[i];
-	dense_store(result, rx);
-	check_overflow(result);
-	for (int i = 0; i < a->dim; i++)
-		if (unlikely(ELEM_TO_FLOAT(result->x[i]) == 0 && ax[i] != 0 && bx[i] != 0))
-			float_underflow_error();
+		underflow |= (ELEM_TO_FLOAT(result->x[i]) == 0) & (ax[i] != 0) & (bx[i] != 0);
+	if (unlikely(underflow != 0))
+		float_underflow_error();
 	PG_RETURN_POINTER(result);
 }
+
+#undef ELEMENTWISE
 
 /* ---------------------------------------------------------------- pieces */
 

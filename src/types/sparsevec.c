@@ -306,62 +306,69 @@ omendb_sql_sparsevec_send(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- distances */
 
-/* Walks two values together, by index; an element that one lacks is 0 there. */
-typedef struct Pairs
-{
-	const SparseVector *a;
-	const SparseVector *b;
-	int next_a;
-	int next_b;
-	int32 index; /* of the present pair */
-	double x;    /* a's element */
-	double y;    /* b's element */
-} Pairs;
+/* What a distance adds for a pair of elements; an element that one lacks is 0. */
+typedef double (*PairTerm)(double x, double y);
 
-static inline bool
-next_pair(Pairs *p)
+/* Inlined with the term, which then is no call. */
+static pg_attribute_always_inline double
+sum_over_pairs(FunctionCallInfo fcinfo, PairTerm term)
 {
-	int32 index_a = p->next_a < p->a->nnz ? p->a->indices[p->next_a] : INT_MAX;
-	int32 index_b = p->next_b < p->b->nnz ? p->b->indices[p->next_b] : INT_MAX;
+	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
+	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
+	const float *ax = SPARSEVEC_VALUES(a);
+	const float *bx = SPARSEVEC_VALUES(b);
+	int i = 0;
+	int j = 0;
+	double sum = 0;
 
-	p->index = Min(index_a, index_b);
-	if (p->index == INT_MAX)
-		return false;
-	p->x = index_a == p->index ? SPARSEVEC_VALUES(p->a)[p->next_a++] : 0;
-	p->y = index_b == p->index ? SPARSEVEC_VALUES(p->b)[p->next_b++] : 0;
-	return true;
+	omendb_check_same_dim(a->dim, b->dim);
+	while (i < a->nnz && j < b->nnz)
+	{
+		int32 index_a = a->indices[i];
+		int32 index_b = b->indices[j];
+
+		if (index_a == index_b)
+			sum += term(ax[i++], bx[j++]);
+		else if (index_a < index_b)
+			sum += term(ax[i++], 0);
+		else
+			sum += term(0, bx[j++]);
+	}
+	while (i < a->nnz)
+		sum += term(ax[i++], 0);
+	while (j < b->nnz)
+		sum += term(0, bx[j++]);
+	return sum;
 }
 
-static Pairs
-pairs_of_arguments(FunctionCallInfo fcinfo)
+static pg_attribute_always_inline double
+squared_difference(double x, double y)
 {
-	Pairs pairs = {.a = PG_GETARG_SPARSEVEC_P(0), .b = PG_GETARG_SPARSEVEC_P(1)};
+	return (x - y) * (x - y);
+}
 
-	return pairs;
+static pg_attribute_always_inline double
+product(double x, double y)
+{
+	return x * y;
+}
+
+static pg_attribute_always_inline double
+absolute_difference(double x, double y)
+{
+	return fabs(x - y);
 }
 
 static double
 l2sq(FunctionCallInfo fcinfo)
 {
-	Pairs p = pairs_of_arguments(fcinfo);
-	double sum = 0;
-
-	omendb_check_same_dim(p.a->dim, p.b->dim);
-	while (next_pair(&p))
-		sum += (p.x - p.y) * (p.x - p.y);
-	return sum;
+	return sum_over_pairs(fcinfo, squared_difference);
 }
 
 static double
-dot(const SparseVector *a, const SparseVector *b)
+dot(FunctionCallInfo fcinfo)
 {
-	Pairs p = {.a = a, .b = b};
-	double sum = 0;
-
-	omendb_check_same_dim(a->dim, b->dim);
-	while (next_pair(&p))
-		sum += p.x * p.y;
-	return sum;
+	return sum_over_pairs(fcinfo, product);
 }
 
 static double
@@ -390,13 +397,13 @@ omendb_sql_sparsevec_l2_squared_distance(PG_FUNCTION_ARGS)
 Datum
 omendb_sql_sparsevec_inner_product(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(dot(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1)));
+	PG_RETURN_FLOAT8(dot(fcinfo));
 }
 
 Datum
 omendb_sql_sparsevec_negative_inner_product(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(-dot(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1)));
+	PG_RETURN_FLOAT8(-dot(fcinfo));
 }
 
 /* NaN where a sparsevec has length 0. */
@@ -405,7 +412,7 @@ omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
 {
 	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
 	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
-	double similarity = dot(a, b) / sqrt(norm2(a) * norm2(b));
+	double similarity = dot(fcinfo) / sqrt(norm2(a) * norm2(b));
 
 	/* Within -1..1 whatever the rounding; NaN stays. */
 	if (similarity > 1)
@@ -418,13 +425,7 @@ omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
 Datum
 omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS)
 {
-	Pairs p = pairs_of_arguments(fcinfo);
-	double sum = 0;
-
-	omendb_check_same_dim(p.a->dim, p.b->dim);
-	while (next_pair(&p))
-		sum += fabs(p.x - p.y);
-	PG_RETURN_FLOAT8(sum);
+	PG_RETURN_FLOAT8(sum_over_pairs(fcinfo, absolute_difference));
 }
 
 Datum
@@ -472,16 +473,29 @@ compare(FunctionCallInfo fcinfo)
 {
 	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
 	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
-	Pairs p = {.a = a, .b = b};
 	int dim = Min(a->dim, b->dim);
+	int i = 0;
+	int j = 0;
 	int result = (a->dim > b->dim) - (a->dim < b->dim);
 
-	while (next_pair(&p) && p.index < dim)
-		if (p.x != p.y)
+	for (;;)
+	{
+		int32 index_a = i < a->nnz ? a->indices[i] : INT_MAX;
+		int32 index_b = j < b->nnz ? b->indices[j] : INT_MAX;
+		int32 index = Min(index_a, index_b);
+		float x;
+		float y;
+
+		if (index >= dim)
+			break;
+		x = index_a == index ? SPARSEVEC_VALUES(a)[i++] : 0;
+		y = index_b == index ? SPARSEVEC_VALUES(b)[j++] : 0;
+		if (x != y)
 		{
-			result = p.x < p.y ? -1 : 1;
+			result = x < y ? -1 : 1;
 			break;
 		}
+	}
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
 	return result;
