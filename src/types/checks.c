@@ -209,8 +209,8 @@ parse_decimal(const char **text, float *value)
 	dropped &= (middle << 1) - 1;
 	if (dropped > middle - 8 && dropped < middle + 8)
 		return false;
-	/* Subnormal floats drop more bits; beyond FLT_MAX is for strtof to report. */
-	if (mantissa != 0 && (number < FLT_MIN || number >= FLT_MAX))
+	/* Not subnormal, where more bits are dropped: 10^-22 at least, or 0. */
+	if (number >= FLT_MAX)
 		return false;
 
 	*value = (float) (negative ? -number : number);
