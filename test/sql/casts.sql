@@ -90,6 +90,7 @@ CREATE FUNCTION takes_sparsevec(sparsevec) RETURNS text LANGUAGE sql AS 'SELECT 
 SELECT takes_real('[1]'::vector), takes_halfvec('[1]'::vector), takes_sparsevec('[1]'::vector),
        takes_sparsevec('[1]'::halfvec);
 -- assignment only: not there
+\set VERBOSITY terse
 SELECT takes_vector('[1]'::halfvec);
 SELECT takes_vector('{1:1}/1'::sparsevec);
 SELECT takes_halfvec('{1:1}/1'::sparsevec);
@@ -100,6 +101,7 @@ SELECT takes_vector(ARRAY[1::float8]);
 SELECT takes_vector(ARRAY[1.5]);
 SELECT takes_halfvec(ARRAY[1]);
 SELECT takes_sparsevec(ARRAY[1]);
+\set VERBOSITY default
 DROP FUNCTION takes_real, takes_vector, takes_halfvec, takes_sparsevec;
 -- ... but when a column is written
 CREATE TABLE target (v vector(2), h halfvec(2), s sparsevec(2), r real[]);

@@ -52,7 +52,7 @@ SELECT '[1]]'::vector;
 SELECT '[1,2,3]x'::vector;
 SELECT '[1,2,3] [4]'::vector;
 SELECT '[1,NULL]'::vector;
--- positions count characters, not bytes
+-- at and before characters of several bytes
 SELECT '[1,é]'::vector;
 SELECT '[é,1]'::vector;
 -- no dimensions
