@@ -1,0 +1,44 @@
+# Goals for people who work on omendb, or only want to see it run. They install
+# the Debian packages that are missing, work in a temporary directory, and leave
+# no server behind. Included by the Makefile for these goals alone.
+
+# CI and the scripts read these from the environment.
+export TESTS PG_CONFIG PGVERSION
+
+.PHONY: $(DEV_GOALS)
+
+help:
+	@echo 'make demo          see it work: real data, a throwaway server, one minute'
+	@echo 'make check         all tests; TESTS="regress tap" runs a part of:'
+	@echo '                   lint regress isolation tap perl unit'
+	@echo 'make unit          the C unit tests alone, no server needed'
+	@echo 'make bench         measure the kernels; BENCH="..." are arguments of bench/run'
+	@echo 'make lint          layer rules, shellcheck, perl -c'
+	@echo 'make format        lay the C sources out; format-check only looks'
+	@echo 'make setup         install what the goals above need'
+	@echo 'make, make install, make installcheck   for your own server, the usual way'
+	@echo 'PGVERSION=16 or PG_CONFIG=/path/to/pg_config chooses the PostgreSQL'
+
+demo:
+	@tools/demo
+
+check:
+	@tools/check
+
+unit:
+	@TESTS=unit tools/check
+
+lint:
+	@TESTS=lint tools/check
+
+bench:
+	@tools/bench $(BENCH)
+
+format:
+	@tools/format
+
+format-check:
+	@tools/format --check
+
+setup:
+	@tools/setup check

@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# A private PostgreSQL with this tree's extension in it, for scripts that
+# in-private runs. To be sourced, after lib.sh.
+#
+# PostgreSQL finds its files relative to its executables. So a copy of the
+# executables, with symbolic links to the other files where those are expected,
+# is an installation of its own: `make install` writes into it, and nothing
+# outside is touched.
+
+# Makes the installation and points PATH and PG_CONFIG at it.
+make_private_postgres() {
+	local real=$OMENDB_PG_CONFIG private=$OMENDB_WORK/pg dir option
+	[[ -n $real ]] || die "no PostgreSQL server with its development files found (see tools/setup)"
+	dir=$("$real" --bindir)
+	mkdir -p "$private$dir"
+	# Links would be followed back to where they point; only copies relocate.
+	cp -L "$dir"/* "$private$dir/"
+	for option in --pkglibdir --sharedir --pkgincludedir --includedir-server; do
+		dir=$("$real" "$option")
+		# One may lie inside another that is already there.
+		if [[ -e $private$dir ]]; then continue; fi
+		mkdir -p "$private$dir"
+		cp -rs "$dir/." "$private$dir/"
+	done
+	dir=$("$real" --bindir)
+	# Of an omendb in the system nothing may show, nor be written to through a link.
+	find "$private" -name 'omendb*' -depth -exec rm -r {} +
+	export PG_CONFIG=$private$dir/pg_config PATH=$private$dir:$PATH
+	[[ $("$PG_CONFIG" --pkglibdir) == "$private"/* ]] ||
+		die "$real: this PostgreSQL is not relocatable"
+}
+
+# Builds the copy of the tree in the current directory; stops with the
+# compiler's words if that fails.
+build_extension() { # MAKE_ARGUMENT...
+	local log=$OMENDB_WORK/log/build.log
+	if ! make -s -j "$(nproc)" PG_CONFIG="$PG_CONFIG" "$@" >"$log" 2>&1 ||
+		! make -s install PG_CONFIG="$PG_CONFIG" "$@" >>"$log" 2>&1; then
+		cat "$log" >&2
+		die "the build failed"
+	fi
+}
+
+# Starts a throwaway cluster that listens on a socket in $OMENDB_WORK only.
+start_server() { # [setting...]
+	local data=$OMENDB_WORK/data log=$OMENDB_WORK/log/server.log setting
+	initdb -D "$data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$OMENDB_WORK/log/initdb.log" 2>&1 ||
+		die "initdb failed: $(tail -n 5 "$OMENDB_WORK/log/initdb.log")"
+	{
+		printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$OMENDB_WORK'" "fsync = off"
+		for setting in "$@"; do printf '%s\n' "$setting"; done
+	} >>"$data/postgresql.conf"
+	export PGHOST=$OMENDB_WORK PGUSER=postgres PGDATABASE=postgres
+	pg_ctl -D "$data" -l "$log" -w -s start || die "the server did not start: $(tail -n 5 "$log")"
+}
+
+stop_server() {
+	pg_ctl -D "$OMENDB_WORK/data" -m fast -w -s stop
+}
