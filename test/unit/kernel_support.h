@@ -81,10 +81,10 @@ typedef enum Distribution
 {
 	DIST_NORMAL,
 	DIST_UNIFORM,
-	DIST_MIXED,	   /* magnitudes 2^-30 .. 2^30 (halves: all exponents) */
+	DIST_MIXED,    /* magnitudes 2^-30 .. 2^30 (halves: all exponents) */
 	DIST_EXTREME,  /* any finite number: products overflow and underflow */
-	DIST_TINY,	   /* subnormal */
-	DIST_LARGEST,  /* plus or minus the largest (for float, its square root) */
+	DIST_TINY,     /* subnormal */
+	DIST_LARGEST,  /* plus or minus the largest whose sums are finite */
 	DIST_ONE_HOT,  /* one element at a random place, often the last */
 	DIST_CONSTANT, /* the same number everywhere */
 	DIST_ZERO,
@@ -147,9 +147,9 @@ extern bool same_float(float x, float y);
 /*
  * Is a float sum of n terms what kernel.h promises? want and magnitude are the
  * sum and the sum of magnitudes in double. Where the magnitudes leave the range
- * of float an infinity or NaN is right as well.
+ * of float an infinity is right as well, and, if the terms have both signs, NaN.
  */
-extern bool sum_within_bound(float got, double want, double magnitude, size_t n,
+extern bool sum_within_bound(float got, double want, double magnitude, bool both_signs, size_t n,
 							 OmendbSimdLevel level);
 
 /*
