@@ -31,9 +31,15 @@ ISOLATION_OPTS = --inputdir=test --load-extension=omendb
 
 EXTRA_CLEAN = results output_iso
 
+# No LLVM bitcode: its one use is to inline functions into JIT code, and ours
+# call kernels through pointers in a table that the library does not export.
+override with_llvm = no
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+SHLIB_LINK += -lm
 
 # Only what the server looks up by name is exported: another vector extension
 # may be loaded into the same backend. ld64 and others have no version scripts.
@@ -43,6 +49,6 @@ endif
 
 # Every object depends on every header: a build takes seconds, a stale object
 # after a changed struct costs an afternoon.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
+$(OBJS): $(wildcard src/*.h src/*/*.h)
 
 endif

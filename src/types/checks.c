@@ -220,7 +220,7 @@ parse_decimal(const char **text, float *value)
 
 bool
 omendb_parse_float(const char **text, const char *start, const char *type, const char *form,
-				   float *value, Node *escontext)
+				   bool stays_nonzero, float *value, Node *escontext)
 {
 	const char *token = omendb_skip_space(*text);
 	char *end;
@@ -236,8 +236,7 @@ omendb_parse_float(const char **text, const char *start, const char *type, const
 	if (end == token)
 		return omendb_syntax_error(start, token, type, form, "a number", escontext);
 
-	/* Too small for float is rounded to the nearest, like any other number. */
-	if (errno == ERANGE && isinf(*value))
+	if (errno == ERANGE && (isinf(*value) || (stays_nonzero && *value == 0)))
 		ereturn(escontext, false,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("\"%s\" is out of range for type %s", pnstrdup(token, end - token), type)));

@@ -74,7 +74,8 @@ FN(in)(PG_FUNCTION_ARGS)
 
 	for (;;)
 	{
-		if (!omendb_parse_float(&text, start, DENSE_NAME, DENSE_FORM, &values[dim++], escontext))
+		if (!omendb_parse_float(&text, start, DENSE_NAME, DENSE_FORM, false, &values[dim++],
+								escontext))
 			PG_RETURN_NULL();
 		if (*text != ',')
 			break;

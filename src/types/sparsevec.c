@@ -40,10 +40,10 @@ PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_ge);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_gt);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_cmp);
 
-/* An element while a value is read; index from 0. */
+/* An element while its text is read; index as written, from 1. */
 typedef struct Element
 {
-	int32 index;
+	int64 index;
 	float value;
 } Element;
 
@@ -61,20 +61,18 @@ check_nnz(int64 nnz, Node *escontext)
 
 /*
  * An integer at *text, advanced past it and the white space around it. Beyond
- * int32 it is cut to the nearest: no index or dimension is that large, so the
- * range check that follows reports it.
+ * int64 it is cut to the nearest, which no range check lets pass either.
  */
 static bool
-parse_integer(const char **text, const char *start, const char *expected, int32 *value,
+parse_integer(const char **text, const char *start, const char *expected, int64 *value,
 			  Node *escontext)
 {
 	const char *token = omendb_skip_space(*text);
 	char *end;
-	long parsed = strtol(token, &end, 10);
 
+	*value = strtoi64(token, &end, 10);
 	if (end == token)
 		return omendb_syntax_error(start, token, "sparsevec", SPARSEVEC_FORM, expected, escontext);
-	*value = (int32) Max(INT_MIN, Min(INT_MAX, parsed));
 	*text = omendb_skip_space(end);
 	return true;
 }
@@ -91,15 +89,15 @@ parse_char(const char **text, const char *start, char c, const char *expected, N
 static int
 compare_elements(const void *a, const void *b)
 {
-	int32 x = ((const Element *) a)->index;
-	int32 y = ((const Element *) b)->index;
+	int64 x = ((const Element *) a)->index;
+	int64 y = ((const Element *) b)->index;
 
 	return (x > y) - (x < y);
 }
 
-/* Sorted by index, each once and from 0 to dim - 1? 22000. */
+/* Sorts them; is each index there once and from 1 to dim? 22000. */
 static bool
-check_indices(Element *elements, int n, int dim, Node *escontext)
+check_indices(Element *elements, int n, int64 dim, Node *escontext)
 {
 	bool sorted = true;
 
@@ -110,17 +108,17 @@ check_indices(Element *elements, int n, int dim, Node *escontext)
 
 	for (int i = 0; i < n; i++)
 	{
-		/* Shown as written, from 1; "- 1" may have wrapped nowhere: int32 was cut first. */
-		if (elements[i].index < 0 || elements[i].index >= dim)
+		if (elements[i].index < 1 || elements[i].index > dim)
 			ereturn(escontext, false,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("sparsevec index " INT64_FORMAT " is out of bounds",
-							(int64) elements[i].index + 1),
-					 errdetail("Indices are from 1 to the number of dimensions, %d.", dim)));
+					 errmsg("sparsevec index " INT64_FORMAT " is out of bounds", elements[i].index),
+					 errdetail("Indices are from 1 to the number of dimensions, " INT64_FORMAT ".",
+							   dim)));
 		if (i > 0 && elements[i - 1].index == elements[i].index)
 			ereturn(escontext, false,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("sparsevec index %d appears more than once", elements[i].index + 1)));
+					 errmsg("sparsevec index " INT64_FORMAT " appears more than once",
+							elements[i].index)));
 	}
 	return true;
 }
@@ -136,7 +134,7 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 	int n = 0;
 	int nnz = 0;
 	int64 commas = 0;
-	int32 dim;
+	int64 dim;
 	Element *elements;
 	SparseVector *result;
 	float *values;
@@ -154,12 +152,9 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 
 		if (!parse_integer(&text, start, "an index", &element->index, escontext) ||
 			!parse_char(&text, start, ':', "\":\"", escontext) ||
-			!omendb_parse_float(&text, start, "sparsevec", SPARSEVEC_FORM, &element->value,
+			!omendb_parse_float(&text, start, "sparsevec", SPARSEVEC_FORM, true, &element->value,
 								escontext))
 			PG_RETURN_NULL();
-		/* To 0-based, without wrapping: what is out of bounds stays so. */
-		if (element->index > INT_MIN)
-			element->index--;
 		n++;
 		if (*text != ',')
 			break;
@@ -186,7 +181,7 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 		if (elements[i].value != 0)
 		{
-			result->indices[nnz] = elements[i].index;
+			result->indices[nnz] = elements[i].index - 1;
 			values[nnz++] = elements[i].value;
 		}
 	pfree(elements);

@@ -16,115 +16,115 @@ our @EXPORT_OK = qw(read_list split_scope compare catalog_rows has_hnsw checks_o
 
 # Objects of omendb's own, which pgvector has not.
 our @OWN = (
-	[ 'function', 'omendb_simd_level() returns text', 'stable strict parallel safe' ],
-	[ 'setting', 'omendb.simd_level', 'enum, default auto, values {auto,scalar,neon,avx2,avx512}, superuser' ],);
+    [ 'function', 'omendb_simd_level() returns text', 'stable strict parallel safe' ],
+    [ 'setting', 'omendb.simd_level', 'enum, default auto, values {auto,scalar,neon,avx2,avx512}, superuser' ],);
 
 # Kinds of the list that describe behaviour, not a catalog.
 our %BEHAVIOUR = map { $_ => 1 } ('limit', 'text format', 'binary format', 'index option');
 
 sub row_name
 {
-	my ($row) = @_;
-	return "$row->[0] $row->[1]: $row->[2]";
+    my ($row) = @_;
+    return "$row->[0] $row->[1]: $row->[2]";
 }
 
 sub read_list
 {
-	my ($path) = @_;
-	my @rows;
-	open my $fh, '<', $path or die "cannot read $path: $!\n";
-	while (my $line = <$fh>)
-	{
-		chomp $line;
-		next if $line =~ /^#/ or $line =~ /^\s*$/;
-		my @columns = split /\t/, $line, -1;
-		die "$path line $.: expected 3 columns\n" unless @columns == 3;
-		push @rows, \@columns;
-	}
-	close $fh;
-	return @rows;
+    my ($path) = @_;
+    my @rows;
+    open my $fh, '<', $path or die "cannot read $path: $!\n";
+    while (my $line = <$fh>)
+    {
+        chomp $line;
+        next if $line =~ /^#/ or $line =~ /^\s*$/;
+        my @columns = split /\t/, $line, -1;
+        die "$path line $.: expected 3 columns\n" unless @columns == 3;
+        push @rows, \@columns;
+    }
+    close $fh;
+    return @rows;
 }
 
 # Which access method a row belongs to: 'hnsw', 'ivfflat', or '' for neither.
 sub method_of
 {
-	my ($row) = @_;
-	my ($kind, $object, $attributes) = @$row;
-	return $1 if $kind eq 'operator class'  && $attributes =~ /^access method (hnsw|ivfflat),/;
-	return $1 if $kind eq 'opclass operator' && $object =~ /\((hnsw|ivfflat)\)$/;
-	return $1 if $kind eq 'setting'          && $object =~ /^(hnsw|ivfflat)\./;
-	return $1 if $kind eq 'index option'     && $object =~ /^(hnsw|ivfflat):/;
-	return $1 if $kind eq 'access method'    && $object =~ /^(hnsw|ivfflat)$/;
-	# A limit of the type comes with one of the index; without the former it is the latter's.
-	return 'hnsw' if $kind eq 'limit' && $attributes =~ /^hnsw/;
-	return '';
+    my ($row) = @_;
+    my ($kind, $object, $attributes) = @$row;
+    return $1 if $kind eq 'operator class'  && $attributes =~ /^access method (hnsw|ivfflat),/;
+    return $1 if $kind eq 'opclass operator' && $object =~ /\((hnsw|ivfflat)\)$/;
+    return $1 if $kind eq 'setting'          && $object =~ /^(hnsw|ivfflat)\./;
+    return $1 if $kind eq 'index option'     && $object =~ /^(hnsw|ivfflat):/;
+    return $1 if $kind eq 'access method'    && $object =~ /^(hnsw|ivfflat)$/;
+    # A limit of the type comes with one of the index; without the former it is the latter's.
+    return 'hnsw' if $kind eq 'limit' && $attributes =~ /^hnsw/;
+    return '';
 }
 
 # (in scope, waiting for the hnsw access method, out of scope for good: ivfflat).
 sub split_scope
 {
-	my ($hnsw, @rows) = @_;
-	my (@in, @waiting, @out);
-	for my $row (@rows)
-	{
-		my $method = method_of($row);
-		if    ($method eq 'ivfflat')            { push @out,     $row; }
-		elsif ($method eq 'hnsw' and not $hnsw) { push @waiting, $row; }
-		else                                    { push @in,      $row; }
-	}
-	return (\@in, \@waiting, \@out);
+    my ($hnsw, @rows) = @_;
+    my (@in, @waiting, @out);
+    for my $row (@rows)
+    {
+        my $method = method_of($row);
+        if    ($method eq 'ivfflat')            { push @out,     $row; }
+        elsif ($method eq 'hnsw' and not $hnsw) { push @waiting, $row; }
+        else                                    { push @in,      $row; }
+    }
+    return (\@in, \@waiting, \@out);
 }
 
 # What identifies a row, apart from attributes that may differ.
 sub key_of
 {
-	my ($row) = @_;
-	my ($kind, $object, $attributes) = @$row;
-	return "$kind $object " . ($attributes =~ /^(access method \w+)/)[0] if $kind eq 'operator class';
-	return "$kind $object " . ($attributes =~ /^(strategy \d+)/)[0]      if $kind eq 'opclass operator';
-	# "name(arguments) returns type": a type that differs is a difference, not two objects
-	return "$kind " . ($object =~ /^(.*) returns /)[0] if $kind =~ /^(function|aggregate|operator)$/;
-	return "$kind $object";
+    my ($row) = @_;
+    my ($kind, $object, $attributes) = @$row;
+    return "$kind $object " . ($attributes =~ /^(access method \w+)/)[0] if $kind eq 'operator class';
+    return "$kind $object " . ($attributes =~ /^(strategy \d+)/)[0]      if $kind eq 'opclass operator';
+    # "name(arguments) returns type": a type that differs is a difference, not two objects
+    return "$kind " . ($object =~ /^(.*) returns /)[0] if $kind =~ /^(function|aggregate|operator)$/;
+    return "$kind $object";
 }
 
 # The list was made in schema public; the schema is not part of the interface.
 sub normalized
 {
-	my ($row) = @_;
-	my $text = "$row->[1]\t$row->[2]";
-	$text =~ s/\bpublic\.//g;
-	$text =~ s/\s+$//;
-	return $text;
+    my ($row) = @_;
+    my $text = "$row->[1]\t$row->[2]";
+    $text =~ s/\bpublic\.//g;
+    $text =~ s/\s+$//;
+    return $text;
 }
 
 # Differences between what is listed and what there is, as lines of text.
 sub compare
 {
-	my ($listed, $actual, $own) = @_;
-	my (%listed, %actual, %own, @differences);
-	my @catalog_rows = grep { !$BEHAVIOUR{ $_->[0] } } @$listed;
+    my ($listed, $actual, $own) = @_;
+    my (%listed, %actual, %own, @differences);
+    my @catalog_rows = grep { !$BEHAVIOUR{ $_->[0] } } @$listed;
 
-	$listed{ key_of($_) } = $_ for @catalog_rows;
-	$own{ key_of($_) }    = $_ for @$own;
-	$actual{ key_of($_) } = $_ for @$actual;
+    $listed{ key_of($_) } = $_ for @catalog_rows;
+    $own{ key_of($_) }    = $_ for @$own;
+    $actual{ key_of($_) } = $_ for @$actual;
 
-	for my $row (@catalog_rows, @$own)
-	{
-		my $found = $actual{ key_of($row) };
-		if (!$found)
-		{
-			push @differences, 'missing: ' . row_name($row);
-		}
-		elsif (normalized($found) ne normalized($row))
-		{
-			push @differences, 'different: ' . row_name($row) . "\n    found: " . row_name($found);
-		}
-	}
-	for my $row (@$actual)
-	{
-		push @differences, 'extra: ' . row_name($row) unless $listed{ key_of($row) } or $own{ key_of($row) };
-	}
-	return @differences;
+    for my $row (@catalog_rows, @$own)
+    {
+        my $found = $actual{ key_of($row) };
+        if (!$found)
+        {
+            push @differences, 'missing: ' . row_name($row);
+        }
+        elsif (normalized($found) ne normalized($row))
+        {
+            push @differences, 'different: ' . row_name($row) . "\n    found: " . row_name($found);
+        }
+    }
+    for my $row (@$actual)
+    {
+        push @differences, 'extra: ' . row_name($row) unless $listed{ key_of($row) } or $own{ key_of($row) };
+    }
+    return @differences;
 }
 
 # ------------------------------------------------------------------ behaviour
@@ -133,119 +133,119 @@ sub compare
 # is the output, or 'ERROR <sqlstate>'. Those of the hnsw part only if $hnsw.
 sub checks_of
 {
-	my ($hnsw, $row) = @_;
-	my ($kind, $object, $attributes) = @$row;
-	my @checks;
-	my $add = sub {
-		my ($name, $expect, $sql) = @_;
-		push @checks, { row => $row, name => row_name($row) . " -- $name", expect => $expect, sql => $sql };
-	};
+    my ($hnsw, $row) = @_;
+    my ($kind, $object, $attributes) = @$row;
+    my @checks;
+    my $add = sub {
+        my ($name, $expect, $sql) = @_;
+        push @checks, { row => $row, name => row_name($row) . " -- $name", expect => $expect, sql => $sql };
+    };
 
-	if ($kind eq 'text format')
-	{
-		(my $text = $attributes) =~ s/ \(.*//;
-		for my $type (split /, /, $object)
-		{
-			$add->("in and out as $type", $text, "SELECT '$text'::$type");
-		}
-		# "(indices from 1)"
-		$add->('the last index is the number of dimensions', '{5:1}/5',    "SELECT '{5:1}/5'::$object") if $attributes =~ /indices from 1/;
-		$add->('there is no index 0',                        'ERROR 22000', "SELECT '{0:1}/5'::$object") if $attributes =~ /indices from 1/;
-	}
-	elsif ($kind eq 'binary format')
-	{
-		# By the words of the row, not by a copy of the bytes.
-		my %sample = (
-			vector    => [ '[1,-2.5]',       'int16 dimensions, int16 0, then big-endian float4 each',
-				"int2send(2::int2) || int2send(0::int2) || float4send(1) || float4send(-2.5)" ],
-			halfvec   => [ '[1,-2.5]',       'int16 dimensions, int16 0, then big-endian IEEE half each',
-				"int2send(2::int2) || int2send(0::int2) || '\\x3c00'::bytea || '\\xc100'::bytea" ],
-			sparsevec => [ '{2:1,5:-2.5}/7', 'int32 dimensions, int32 non-zero count, int32 0, then int32 indices from 0, then big-endian float4 values',
-				"int4send(7) || int4send(2) || int4send(0) || int4send(1) || int4send(4) || float4send(1) || float4send(-2.5)" ],);
-		my $sample = $sample{$object} or die "no check for " . row_name($row) . "\n";
-		die 'the check is for another wording of ' . row_name($row) . "\n" unless $sample->[1] eq $attributes;
-		$add->('send', 't', "SELECT ${object}_send('$sample->[0]') = $sample->[2]");
-	}
-	elsif ($kind eq 'limit')
-	{
-		my $known = 0;
-		if ($attributes =~ /^1\.\.(\d+) dimensions/)
-		{
-			my ($max, $over) = ($1, $1 + 1);
-			$add->("$max dimensions", $max, "SELECT vector_dims(array_fill(1, ARRAY[$max])::$object)");
-			$add->("$over dimensions", 'ERROR 54000', "SELECT array_fill(1, ARRAY[$over])::$object");
-			$add->('no dimensions',    'ERROR 22000', "SELECT '{}'::int[]::$object");
-			$add->("modifier $max",  'ok',          "SELECT 'ok' WHERE NULL::$object($max) IS NULL");
-			$add->("modifier $over", 'ERROR 22023', "SELECT NULL::$object($over)");
-			$add->('modifier 0',     'ERROR 22023', "SELECT NULL::$object(0)");
-			$known = 1;
-		}
-		if ($attributes =~ /^up to (\d+) dimensions, (\d+) non-zero/)
-		{
-			my ($max, $over, $nnz, $more) = ($1, $1 + 1, $2, $2 + 1);
-			my $text = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/$max')::$object" };
-			$add->("$max dimensions",  "{}/$max",     "SELECT '{}/$max'::$object");
-			$add->("$over dimensions", 'ERROR 54000', "SELECT '{}/$over'::$object");
-			$add->("$nnz elements",  $nnz,          "SELECT round(l2_norm(" . $text->($nnz) . ") ^ 2)");
-			$add->("$more elements", 'ERROR 54000', 'SELECT ' . $text->($more));
-			$known = 1;
-		}
-		if ($attributes =~ /hnsw index up to (\d+)( non-zero| dimensions)?$/)
-		{
-			my ($max, $over, $elements) = ($1, $1 + 1, ($2 // '') eq ' non-zero');
-			my $class = $object eq 'bit' ? 'bit_hamming_ops' : "${object}_l2_ops";
-			my $table = 'surface_limit';
-			my $index = "CREATE INDEX ON $table USING hnsw (v $class)";
-			$known = 1;
-			if ($hnsw and $elements)
-			{
-				my $value = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/9999')::$object" };
-				for my $case ([ $max, 'ok' ], [ $over, 'ERROR 54000' ])
-				{
-					$add->("index of $case->[0] elements", $case->[1],
-						"CREATE TEMP TABLE $table (v $object(9999)); $index; INSERT INTO $table SELECT " . $value->($case->[0]) . "; SELECT 'ok'");
-				}
-			}
-			elsif ($hnsw)
-			{
-				$add->("index of $max dimensions", 'ok', "CREATE TEMP TABLE $table (v $object($max)); $index; SELECT 'ok'");
-				$add->("index of $over dimensions", 'ERROR 54000', "CREATE TEMP TABLE $table (v $object($over)); $index; SELECT 'ok'");
-			}
-		}
-		die 'no check for ' . row_name($row) . "\n" unless $known;
-	}
-	elsif ($kind eq 'index option')
-	{
-		my ($method, $option) = $object =~ /^(\w+): (\w+)$/ or die 'no check for ' . row_name($row) . "\n";
-		my ($default, $low, $high) = $attributes =~ /^integer, default (\d+), range (\d+)\.\.(\d+)/ or die 'no check for ' . row_name($row) . "\n";
-		my $with = sub {
-			"CREATE TEMP TABLE surface_option (v vector(3)); CREATE INDEX ON surface_option USING $method (v vector_l2_ops) WITH ($_[0]); SELECT 'ok'";
-		};
-		if ($hnsw or $method ne 'hnsw')
-		{
-			# The two options of hnsw must fit each other: the other one at an end where it does.
-			my $other = $method ne 'hnsw' ? '' : $option eq 'm' ? ', ef_construction = 1000' : ', m = 2';
-			$add->("$low is allowed",      'ok', $with->("$option = $low$other"));
-			$add->("$high is allowed",     'ok', $with->("$option = $high$other"));
-			$add->('below is not',         'ERROR 22023', $with->("$option = " . ($low - 1) . $other));
-			$add->('above is not',         'ERROR 22023', $with->("$option = " . ($high + 1) . $other));
-			$add->('what is not an integer is not', 'ERROR 22023', $with->("$option = 'x'"));
-			if ($attributes =~ /at least 2\*m/)
-			{
-				# The defaults show in what fits them: ef_construction's by m, and m's (16) by ef_construction.
-				$add->("default $default fits m = " . $default / 2, 'ok', $with->('m = ' . $default / 2));
-				$add->('and no larger one', 'ERROR 22023', $with->('m = ' . ($default / 2 + 1)));
-				$add->('20 fits m = 10',      'ok',          $with->('m = 10, ef_construction = 20'));
-				$add->('19 does not',         'ERROR 22023', $with->('m = 10, ef_construction = 19'));
-			}
-			elsif ($method eq 'hnsw' and $option eq 'm')
-			{
-				$add->("default $default fits ef_construction = " . 2 * $default, 'ok', $with->('ef_construction = ' . 2 * $default));
-				$add->('and no smaller one', 'ERROR 22023', $with->('ef_construction = ' . (2 * $default - 1)));
-			}
-		}
-	}
-	return @checks;
+    if ($kind eq 'text format')
+    {
+        (my $text = $attributes) =~ s/ \(.*//;
+        for my $type (split /, /, $object)
+        {
+            $add->("in and out as $type", $text, "SELECT '$text'::$type");
+        }
+        # "(indices from 1)"
+        $add->('the last index is the number of dimensions', '{5:1}/5',    "SELECT '{5:1}/5'::$object") if $attributes =~ /indices from 1/;
+        $add->('there is no index 0',                        'ERROR 22000', "SELECT '{0:1}/5'::$object") if $attributes =~ /indices from 1/;
+    }
+    elsif ($kind eq 'binary format')
+    {
+        # By the words of the row, not by a copy of the bytes.
+        my %sample = (
+            vector    => [ '[1,-2.5]',       'int16 dimensions, int16 0, then big-endian float4 each',
+                "int2send(2::int2) || int2send(0::int2) || float4send(1) || float4send(-2.5)" ],
+            halfvec   => [ '[1,-2.5]',       'int16 dimensions, int16 0, then big-endian IEEE half each',
+                "int2send(2::int2) || int2send(0::int2) || '\\x3c00'::bytea || '\\xc100'::bytea" ],
+            sparsevec => [ '{2:1,5:-2.5}/7', 'int32 dimensions, int32 non-zero count, int32 0, then int32 indices from 0, then big-endian float4 values',
+                "int4send(7) || int4send(2) || int4send(0) || int4send(1) || int4send(4) || float4send(1) || float4send(-2.5)" ],);
+        my $sample = $sample{$object} or die "no check for " . row_name($row) . "\n";
+        die 'the check is for another wording of ' . row_name($row) . "\n" unless $sample->[1] eq $attributes;
+        $add->('send', 't', "SELECT ${object}_send('$sample->[0]') = $sample->[2]");
+    }
+    elsif ($kind eq 'limit')
+    {
+        my $known = 0;
+        if ($attributes =~ /^1\.\.(\d+) dimensions/)
+        {
+            my ($max, $over) = ($1, $1 + 1);
+            $add->("$max dimensions", $max, "SELECT vector_dims(array_fill(1, ARRAY[$max])::$object)");
+            $add->("$over dimensions", 'ERROR 54000', "SELECT array_fill(1, ARRAY[$over])::$object");
+            $add->('no dimensions',    'ERROR 22000', "SELECT '{}'::int[]::$object");
+            $add->("modifier $max",  'ok',          "SELECT 'ok' WHERE NULL::$object($max) IS NULL");
+            $add->("modifier $over", 'ERROR 22023', "SELECT NULL::$object($over)");
+            $add->('modifier 0',     'ERROR 22023', "SELECT NULL::$object(0)");
+            $known = 1;
+        }
+        if ($attributes =~ /^up to (\d+) dimensions, (\d+) non-zero/)
+        {
+            my ($max, $over, $nnz, $more) = ($1, $1 + 1, $2, $2 + 1);
+            my $text = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/$max')::$object" };
+            $add->("$max dimensions",  "{}/$max",     "SELECT '{}/$max'::$object");
+            $add->("$over dimensions", 'ERROR 54000', "SELECT '{}/$over'::$object");
+            $add->("$nnz elements",  $nnz,          "SELECT round(l2_norm(" . $text->($nnz) . ") ^ 2)");
+            $add->("$more elements", 'ERROR 54000', 'SELECT ' . $text->($more));
+            $known = 1;
+        }
+        if ($attributes =~ /hnsw index up to (\d+)( non-zero| dimensions)?$/)
+        {
+            my ($max, $over, $elements) = ($1, $1 + 1, ($2 // '') eq ' non-zero');
+            my $class = $object eq 'bit' ? 'bit_hamming_ops' : "${object}_l2_ops";
+            my $table = 'surface_limit';
+            my $index = "CREATE INDEX ON $table USING hnsw (v $class)";
+            $known = 1;
+            if ($hnsw and $elements)
+            {
+                my $value = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/9999')::$object" };
+                for my $case ([ $max, 'ok' ], [ $over, 'ERROR 54000' ])
+                {
+                    $add->("index of $case->[0] elements", $case->[1],
+                        "CREATE TEMP TABLE $table (v $object(9999)); $index; INSERT INTO $table SELECT " . $value->($case->[0]) . "; SELECT 'ok'");
+                }
+            }
+            elsif ($hnsw)
+            {
+                $add->("index of $max dimensions", 'ok', "CREATE TEMP TABLE $table (v $object($max)); $index; SELECT 'ok'");
+                $add->("index of $over dimensions", 'ERROR 54000', "CREATE TEMP TABLE $table (v $object($over)); $index; SELECT 'ok'");
+            }
+        }
+        die 'no check for ' . row_name($row) . "\n" unless $known;
+    }
+    elsif ($kind eq 'index option')
+    {
+        my ($method, $option) = $object =~ /^(\w+): (\w+)$/ or die 'no check for ' . row_name($row) . "\n";
+        my ($default, $low, $high) = $attributes =~ /^integer, default (\d+), range (\d+)\.\.(\d+)/ or die 'no check for ' . row_name($row) . "\n";
+        my $with = sub {
+            "CREATE TEMP TABLE surface_option (v vector(3)); CREATE INDEX ON surface_option USING $method (v vector_l2_ops) WITH ($_[0]); SELECT 'ok'";
+        };
+        if ($hnsw or $method ne 'hnsw')
+        {
+            # The two options of hnsw must fit each other: the other one at an end where it does.
+            my $other = $method ne 'hnsw' ? '' : $option eq 'm' ? ', ef_construction = 1000' : ', m = 2';
+            $add->("$low is allowed",      'ok', $with->("$option = $low$other"));
+            $add->("$high is allowed",     'ok', $with->("$option = $high$other"));
+            $add->('below is not',         'ERROR 22023', $with->("$option = " . ($low - 1) . $other));
+            $add->('above is not',         'ERROR 22023', $with->("$option = " . ($high + 1) . $other));
+            $add->('what is not an integer is not', 'ERROR 22023', $with->("$option = 'x'"));
+            if ($attributes =~ /at least 2\*m/)
+            {
+                # The defaults show in what fits them: ef_construction's by m, and m's (16) by ef_construction.
+                $add->("default $default fits m = " . $default / 2, 'ok', $with->('m = ' . $default / 2));
+                $add->('and no larger one', 'ERROR 22023', $with->('m = ' . ($default / 2 + 1)));
+                $add->('20 fits m = 10',      'ok',          $with->('m = 10, ef_construction = 20'));
+                $add->('19 does not',         'ERROR 22023', $with->('m = 10, ef_construction = 19'));
+            }
+            elsif ($method eq 'hnsw' and $option eq 'm')
+            {
+                $add->("default $default fits ef_construction = " . 2 * $default, 'ok', $with->('ef_construction = ' . 2 * $default));
+                $add->('and no smaller one', 'ERROR 22023', $with->('ef_construction = ' . (2 * $default - 1)));
+            }
+        }
+    }
+    return @checks;
 }
 
 # ------------------------------------------------------------------ the server
@@ -253,59 +253,59 @@ sub checks_of
 # Output and SQLSTATE ('' for none) of some SQL in a session of its own.
 sub run_psql
 {
-	my ($sql) = @_;
-	my $in  = File::Temp->new;
-	my $out = File::Temp->new;
-	my $err = File::Temp->new;
-	print {$in} $sql;
-	close $in;
+    my ($sql) = @_;
+    my $in  = File::Temp->new;
+    my $out = File::Temp->new;
+    my $err = File::Temp->new;
+    print {$in} $sql;
+    close $in;
 
-	my $pid = fork() // die "cannot fork: $!\n";
-	if ($pid == 0)
-	{
-		open STDIN,  '<', "$in"  or exit 126;
-		open STDOUT, '>', "$out" or exit 126;
-		open STDERR, '>', "$err" or exit 126;
-		exec 'psql', '-XAtq', '-F', "\t", '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=sqlstate', '-f', '-' or exit 127;
-	}
-	waitpid $pid, 0;
-	my $status = $?;
-	my ($output, $errors) = map { open my $fh, '<', "$_" or die; local $/; my $text = <$fh> // ''; $text } ($out, $err);
-	chomp $output;
-	return ($output, '') if $status == 0;
-	return ($output, $1) if $errors =~ /ERROR:\s+([0-9A-Z]{5})/;
-	die "psql failed: $errors\n";
+    my $pid = fork() // die "cannot fork: $!\n";
+    if ($pid == 0)
+    {
+        open STDIN,  '<', "$in"  or exit 126;
+        open STDOUT, '>', "$out" or exit 126;
+        open STDERR, '>', "$err" or exit 126;
+        exec 'psql', '-XAtq', '-F', "\t", '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=sqlstate', '-f', '-' or exit 127;
+    }
+    waitpid $pid, 0;
+    my $status = $?;
+    my ($output, $errors) = map { open my $fh, '<', "$_" or die; local $/; my $text = <$fh> // ''; $text } ($out, $err);
+    chomp $output;
+    return ($output, '') if $status == 0;
+    return ($output, $1) if $errors =~ /ERROR:\s+([0-9A-Z]{5})/;
+    die "psql failed: $errors\n";
 }
 
 # Runs a check of checks_of; what was wrong, or ''.
 sub run_check
 {
-	my ($check) = @_;
-	my ($output, $state) = run_psql($check->{sql});
-	my $got = $state ? "ERROR $state" : $output;
-	return $got eq $check->{expect} ? '' : "$check->{name}: expected $check->{expect}, got $got";
+    my ($check) = @_;
+    my ($output, $state) = run_psql($check->{sql});
+    my $got = $state ? "ERROR $state" : $output;
+    return $got eq $check->{expect} ? '' : "$check->{name}: expected $check->{expect}, got $got";
 }
 
 my $MEMBER = sub {
-	my ($catalog, $oid) = @_;
-	return "EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = :'extension'
+    my ($catalog, $oid) = @_;
+    return "EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = :'extension'
              WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = '$catalog'::regclass AND d.objid = $oid AND d.deptype = 'e')";
 };
 
 # Whether the extension has an access method named hnsw.
 sub has_hnsw
 {
-	my ($extension) = @_;
-	my ($output, $state) = run_psql("\\set extension $extension\nSELECT count(*) FROM pg_am WHERE amname = 'hnsw' AND " . $MEMBER->('pg_am', 'pg_am.oid'));
-	die "cannot read pg_am: $state\n" if $state;
-	return $output;
+    my ($extension) = @_;
+    my ($output, $state) = run_psql("\\set extension $extension\nSELECT count(*) FROM pg_am WHERE amname = 'hnsw' AND " . $MEMBER->('pg_am', 'pg_am.oid'));
+    die "cannot read pg_am: $state\n" if $state;
+    return $output;
 }
 
 # Everything that belongs to the extension, as rows of the list.
 sub catalog_rows
 {
-	my ($extension) = @_;
-	my $sql = "\\set extension $extension\n" . <<'SQL';
+    my ($extension) = @_;
+    my $sql = "\\set extension $extension\n" . <<'SQL';
 SELECT (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = :'extension') AS schema \gset
 \if :{?schema}
 \else
@@ -378,11 +378,11 @@ SELECT 'other object', pg_describe_object(classid, objid, objsubid), ''
         AND classid NOT IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_cast'::regclass, 'pg_am'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass)
         AND NOT (classid = 'pg_type'::regclass AND EXISTS (SELECT FROM pg_type t WHERE t.oid = objid AND (typtype = 'b' OR typelem <> 0)));
 SQL
-	$sql =~ s/MEMBER\((\w+), ([\w.]+)\)/$MEMBER->($1, $2)/ge;
-	my ($output, $state) = run_psql($sql);
-	die "cannot read the catalogs: $state\n" if $state;
-	die "there is no extension $extension in this database\n" if $output =~ /^no such extension/m;
-	return map { [ split /\t/, $_, -1 ] } split /\n/, $output;
+    $sql =~ s/MEMBER\((\w+), ([\w.]+)\)/$MEMBER->($1, $2)/ge;
+    my ($output, $state) = run_psql($sql);
+    die "cannot read the catalogs: $state\n" if $state;
+    die "there is no extension $extension in this database\n" if $output =~ /^no such extension/m;
+    return map { [ split /\t/, $_, -1 ] } split /\n/, $output;
 }
 
 1;

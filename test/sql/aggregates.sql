@@ -65,6 +65,12 @@ BEGIN
     ignored := halfvec_accum(other, '[1,1]');
     RAISE NOTICE '% %', state, other;
 END $$;
+-- ... also where it is not a copy already: constants, and wide values on a page
+SELECT vector_accum(s, v), s, vector_combine(s, s), s, halfvec_accum(s, v::halfvec), s FROM (VALUES ('{1,5}'::float8[], '[1]'::vector), ('{2,6}', '[1]')) t(s, v);
+CREATE TABLE states AS SELECT array_fill(1::float8, ARRAY[33]) s;
+SELECT (vector_accum(s, array_fill(1, ARRAY[32])::vector))[1:3], (vector_combine(s, s))[1:3], s[1:3] FROM states;
+SELECT s[1:3] FROM states;
+DROP TABLE states;
 -- a state that no aggregate would make
 SELECT vector_accum('{}', '[1]');
 SELECT vector_accum('{{1,2}}', '[1]');

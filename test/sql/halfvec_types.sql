@@ -3,6 +3,8 @@
 SELECT '[1,2,3]'::halfvec;
 SELECT ' [ -1.5 , 0,2.25 ] '::halfvec;
 SELECT E'\t[\n1\r,\f2\t,3\n]\r'::halfvec;
+-- the vertical tab too, which the server itself takes for space from 16 on only
+SELECT E'\x0B[\x0B1\x0B,\x0B2.5\x0B]\x0B'::halfvec;
 SELECT '[-0,0]'::halfvec;
 
 -- round to the nearest half, ties to even: 11 bits of precision

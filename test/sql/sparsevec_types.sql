@@ -4,10 +4,15 @@ SELECT '{1:1.5,3:-2}/5'::sparsevec;
 SELECT '{}/5'::sparsevec, '{}/1'::sparsevec, '{1:1}/1'::sparsevec;
 SELECT '  { 1 : 1.5 , 3 : -2 } / 5  '::sparsevec;
 SELECT E'\t{\n1\r:\f1.5\t,\n3:-2\r}\f/\t5\n'::sparsevec, '{ } / 5'::sparsevec;
+-- the vertical tab too, which the server itself takes for space from 16 on only
+SELECT E'\x0B{\x0B1\x0B:\x0B1.5\x0B,\x0B3:2\x0B}\x0B/\x0B5\x0B'::sparsevec;
 -- any order in, ascending out
 SELECT '{5:5,1:1,3:3}/5'::sparsevec;
--- zeros are dropped, also those that round to it
-SELECT '{1:0,2:-0,3:1e-50,4:4}/5'::sparsevec, '{1:0}/1'::sparsevec;
+-- zeros are dropped; what would only round to zero is an error
+SELECT '{1:0,2:-0,4:4}/5'::sparsevec, '{1:0}/1'::sparsevec;
+SELECT '{1:0,3:1e-50,4:4}/5'::sparsevec;
+SELECT '{9999999999:1}/5'::sparsevec;
+SELECT '{-3:1}/5'::sparsevec;
 SELECT '{+1:+1,02:.5,3:1e2}/+5'::sparsevec;
 SELECT '{1:3.4028235e38,2:-1e-45}/2'::sparsevec;
 

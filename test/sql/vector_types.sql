@@ -12,6 +12,8 @@ SELECT '[3.4028235e38,-3.4028235e38,1.1754944e-38,1e-45]'::vector;
 -- white space between all parts, of every kind
 SELECT '  [ 1 , 2 , 3 ]  '::vector;
 SELECT E'\t[\n1\r,\f2\t,3\n]\r'::vector;
+-- the vertical tab too, which the server itself takes for space from 16 on only
+SELECT E'\x0B[\x0B1\x0B,\x0B2.5\x0B]\x0B'::vector;
 
 -- what float4 cannot tell from its neighbour is rounded; too small becomes 0
 SELECT '[16777217,0.10000000149011612,1e-50,-1e-50]'::vector;

@@ -16,41 +16,41 @@ my $scratch = scratch_dir();
 
 # Everything in a database that a dump could get wrong.
 my $contents = q{
-	CREATE TABLE items (id int PRIMARY KEY, v vector(3) NOT NULL DEFAULT '[0,0,0]', h halfvec(2), s sparsevec(1000000000), any_v vector, list vector(2)[],
-		norm float8 GENERATED ALWAYS AS (vector_norm(v)) STORED, CHECK (vector_dims(v) = 3), UNIQUE (v));
-	CREATE UNIQUE INDEX ON items (s);
-	CREATE INDEX by_half ON items (h halfvec_ops DESC);
-	CREATE INDEX by_norm ON items ((l2_norm(h)));
-	CREATE INDEX by_part ON items (any_v) WHERE vector_dims(any_v) < 100;
-	INSERT INTO items (id, v, h, s, any_v, list) SELECT i, ARRAY[i, -i, i / 3.0], ARRAY[i, 0.1], ('{' || i || ':' || i / 7.0 || '}/1000000000')::sparsevec, ARRAY[0.1, i], ARRAY[ARRAY[i, 1]::vector(2)]
-		FROM generate_series(1, 200) i;
-	INSERT INTO items (id, any_v) SELECT 1000, array_agg(i / 3.0::real) FROM generate_series(1, 16000) i;
-	CREATE VIEW near AS SELECT id, v <-> '[1,2,3]' AS distance FROM items ORDER BY v <-> '[1,2,3]'::vector(3) LIMIT 5;
-	CREATE MATERIALIZED VIEW center AS SELECT avg(v), sum(h) FROM items WHERE id < 10;
-	CREATE FUNCTION closest(q vector) RETURNS int LANGUAGE sql STABLE AS 'SELECT id FROM items ORDER BY v <-> q, id LIMIT 1';
-	CREATE DOMAIN unit AS vector(2) CHECK (VALUE <> '[0,0]');
-	CREATE TYPE pair AS (a halfvec(2), b sparsevec);
-	CREATE TABLE typed (u unit, p pair);
-	INSERT INTO typed VALUES ('[1,0]', ('[1,2]', '{1:1}/2'));
-	CREATE TABLE parted (v vector(1)) PARTITION BY RANGE (v);
-	CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (MINVALUE) TO ('[0]');
-	CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM ('[0]') TO (MAXVALUE);
-	INSERT INTO parted VALUES ('[-1]'), ('[1]');
-	-- made by hand on our types: depends on the extension, is no part of it
-	CREATE AGGREGATE own_sum(vector) (SFUNC = vector_add, STYPE = vector);
-	CREATE OPERATOR CLASS reverse_ops FOR TYPE vector USING btree AS OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 vector_cmp(vector, vector);
+    CREATE TABLE items (id int PRIMARY KEY, v vector(3) NOT NULL DEFAULT '[0,0,0]', h halfvec(2), s sparsevec(1000000000), any_v vector, list vector(2)[],
+        norm float8 GENERATED ALWAYS AS (vector_norm(v)) STORED, CHECK (vector_dims(v) = 3), UNIQUE (v));
+    CREATE UNIQUE INDEX ON items (s);
+    CREATE INDEX by_half ON items (h halfvec_ops DESC);
+    CREATE INDEX by_norm ON items ((l2_norm(h)));
+    CREATE INDEX by_part ON items (any_v) WHERE vector_dims(any_v) < 100;
+    INSERT INTO items (id, v, h, s, any_v, list) SELECT i, ARRAY[i, -i, i / 3.0], ARRAY[i, 0.1], ('{' || i || ':' || i / 7.0 || '}/1000000000')::sparsevec, ARRAY[0.1, i], ARRAY[ARRAY[i, 1]::vector(2)]
+        FROM generate_series(1, 200) i;
+    INSERT INTO items (id, any_v) SELECT 1000, array_agg(i / 3.0::real) FROM generate_series(1, 16000) i;
+    CREATE VIEW near AS SELECT id, v <-> '[1,2,3]' AS distance FROM items ORDER BY v <-> '[1,2,3]'::vector(3) LIMIT 5;
+    CREATE MATERIALIZED VIEW center AS SELECT avg(v), sum(h) FROM items WHERE id < 10;
+    CREATE FUNCTION closest(q vector) RETURNS int LANGUAGE sql STABLE AS 'SELECT id FROM items ORDER BY v <-> q, id LIMIT 1';
+    CREATE DOMAIN unit AS vector(2) CHECK (VALUE <> '[0,0]');
+    CREATE TYPE pair AS (a halfvec(2), b sparsevec);
+    CREATE TABLE typed (u unit, p pair);
+    INSERT INTO typed VALUES ('[1,0]', ('[1,2]', '{1:1}/2'));
+    CREATE TABLE parted (v vector(1)) PARTITION BY RANGE (v);
+    CREATE TABLE parted_low PARTITION OF parted FOR VALUES FROM (MINVALUE) TO ('[0]');
+    CREATE TABLE parted_high PARTITION OF parted FOR VALUES FROM ('[0]') TO (MAXVALUE);
+    INSERT INTO parted VALUES ('[-1]'), ('[1]');
+    -- made by hand on our types: depends on the extension, is no part of it
+    CREATE AGGREGATE own_sum(vector) (SFUNC = vector_add, STYPE = vector);
+    CREATE OPERATOR CLASS reverse_ops FOR TYPE vector USING btree AS OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 vector_cmp(vector, vector);
 };
 $node->safe_psql('original', $contents);
 
 # What a database holds, in one text.
 my $inspect = q{
-	SELECT md5(string_agg(items::text, ';' ORDER BY id)) FROM items;
-	SELECT attname, format_type(atttypid, atttypmod), attnotnull, attstorage FROM pg_attribute WHERE attrelid = 'items'::regclass AND attnum > 0 ORDER BY attnum;
-	SELECT indexrelid::regclass, indisunique, indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'items'::regclass ORDER BY indexrelid::regclass::text;
-	SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'items'::regclass AND contype <> 'n' ORDER BY conname;
-	SELECT * FROM near; SELECT * FROM center; SELECT closest('[50,-50,16]'); SELECT * FROM typed; SELECT tableoid::regclass, v FROM parted ORDER BY v;
-	SELECT own_sum(v) FROM items WHERE id < 5;
-	SELECT count(*) FROM items WHERE s = '{9:1.2857142857142857}/1000000000';};
+    SELECT md5(string_agg(items::text, ';' ORDER BY id)) FROM items;
+    SELECT attname, format_type(atttypid, atttypmod), attnotnull, attstorage FROM pg_attribute WHERE attrelid = 'items'::regclass AND attnum > 0 ORDER BY attnum;
+    SELECT indexrelid::regclass, indisunique, indisvalid, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'items'::regclass ORDER BY indexrelid::regclass::text;
+    SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'items'::regclass AND contype <> 'n' ORDER BY conname;
+    SELECT * FROM near; SELECT * FROM center; SELECT closest('[50,-50,16]'); SELECT * FROM typed; SELECT tableoid::regclass, v FROM parted ORDER BY v;
+    SELECT own_sum(v) FROM items WHERE id < 5;
+    SELECT count(*) FROM items WHERE s = '{9:1.2857142857142857}/1000000000';};
 my $original = $node->safe_psql('original', $inspect);
 like($original, qr/^[0-9a-f]{32}$/m, 'the original is readable');
 like($original, qr/vector\(3\).*halfvec\(2\).*sparsevec\(1000000000\).*vector\(2\)\[\]/s, 'type modifiers');
@@ -59,16 +59,16 @@ like($original, qr/vector\(3\).*halfvec\(2\).*sparsevec\(1000000000\).*vector\(2
 
 for my $format ('plain', 'custom')
 {
-	my $file = "$scratch/$format";
-	my $db   = "from_$format";
-	$node->command_ok([ 'pg_dump', '-F', $format, '-f', $file, $node->connstr('original') ], "$format: pg_dump");
-	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0");
-	$node->command_ok($format eq 'plain'
-		? [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $file, $node->connstr($db) ]
-		: [ 'pg_restore', '-e', '-j', '2', '-d', $node->connstr($db), $file ], "$format: restore");
-	is($node->safe_psql($db, $inspect), $original, "$format: all is as it was");
-	is(sqlstate($node, $db, "INSERT INTO items (id, v) VALUES (999, '[1,-1,0.33333334]')"), '23505', "$format: the unique index works");
-	is(sqlstate($node, $db, "INSERT INTO items (id, h) VALUES (999, '[1]')"), '22000', "$format: type modifiers work");
+    my $file = "$scratch/$format";
+    my $db   = "from_$format";
+    $node->command_ok([ 'pg_dump', '-F', $format, '-f', $file, $node->connstr('original') ], "$format: pg_dump");
+    $node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0");
+    $node->command_ok($format eq 'plain'
+        ? [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $file, $node->connstr($db) ]
+        : [ 'pg_restore', '-e', '-j', '2', '-d', $node->connstr($db), $file ], "$format: restore");
+    is($node->safe_psql($db, $inspect), $original, "$format: all is as it was");
+    is(sqlstate($node, $db, "INSERT INTO items (id, v) VALUES (999, '[1,-1,0.33333334]')"), '23505', "$format: the unique index works");
+    is(sqlstate($node, $db, "INSERT INTO items (id, h) VALUES (999, '[1]')"), '22000', "$format: type modifiers work");
 }
 my $dump = slurp_file("$scratch/plain");
 like($dump, qr/CREATE EXTENSION IF NOT EXISTS omendb/, 'the dump creates the extension');
@@ -84,10 +84,10 @@ $node->safe_psql('postgres', 'CREATE DATABASE schemas');
 $node->safe_psql('schemas', 'CREATE SCHEMA x; CREATE SCHEMA y; CREATE EXTENSION omendb SCHEMA x');
 is(sqlstate($node, 'schemas', "SELECT '[1]'::vector"), '42704', 'not in the search path: not found');
 my $qualified = q{
-	SELECT '[1,2]'::S.vector OPERATOR(S.<->) '[1,5]'::S.vector, S.l2_distance('[1]'::S.vector, '[3]'::S.vector), S.avg(v), ('[1,2]'::S.vector(2))::S.halfvec, '{1:1}/2'::S.sparsevec::S.vector
-		FROM (VALUES ('[1,2]'::S.vector), ('[3,4]')) t(v);};
+    SELECT '[1,2]'::S.vector OPERATOR(S.<->) '[1,5]'::S.vector, S.l2_distance('[1]'::S.vector, '[3]'::S.vector), S.avg(v), ('[1,2]'::S.vector(2))::S.halfvec, '{1:1}/2'::S.sparsevec::S.vector
+        FROM (VALUES ('[1,2]'::S.vector), ('[3,4]')) t(v);};
 my $unqualified = q{
-	SELECT '[1,2]'::vector <-> '[1,5]', l2_distance('[1]'::vector, '[3]'), avg(v), '[1,2]'::vector(2)::halfvec, '{1:1}/2'::sparsevec::vector FROM (VALUES ('[1,2]'::vector), ('[3,4]')) t(v);};
+    SELECT '[1,2]'::vector <-> '[1,5]', l2_distance('[1]'::vector, '[3]'), avg(v), '[1,2]'::vector(2)::halfvec, '{1:1}/2'::sparsevec::vector FROM (VALUES ('[1,2]'::vector), ('[3,4]')) t(v);};
 my $answer = '3|2|[2,3]|[1,2]|[1,0]';
 (my $in_x = $qualified) =~ s/S\./x./g;
 (my $in_y = $qualified) =~ s/S\./y./g;
@@ -95,14 +95,14 @@ is($node->safe_psql('schemas', $in_x), $answer, 'qualified');
 is($node->safe_psql('schemas', "SET search_path = public, x; $unqualified"), $answer, 'unqualified');
 # btree: the default operator class is found without the search path
 $node->safe_psql('schemas', "CREATE TABLE t (v x.vector(2) UNIQUE, h x.halfvec(2)); INSERT INTO t VALUES ('[1,2]', '[3,4]'), ('[0,5]', NULL);
-	CREATE VIEW w AS SELECT v OPERATOR(x.<->) '[1,1]' AS d FROM t; CREATE FUNCTION f() RETURNS x.vector LANGUAGE sql SET search_path = x AS \$\$ SELECT sum(v) FROM public.t \$\$;");
+    CREATE VIEW w AS SELECT v OPERATOR(x.<->) '[1,1]' AS d FROM t; CREATE FUNCTION f() RETURNS x.vector LANGUAGE sql SET search_path = x AS \$\$ SELECT sum(v) FROM public.t \$\$;");
 is($node->safe_psql('schemas', 'SELECT v FROM t ORDER BY v'), "[0,5]\n[1,2]", 'ORDER BY needs no search path');
 is(sqlstate($node, 'schemas', "INSERT INTO t VALUES ('[1,2]')"), '23505', 'nor does a unique index');
 $node->safe_psql('schemas', 'ALTER EXTENSION omendb SET SCHEMA y');
 is($node->safe_psql('schemas', "SELECT count(*) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'omendb')
-	AND p.pronamespace <> 'y'::regnamespace"), 0, 'ALTER EXTENSION SET SCHEMA moved everything');
+    AND p.pronamespace <> 'y'::regnamespace"), 0, 'ALTER EXTENSION SET SCHEMA moved everything');
 is($node->safe_psql('schemas', "SELECT count(*) FROM pg_class WHERE relnamespace = 'x'::regnamespace UNION ALL SELECT count(*) FROM pg_proc WHERE pronamespace = 'x'::regnamespace UNION ALL SELECT count(*) FROM pg_type WHERE typnamespace = 'x'::regnamespace
-	UNION ALL SELECT count(*) FROM pg_operator WHERE oprnamespace = 'x'::regnamespace UNION ALL SELECT count(*) FROM pg_opclass WHERE opcnamespace = 'x'::regnamespace"), "0\n0\n0\n0\n0", 'and left nothing');
+    UNION ALL SELECT count(*) FROM pg_operator WHERE oprnamespace = 'x'::regnamespace UNION ALL SELECT count(*) FROM pg_opclass WHERE opcnamespace = 'x'::regnamespace"), "0\n0\n0\n0\n0", 'and left nothing');
 is($node->safe_psql('schemas', $in_y), $answer, 'qualified, after it');
 is($node->safe_psql('schemas', "SET search_path = public, y; $unqualified"), $answer, 'unqualified, after it');
 is($node->safe_psql('schemas', 'SELECT v FROM t ORDER BY v; SELECT d FROM w ORDER BY d; SET enable_seqscan = off; SELECT h FROM t WHERE v OPERATOR(y.=) (SELECT min(v::text) FROM t)::y.vector'), "[0,5]\n[1,2]\n1\n4.123105625617661\n", 'tables, views and indexes go on');

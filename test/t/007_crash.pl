@@ -19,23 +19,23 @@ $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
 
 $primary->safe_psql('crash', q{
-	CREATE TABLE t (id int PRIMARY KEY, v vector, h halfvec, s sparsevec);
-	CREATE INDEX ON t (subvector(v, 1, 3));
-	INSERT INTO t SELECT n, array_agg((i * n % 1009) / 8.0 ORDER BY i), array_agg(i * n % 101 ORDER BY i), array_agg(CASE WHEN i % 4 = 0 THEN i * n % 1013 ELSE 0 END ORDER BY i)
-		FROM generate_series(1, 60) n, generate_series(1, CASE WHEN n % 3 = 0 THEN 3000 ELSE n END) i GROUP BY n;
-	CHECKPOINT;
-	-- after the checkpoint: what recovery must replay
-	UPDATE t SET v = v || '[7]', h = subvector(h, 1, 2) WHERE id % 2 = 0;
-	DELETE FROM t WHERE id % 10 = 1;
-	INSERT INTO t SELECT 1000 + n, array_agg(i % 17), NULL, NULL FROM generate_series(1, 20) n, generate_series(1, 1000 + n) i GROUP BY n;
-	CREATE UNLOGGED TABLE u AS SELECT * FROM t});
+    CREATE TABLE t (id int PRIMARY KEY, v vector, h halfvec, s sparsevec);
+    CREATE INDEX ON t (subvector(v, 1, 3));
+    INSERT INTO t SELECT n, array_agg((i * n % 1009) / 8.0 ORDER BY i), array_agg(i * n % 101 ORDER BY i), array_agg(CASE WHEN i % 4 = 0 THEN i * n % 1013 ELSE 0 END ORDER BY i)
+        FROM generate_series(1, 60) n, generate_series(1, CASE WHEN n % 3 = 0 THEN 3000 ELSE n END) i GROUP BY n;
+    CHECKPOINT;
+    -- after the checkpoint: what recovery must replay
+    UPDATE t SET v = v || '[7]', h = subvector(h, 1, 2) WHERE id % 2 = 0;
+    DELETE FROM t WHERE id % 10 = 1;
+    INSERT INTO t SELECT 1000 + n, array_agg(i % 17), NULL, NULL FROM generate_series(1, 20) n, generate_series(1, 1000 + n) i GROUP BY n;
+    CREATE UNLOGGED TABLE u AS SELECT * FROM t});
 
 my $inspect = q{
-	SELECT count(*), md5(string_agg(encode(vector_send(v), 'hex') || coalesce(encode(halfvec_send(h), 'hex'), '') || coalesce(encode(sparsevec_send(s), 'hex'), ''), ',' ORDER BY id)) FROM t;
-	SELECT avg(vector_norm(v)), sum(vector_dims(v)), max(l2_norm(s)) FROM t;
-	SET enable_seqscan = off; SET enable_bitmapscan = off;
-	SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE subvector(v, 1, 3) = '[1,2,3]';
-	SELECT md5(string_agg(id::text, ',' ORDER BY subvector(v, 1, 3), id)) FROM t WHERE subvector(v, 1, 3) > '[0]'};
+    SELECT count(*), md5(string_agg(encode(vector_send(v), 'hex') || coalesce(encode(halfvec_send(h), 'hex'), '') || coalesce(encode(sparsevec_send(s), 'hex'), ''), ',' ORDER BY id)) FROM t;
+    SELECT avg(vector_norm(v)), sum(vector_dims(v)), max(l2_norm(s)) FROM t;
+    SET enable_seqscan = off; SET enable_bitmapscan = off;
+    SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE subvector(v, 1, 3) = '[1,2,3]';
+    SELECT md5(string_agg(id::text, ',' ORDER BY subvector(v, 1, 3), id)) FROM t WHERE subvector(v, 1, 3) > '[0]'};
 my $before = $primary->safe_psql('crash', $inspect);
 like($before, qr/^74\|[0-9a-f]{32}$/m, 'the rows are there');
 is($primary->safe_psql('crash', "SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE oid = 't'::regclass"), 't', 'some out of line');

@@ -21,17 +21,17 @@ ok(defined $library, 'the library is installed') or BAIL_OUT("no omendb in $libd
 # name => type letter, of the dynamic symbols that a file defines or needs
 sub symbols
 {
-	my ($file, $which) = @_;
-	my %symbols;
-	my ($stdout, $stderr) = ('', '');
-	IPC::Run::run([ 'nm', '-D', "--$which-only", $file ], '>', \$stdout, '2>', \$stderr) or BAIL_OUT("nm failed: $stderr");
-	for my $line (split /\n/, $stdout)
-	{
-		# [address] type name[@version]
-		my ($type, $name) = $line =~ /^(?:[0-9a-f]+)?\s+(\w)\s+(\S+)$/ or next;
-		$symbols{$name} = $type;
-	}
-	return %symbols;
+    my ($file, $which) = @_;
+    my %symbols;
+    my ($stdout, $stderr) = ('', '');
+    IPC::Run::run([ 'nm', '-D', "--$which-only", $file ], '>', \$stdout, '2>', \$stderr) or BAIL_OUT("nm failed: $stderr");
+    for my $line (split /\n/, $stdout)
+    {
+        # [address] type name[@version]
+        my ($type, $name) = $line =~ /^(?:[0-9a-f]+)?\s+(\w)\s+(\S+)$/ or next;
+        $symbols{$name} = $type;
+    }
+    return %symbols;
 }
 
 my %defined = symbols($library, 'defined');

@@ -24,10 +24,10 @@ diag("this machine has @levels");
 # (stdout, stderr) of SQL as a role
 sub as
 {
-	my ($role, $sql) = @_;
-	my ($stdout, $stderr) = ('', '');
-	$node->psql('settings', $sql, stdout => \$stdout, stderr => \$stderr, on_error_stop => 0, extra_params => [ '-U', $role, '-v', 'VERBOSITY=sqlstate' ]);
-	return ($stdout, $stderr);
+    my ($role, $sql) = @_;
+    my ($stdout, $stderr) = ('', '');
+    $node->psql('settings', $sql, stdout => \$stdout, stderr => \$stderr, on_error_stop => 0, extra_params => [ '-U', $role, '-v', 'VERBOSITY=sqlstate' ]);
+    return ($stdout, $stderr);
 }
 sub state_as { my (undef, $stderr) = as(@_); return $stderr =~ /ERROR:\s+(\w{5})/ ? $1 : '' }
 sub output_as { my ($stdout) = as(@_); return $stdout }
@@ -39,15 +39,15 @@ is(superuser('SELECT omendb_simd_level(); SHOW omendb.simd_level'), "$best\nauto
 is(sqlstate($node, 'settings', 'SHOW omendb.simd_level'), '42704', 'the setting comes with the library');
 is(superuser("SET omendb.simd_level = 'scalar'; SELECT omendb_simd_level(); SHOW omendb.simd_level"), "scalar\nscalar", 'set before the library is loaded');
 {
-	my ($stdout, $stderr) = session($node, 'settings', "SET omendb.simd_level = 'nonsense'; SELECT omendb_simd_level(); SHOW omendb.simd_level");
-	is($stdout, "$best\nauto", 'nonsense set before the library is loaded does nothing');
-	like($stderr, qr/WARNING:\s+22023/, 'but warns');
-	($stdout, $stderr) = session($node, 'settings', "SET omendb.simd_level = '$unavailable'; SELECT omendb_simd_level(); SHOW omendb.simd_level");
-	is($stdout, "$best\nauto", 'nor does a level that the machine lacks');
-	like($stderr, qr/WARNING:\s+0A000/, 'which warns too');
-	($stdout, $stderr) = session($node, 'settings', "SET omendb.nothing = 1; SELECT omendb_simd_level(); SHOW omendb.nothing");
-	is($stdout, $best, 'a setting that there is not, set before');
-	like($stderr, qr/WARNING:\s+42602.*ERROR:\s+42704/s, 'is warned about and gone');
+    my ($stdout, $stderr) = session($node, 'settings', "SET omendb.simd_level = 'nonsense'; SELECT omendb_simd_level(); SHOW omendb.simd_level");
+    is($stdout, "$best\nauto", 'nonsense set before the library is loaded does nothing');
+    like($stderr, qr/WARNING:\s+22023/, 'but warns');
+    ($stdout, $stderr) = session($node, 'settings', "SET omendb.simd_level = '$unavailable'; SELECT omendb_simd_level(); SHOW omendb.simd_level");
+    is($stdout, "$best\nauto", 'nor does a level that the machine lacks');
+    like($stderr, qr/WARNING:\s+0A000/, 'which warns too');
+    ($stdout, $stderr) = session($node, 'settings', "SET omendb.nothing = 1; SELECT omendb_simd_level(); SHOW omendb.nothing");
+    is($stdout, $best, 'a setting that there is not, set before');
+    like($stderr, qr/WARNING:\s+42602.*ERROR:\s+42704/s, 'is warned about and gone');
 }
 
 # ---------------------------------------------------------------- who may
@@ -57,9 +57,9 @@ is(output_as('plain', 'SELECT omendb_simd_level(); SHOW omendb.simd_level'), "$b
 is(state_as('plain', "SELECT omendb_simd_level(); SET omendb.simd_level = 'scalar'"), '42501', 'but not set it');
 is(state_as('plain', "SELECT omendb_simd_level(); SELECT set_config('omendb.simd_level', 'scalar', true)"), '42501', 'in any way');
 {
-	my ($stdout, $stderr) = as('plain', "SET omendb.simd_level = 'scalar'; SELECT omendb_simd_level()");
-	is($stdout, $best, 'nor before the library is loaded');
-	like($stderr, qr/(?:WARNING|ERROR):\s+42501/, 'which is said');
+    my ($stdout, $stderr) = as('plain', "SET omendb.simd_level = 'scalar'; SELECT omendb_simd_level()");
+    is($stdout, $best, 'nor before the library is loaded');
+    like($stderr, qr/(?:WARNING|ERROR):\s+42501/, 'which is said');
 }
 is(output_as('granted', "SELECT omendb_simd_level(); SET omendb.simd_level = 'scalar'; SELECT omendb_simd_level()"), "$best\nscalar", 'who is granted SET may');
 is(output_as('granted', "SET omendb.simd_level = 'scalar'; SELECT omendb_simd_level()"), 'scalar', 'and before the library is loaded');
@@ -93,20 +93,20 @@ is(output_as('plain', 'SELECT omendb_simd_level()'), $best, 'and back');
 
 is($node->safe_psql('settings', 'SHOW omendb.simd_level', extra_params => [ '-d', $node->connstr('settings') . q( options='-c session_preload_libraries=omendb') ]), 'auto', 'session_preload_libraries defines the setting');
 is($node->safe_psql('settings', 'SELECT omendb_simd_level()', extra_params => [ '-d', $node->connstr('settings') . q( options='-c session_preload_libraries=omendb -c omendb.simd_level=scalar') ]), 'scalar',
-	'and takes a value from the connection');
+    'and takes a value from the connection');
 
 # ---------------------------------------------------------------- shared_preload_libraries
 
 sub restart_with
 {
-	my ($conf) = @_;
-	my $offset = -s $node->logfile;
-	$node->stop;
-	open my $fh, '>', $node->data_dir . '/omendb.conf' or die;
-	print {$fh} "shared_preload_libraries = 'omendb'\n$conf";
-	close $fh;
-	$node->start;
-	return substr slurp_file($node->logfile), $offset;
+    my ($conf) = @_;
+    my $offset = -s $node->logfile;
+    $node->stop;
+    open my $fh, '>', $node->data_dir . '/omendb.conf' or die;
+    print {$fh} "shared_preload_libraries = 'omendb'\n$conf";
+    close $fh;
+    $node->start;
+    return substr slurp_file($node->logfile), $offset;
 }
 $node->append_conf('postgresql.conf', "include_if_exists = 'omendb.conf'\n");
 
@@ -135,36 +135,36 @@ like($log, qr/invalid configuration parameter name "omendb\.nothing"/, 'and the 
 # A reload that changes the file reaches sessions that are running.
 $log = restart_with("omendb.simd_level = 'scalar'\n");
 {
-	my $path = $node->data_dir . '/omendb.conf';
-	my ($in, $out) = ("SELECT 'before ' || omendb_simd_level();\n", '');
-	my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('settings') ], '<', \$in, '>', \$out, '2>&1', IPC::Run::timeout(180));
-	$session->pump until $out =~ /before \w+\n/;
-	open my $fh, '>', $path or die;
-	print {$fh} "shared_preload_libraries = 'omendb'\nomendb.simd_level = 'auto'\n";
-	close $fh;
-	$node->reload;
-	# a backend reads the file between commands: ask until it has
-	for (1 .. 1800)
-	{
-		$out = '';
-		$in .= "SELECT 'after ' || omendb_simd_level();\n";
-		$session->pump until $out =~ /after \w+\n/;
-		last if $out =~ /after $best\n/;
-		select undef, undef, undef, 0.1;
-	}
-	like($out, qr/after $best\n/, 'a reload reaches a running session');
-	$in .= "\\q\n";
-	$session->finish;
+    my $path = $node->data_dir . '/omendb.conf';
+    my ($in, $out) = ("SELECT 'before ' || omendb_simd_level();\n", '');
+    my $session = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('settings') ], '<', \$in, '>', \$out, '2>&1', IPC::Run::timeout(180));
+    $session->pump until $out =~ /before \w+\n/;
+    open my $fh, '>', $path or die;
+    print {$fh} "shared_preload_libraries = 'omendb'\nomendb.simd_level = 'auto'\n";
+    close $fh;
+    $node->reload;
+    # a backend reads the file between commands: ask until it has
+    for (1 .. 1800)
+    {
+        $out = '';
+        $in .= "SELECT 'after ' || omendb_simd_level();\n";
+        $session->pump until $out =~ /after \w+\n/;
+        last if $out =~ /after $best\n/;
+        select undef, undef, undef, 0.1;
+    }
+    like($out, qr/after $best\n/, 'a reload reaches a running session');
+    $in .= "\\q\n";
+    $session->finish;
 }
 
 # 18 shows what is loaded.
 if (server_version($node) >= 180000)
 {
-	is(superuser("SELECT module_name, version FROM pg_get_loaded_modules() WHERE file_name LIKE 'omendb%'"), 'omendb|0.1.0', 'the library tells its name and version');
+    is(superuser("SELECT module_name, version FROM pg_get_loaded_modules() WHERE file_name LIKE 'omendb%'"), 'omendb|0.1.0', 'the library tells its name and version');
 }
 else
 {
-	is(sqlstate($node, 'settings', 'SELECT pg_get_loaded_modules()'), '42883', 'this server does not ask for name and version');
+    is(sqlstate($node, 'settings', 'SELECT pg_get_loaded_modules()'), '42883', 'this server does not ask for name and version');
 }
 
 $node->stop;
