@@ -26,6 +26,7 @@
 #define MAX_DIM        3072
 #define MAX_VARIANTS   6
 #define MIB            ((size_t) 1 << 20)
+#define MEMORY_BYTES   (256 * MIB) /* far beyond the last cache, which here has 32 MiB */
 #define PATTERN_FLOATS (MIB / sizeof(float))
 
 /* ---------------------------------------------------------------- what is measured */
@@ -50,7 +51,7 @@ vector_bytes(Element element, size_t dims)
 		case ELEMENT_I8:
 			return dims;
 		case ELEMENT_BIT:
-			return dims / 8;
+			return (dims + 7) / 8;
 	}
 	abort();
 }
@@ -518,8 +519,7 @@ main(int argc, char **argv)
 	if (optind != argc)
 		usage();
 
-	/* Both far beyond any processor's cache but a server's with 3D V-Cache. */
-	memory_size = (quick ? 256 : 1024) * MIB;
+	memory_size = MEMORY_BYTES;
 	memory = aligned_alloc(64, memory_size);
 	if (!memory)
 	{

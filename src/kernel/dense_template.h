@@ -50,49 +50,43 @@ REDUCTION(l1, l1_step)
 
 #undef REDUCTION
 
+#define COSINE_STEP(k, X, Y)            \
+	do                                  \
+	{                                   \
+		VEC x = X;                      \
+		VEC y = Y;                      \
+                                        \
+		dot[k] = vec_fma(x, y, dot[k]); \
+		aa[k] = vec_fma(x, x, aa[k]);   \
+		bb[k] = vec_fma(y, y, bb[k]);   \
+	} while (0)
+
+#define SUM4(s) vec_sum(vec_add(vec_add((s)[0], (s)[1]), vec_add((s)[2], (s)[3])))
+
 TARGET static OmendbCosine
 KERNEL(cosine)(const ELEM *a, const ELEM *b, size_t n)
 {
-	VEC dot0 = vec_zero();
-	VEC dot1 = vec_zero();
-	VEC aa0 = vec_zero();
-	VEC aa1 = vec_zero();
-	VEC bb0 = vec_zero();
-	VEC bb1 = vec_zero();
+	VEC dot[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+	VEC aa[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
+	VEC bb[4] = {vec_zero(), vec_zero(), vec_zero(), vec_zero()};
 	size_t i = 0;
-	OmendbCosine result;
 
-	for (; i + 2 * LANES <= n; i += 2 * LANES)
+	for (; i + 4 * LANES <= n; i += 4 * LANES)
 	{
-		VEC x0 = LOAD(a + i);
-		VEC y0 = LOAD(b + i);
-		VEC x1 = LOAD(a + i + LANES);
-		VEC y1 = LOAD(b + i + LANES);
-
-		dot0 = vec_fma(x0, y0, dot0);
-		aa0 = vec_fma(x0, x0, aa0);
-		bb0 = vec_fma(y0, y0, bb0);
-		dot1 = vec_fma(x1, y1, dot1);
-		aa1 = vec_fma(x1, x1, aa1);
-		bb1 = vec_fma(y1, y1, bb1);
+		COSINE_STEP(0, LOAD(a + i), LOAD(b + i));
+		COSINE_STEP(1, LOAD(a + i + LANES), LOAD(b + i + LANES));
+		COSINE_STEP(2, LOAD(a + i + 2 * LANES), LOAD(b + i + 2 * LANES));
+		COSINE_STEP(3, LOAD(a + i + 3 * LANES), LOAD(b + i + 3 * LANES));
 	}
-	while (i < n)
-	{
-		size_t left = n - i;
-		VEC x = left >= LANES ? LOAD(a + i) : LOAD_PART(a + i, left);
-		VEC y = left >= LANES ? LOAD(b + i) : LOAD_PART(b + i, left);
-
-		dot0 = vec_fma(x, y, dot0);
-		aa0 = vec_fma(x, x, aa0);
-		bb0 = vec_fma(y, y, bb0);
-		i += LANES;
-	}
-	result.dot = vec_sum(vec_add(dot0, dot1));
-	result.norm2_a = vec_sum(vec_add(aa0, aa1));
-	result.norm2_b = vec_sum(vec_add(bb0, bb1));
-	return result;
+	for (; i + LANES <= n; i += LANES)
+		COSINE_STEP(0, LOAD(a + i), LOAD(b + i));
+	if (i < n)
+		COSINE_STEP(1, LOAD_PART(a + i, n - i), LOAD_PART(b + i, n - i));
+	return (OmendbCosine){.dot = SUM4(dot), .norm2_a = SUM4(aa), .norm2_b = SUM4(bb)};
 }
 
+#undef SUM4
+#undef COSINE_STEP
 #undef ELEM
 #undef KERNEL
 #undef LOAD

@@ -15,7 +15,9 @@
  *	- float results are sums in float of several partial sums, so they differ
  *	  between instruction sets by rounding. The error is at most
  *	  (n / lanes + 8) * FLT_EPSILON times the sum of the terms' magnitudes,
- *	  with lanes = 1 for the scalar level and at least 8 for all others;
+ *	  with lanes = 1 for the scalar level and at least 8 for all others, plus
+ *	  n * FLT_TRUE_MIN (products may underflow). Where that sum of magnitudes
+ *	  leaves the range of float the result may be an infinity or NaN;
  *	- operand order does not matter: k(a, b) and k(b, a) are the same bits.
  */
 #ifndef OMENDB_KERNEL_H

@@ -11,9 +11,9 @@
 #ifdef OMENDB_X86
 
 #include <immintrin.h>
-#include <string.h>
 
 #include "kernel/half.h"
+#include "kernel/tail.h"
 
 #define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
 #define INLINE TARGET static inline __attribute__((always_inline))
@@ -92,13 +92,19 @@ load_f16(const OmendbHalf *p)
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
 }
 
+/* n < 16 bytes, then zeros. */
+INLINE __m128i
+load_part(const void *p, size_t n)
+{
+	OmendbTail tail = omendb_load_tail(p, n);
+
+	return _mm_set_epi64x((long long) tail.high, (long long) tail.low);
+}
+
 INLINE VEC
 load_part_f16(const OmendbHalf *p, size_t k)
 {
-	OmendbHalf part[LANES] = {0};
-
-	memcpy(part, p, k * sizeof(OmendbHalf));
-	return load_f16(part);
+	return _mm256_cvtph_ps(load_part(p, k * sizeof(OmendbHalf)));
 }
 
 #define ELEM            float
@@ -123,43 +129,51 @@ sum_pd(__m256d x)
 	return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
 }
 
-INLINE void
-add_squares(VEC x, __m256d *low, __m256d *high)
+/* Two of double's registers hold what one of float's does. */
+typedef struct WideSum
+{
+	__m256d low;
+	__m256d high;
+} WideSum;
+
+INLINE WideSum
+add_squares(WideSum sum, VEC x)
 {
 	__m256d l = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
 	__m256d h = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
 
-	*low = _mm256_fmadd_pd(l, l, *low);
-	*high = _mm256_fmadd_pd(h, h, *high);
+	sum.low = _mm256_fmadd_pd(l, l, sum.low);
+	sum.high = _mm256_fmadd_pd(h, h, sum.high);
+	return sum;
 }
 
-TARGET static double
-norm2_f32(const float *a, size_t n)
-{
-	__m256d low = _mm256_setzero_pd();
-	__m256d high = _mm256_setzero_pd();
-	size_t i = 0;
+#define NORM2(TYPE, SUFFIX)                                                                 \
+	TARGET static double norm2_##SUFFIX(const TYPE *a, size_t n)                            \
+	{                                                                                       \
+		WideSum s0 = {_mm256_setzero_pd(), _mm256_setzero_pd()};                            \
+		WideSum s1 = s0;                                                                    \
+		size_t i = 0;                                                                       \
+                                                                                            \
+		for (; i + 2 * LANES <= n; i += 2 * LANES)                                          \
+		{                                                                                   \
+			s0 = add_squares(s0, load_##SUFFIX(a + i));                                     \
+			s1 = add_squares(s1, load_##SUFFIX(a + i + LANES));                             \
+		}                                                                                   \
+		if (i + LANES <= n)                                                                 \
+		{                                                                                   \
+			s0 = add_squares(s0, load_##SUFFIX(a + i));                                     \
+			i += LANES;                                                                     \
+		}                                                                                   \
+		if (i < n)                                                                          \
+			s1 = add_squares(s1, load_part_##SUFFIX(a + i, n - i));                         \
+		return sum_pd(                                                                      \
+			_mm256_add_pd(_mm256_add_pd(s0.low, s0.high), _mm256_add_pd(s1.low, s1.high))); \
+	}
 
-	for (; i + LANES <= n; i += LANES)
-		add_squares(load_f32(a + i), &low, &high);
-	if (i < n)
-		add_squares(load_part_f32(a + i, n - i), &low, &high);
-	return sum_pd(_mm256_add_pd(low, high));
-}
+NORM2(float, f32)
+NORM2(OmendbHalf, f16)
 
-TARGET static double
-norm2_f16(const OmendbHalf *a, size_t n)
-{
-	__m256d low = _mm256_setzero_pd();
-	__m256d high = _mm256_setzero_pd();
-	size_t i = 0;
-
-	for (; i + LANES <= n; i += LANES)
-		add_squares(load_f16(a + i), &low, &high);
-	if (i < n)
-		add_squares(load_part_f16(a + i, n - i), &low, &high);
-	return sum_pd(_mm256_add_pd(low, high));
-}
+#undef NORM2
 
 TARGET static void
 normalize_f32(const float *a, float *out, size_t n, double norm)
@@ -251,18 +265,8 @@ sum_epi32(__m256i x)
 INLINE __m256i
 load_i8(const int8_t *p, size_t left)
 {
-	__m128i x;
-
-	if (left >= 16)
-		x = _mm_loadu_si128((const __m128i *) p);
-	else
-	{
-		int8_t part[16] = {0};
-
-		memcpy(part, p, left);
-		x = _mm_loadu_si128((const __m128i *) part);
-	}
-	return _mm256_cvtepi8_epi16(x);
+	return _mm256_cvtepi8_epi16(left >= 16 ? _mm_loadu_si128((const __m128i *) p)
+										   : load_part(p, left));
 }
 
 INLINE __m256i
@@ -312,42 +316,84 @@ dot_i8(const int8_t *a, const int8_t *b, size_t n)
 	return sum_epi32(_mm256_add_epi32(s0, s1));
 }
 
+typedef struct CosineSum
+{
+	__m256i dot;
+	__m256i aa;
+	__m256i bb;
+} CosineSum;
+
+INLINE CosineSum
+add_cosine(CosineSum sum, __m256i x, __m256i y)
+{
+	sum.dot = add_products(sum.dot, x, y);
+	sum.aa = add_products(sum.aa, x, x);
+	sum.bb = add_products(sum.bb, y, y);
+	return sum;
+}
+
 TARGET static OmendbCosineInt
 cosine_i8(const int8_t *a, const int8_t *b, size_t n)
 {
-	__m256i dot = _mm256_setzero_si256();
-	__m256i aa = _mm256_setzero_si256();
-	__m256i bb = _mm256_setzero_si256();
-	OmendbCosineInt result;
+	__m256i zero = _mm256_setzero_si256();
+	CosineSum sum = {zero, zero, zero};
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 16)
-	{
-		__m256i x = load_i8(a + i, n - i);
-		__m256i y = load_i8(b + i, n - i);
+	for (; i + 16 <= n; i += 16)
+		sum = add_cosine(sum, load_i8(a + i, 16), load_i8(b + i, 16));
+	if (i < n)
+		sum = add_cosine(sum, load_i8(a + i, n - i), load_i8(b + i, n - i));
+	return (OmendbCosineInt){
+		.dot = sum_epi32(sum.dot), .norm2_a = sum_epi32(sum.aa), .norm2_b = sum_epi32(sum.bb)};
+}
 
-		dot = add_products(dot, x, y);
-		aa = add_products(aa, x, x);
-		bb = add_products(bb, y, y);
-	}
-	result.dot = sum_epi32(dot);
-	result.norm2_a = sum_epi32(aa);
-	result.norm2_b = sum_epi32(bb);
-	return result;
+INLINE uint64_t
+sum_epi64(__m256i x)
+{
+	__m128i s = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+
+	return (uint64_t) _mm_cvtsi128_si64(s) + (uint64_t) _mm_extract_epi64(s, 1);
+}
+
+/* left < 32 bytes, then zeros. */
+INLINE __m256i
+load_part_bytes(const void *p, size_t left)
+{
+	const uint8_t *bytes = p;
+
+	if (left < 16)
+		return _mm256_zextsi128_si256(load_part(bytes, left));
+	return _mm256_set_m128i(load_part(bytes + 16, left - 16),
+							_mm_loadu_si128((const __m128i *) bytes));
+}
+
+INLINE __m256i
+load_bytes(const void *p)
+{
+	return _mm256_loadu_si256((const __m256i *) p);
+}
+
+/* Sums of |x - y|. The instruction takes unsigned bytes: both move up by 128. */
+INLINE __m256i
+add_differences(__m256i acc, __m256i x, __m256i y)
+{
+	__m256i offset = _mm256_set1_epi8(-128);
+	__m256i sums = _mm256_sad_epu8(_mm256_xor_si256(x, offset), _mm256_xor_si256(y, offset));
+
+	return _mm256_add_epi64(acc, sums);
 }
 
 TARGET static int32_t
 l1_i8(const int8_t *a, const int8_t *b, size_t n)
 {
-	__m256i ones = _mm256_set1_epi16(1);
 	__m256i sum = _mm256_setzero_si256();
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 16)
-	{
-		__m256i d = _mm256_sub_epi16(load_i8(a + i, n - i), load_i8(b + i, n - i));
-
-		sum = add_products(sum, _mm256_abs_epi16(d), ones);
-	}
-	return sum_epi32(sum);
+	for (; i + 32 <= n; i += 32)
+		sum = add_differences(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_differences(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return (int32_t) sum_epi64(sum);
 }
 
 /* ---------------------------------------------------------------- bits */
@@ -371,57 +417,50 @@ popcount_epi64(__m256i x)
 	return _mm256_sad_epu8(count, _mm256_setzero_si256());
 }
 
-INLINE uint64_t
-sum_epi64(__m256i x)
-{
-	__m128i s = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-
-	return (uint64_t) _mm_cvtsi128_si64(s) + (uint64_t) _mm_extract_epi64(s, 1);
-}
-
 INLINE __m256i
-load_bytes(const uint8_t *p, size_t left)
+add_differing(__m256i sum, __m256i x, __m256i y)
 {
-	uint8_t part[32] = {0};
-
-	if (left >= 32)
-		return _mm256_loadu_si256((const __m256i *) p);
-	memcpy(part, p, left);
-	return _mm256_loadu_si256((const __m256i *) part);
+	return _mm256_add_epi64(sum, popcount_epi64(_mm256_xor_si256(x, y)));
 }
 
 TARGET static uint64_t
 hamming(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	__m256i sum = _mm256_setzero_si256();
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 32)
-	{
-		__m256i x = _mm256_xor_si256(load_bytes(a + i, n - i), load_bytes(b + i, n - i));
-
-		sum = _mm256_add_epi64(sum, popcount_epi64(x));
-	}
+	for (; i + 32 <= n; i += 32)
+		sum = add_differing(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_differing(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
 	return sum_epi64(sum);
+}
+
+typedef struct OverlapSum
+{
+	__m256i both;
+	__m256i either;
+} OverlapSum;
+
+INLINE OverlapSum
+add_overlap(OverlapSum sum, __m256i x, __m256i y)
+{
+	sum.both = _mm256_add_epi64(sum.both, popcount_epi64(_mm256_and_si256(x, y)));
+	sum.either = _mm256_add_epi64(sum.either, popcount_epi64(_mm256_or_si256(x, y)));
+	return sum;
 }
 
 TARGET static OmendbBitOverlap
 overlap(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	__m256i both = _mm256_setzero_si256();
-	__m256i either = _mm256_setzero_si256();
-	OmendbBitOverlap result;
+	OverlapSum sum = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 32)
-	{
-		__m256i x = load_bytes(a + i, n - i);
-		__m256i y = load_bytes(b + i, n - i);
-
-		both = _mm256_add_epi64(both, popcount_epi64(_mm256_and_si256(x, y)));
-		either = _mm256_add_epi64(either, popcount_epi64(_mm256_or_si256(x, y)));
-	}
-	result.both = sum_epi64(both);
-	result.either = sum_epi64(either);
-	return result;
+	for (; i + 32 <= n; i += 32)
+		sum = add_overlap(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_overlap(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return (OmendbBitOverlap){.both = sum_epi64(sum.both), .either = sum_epi64(sum.either)};
 }
 
 void

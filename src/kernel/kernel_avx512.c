@@ -3,9 +3,10 @@
  *	  The kernels for x86-64 with AVX-512 F, BW, DQ and VL, and with VNNI and
  *	  VPOPCNTDQ where the processor has them too.
  *
- * Only kernels that gain over AVX2; the table keeps AVX2's for the rest. The
- * half kernels widen to float: AVX-512 FP16 arithmetic would keep sums in 11
- * bits and overflow at 65504, so it does not serve distances.
+ * Only kernels that gain over AVX2 (bench/README.md has the numbers); the table
+ * keeps AVX2's for the rest. Those of halves are among the rest: widening to a
+ * 512-bit register was slower than to two of 256 where it was measured, and
+ * AVX-512 FP16 arithmetic would keep sums in 11 bits and overflow at 65504.
  */
 #include "kernel/kernel_tables.h"
 
@@ -18,6 +19,8 @@
 #define TARGET_VNNI      __attribute__((target(AVX512 ",avx512vnni")))
 #define TARGET_VPOPCNTDQ __attribute__((target(AVX512 ",avx512vpopcntdq")))
 #define INLINE           TARGET static inline __attribute__((always_inline))
+#define INLINE_VNNI      TARGET_VNNI static inline __attribute__((always_inline))
+#define INLINE_VPOPCNTDQ TARGET_VPOPCNTDQ static inline __attribute__((always_inline))
 
 #define VEC   __m512
 #define LANES 16
@@ -78,99 +81,216 @@ load_part_f32(const float *p, size_t k)
 	return _mm512_maskz_loadu_ps(first_lanes(k), p);
 }
 
-INLINE VEC
-load_f16(const OmendbHalf *p)
-{
-	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) p));
-}
-
-INLINE VEC
-load_part_f16(const OmendbHalf *p, size_t k)
-{
-	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(k), p));
-}
-
 #define ELEM            float
 #define KERNEL(name)    name##_f32
 #define LOAD(p)         load_f32(p)
 #define LOAD_PART(p, k) load_part_f32(p, k)
 #include "kernel/dense_template.h"
 
-#define ELEM            OmendbHalf
-#define KERNEL(name)    name##_f16
-#define LOAD(p)         load_f16(p)
-#define LOAD_PART(p, k) load_part_f16(p, k)
-#include "kernel/dense_template.h"
-
 /* ---------------------------------------------------------------- int8 */
 
-/* 32 int8 as int16; of the last block only what is there. */
+/* left < 64 bytes, then zeros. */
 INLINE __m512i
-load_i8(const int8_t *p, size_t left)
+load_part_bytes(const void *p, size_t left)
 {
-	__mmask32 lanes = left >= 32 ? ~(__mmask32) 0 : (__mmask32) (((uint64_t) 1 << left) - 1);
-
-	return _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(lanes, p));
+	return _mm512_maskz_loadu_epi8(((uint64_t) 1 << left) - 1, p);
 }
 
 INLINE __m512i
+load_bytes(const void *p)
+{
+	return _mm512_loadu_si512(p);
+}
+
+INLINE __m512i
+plus_128(__m512i x)
+{
+	return _mm512_xor_si512(x, _mm512_set1_epi8(-128));
+}
+
+/* x without a sign, y with one; four products to a lane of 32 bits. */
+INLINE_VNNI __m512i
 add_products(__m512i acc, __m512i x, __m512i y)
 {
-	return _mm512_add_epi32(acc, _mm512_madd_epi16(x, y));
+	return _mm512_dpbusd_epi32(acc, x, y);
 }
 
-#define I8_TARGET               TARGET
-#define I8_KERNEL(name)         name##_i8
-#define ADD_PRODUCTS(acc, x, y) add_products(acc, x, y)
-#include "kernel/int8_avx512_template.h"
+/*
+ * The factor without a sign is made by adding 128 to one with it (a change of
+ * its highest bit). That adds 128 times the sum of the other factor, which is
+ * taken away here.
+ */
+INLINE int32_t
+sum_products(__m512i products, __m512i other_factor)
+{
+	__m512i excess = _mm512_slli_epi32(other_factor, 7);
 
-#define I8_TARGET               TARGET_VNNI
-#define I8_KERNEL(name)         name##_i8_vnni
-#define ADD_PRODUCTS(acc, x, y) _mm512_dpwssd_epi32(acc, x, y)
-#include "kernel/int8_avx512_template.h"
+	return _mm512_reduce_add_epi32(_mm512_sub_epi32(products, excess));
+}
+
+typedef struct ProductSum
+{
+	__m512i products;
+	__m512i other_factor;
+} ProductSum;
+
+INLINE_VNNI ProductSum
+add_dot(ProductSum sum, __m512i x, __m512i y)
+{
+	sum.products = add_products(sum.products, plus_128(x), y);
+	sum.other_factor = add_products(sum.other_factor, _mm512_set1_epi8(1), y);
+	return sum;
+}
+
+TARGET_VNNI static int32_t
+dot_i8_vnni(const int8_t *a, const int8_t *b, size_t n)
+{
+	ProductSum sum = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	size_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		sum = add_dot(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_dot(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return sum_products(sum.products, sum.other_factor);
+}
+
+/*
+ * d = |x - y| needs all eight bits, so it is the factor without a sign:
+ * d * d = d * (d - 128) + 128 * d, where d - 128 has the same bits as d + 128.
+ */
+INLINE_VNNI ProductSum
+add_squares(ProductSum sum, __m512i x, __m512i y)
+{
+	__m512i d = _mm512_sub_epi8(_mm512_max_epi8(x, y), _mm512_min_epi8(x, y));
+
+	sum.products = add_products(sum.products, d, plus_128(d));
+	sum.other_factor = add_products(sum.other_factor, d, _mm512_set1_epi8(-1));
+	return sum;
+}
+
+TARGET_VNNI static int32_t
+l2sq_i8_vnni(const int8_t *a, const int8_t *b, size_t n)
+{
+	ProductSum sum = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	size_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		sum = add_squares(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_squares(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return sum_products(sum.products, sum.other_factor);
+}
+
+typedef struct CosineSum
+{
+	__m512i dot;
+	__m512i aa;
+	__m512i bb;
+	__m512i a;
+	__m512i b;
+} CosineSum;
+
+INLINE_VNNI CosineSum
+add_cosine(CosineSum sum, __m512i x, __m512i y)
+{
+	__m512i ones = _mm512_set1_epi8(1);
+
+	sum.dot = add_products(sum.dot, plus_128(x), y);
+	sum.aa = add_products(sum.aa, plus_128(x), x);
+	sum.bb = add_products(sum.bb, plus_128(y), y);
+	sum.a = add_products(sum.a, ones, x);
+	sum.b = add_products(sum.b, ones, y);
+	return sum;
+}
+
+TARGET_VNNI static OmendbCosineInt
+cosine_i8_vnni(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m512i zero = _mm512_setzero_si512();
+	CosineSum sum = {zero, zero, zero, zero, zero};
+	size_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		sum = add_cosine(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_cosine(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return (OmendbCosineInt){
+		.dot = sum_products(sum.dot, sum.b),
+		.norm2_a = sum_products(sum.aa, sum.a),
+		.norm2_b = sum_products(sum.bb, sum.b),
+	};
+}
+
+INLINE __m512i
+add_differences(__m512i acc, __m512i x, __m512i y)
+{
+	return _mm512_add_epi64(acc, _mm512_sad_epu8(plus_128(x), plus_128(y)));
+}
+
+/* Of bytes without a sign: both move up by 128. */
+TARGET static int32_t
+l1_i8(const int8_t *a, const int8_t *b, size_t n)
+{
+	__m512i sum = _mm512_setzero_si512();
+	size_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+		sum = add_differences(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_differences(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return (int32_t) _mm512_reduce_add_epi64(sum);
+}
 
 /* ---------------------------------------------------------------- bits */
 
-INLINE __m512i
-load_bytes(const uint8_t *p, size_t left)
+INLINE_VPOPCNTDQ __m512i
+add_differing(__m512i sum, __m512i x, __m512i y)
 {
-	__mmask64 lanes = left >= 64 ? ~(__mmask64) 0 : ((uint64_t) 1 << left) - 1;
-
-	return _mm512_maskz_loadu_epi8(lanes, p);
+	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(x, y)));
 }
 
 TARGET_VPOPCNTDQ static uint64_t
 hamming_vpopcntdq(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	__m512i sum = _mm512_setzero_si512();
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 64)
-	{
-		__m512i x = _mm512_xor_si512(load_bytes(a + i, n - i), load_bytes(b + i, n - i));
-
-		sum = _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
-	}
+	for (; i + 64 <= n; i += 64)
+		sum = add_differing(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_differing(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
 	return (uint64_t) _mm512_reduce_add_epi64(sum);
+}
+
+typedef struct OverlapSum
+{
+	__m512i both;
+	__m512i either;
+} OverlapSum;
+
+INLINE_VPOPCNTDQ OverlapSum
+add_overlap(OverlapSum sum, __m512i x, __m512i y)
+{
+	sum.both = _mm512_add_epi64(sum.both, _mm512_popcnt_epi64(_mm512_and_si512(x, y)));
+	sum.either = _mm512_add_epi64(sum.either, _mm512_popcnt_epi64(_mm512_or_si512(x, y)));
+	return sum;
 }
 
 TARGET_VPOPCNTDQ static OmendbBitOverlap
 overlap_vpopcntdq(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	__m512i both = _mm512_setzero_si512();
-	__m512i either = _mm512_setzero_si512();
-	OmendbBitOverlap result;
+	OverlapSum sum = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i += 64)
-	{
-		__m512i x = load_bytes(a + i, n - i);
-		__m512i y = load_bytes(b + i, n - i);
-
-		both = _mm512_add_epi64(both, _mm512_popcnt_epi64(_mm512_and_si512(x, y)));
-		either = _mm512_add_epi64(either, _mm512_popcnt_epi64(_mm512_or_si512(x, y)));
-	}
-	result.both = (uint64_t) _mm512_reduce_add_epi64(both);
-	result.either = (uint64_t) _mm512_reduce_add_epi64(either);
-	return result;
+	for (; i + 64 <= n; i += 64)
+		sum = add_overlap(sum, load_bytes(a + i), load_bytes(b + i));
+	if (i < n)
+		sum = add_overlap(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
+	return (OmendbBitOverlap){
+		.both = (uint64_t) _mm512_reduce_add_epi64(sum.both),
+		.either = (uint64_t) _mm512_reduce_add_epi64(sum.either),
+	};
 }
 
 void
@@ -180,20 +300,12 @@ omendb_fill_avx512(OmendbKernels *table, unsigned features)
 	table->dot_f32 = dot_f32;
 	table->cosine_f32 = cosine_f32;
 	table->l1_f32 = l1_f32;
-	table->l2sq_f16 = l2sq_f16;
-	table->dot_f16 = dot_f16;
-	table->cosine_f16 = cosine_f16;
-	table->l1_f16 = l1_f16;
-	table->l2sq_i8 = l2sq_i8;
-	table->dot_i8 = dot_i8;
-	table->cosine_i8 = cosine_i8;
 	table->l1_i8 = l1_i8;
 	if (features & OMENDB_CPU_VNNI)
 	{
 		table->l2sq_i8 = l2sq_i8_vnni;
 		table->dot_i8 = dot_i8_vnni;
 		table->cosine_i8 = cosine_i8_vnni;
-		table->l1_i8 = l1_i8_vnni;
 	}
 	if (features & OMENDB_CPU_VPOPCNTDQ)
 	{

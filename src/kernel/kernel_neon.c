@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kernel/half.h"
+#include "kernel/tail.h"
 
 #define TARGET
 #ifdef __clang__
@@ -67,13 +68,19 @@ load_f32(const float *p)
 	return vld1q_f32(p);
 }
 
+/* n < 16 bytes, then zeros. */
+INLINE uint8x16_t
+load_part(const void *p, size_t n)
+{
+	OmendbTail tail = omendb_load_tail(p, n);
+
+	return vreinterpretq_u8_u64(vcombine_u64(vcreate_u64(tail.low), vcreate_u64(tail.high)));
+}
+
 INLINE VEC
 load_part_f32(const float *p, size_t k)
 {
-	float part[LANES] = {0};
-
-	memcpy(part, p, k * sizeof(float));
-	return vld1q_f32(part);
+	return vreinterpretq_f32_u8(load_part(p, k * sizeof(float)));
 }
 
 INLINE VEC
@@ -85,10 +92,7 @@ load_f16(const OmendbHalf *p)
 INLINE VEC
 load_part_f16(const OmendbHalf *p, size_t k)
 {
-	OmendbHalf part[LANES] = {0};
-
-	memcpy(part, p, k * sizeof(OmendbHalf));
-	return load_f16(part);
+	return vcvt_f32_f16(vreinterpret_f16_u8(vget_low_u8(load_part(p, k * sizeof(OmendbHalf)))));
 }
 
 #define ELEM            float
@@ -233,12 +237,7 @@ quantize_f16(const OmendbHalf *a, uint8_t *out, size_t n)
 INLINE int8x16_t
 load_i8(const int8_t *p, size_t left)
 {
-	int8_t part[16] = {0};
-
-	if (left >= 16)
-		return vld1q_s8(p);
-	memcpy(part, p, left);
-	return vld1q_s8(part);
+	return left >= 16 ? vld1q_s8(p) : vreinterpretq_s8_u8(load_part(p, left));
 }
 
 INLINE int32x4_t
@@ -369,12 +368,7 @@ cosine_i8_dotprod(const int8_t *a, const int8_t *b, size_t n)
 INLINE uint8x16_t
 load_bytes(const uint8_t *p, size_t left)
 {
-	uint8_t part[16] = {0};
-
-	if (left >= 16)
-		return vld1q_u8(p);
-	memcpy(part, p, left);
-	return vld1q_u8(part);
+	return left >= 16 ? vld1q_u8(p) : load_part(p, left);
 }
 
 INLINE uint64x2_t

@@ -10,7 +10,7 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define OMENDB_X86 1
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
 #define OMENDB_ARM64 1
 #endif
 
