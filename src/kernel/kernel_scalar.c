@@ -208,39 +208,32 @@ overlap(const uint8_t *a, const uint8_t *b, size_t n)
 
 /* ---------------------------------------------------------------- double precision */
 
-double
-omendb_wide_l2sq_f32(const float *a, const float *b, size_t n)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		double diff = (double) a[i] - b[i];
-
-		sum += diff * diff;
+/* Four sums side by side hide the latency of the addition. */
+#define WIDE_REDUCTION(name, TERM)                                      \
+	double omendb_wide_##name(const float *a, const float *b, size_t n) \
+	{                                                                   \
+		double s[4] = {0, 0, 0, 0};                                     \
+		size_t i = 0;                                                   \
+                                                                        \
+		for (; i + 4 <= n; i += 4)                                      \
+		{                                                               \
+			s[0] += TERM((double) a[i], b[i]);                          \
+			s[1] += TERM((double) a[i + 1], b[i + 1]);                  \
+			s[2] += TERM((double) a[i + 2], b[i + 2]);                  \
+			s[3] += TERM((double) a[i + 3], b[i + 3]);                  \
+		}                                                               \
+		for (; i < n; i++)                                              \
+			s[0] += TERM((double) a[i], b[i]);                          \
+		return (s[0] + s[1]) + (s[2] + s[3]);                           \
 	}
-	return sum;
-}
 
-double
-omendb_wide_dot_f32(const float *a, const float *b, size_t n)
-{
-	double sum = 0;
+#define SQUARED_DIFFERENCE(x, y)  (((x) - (y)) * ((x) - (y)))
+#define PRODUCT(x, y)             ((x) * (y))
+#define ABSOLUTE_DIFFERENCE(x, y) fabs((x) - (y))
 
-	for (size_t i = 0; i < n; i++)
-		sum += (double) a[i] * b[i];
-	return sum;
-}
-
-double
-omendb_wide_l1_f32(const float *a, const float *b, size_t n)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += fabs((double) a[i] - b[i]);
-	return sum;
-}
+WIDE_REDUCTION(l2sq_f32, SQUARED_DIFFERENCE)
+WIDE_REDUCTION(dot_f32, PRODUCT)
+WIDE_REDUCTION(l1_f32, ABSOLUTE_DIFFERENCE)
 
 void
 omendb_fill_scalar(OmendbKernels *table)
