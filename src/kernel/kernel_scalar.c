@@ -238,27 +238,5 @@ WIDE_REDUCTION(l1_f32, ABSOLUTE_DIFFERENCE)
 void
 omendb_fill_scalar(OmendbKernels *table)
 {
-	*table = (OmendbKernels){
-		.l2sq_f32 = l2sq_f32,
-		.dot_f32 = dot_f32,
-		.cosine_f32 = cosine_f32,
-		.l1_f32 = l1_f32,
-		.l2sq_f16 = l2sq_f16,
-		.dot_f16 = dot_f16,
-		.cosine_f16 = cosine_f16,
-		.l1_f16 = l1_f16,
-		.l2sq_i8 = l2sq_i8,
-		.dot_i8 = dot_i8,
-		.cosine_i8 = cosine_i8,
-		.l1_i8 = l1_i8,
-		.hamming = hamming,
-		.overlap = overlap,
-		.half_to_float = half_to_float,
-		.float_to_half = float_to_half,
-		.norm2_f32 = norm2_f32,
-		.norm2_f16 = norm2_f16,
-		.normalize_f32 = normalize_f32,
-		.quantize_f32 = quantize_f32,
-		.quantize_f16 = quantize_f16,
-	};
+	*table = OMENDB_WHOLE_TABLE;
 }

@@ -14,6 +14,34 @@
 #define OMENDB_ARM64 1
 #endif
 
+/*
+ * A whole table, for a file whose functions have the names of the entries.
+ */
+#define OMENDB_WHOLE_TABLE              \
+	((OmendbKernels){                   \
+		.l2sq_f32 = l2sq_f32,           \
+		.dot_f32 = dot_f32,             \
+		.cosine_f32 = cosine_f32,       \
+		.l1_f32 = l1_f32,               \
+		.l2sq_f16 = l2sq_f16,           \
+		.dot_f16 = dot_f16,             \
+		.cosine_f16 = cosine_f16,       \
+		.l1_f16 = l1_f16,               \
+		.l2sq_i8 = l2sq_i8,             \
+		.dot_i8 = dot_i8,               \
+		.cosine_i8 = cosine_i8,         \
+		.l1_i8 = l1_i8,                 \
+		.hamming = hamming,             \
+		.overlap = overlap,             \
+		.half_to_float = half_to_float, \
+		.float_to_half = float_to_half, \
+		.norm2_f32 = norm2_f32,         \
+		.norm2_f16 = norm2_f16,         \
+		.normalize_f32 = normalize_f32, \
+		.quantize_f32 = quantize_f32,   \
+		.quantize_f16 = quantize_f16,   \
+	})
+
 extern void omendb_fill_scalar(OmendbKernels *table);
 
 #ifdef OMENDB_X86

@@ -13,13 +13,6 @@ PG_FUNCTION_INFO_V1(FN(norm));
 PG_FUNCTION_INFO_V1(FN(l2_normalize));
 PG_FUNCTION_INFO_V1(FN(subvector));
 PG_FUNCTION_INFO_V1(FN(binary_quantize));
-PG_FUNCTION_INFO_V1(FN(lt));
-PG_FUNCTION_INFO_V1(FN(le));
-PG_FUNCTION_INFO_V1(FN(eq));
-PG_FUNCTION_INFO_V1(FN(ne));
-PG_FUNCTION_INFO_V1(FN(ge));
-PG_FUNCTION_INFO_V1(FN(gt));
-PG_FUNCTION_INFO_V1(FN(cmp));
 PG_FUNCTION_INFO_V1(FN(accum));
 PG_FUNCTION_INFO_V1(FN(combine));
 PG_FUNCTION_INFO_V1(FN(avg));
@@ -191,47 +184,7 @@ compare(FunctionCallInfo fcinfo)
 	return result;
 }
 
-Datum
-FN(lt)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) < 0);
-}
-
-Datum
-FN(le)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) <= 0);
-}
-
-Datum
-FN(eq)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) == 0);
-}
-
-Datum
-FN(ne)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) != 0);
-}
-
-Datum
-FN(ge)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) >= 0);
-}
-
-Datum
-FN(gt)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) > 0);
-}
-
-Datum
-FN(cmp)(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(compare(fcinfo));
-}
+#include "types/comparison_template.h"
 
 /* ---------------------------------------------------------------- aggregates */
 

@@ -15,21 +15,14 @@
 
 #include "kernel/kernel.h"
 #include "types/checks.h"
+#include "types/distance.h"
 #include "types/halfvec.h"
 #include "types/vector.h"
 #include "utils/varbit.h"
 
-PG_FUNCTION_INFO_V1(omendb_sql_vector_l2_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_vector_l2_squared_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_vector_inner_product);
-PG_FUNCTION_INFO_V1(omendb_sql_vector_negative_inner_product);
 PG_FUNCTION_INFO_V1(omendb_sql_vector_cosine_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_vector_spherical_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_vector_l1_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_halfvec_l2_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_halfvec_l2_squared_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_halfvec_inner_product);
-PG_FUNCTION_INFO_V1(omendb_sql_halfvec_negative_inner_product);
 PG_FUNCTION_INFO_V1(omendb_sql_halfvec_cosine_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_halfvec_spherical_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_halfvec_l1_distance);
@@ -48,17 +41,6 @@ sum_is_sure(float sum)
 	float magnitude = fabsf(sum);
 
 	return magnitude <= FLT_MAX && magnitude >= SMALLEST_SURE_SUM;
-}
-
-/* Within -1..1 whatever the rounding; NaN stays. */
-static inline double
-clamp_similarity(double similarity)
-{
-	if (similarity > 1)
-		return 1;
-	if (similarity < -1)
-		return -1;
-	return similarity;
 }
 
 /* ---------------------------------------------------------------- vector */
@@ -91,29 +73,10 @@ vector_dot(FunctionCallInfo fcinfo)
 	return omendb_wide_dot_f32(a->x, b->x, a->dim);
 }
 
-Datum
-omendb_sql_vector_l2_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(sqrt(vector_l2sq(fcinfo)));
-}
-
-Datum
-omendb_sql_vector_l2_squared_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(vector_l2sq(fcinfo));
-}
-
-Datum
-omendb_sql_vector_inner_product(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(vector_dot(fcinfo));
-}
-
-Datum
-omendb_sql_vector_negative_inner_product(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(-vector_dot(fcinfo));
-}
+#define FN(name) omendb_sql_vector_##name
+#define L2SQ     vector_l2sq
+#define DOT      vector_dot
+#include "types/distance_template.h"
 
 /* NaN where a vector has length 0. */
 Datum
@@ -132,14 +95,14 @@ omendb_sql_vector_cosine_distance(PG_FUNCTION_ARGS)
 		similarity =
 			omendb_wide_dot_f32(a->x, b->x, a->dim) /
 			sqrt(omendb_kernels.norm2_f32(a->x, a->dim) * omendb_kernels.norm2_f32(b->x, b->dim));
-	PG_RETURN_FLOAT8(1 - clamp_similarity(similarity));
+	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(similarity));
 }
 
 /* The angle between two vectors of length 1, in units of pi. */
 Datum
 omendb_sql_vector_spherical_distance(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(acos(clamp_similarity(vector_dot(fcinfo))) / M_PI);
+	PG_RETURN_FLOAT8(acos(omendb_clamp_cosine(vector_dot(fcinfo))) / M_PI);
 }
 
 Datum
@@ -178,29 +141,10 @@ halfvec_dot(FunctionCallInfo fcinfo)
 	return omendb_kernels.dot_f16(a->x, b->x, a->dim);
 }
 
-Datum
-omendb_sql_halfvec_l2_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(sqrt(halfvec_l2sq(fcinfo)));
-}
-
-Datum
-omendb_sql_halfvec_l2_squared_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(halfvec_l2sq(fcinfo));
-}
-
-Datum
-omendb_sql_halfvec_inner_product(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(halfvec_dot(fcinfo));
-}
-
-Datum
-omendb_sql_halfvec_negative_inner_product(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(-halfvec_dot(fcinfo));
-}
+#define FN(name) omendb_sql_halfvec_##name
+#define L2SQ     halfvec_l2sq
+#define DOT      halfvec_dot
+#include "types/distance_template.h"
 
 /* NaN where a halfvec has length 0. */
 Datum
@@ -214,14 +158,14 @@ omendb_sql_halfvec_cosine_distance(PG_FUNCTION_ARGS)
 	omendb_check_same_dim(a->dim, b->dim);
 	sums = omendb_kernels.cosine_f16(a->x, b->x, a->dim);
 	similarity = sums.dot / sqrt((double) sums.norm2_a * sums.norm2_b);
-	PG_RETURN_FLOAT8(1 - clamp_similarity(similarity));
+	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(similarity));
 }
 
 /* The angle between two halfvecs of length 1, in units of pi. */
 Datum
 omendb_sql_halfvec_spherical_distance(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(acos(clamp_similarity(halfvec_dot(fcinfo))) / M_PI);
+	PG_RETURN_FLOAT8(acos(omendb_clamp_cosine(halfvec_dot(fcinfo))) / M_PI);
 }
 
 Datum

@@ -13,6 +13,7 @@
 #include "common/shortest_dec.h"
 #include "libpq/pqformat.h"
 #include "types/checks.h"
+#include "types/distance.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -24,21 +25,10 @@ PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_typmod_in);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_recv);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_send);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_coerce);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_squared_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_inner_product);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_negative_inner_product);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_cosine_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l1_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_norm);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_normalize);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_lt);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_le);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_eq);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_ne);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_ge);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_gt);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_cmp);
 
 /* An element while its text is read; index as written, from 1. */
 typedef struct Element
@@ -377,29 +367,10 @@ norm2(const SparseVector *v)
 	return sum;
 }
 
-Datum
-omendb_sql_sparsevec_l2_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(sqrt(l2sq(fcinfo)));
-}
-
-Datum
-omendb_sql_sparsevec_l2_squared_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(l2sq(fcinfo));
-}
-
-Datum
-omendb_sql_sparsevec_inner_product(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(dot(fcinfo));
-}
-
-Datum
-omendb_sql_sparsevec_negative_inner_product(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(-dot(fcinfo));
-}
+#define FN(name) omendb_sql_sparsevec_##name
+#define L2SQ     l2sq
+#define DOT      dot
+#include "types/distance_template.h"
 
 /* NaN where a sparsevec has length 0. */
 Datum
@@ -407,14 +378,8 @@ omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
 {
 	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
 	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
-	double similarity = dot(fcinfo) / sqrt(norm2(a) * norm2(b));
 
-	/* Within -1..1 whatever the rounding; NaN stays. */
-	if (similarity > 1)
-		similarity = 1;
-	else if (similarity < -1)
-		similarity = -1;
-	PG_RETURN_FLOAT8(1 - similarity);
+	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(dot(fcinfo) / sqrt(norm2(a) * norm2(b))));
 }
 
 Datum
@@ -496,44 +461,5 @@ compare(FunctionCallInfo fcinfo)
 	return result;
 }
 
-Datum
-omendb_sql_sparsevec_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) < 0);
-}
-
-Datum
-omendb_sql_sparsevec_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) <= 0);
-}
-
-Datum
-omendb_sql_sparsevec_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) == 0);
-}
-
-Datum
-omendb_sql_sparsevec_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) != 0);
-}
-
-Datum
-omendb_sql_sparsevec_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) >= 0);
-}
-
-Datum
-omendb_sql_sparsevec_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(compare(fcinfo) > 0);
-}
-
-Datum
-omendb_sql_sparsevec_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(compare(fcinfo));
-}
+#define FN(name) omendb_sql_sparsevec_##name
+#include "types/comparison_template.h"
