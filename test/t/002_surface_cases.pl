@@ -1,4 +1,7 @@
 # Every row of pgvector's surface that is in scope, in use: test/compat/surface-cases.tsv.
+#
+# With OMENDB_CASES_EXTENSION=vector the same cases run against pgvector itself,
+# which shows that what they expect is what its applications get (TESTS=pgvector).
 use strict;
 use warnings;
 
@@ -12,7 +15,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = start_node('cases');
-create_omendb($node, 'cases');
+my $extension = $ENV{OMENDB_CASES_EXTENSION} // 'omendb';
+$node->safe_psql('postgres', 'CREATE DATABASE cases');
+$node->safe_psql('cases', "CREATE EXTENSION $extension");
 use_node($node, 'cases');
 
 my ($in) = split_scope(has_hnsw('omendb'), read_list(compat_dir() . '/pgvector-surface.tsv'));
