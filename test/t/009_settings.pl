@@ -100,8 +100,9 @@ is($node->safe_psql('settings', 'SELECT omendb_simd_level()', extra_params => [ 
 sub restart_with
 {
     my ($conf) = @_;
-    my $offset = -s $node->logfile;
     $node->stop;
+    # From here on: a session that was just ending may have logged its end.
+    my $offset = -s $node->logfile;
     open my $fh, '>', $node->data_dir . '/omendb.conf' or die;
     print {$fh} "shared_preload_libraries = 'omendb'\n$conf";
     close $fh;
