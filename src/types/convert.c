@@ -21,18 +21,23 @@ PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_to_halfvec);
 bool
 omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n, Node *escontext)
 {
-	omendb_kernels.float_to_half(values, halves, n);
-	for (int i = 0; i < n; i++)
-		if (unlikely(omendb_half_is_inf(halves[i])))
-		{
-			char text[FLOAT_SHORTEST_DECIMAL_LEN];
+	int first = 0;
+	uint16 infinite = 0;
+	char text[FLOAT_SHORTEST_DECIMAL_LEN];
 
-			float_to_shortest_decimal_buf(values[i], text);
-			ereturn(escontext, false,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("\"%s\" is out of range for type halfvec", text)));
-		}
-	return true;
+	omendb_kernels.float_to_half(values, halves, n);
+	/* Without a branch in the loop: nearly always there is none to be found. */
+	for (int i = 0; i < n; i++)
+		infinite |= omendb_half_is_inf(halves[i]);
+	if (likely(infinite == 0))
+		return true;
+
+	while (!omendb_half_is_inf(halves[first]))
+		first++;
+	float_to_shortest_decimal_buf(values[first], text);
+	ereturn(escontext, false,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" is out of range for type halfvec", text)));
 }
 
 Datum
