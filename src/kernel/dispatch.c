@@ -38,8 +38,8 @@ read_xcr0(void)
 	return ((uint64_t) high << 32) | low;
 }
 
-unsigned
-omendb_cpu_features(void)
+static unsigned
+detect_features(void)
 {
 	const unsigned leaf1 = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C | bit_POPCNT;
 	const unsigned leaf7 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
@@ -67,8 +67,8 @@ omendb_cpu_features(void)
 
 #elif defined(OMENDB_ARM64)
 
-unsigned
-omendb_cpu_features(void)
+static unsigned
+detect_features(void)
 {
 	unsigned features = OMENDB_CPU_NEON; /* part of the architecture */
 
@@ -83,13 +83,28 @@ omendb_cpu_features(void)
 
 #else
 
-unsigned
-omendb_cpu_features(void)
+static unsigned
+detect_features(void)
 {
 	return 0;
 }
 
 #endif
+
+/* Asked once: CPUID leaves a virtual machine, which takes tens of microseconds. */
+unsigned
+omendb_cpu_features(void)
+{
+	static bool known = false;
+	static unsigned features;
+
+	if (!known)
+	{
+		features = detect_features();
+		known = true;
+	}
+	return features;
+}
 
 bool
 omendb_level_available(OmendbSimdLevel level, unsigned features)

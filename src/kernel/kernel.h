@@ -137,7 +137,7 @@ typedef enum OmendbSimdLevel
 /* The table in use. Valid after omendb_kernels_use. */
 extern OmendbKernels omendb_kernels;
 
-/* OMENDB_CPU_ bits of this machine. Asks CPUID once a call: not for hot paths. */
+/* OMENDB_CPU_ bits of this machine. */
 extern unsigned omendb_cpu_features(void);
 
 /* The highest level that a set of OMENDB_CPU_ bits allows. */

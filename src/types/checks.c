@@ -56,14 +56,12 @@ omendb_check_finite(float value, const char *type, Node *escontext)
 	return true;
 }
 
-void
-omendb_out_of_range(double value, const char *type)
+bool
+omendb_out_of_range(const char *number, const char *type, Node *escontext)
 {
-	char text[DOUBLE_SHORTEST_DECIMAL_LEN];
-
-	double_to_shortest_decimal_buf(value, text);
-	ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					errmsg("\"%s\" is out of range for type %s", text, type)));
+	ereturn(escontext, false,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%s\" is out of range for type %s", number, type)));
 }
 
 int32
@@ -117,10 +115,14 @@ omendb_array_to_floats(ArrayType *array, int *n, const char *type)
 			case FLOAT8OID:
 			{
 				float8 value = DatumGetFloat8(elements[i]);
+				char text[DOUBLE_SHORTEST_DECIMAL_LEN];
 
 				result[i] = (float) value;
 				if (isinf(result[i]) && !isinf(value))
-					omendb_out_of_range(value, type);
+				{
+					double_to_shortest_decimal_buf(value, text);
+					omendb_out_of_range(text, type, NULL);
+				}
 				break;
 			}
 			case NUMERICOID:
@@ -237,9 +239,7 @@ omendb_parse_float(const char **text, const char *start, const char *type, const
 		return omendb_syntax_error(start, token, type, form, "a number", escontext);
 
 	if (errno == ERANGE && (isinf(*value) || (stays_nonzero && *value == 0)))
-		ereturn(escontext, false,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("\"%s\" is out of range for type %s", pnstrdup(token, end - token), type)));
+		return omendb_out_of_range(pnstrdup(token, end - token), type, escontext);
 	*text = omendb_skip_space(end);
 	return omendb_check_finite(*value, type, escontext);
 }

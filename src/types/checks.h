@@ -32,8 +32,8 @@ omendb_check_same_dim(int a, int b)
 /* Neither NaN nor infinite? 22000. */
 extern bool omendb_check_finite(float value, const char *type, Node *escontext);
 
-/* 22003: a number that the element type cannot hold. */
-extern void omendb_out_of_range(double value, const char *type);
+/* 22003: a number, as text, that the element type cannot hold. False. */
+extern bool omendb_out_of_range(const char *number, const char *type, Node *escontext);
 
 /* typmod_in of every type: one integer from 1 to max_dim. 22023. */
 extern int32 omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type);

@@ -18,6 +18,8 @@ PG_FUNCTION_INFO_V1(omendb_sql_array_to_sparsevec);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_to_vector);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_to_halfvec);
 
+StaticAssertDecl(VECTOR_MAX_DIM == HALFVEC_MAX_DIM, "a vector and a halfvec convert at any length");
+
 bool
 omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n, Node *escontext)
 {
@@ -35,9 +37,7 @@ omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n, Node *es
 	while (!omendb_half_is_inf(halves[first]))
 		first++;
 	float_to_shortest_decimal_buf(values[first], text);
-	ereturn(escontext, false,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("\"%s\" is out of range for type halfvec", text)));
+	return omendb_out_of_range(text, "halfvec", escontext);
 }
 
 Datum
@@ -46,7 +46,6 @@ omendb_sql_vector_to_halfvec(PG_FUNCTION_ARGS)
 	Vector *v = PG_GETARG_VECTOR_P(0);
 	HalfVector *result;
 
-	omendb_check_dim(v->dim, HALFVEC_MAX_DIM, "halfvec", NULL);
 	omendb_check_typmod(PG_GETARG_INT32(1), v->dim, NULL);
 	result = omendb_halfvec_new(v->dim);
 	omendb_floats_to_halves(v->x, result->x, v->dim, NULL);
@@ -59,7 +58,6 @@ omendb_sql_halfvec_to_vector(PG_FUNCTION_ARGS)
 	HalfVector *v = PG_GETARG_HALFVEC_P(0);
 	Vector *result;
 
-	omendb_check_dim(v->dim, VECTOR_MAX_DIM, "vector", NULL);
 	omendb_check_typmod(PG_GETARG_INT32(1), v->dim, NULL);
 	result = omendb_vector_new(v->dim);
 	omendb_kernels.half_to_float(v->x, result->x, v->dim);
@@ -79,9 +77,7 @@ sparsevec_from_floats(const float *x, int dim, int32 typmod)
 	omendb_check_typmod(typmod, dim, NULL);
 	for (int i = 0; i < dim; i++)
 		nnz += (x[i] != 0);
-	if (nnz > SPARSEVEC_MAX_NNZ)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("sparsevec is limited to %d non-zero elements", SPARSEVEC_MAX_NNZ)));
+	omendb_check_nnz(nnz, NULL);
 
 	result = omendb_sparsevec_new(dim, nnz);
 	values = SPARSEVEC_VALUES(result);

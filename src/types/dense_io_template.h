@@ -67,8 +67,7 @@ FN(in)(PG_FUNCTION_ARGS)
 	/* As many elements as commas and one: an upper bound on what to allocate. */
 	for (const char *p = text; *p != '\0'; p++)
 		commas += (*p == ',');
-	if (*text == ']' ? !omendb_check_dim(0, DENSE_MAX_DIM, DENSE_NAME, escontext)
-					 : !omendb_check_dim(commas + 1, DENSE_MAX_DIM, DENSE_NAME, escontext))
+	if (!omendb_check_dim(*text == ']' ? 0 : commas + 1, DENSE_MAX_DIM, DENSE_NAME, escontext))
 		PG_RETURN_NULL();
 	values = palloc(sizeof(float) * (commas + 1));
 

@@ -37,8 +37,8 @@ typedef struct Element
 	float value;
 } Element;
 
-static bool
-check_nnz(int64 nnz, Node *escontext)
+bool
+omendb_check_nnz(int64 nnz, Node *escontext)
 {
 	if (nnz > SPARSEVEC_MAX_NNZ)
 		ereturn(escontext, false,
@@ -132,7 +132,8 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 	/* As many elements as commas and one: an upper bound on what to allocate. */
 	for (const char *p = text; *p != '\0'; p++)
 		commas += (*p == ',');
-	if (!check_nnz(commas + 1, escontext) || !parse_char(&text, start, '{', "\"{\"", escontext))
+	if (!omendb_check_nnz(commas + 1, escontext) ||
+		!parse_char(&text, start, '{', "\"{\"", escontext))
 		PG_RETURN_NULL();
 	elements = palloc(sizeof(Element) * (commas + 1));
 
@@ -245,7 +246,7 @@ omendb_sql_sparsevec_recv(PG_FUNCTION_ARGS)
 
 	omendb_check_dim(dim, SPARSEVEC_MAX_DIM, "sparsevec", NULL);
 	omendb_check_typmod(typmod, dim, NULL);
-	check_nnz(nnz, NULL);
+	omendb_check_nnz(nnz, NULL);
 	if (nnz < 0 || nnz > dim)
 		bad_binary("The number of elements must be from 0 to that of dimensions.");
 	if (unused != 0)
@@ -296,10 +297,8 @@ typedef double (*PairTerm)(double x, double y);
 
 /* Inlined with the term, which then is no call. */
 static pg_attribute_always_inline double
-sum_over_pairs(FunctionCallInfo fcinfo, PairTerm term)
+sum_over_pairs(SparseVector *a, SparseVector *b, PairTerm term)
 {
-	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
-	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
 	const float *ax = SPARSEVEC_VALUES(a);
 	const float *bx = SPARSEVEC_VALUES(b);
 	int i = 0;
@@ -347,13 +346,13 @@ absolute_difference(double x, double y)
 static double
 l2sq(FunctionCallInfo fcinfo)
 {
-	return sum_over_pairs(fcinfo, squared_difference);
+	return sum_over_pairs(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1), squared_difference);
 }
 
 static double
 dot(FunctionCallInfo fcinfo)
 {
-	return sum_over_pairs(fcinfo, product);
+	return sum_over_pairs(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1), product);
 }
 
 static double
@@ -378,14 +377,16 @@ omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
 {
 	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
 	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
+	double cosine = sum_over_pairs(a, b, product) / sqrt(norm2(a) * norm2(b));
 
-	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(dot(fcinfo) / sqrt(norm2(a) * norm2(b))));
+	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(cosine));
 }
 
 Datum
 omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(sum_over_pairs(fcinfo, absolute_difference));
+	PG_RETURN_FLOAT8(
+		sum_over_pairs(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1), absolute_difference));
 }
 
 Datum
