@@ -40,4 +40,39 @@
 #define OMENDB_MODULE_MAGIC(n, v) PG_MODULE_MAGIC
 #endif
 
+#include "access/amapi.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+/* From 17 on an access method says that it builds in parallel. */
+static inline void
+omendb_set_build_parallel(IndexAmRoutine *am)
+{
+#if PG_VERSION_NUM >= 170000
+	am->amcanbuildparallel = true;
+#endif
+}
+
+/* Pin the block if it still is in that buffer. */
+static inline bool
+omendb_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 160000
+	return ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer);
+#else
+	return ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, buffer);
+#endif
+}
+
+/* The number of the relation's file. */
+static inline uint32
+omendb_relation_number(Relation relation)
+{
+#if PG_VERSION_NUM >= 160000
+	return relation->rd_locator.relNumber;
+#else
+	return relation->rd_node.relNode;
+#endif
+}
+
 #endif /* OMENDB_COMPAT_H */

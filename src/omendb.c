@@ -4,6 +4,7 @@
  */
 #include "compat.h"
 
+#include "am/module.h"
 #include "kernel/kernel.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -55,6 +56,7 @@ _PG_init(void)
 							 SIMD_LEVEL_AUTO, simd_level_options, PGC_SUSET, 0, check_simd_level,
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
+	hnsw_init_module();
 }
 
 /* omendb_simd_level() returns text: the level whose kernels are in use. */

@@ -17,32 +17,11 @@
  *	  l2sq_step(x, y, acc)	(x - y)^2 + acc
  *	  l1_step(x, y, acc)	|x - y| + acc
  *
- * Four accumulators hide the latency of the addition; the tail's zero lanes add
- * nothing to any of the sums.
  */
+#include "kernel/reduction.h"
 
-#define REDUCTION(name, STEP)                                                \
-	TARGET static float KERNEL(name)(const ELEM *a, const ELEM *b, size_t n) \
-	{                                                                        \
-		VEC s0 = vec_zero();                                                 \
-		VEC s1 = vec_zero();                                                 \
-		VEC s2 = vec_zero();                                                 \
-		VEC s3 = vec_zero();                                                 \
-		size_t i = 0;                                                        \
-                                                                             \
-		for (; i + 4 * LANES <= n; i += 4 * LANES)                           \
-		{                                                                    \
-			s0 = STEP(LOAD(a + i), LOAD(b + i), s0);                         \
-			s1 = STEP(LOAD(a + i + LANES), LOAD(b + i + LANES), s1);         \
-			s2 = STEP(LOAD(a + i + 2 * LANES), LOAD(b + i + 2 * LANES), s2); \
-			s3 = STEP(LOAD(a + i + 3 * LANES), LOAD(b + i + 3 * LANES), s3); \
-		}                                                                    \
-		for (; i + LANES <= n; i += LANES)                                   \
-			s0 = STEP(LOAD(a + i), LOAD(b + i), s0);                         \
-		if (i < n)                                                           \
-			s1 = STEP(LOAD_PART(a + i, n - i), LOAD_PART(b + i, n - i), s1); \
-		return vec_sum(vec_add(vec_add(s0, s1), vec_add(s2, s3)));           \
-	}
+#define REDUCTION(name, STEP) \
+	OMENDB_REDUCTION(KERNEL(name), STEP, ELEM, LOAD, LOAD_PART, ELEM, LOAD, LOAD_PART)
 
 REDUCTION(l2sq, l2sq_step)
 REDUCTION(dot, vec_fma)

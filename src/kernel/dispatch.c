@@ -61,6 +61,8 @@ detect_features(void)
 			features |= OMENDB_CPU_VNNI;
 		if (c & bit_AVX512VPOPCNTDQ)
 			features |= OMENDB_CPU_VPOPCNTDQ;
+		if (c & bit_AVX512VBMI)
+			features |= OMENDB_CPU_VBMI;
 	}
 	return features;
 }

@@ -18,7 +18,8 @@
  *	  with lanes = 1 for the scalar level and at least 8 for all others, plus
  *	  n * FLT_TRUE_MIN (products may underflow). Where that sum of magnitudes
  *	  leaves the range of float the result may be an infinity or NaN;
- *	- operand order does not matter: k(a, b) and k(b, a) are the same bits.
+ *	- where both operands have one type their order does not matter: k(a, b) and
+ *	  k(b, a) are the same bits.
  */
 #ifndef OMENDB_KERNEL_H
 #define OMENDB_KERNEL_H
@@ -67,6 +68,14 @@ typedef struct OmendbKernels
 	float (*l1_f16)(const OmendbHalf *a, const OmendbHalf *b, size_t n);
 
 	/*
+	 * A query in float against stored halves or int8, widened to float (exact)
+	 * before use. Of int8, only the product: the caller scales it.
+	 */
+	float (*l2sq_f32_f16)(const float *a, const OmendbHalf *b, size_t n);
+	float (*dot_f32_f16)(const float *a, const OmendbHalf *b, size_t n);
+	float (*dot_f32_i8)(const float *a, const int8_t *b, size_t n);
+
+	/*
 	 * The same for int8, all of -128..127, exact. Accumulators are 32 bits
 	 * wide: n may be up to OMENDB_INT8_MAX_DIM.
 	 */
@@ -107,7 +116,63 @@ typedef struct OmendbKernels
 	 */
 	void (*quantize_f32)(const float *a, uint8_t *out, size_t n);
 	void (*quantize_f16)(const OmendbHalf *a, uint8_t *out, size_t n);
+
+	/*
+	 * The codes of the index: one bit an element, bit i in byte i / 8 at value
+	 * 1 << i % 8 (not the order of the bit type above).
+	 *
+	 * residual_code: with r[i] = x[i] - v[i], bit i is 1 where r[i] > 0. Writes
+	 * (n + 7) / 8 bytes, unused trailing bits 0. *abs_sum is the sum of |r[i]|,
+	 * *signed_sum that of v[i] where bit i is 1 and of -v[i] where it is 0. The
+	 * bits are the same at every level.
+	 */
+	void (*residual_code)(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
+						  float *signed_sum);
+
+	/*
+	 * The tables by which code_sums finds the sum of q[i] * s[i] for a code,
+	 * s[i] being 1 where bit i of the code is 1, else -1. That sum is about
+	 * *base + *step * (what code_sums gives), at most n / 4 * *step / 2 off,
+	 * besides rounding. Table j, the 16 bytes from lut[16 * j], serves bits
+	 * 4 * j to 4 * j + 3; the maxima of all tables sum up to 65535 or less.
+	 *
+	 * n is a multiple of 64, at most OMENDB_LUT_MAX_DIM; lut has 4 * n bytes.
+	 * *step and the tables are the same at every level. Where *step would be
+	 * below 1e-37 it is 1, and the tables are 0. Where magnitudes sum up to more
+	 * than 1e37, or are NaN, the results are unspecified, and sums made from
+	 * them may wrap around.
+	 */
+	void (*lut_f32)(const float *q, size_t n, uint8_t *lut, float *base, float *step);
+
+	/*
+	 * For `slots` codes of `bytes` bytes (a multiple of 8), one behind the
+	 * other: sums[s] is the sum, over the 2 * bytes four-bit numbers of code s,
+	 * of the entry that the number selects in its table. The low four bits of
+	 * byte i select in table 2 * i, the high ones in table 2 * i + 1. Exact
+	 * modulo 65536, so exact if the tables' maxima sum up to no more than 65535.
+	 *
+	 * sums has room for OMENDB_SUMS_ROOM(slots) numbers; those behind `slots` are
+	 * unspecified afterwards. Of codes nothing else is read.
+	 */
+	void (*code_sums)(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut,
+					  uint16_t *sums);
+
+	/*
+	 * The Walsh-Hadamard transform in place, not scaled: x[i] becomes the sum of
+	 * x[j], negated where i & j has an odd number of bits. n is a power of two.
+	 * The additions are the same ones at every level, and so are the results.
+	 */
+	void (*hadamard)(float *x, size_t n);
+
+	/* Negates x[i] (NaN too) where bit i is 1, bit 0 the least significant of byte 0. */
+	void (*multiply_signs)(float *x, const uint8_t *bits, size_t n);
 } OmendbKernels;
+
+/* With more elements than this a table's entries would all be 0. */
+#define OMENDB_LUT_MAX_DIM 65536
+
+/* Kernels write the sums of 32 codes at a time. */
+#define OMENDB_SUMS_ROOM(slots) (((slots) + 31) / 32 * 32)
 
 /* 255^2 * 33025 < 2^31: the longest int8 operands whose squared L2 fits int32. */
 #define OMENDB_INT8_MAX_DIM 33025
@@ -121,7 +186,7 @@ typedef enum OmendbSimdLevel
 	OMENDB_SIMD_SCALAR,
 	OMENDB_SIMD_NEON,   /* aarch64; with DOTPROD where present */
 	OMENDB_SIMD_AVX2,   /* AVX2, FMA, F16C, POPCNT */
-	OMENDB_SIMD_AVX512, /* F, BW, DQ, VL; with VNNI, VPOPCNTDQ where present */
+	OMENDB_SIMD_AVX512, /* F, BW, DQ, VL; with VNNI, VPOPCNTDQ, VBMI where present */
 } OmendbSimdLevel;
 
 #define OMENDB_SIMD_LEVELS 4
@@ -133,6 +198,7 @@ typedef enum OmendbSimdLevel
 #define OMENDB_CPU_AVX512    (1u << 3)
 #define OMENDB_CPU_VNNI      (1u << 4)
 #define OMENDB_CPU_VPOPCNTDQ (1u << 5)
+#define OMENDB_CPU_VBMI      (1u << 6)
 
 /* The table in use. Valid after omendb_kernels_use. */
 extern OmendbKernels omendb_kernels;

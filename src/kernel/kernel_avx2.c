@@ -10,25 +10,8 @@
 
 #ifdef OMENDB_X86
 
-#include <immintrin.h>
-
+#include "kernel/avx2.h"
 #include "kernel/half.h"
-#include "kernel/tail.h"
-
-#define TARGET __attribute__((target("avx2,fma,f16c,popcnt")))
-#define INLINE TARGET static inline __attribute__((always_inline))
-
-#define VEC   __m256
-#define LANES 8
-
-/* Sliding window: 8 ints from index 8 - k on are k times -1, then 0. */
-static const int32_t tail_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-
-INLINE __m256i
-first_lanes(size_t k)
-{
-	return _mm256_loadu_si256((const __m256i *) (tail_mask + 8 - k));
-}
 
 INLINE VEC
 vec_zero(void)
@@ -64,16 +47,6 @@ l1_step(VEC x, VEC y, VEC acc)
 	return _mm256_add_ps(acc, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), diff));
 }
 
-INLINE float
-vec_sum(VEC x)
-{
-	__m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-
-	s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-	s = _mm_add_ss(s, _mm_movehdup_ps(s));
-	return _mm_cvtss_f32(s);
-}
-
 INLINE VEC
 load_f32(const float *p)
 {
@@ -81,24 +54,9 @@ load_f32(const float *p)
 }
 
 INLINE VEC
-load_part_f32(const float *p, size_t k)
-{
-	return _mm256_maskload_ps(p, first_lanes(k));
-}
-
-INLINE VEC
 load_f16(const OmendbHalf *p)
 {
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) p));
-}
-
-/* n < 16 bytes, then zeros. */
-INLINE __m128i
-load_part(const void *p, size_t n)
-{
-	OmendbTail tail = omendb_load_tail(p, n);
-
-	return _mm_set_epi64x((long long) tail.high, (long long) tail.low);
 }
 
 INLINE VEC
@@ -118,6 +76,31 @@ load_part_f16(const OmendbHalf *p, size_t k)
 #define LOAD(p)         load_f16(p)
 #define LOAD_PART(p, k) load_part_f16(p, k)
 #include "kernel/dense_template.h"
+
+INLINE VEC
+widen_i8(__m128i x)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x));
+}
+
+INLINE VEC
+load_f32_i8(const int8_t *p)
+{
+	return widen_i8(_mm_loadl_epi64((const __m128i *) p));
+}
+
+INLINE VEC
+load_part_f32_i8(const int8_t *p, size_t k)
+{
+	return widen_i8(load_part(p, k));
+}
+
+OMENDB_REDUCTION(l2sq_f32_f16, l2sq_step, float, load_f32, load_part_f32, OmendbHalf, load_f16,
+				 load_part_f16)
+OMENDB_REDUCTION(dot_f32_f16, vec_fma, float, load_f32, load_part_f32, OmendbHalf, load_f16,
+				 load_part_f16)
+OMENDB_REDUCTION(dot_f32_i8, vec_fma, float, load_f32, load_part_f32, int8_t, load_f32_i8,
+				 load_part_f32_i8)
 
 /* ---------------------------------------------------------------- norms */
 
@@ -467,6 +450,7 @@ void
 omendb_fill_avx2(OmendbKernels *table)
 {
 	*table = OMENDB_WHOLE_TABLE;
+	omendb_fill_code_avx2(table);
 }
 
 #endif /* OMENDB_X86 */

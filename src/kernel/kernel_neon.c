@@ -107,6 +107,47 @@ load_part_f16(const OmendbHalf *p, size_t k)
 #define LOAD_PART(p, k) load_part_f16(p, k)
 #include "kernel/dense_template.h"
 
+OMENDB_REDUCTION(l2sq_f32_f16, l2sq_step, float, load_f32, load_part_f32, OmendbHalf, load_f16,
+				 load_part_f16)
+OMENDB_REDUCTION(dot_f32_f16, vec_fma, float, load_f32, load_part_f32, OmendbHalf, load_f16,
+				 load_part_f16)
+
+INLINE VEC
+widen_i8(int8x8_t x, int half)
+{
+	int16x8_t wide = vmovl_s8(x);
+
+	return vcvtq_f32_s32(half ? vmovl_high_s16(wide) : vmovl_s16(vget_low_s16(wide)));
+}
+
+/* Eight at a time, because that is the least that int8 widen from. */
+static float
+dot_f32_i8(const float *a, const int8_t *b, size_t n)
+{
+	VEC s0 = vec_zero();
+	VEC s1 = vec_zero();
+	VEC s2 = vec_zero();
+	VEC s3 = vec_zero();
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+	{
+		int8x16_t x = vld1q_s8(b + i);
+
+		s0 = vec_fma(load_f32(a + i), widen_i8(vget_low_s8(x), 0), s0);
+		s1 = vec_fma(load_f32(a + i + 4), widen_i8(vget_low_s8(x), 1), s1);
+		s2 = vec_fma(load_f32(a + i + 8), widen_i8(vget_high_s8(x), 0), s2);
+		s3 = vec_fma(load_f32(a + i + 12), widen_i8(vget_high_s8(x), 1), s3);
+	}
+	for (; i + LANES <= n; i += LANES)
+		s0 = vec_fma(load_f32(a + i),
+					 widen_i8(vreinterpret_s8_u8(vget_low_u8(load_part(b + i, LANES))), 0), s0);
+	if (i < n)
+		s1 = vec_fma(load_part_f32(a + i, n - i),
+					 widen_i8(vreinterpret_s8_u8(vget_low_u8(load_part(b + i, n - i))), 0), s1);
+	return vec_sum(vec_add(vec_add(s0, s1), vec_add(s2, s3)));
+}
+
 /* ---------------------------------------------------------------- norms */
 
 INLINE void
@@ -411,6 +452,7 @@ void
 omendb_fill_neon(OmendbKernels *table, unsigned features)
 {
 	*table = OMENDB_WHOLE_TABLE;
+	omendb_fill_code_neon(table);
 	if (features & OMENDB_CPU_DOTPROD)
 	{
 		table->l2sq_i8 = l2sq_i8_dotprod;

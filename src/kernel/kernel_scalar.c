@@ -89,6 +89,40 @@ same(float x)
 DEFINE_SCALAR_DENSE(float, f32, same)
 DEFINE_SCALAR_DENSE(OmendbHalf, f16, omendb_half_to_float)
 
+static float
+l2sq_f32_f16(const float *a, const OmendbHalf *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float diff = a[i] - omendb_half_to_float(b[i]);
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+static float
+dot_f32_f16(const float *a, const OmendbHalf *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * omendb_half_to_float(b[i]);
+	return sum;
+}
+
+static float
+dot_f32_i8(const float *a, const int8_t *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * (float) b[i];
+	return sum;
+}
+
 static void
 normalize_f32(const float *a, float *out, size_t n, double norm)
 {
@@ -239,4 +273,5 @@ void
 omendb_fill_scalar(OmendbKernels *table)
 {
 	*table = OMENDB_WHOLE_TABLE;
+	omendb_fill_code_scalar(table);
 }

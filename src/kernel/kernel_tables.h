@@ -15,7 +15,8 @@
 #endif
 
 /*
- * A whole table, for a file whose functions have the names of the entries.
+ * A whole table, for a file whose functions have the names of the entries. The
+ * kernels of codes are added by a file of their own.
  */
 #define OMENDB_WHOLE_TABLE              \
 	((OmendbKernels){                   \
@@ -27,6 +28,9 @@
 		.dot_f16 = dot_f16,             \
 		.cosine_f16 = cosine_f16,       \
 		.l1_f16 = l1_f16,               \
+		.l2sq_f32_f16 = l2sq_f32_f16,   \
+		.dot_f32_f16 = dot_f32_f16,     \
+		.dot_f32_i8 = dot_f32_i8,       \
 		.l2sq_i8 = l2sq_i8,             \
 		.dot_i8 = dot_i8,               \
 		.cosine_i8 = cosine_i8,         \
@@ -43,14 +47,18 @@
 	})
 
 extern void omendb_fill_scalar(OmendbKernels *table);
+extern void omendb_fill_code_scalar(OmendbKernels *table);
 
 #ifdef OMENDB_X86
 extern void omendb_fill_avx2(OmendbKernels *table);
+extern void omendb_fill_code_avx2(OmendbKernels *table);
 extern void omendb_fill_avx512(OmendbKernels *table, unsigned features);
+extern void omendb_fill_code_avx512(OmendbKernels *table, unsigned features);
 #endif
 
 #ifdef OMENDB_ARM64
 extern void omendb_fill_neon(OmendbKernels *table, unsigned features);
+extern void omendb_fill_code_neon(OmendbKernels *table);
 #endif
 
 #endif /* OMENDB_KERNEL_TABLES_H */

@@ -56,7 +56,7 @@ test_variants(size_t *count)
 		const char *name;
 		OmendbSimdLevel level;
 		unsigned features;
-	} all[MAX_VARIANTS + 2] = {
+	} all[] = {
 		{"scalar", OMENDB_SIMD_SCALAR, 0},
 		{"neon", OMENDB_SIMD_NEON, OMENDB_CPU_NEON},
 		{"neon+dotprod", OMENDB_SIMD_NEON, OMENDB_CPU_NEON | OMENDB_CPU_DOTPROD},
@@ -65,8 +65,12 @@ test_variants(size_t *count)
 		{"avx512+vnni", OMENDB_SIMD_AVX512, OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VNNI},
 		{"avx512+vpopcntdq", OMENDB_SIMD_AVX512,
 		 OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VPOPCNTDQ},
+		{"avx512+vbmi", OMENDB_SIMD_AVX512, OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VBMI},
 		{"avx512+vnni+vpopcntdq", OMENDB_SIMD_AVX512,
 		 OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VNNI | OMENDB_CPU_VPOPCNTDQ},
+		{"avx512+vnni+vpopcntdq+vbmi", OMENDB_SIMD_AVX512,
+		 OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VNNI | OMENDB_CPU_VPOPCNTDQ |
+			 OMENDB_CPU_VBMI},
 	};
 	static Variant variants[MAX_VARIANTS];
 	static size_t found = 0;

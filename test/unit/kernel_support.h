@@ -26,7 +26,7 @@ typedef struct Variant
 	OmendbKernels kernels;
 } Variant;
 
-#define MAX_VARIANTS 6
+#define MAX_VARIANTS 8
 
 /* Every one of them, the scalar level first. */
 extern const Variant *test_variants(size_t *count);

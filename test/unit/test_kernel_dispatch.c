@@ -69,7 +69,8 @@ test_levels(void)
 		{OMENDB_CPU_NEON | OMENDB_CPU_DOTPROD, OMENDB_SIMD_NEON},
 		{OMENDB_CPU_AVX2, OMENDB_SIMD_AVX2},
 		{OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512, OMENDB_SIMD_AVX512},
-		{OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VNNI | OMENDB_CPU_VPOPCNTDQ,
+		{OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512 | OMENDB_CPU_VNNI | OMENDB_CPU_VPOPCNTDQ |
+			 OMENDB_CPU_VBMI,
 		 OMENDB_SIMD_AVX512},
 	};
 	static const char *const names[] = {"scalar", "neon", "avx2", "avx512"};
@@ -113,6 +114,8 @@ expected_features(void)
 			features |= OMENDB_CPU_VNNI;
 		if (__builtin_cpu_supports("avx512vpopcntdq"))
 			features |= OMENDB_CPU_VPOPCNTDQ;
+		if (__builtin_cpu_supports("avx512vbmi"))
+			features |= OMENDB_CPU_VBMI;
 	}
 #elif defined(__aarch64__)
 	features = OMENDB_CPU_NEON | (omendb_cpu_features() & OMENDB_CPU_DOTPROD);
@@ -170,10 +173,13 @@ test_tables(void)
 
 #if defined(__x86_64__)
 	static const size_t own[] = {
-		INDEX(l2sq_f32), INDEX(dot_f32), INDEX(cosine_f32), INDEX(l1_f32), INDEX(l1_i8),
+		INDEX(l2sq_f32),    INDEX(dot_f32),    INDEX(cosine_f32),
+		INDEX(l1_f32),      INDEX(l1_i8),      INDEX(l2sq_f32_f16),
+		INDEX(dot_f32_f16), INDEX(dot_f32_i8), INDEX(multiply_signs),
 	};
 	static const size_t vnni[] = {INDEX(l2sq_i8), INDEX(dot_i8), INDEX(cosine_i8)};
 	static const size_t vpopcntdq[] = {INDEX(hamming), INDEX(overlap)};
+	static const size_t vbmi[] = {INDEX(code_sums)};
 	unsigned machine = omendb_cpu_features();
 	unsigned avx512 = OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512;
 	size_t all[ENTRIES];
@@ -194,6 +200,8 @@ test_tables(void)
 	other = filled(OMENDB_SIMD_AVX512, avx512 | OMENDB_CPU_VPOPCNTDQ);
 	tap_result(differs_exactly(&plain, &other, vpopcntdq, LENGTH(vpopcntdq)),
 			   "VPOPCNTDQ replaces bit kernels");
+	other = filled(OMENDB_SIMD_AVX512, avx512 | OMENDB_CPU_VBMI);
+	tap_result(differs_exactly(&plain, &other, vbmi, LENGTH(vbmi)), "VBMI replaces code_sums");
 	other = filled(OMENDB_SIMD_AVX2, machine);
 	tap_result(differs_exactly(&avx2, &other, NULL, 0), "avx2 ignores AVX-512 features");
 #elif defined(__aarch64__)

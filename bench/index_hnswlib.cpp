@@ -1,0 +1,106 @@
+// hnswlib's side of bench/index: builds or loads a graph, then answers the
+// queries, all in one thread. What it prints is for bench/index:
+//
+//   build SECONDS           (only if GRAPH did not exist; it is written then)
+//   ef EF MICROSECONDS...   per query, a figure for each repetition
+//
+// RESULTS receives, for each ef, ten int32 ids for each query, nearest first.
+//
+// usage: index_hnswlib BASE.fbin ROWS QUERY.fbin cosine|l2 M EF_CONSTRUCTION GRAPH RESULTS REPETITIONS EF...
+#include <hnswlib/hnswlib.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+struct Vectors {
+	int32_t rows, dims;
+	std::vector<float> values;
+	const float *row(size_t i) const { return &values[i * dims]; }
+};
+
+// hnswlib's cosine is the inner product of vectors of length 1.
+static Vectors read(const char *path, int limit, bool normalize)
+{
+	Vectors v;
+	std::ifstream file(path, std::ios::binary);
+	file.read((char *)&v.rows, 4).read((char *)&v.dims, 4);
+	if (limit > 0 && v.rows > limit)
+		v.rows = limit;
+	v.values.resize((size_t)v.rows * v.dims);
+	if (!file.read((char *)v.values.data(), v.values.size() * 4)) {
+		fprintf(stderr, "cannot read %s\n", path);
+		exit(1);
+	}
+	for (int i = 0; normalize && i < v.rows; i++) {
+		float *x = &v.values[(size_t)i * v.dims];
+		double sum = 0;
+		for (int k = 0; k < v.dims; k++)
+			sum += (double)x[k] * x[k];
+		for (int k = 0; k < v.dims && sum > 0; k++)
+			x[k] /= std::sqrt(sum);
+	}
+	return v;
+}
+
+static double seconds()
+{
+	using namespace std::chrono;
+	return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 11)
+		return 2;
+	const bool cosine = !strcmp(argv[4], "cosine");
+	const Vectors base = read(argv[1], atoi(argv[2]), cosine), queries = read(argv[3], 0, cosine);
+	const char *graph_file = argv[7];
+	const int repetitions = atoi(argv[9]);
+	std::unique_ptr<hnswlib::SpaceInterface<float>> space;
+	std::unique_ptr<hnswlib::HierarchicalNSW<float>> graph;
+
+	if (cosine)
+		space.reset(new hnswlib::InnerProductSpace(base.dims));
+	else
+		space.reset(new hnswlib::L2Space(base.dims));
+	if (std::ifstream(graph_file).good()) {
+		graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), graph_file));
+	} else {
+		double start = seconds();
+		graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), base.rows, atoi(argv[5]), atoi(argv[6])));
+		for (int i = 0; i < base.rows; i++)
+			graph->addPoint(base.row(i), i);
+		printf("build %.3f\n", seconds() - start);
+		graph->saveIndex(graph_file);
+	}
+
+	std::ofstream results(argv[8], std::ios::binary);
+	std::vector<int32_t> found((size_t)queries.rows * 10);
+	for (int a = 10; a < argc; a++) {
+		graph->setEf(atoi(argv[a]));
+		printf("ef %s", argv[a]);
+		for (int r = -1; r < repetitions; r++) { // the first warms up
+			double start = seconds();
+			for (int i = 0; i < queries.rows; i++) {
+				auto nearest = graph->searchKnn(queries.row(i), 10);
+				for (int k = 9; k >= 0; k--) {
+					found[i * 10 + k] = nearest.empty() ? -1 : (int32_t)nearest.top().second;
+					if (!nearest.empty())
+						nearest.pop();
+				}
+			}
+			if (r >= 0)
+				printf(" %.3f", (seconds() - start) / queries.rows * 1e6);
+		}
+		printf("\n");
+		results.write((const char *)found.data(), found.size() * 4);
+	}
+	return results.good() ? 0 : 1;
+}

@@ -1,0 +1,158 @@
+/*
+ * hnsw.c
+ *	  The access method's handler, its settings and index options.
+ */
+#include "am/hnsw.h"
+
+#include "access/reloptions.h"
+#include "am/module.h"
+#include "compat.h"
+#include "commands/progress.h"
+#include "commands/vacuum.h"
+#include "utils/guc.h"
+
+int hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
+int hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
+int hnsw_max_scan_tuples = 20000;
+double hnsw_scan_mem_multiplier = 1;
+
+static const struct config_enum_entry iterative_scan_options[] = {
+	{"off", HNSW_ITERATIVE_OFF, false},
+	{"relaxed_order", HNSW_ITERATIVE_RELAXED, false},
+	{"strict_order", HNSW_ITERATIVE_STRICT, false},
+	{NULL, 0, false},
+};
+
+static relopt_kind reloption_kind;
+
+/*
+ * Settings have one name for all that is loaded in a backend. Who has defined
+ * them already is another extension with an hnsw access method.
+ */
+static void
+check_no_clash(void)
+{
+	if (GetConfigOption("hnsw.ef_search", true, false) != NULL &&
+		!(GetConfigOptionFlags("hnsw.ef_search", true) & GUC_CUSTOM_PLACEHOLDER))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("the setting \"hnsw.ef_search\" is already defined by another extension"),
+				 errdetail("Another vector extension was loaded in this session; its settings have "
+						   "the same names as those of omendb."),
+				 errhint("Use one of them in a database, and do not list the other in "
+						 "shared_preload_libraries.")));
+}
+
+void
+hnsw_init_module(void)
+{
+	check_no_clash();
+	DefineCustomIntVariable("hnsw.ef_search", "How many nearest candidates a search keeps.",
+							"Larger finds more of the true nearest rows, and takes longer.",
+							&hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH, 1, 1000, PGC_USERSET, 0, NULL,
+							NULL, NULL);
+	DefineCustomEnumVariable(
+		"hnsw.iterative_scan", "Whether a scan goes on when its first candidates do not suffice.",
+		"\"strict_order\" returns rows in exact order of distance, \"relaxed_order\" also those "
+		"found late, \"off\" at most hnsw.ef_search rows.",
+		&hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_options, PGC_USERSET, 0, NULL,
+		NULL, NULL);
+	DefineCustomIntVariable("hnsw.max_scan_tuples",
+							"How many nodes an iterative scan visits at most.", NULL,
+							&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL,
+							NULL);
+	DefineCustomRealVariable("hnsw.scan_mem_multiplier",
+							 "Multiple of work_mem that an iterative scan uses at most.", NULL,
+							 &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL, NULL,
+							 NULL);
+	MarkGUCPrefixReserved("hnsw");
+
+	reloption_kind = add_reloption_kind();
+	add_int_reloption(reloption_kind, "m", "neighbours of a node: up to 2 m",
+					  HNSW_DEFAULT_M, OMENDB_MIN_M, OMENDB_MAX_M, AccessExclusiveLock);
+	add_int_reloption(reloption_kind, "ef_construction",
+					  "candidates considered when a node is linked", HNSW_DEFAULT_EF_CONSTRUCTION,
+					  HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_bool_reloption(reloption_kind, "compact",
+					   "keep vectors in 8 bits a dimension: half the size, more rechecks", false,
+					   AccessExclusiveLock);
+}
+
+static bytea *
+hnsw_options(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt table[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
+		{"compact", RELOPT_TYPE_BOOL, offsetof(HnswOptions, compact)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, reloption_kind, sizeof(HnswOptions),
+									  table, lengthof(table));
+}
+
+int
+hnsw_get_m(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	return options ? options->m : HNSW_DEFAULT_M;
+}
+
+int
+hnsw_get_ef_construction(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	return options ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
+}
+
+bool
+hnsw_get_compact(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	return options && options->compact;
+}
+
+/*
+ * Estimates are noisy: for the recall that ef exact distances give, more of
+ * them have to be followed (bench/README.md).
+ */
+uint32
+hnsw_beam_width(const OmendbLayout *layout, int ef)
+{
+	return omendb_layout_is_coded(layout) ? 2 * ef + 8 : ef;
+}
+
+PG_FUNCTION_INFO_V1(omendb_sql_hnsw_handler);
+
+Datum
+omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = HNSW_STRATEGIES;
+	am->amsupport = HNSW_SUPPORT_PROCS;
+	am->amcanorderbyop = true;
+	am->amoptionalkey = true;
+	am->amusemaintenanceworkmem = true;
+	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
+	omendb_set_build_parallel(am);
+	am->amkeytype = InvalidOid;
+
+	am->ambuild = hnsw_build;
+	am->ambuildempty = hnsw_build_empty;
+	am->aminsert = hnsw_insert;
+	am->ambulkdelete = hnsw_bulk_delete;
+	am->amvacuumcleanup = hnsw_vacuum_cleanup;
+	am->amcostestimate = hnsw_cost_estimate;
+	am->amoptions = hnsw_options;
+	am->ambuildphasename = hnsw_build_phase_name;
+	am->amvalidate = hnsw_validate;
+	am->ambeginscan = hnsw_begin_scan;
+	am->amrescan = hnsw_rescan;
+	am->amgettuple = hnsw_get_tuple;
+	am->amendscan = hnsw_end_scan;
+	PG_RETURN_POINTER(am);
+}

@@ -1,0 +1,149 @@
+/*
+ * hnsw.h
+ *	  The access method "hnsw": what its files share.
+ */
+#ifndef OMENDB_HNSW_H
+#define OMENDB_HNSW_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "page/store.h"
+
+#define HNSW_STRATEGIES       1
+#define HNSW_OPCLASS_PROC     1
+#define HNSW_SUPPORT_PROCS    1
+
+#define HNSW_DEFAULT_M               16
+#define HNSW_DEFAULT_EF_CONSTRUCTION 64
+#define HNSW_MIN_EF_CONSTRUCTION     4
+#define HNSW_MAX_EF_CONSTRUCTION     1000
+#define HNSW_DEFAULT_EF_SEARCH       40
+
+/* One node of 2^6 is on the next level too (measured: bench/README.md). */
+#define HNSW_LEVEL_SHIFT 6
+
+typedef enum HnswIterativeScan
+{
+	HNSW_ITERATIVE_OFF,
+	HNSW_ITERATIVE_RELAXED,
+	HNSW_ITERATIVE_STRICT,
+} HnswIterativeScan;
+
+/* Settings (hnsw.c). */
+extern int hnsw_ef_search;
+extern int hnsw_iterative_scan;
+extern int hnsw_max_scan_tuples;
+extern double hnsw_scan_mem_multiplier;
+
+typedef struct HnswOptions
+{
+	int32 vl_len_; /* varlena header (do not touch directly!) */
+	int m;
+	int ef_construction;
+	bool compact;
+} HnswOptions;
+
+/* Index options in force. */
+extern int hnsw_get_m(Relation index);
+extern int hnsw_get_ef_construction(Relation index);
+extern bool hnsw_get_compact(Relation index);
+
+/*
+ * What an operator class says of its type and distance: the value of its
+ * support function 1.
+ */
+typedef struct HnswOpclass
+{
+	OmendbMetric metric;
+	const char *type;
+	int max_dimensions;
+	/* The value's dimensions (detoasted). */
+	int (*dimensions)(Datum value);
+	/* Its elements as floats; NULL for bits. */
+	void (*floats)(Datum value, float *out);
+} HnswOpclass;
+
+extern const HnswOpclass *hnsw_opclass(Relation index);
+
+/* Dimensions of the indexed column; an error where it has none or too many. */
+extern int hnsw_column_dimensions(Relation index, const HnswOpclass *opclass);
+
+/*
+ * A non-null value for the index: detoasted, dimensions checked. Sets the
+ * record's own vector from it (and its identity). False where the index does
+ * not take it (a zero vector under cosine). room: hnsw_value_room bytes.
+ */
+extern bool hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
+							  void *room, OmendbRecord *record);
+
+/*
+ * Set the query from a value of the opclass's type; errors as above. The room
+ * belongs to the query then.
+ */
+extern bool hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void *room);
+
+extern Size hnsw_value_room(const OmendbLayout *layout);
+
+/* The width of the beam of estimates that serves an ef of exact distances. */
+extern uint32 hnsw_beam_width(const OmendbLayout *layout, int ef);
+
+/* What a scan did: see omendb_last_scan in the SQL script. */
+typedef enum HnswStop
+{
+	HNSW_STOP_NONE,      /* the executor did not ask for more */
+	HNSW_STOP_EF_SEARCH, /* not iterative, ef_search rows returned */
+	HNSW_STOP_EXHAUSTED, /* the whole graph was visited */
+	HNSW_STOP_TUPLES,    /* hnsw.max_scan_tuples */
+	HNSW_STOP_MEMORY,    /* hnsw.scan_mem_multiplier */
+} HnswStop;
+
+typedef struct HnswScanReport
+{
+	bool valid;
+	Oid index;
+	uint64 nodes;    /* visited */
+	uint64 pages;    /* accessed */
+	uint64 misses;   /* of them, looked up in the buffer mapping table */
+	uint64 rows;     /* returned to the executor */
+	uint64 rechecks; /* of them, marked for recheck of the distance */
+	uint64 resumes;  /* times the beam was widened */
+	uint64 dropped;  /* found too late for a strict order */
+	HnswStop stop;
+} HnswScanReport;
+
+extern HnswScanReport hnsw_last_scan;
+
+/* hnswbuild.c */
+extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *info);
+extern void hnsw_build_empty(Relation index);
+extern char *hnsw_build_phase_name(int64 phase);
+
+/* hnswinsert.c */
+extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
+						Relation heap, IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
+
+/* hnswscan.c */
+extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
+extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+						int norderbys);
+extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
+extern void hnsw_end_scan(IndexScanDesc scan);
+
+/* hnswvacuum.c */
+extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											   IndexBulkDeleteCallback callback, void *state);
+extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
+												  IndexBulkDeleteResult *stats);
+
+/* hnswcost.c */
+extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
+							   Cost *startup, Cost *total, Selectivity *selectivity,
+							   double *correlation, double *pages);
+
+/* hnswopclass.c */
+extern bool hnsw_validate(Oid opclass);
+
+#endif /* OMENDB_HNSW_H */

@@ -1,0 +1,451 @@
+/*
+ * hnswscan.c
+ *	  A search as an index scan: rows in order of distance, as many as the
+ *	  executor asks for.
+ *
+ * A scan holds no lock and no pin between two calls. Heap TIDs are copied when
+ * their node is visited; that a vacuum may remove and the heap reuse them
+ * meanwhile is harmless under an MVCC snapshot, which does not see what was
+ * put there later; other snapshots are refused.
+ *
+ * Order. A node's distance is known within bounds. Nodes are returned by their
+ * lower bound; where bounds overlap, the executor is told to compute the
+ * operator's value and to reorder. In the order of lower bounds a node that
+ * comes up below what was returned already was found too late: relaxed_order
+ * returns it all the same, strict_order leaves it out.
+ */
+#include "am/hnsw.h"
+
+#include "access/relscan.h"
+#include "graph/search.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+HnswScanReport hnsw_last_scan;
+
+/* A visited node that was not returned yet. */
+typedef struct HnswResult
+{
+	double low;
+	double high;
+	size_t visited; /* its place in the search's list */
+} HnswResult;
+
+typedef struct HnswScan
+{
+	MemoryContext context;
+	OmendbStore store;
+	const HnswOpclass *opclass;
+	OmendbQuery query;
+	void *room; /* hnsw_value_room bytes */
+	OmendbSearch search;
+	bool started;
+	bool empty;
+	bool null_order; /* every distance is null or NaN */
+	Datum null_value;
+	bool null_is_null;
+	int ef;            /* candidates the beam now stands for */
+	int64 allowed;     /* nodes that may be returned before it is widened */
+	int64 returned;    /* nodes */
+	size_t considered; /* visited nodes that are in results or beyond */
+	HnswResult *results; /* a binary heap, smallest low first */
+	size_t nresults;
+	size_t results_room;
+	double last_low;  /* of the node returned last */
+	double last_high; /* the largest of all nodes returned */
+
+	/* the node being returned */
+	OmendbVisited now;
+	double now_low;
+	bool now_recheck;
+	uint32 now_tid; /* next of its inline TIDs */
+	OmendbNode overflow;
+	ItemPointerData *tids; /* of one overflow record */
+	uint32 ntids;
+	uint32 next_tid;
+
+	HnswScanReport report;
+} HnswScan;
+
+IndexScanDesc
+hnsw_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	HnswScan *state = palloc0(sizeof(HnswScan));
+	const OmendbLayout *layout;
+	const OmendbIndex *open = omendb_index_open(index);
+
+	layout = &open->codec.layout;
+	state->context = context;
+	state->store.relation = index;
+	state->store.index = open;
+	state->opclass = hnsw_opclass(index);
+	omendb_query_init(&state->query, &open->codec, palloc(omendb_query_bytes(&open->codec) + 1));
+	state->room = palloc(hnsw_value_room(layout));
+	omendb_search_init(&state->search, &omendb_store_ops, &state->store, &omendb_palloc_allocator,
+					   omendb_layout_is_coded(layout));
+	state->tids = palloc(omendb_overflow_room(layout) * sizeof(ItemPointerData));
+	MemoryContextSwitchTo(old);
+
+	if (norderbys > 0)
+	{
+		scan->xs_orderbyvals = palloc0(sizeof(Datum) * norderbys);
+		scan->xs_orderbynulls = palloc0(sizeof(bool) * norderbys);
+	}
+	scan->opaque = state;
+	return scan;
+}
+
+static void
+publish_report(HnswScan *state)
+{
+	state->report.valid = true;
+	state->report.index = RelationGetRelid(state->store.relation);
+	state->report.nodes = state->search.visited_used;
+	state->report.pages = state->store.counters.pages;
+	state->report.misses = state->store.counters.misses;
+	hnsw_last_scan = state->report;
+}
+
+void
+hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	HnswScan *state = scan->opaque;
+
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+	if (state->started)
+		publish_report(state);
+	state->started = false;
+}
+
+void
+hnsw_end_scan(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	if (state->started)
+		publish_report(state);
+	MemoryContextDelete(state->context);
+	scan->opaque = NULL;
+}
+
+static void
+sift_up(HnswResult *heap, size_t i)
+{
+	HnswResult item = heap[i];
+
+	while (i > 0 && heap[(i - 1) / 2].low > item.low)
+	{
+		heap[i] = heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	heap[i] = item;
+}
+
+static HnswResult
+pop_result(HnswScan *state)
+{
+	HnswResult *heap = state->results;
+	HnswResult top = heap[0];
+	HnswResult item = heap[--state->nresults];
+	size_t n = state->nresults;
+	size_t i = 0;
+
+	for (size_t child = 1; child < n; child = 2 * i + 1)
+	{
+		if (child + 1 < n && heap[child + 1].low < heap[child].low)
+			child++;
+		if (heap[child].low >= item.low)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = item;
+	return top;
+}
+
+/* Put what was visited since the last time among the results. */
+static void
+take_results(HnswScan *state)
+{
+	OmendbSearch *search = &state->search;
+
+	if (state->nresults + search->visited_used - state->considered > state->results_room)
+	{
+		state->results_room =
+			Max(128, (state->nresults + search->visited_used - state->considered) * 2);
+		if (state->results)
+			state->results = repalloc_huge(state->results, state->results_room * sizeof(HnswResult));
+		else
+			state->results =
+				MemoryContextAllocHuge(state->context, state->results_room * sizeof(HnswResult));
+	}
+	for (; state->considered < search->visited_used; state->considered++)
+	{
+		const OmendbVisited *visited = &search->visited[state->considered];
+		HnswResult *result = &state->results[state->nresults];
+
+		if (!visited->payload.live)
+			continue;
+		result->visited = state->considered;
+		result->low = omendb_lower_bound(&state->query, visited->distance, visited->payload.error,
+										 visited->payload.norm2, &result->high);
+		if (result->low < state->last_low && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED)
+		{
+			state->report.dropped++;
+			continue;
+		}
+		sift_up(state->results, state->nresults++);
+	}
+}
+
+static bool
+may_resume(HnswScan *state)
+{
+	OmendbSearch *search = &state->search;
+
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		state->report.stop = HNSW_STOP_EF_SEARCH;
+	else if (omendb_search_exhausted(search))
+		state->report.stop = HNSW_STOP_EXHAUSTED;
+	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
+		state->report.stop = HNSW_STOP_TUPLES;
+	else if (omendb_search_bytes(search) + state->results_room * sizeof(HnswResult) >
+			 (double) work_mem * 1024 * hnsw_scan_mem_multiplier)
+		state->report.stop = HNSW_STOP_MEMORY;
+	else
+		return true;
+	return false;
+}
+
+/* Search on with a wider beam. */
+static void
+resume(HnswScan *state)
+{
+	state->report.resumes++;
+	state->ef = state->ef > INT_MAX / 4 ? INT_MAX / 2 : state->ef * 2;
+	state->allowed = state->ef;
+	omendb_search_widen(&state->search,
+						hnsw_beam_width(&state->store.index->codec.layout, state->ef));
+	omendb_search_run(&state->search);
+	take_results(state);
+}
+
+static void
+start(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+	OmendbSearch *search = &state->search;
+	const OmendbLayout *layout = &state->store.index->codec.layout;
+	ScanKey key;
+	OmendbNode at;
+	unsigned level;
+
+	if (scan->numberOfOrderBys == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot scan hnsw index without order")));
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("non-MVCC snapshots are not supported with hnsw")));
+	pgstat_count_index_scan(scan->indexRelation);
+
+	state->started = true;
+	memset(&state->report, 0, sizeof(state->report));
+	memset(&state->store.counters, 0, sizeof(state->store.counters));
+	state->ef = hnsw_ef_search;
+	state->allowed = state->ef;
+	state->returned = 0;
+	state->considered = 0;
+	state->nresults = 0;
+	state->last_low = -get_float8_infinity();
+	state->last_high = -get_float8_infinity();
+	state->now_tid = 0;
+	state->now.payload.ntids = 0;
+	state->overflow = OMENDB_NO_NODE;
+	state->ntids = state->next_tid = 0;
+	state->null_order = false;
+
+	/* No heap quals reach an index without keys, but IS NULL could. */
+	key = &scan->orderByData[0];
+	if (key->sk_flags & SK_ISNULL)
+	{
+		state->null_order = true;
+		state->null_is_null = true;
+	}
+	else if (!hnsw_set_query(&state->query, state->opclass, key->sk_argument, state->room))
+	{
+		/* Zero under cosine: NaN from everything. */
+		state->null_order = true;
+		state->null_is_null = false;
+		state->null_value = Float8GetDatum(get_float8_nan());
+	}
+	if (state->null_order)
+	{
+		/* Any order will do: that of some vector. */
+		memset(state->room, 0, hnsw_value_room(layout));
+		if (layout->own == OMENDB_OWN_BITS)
+			omendb_query_set_bits(&state->query, state->room);
+		else
+			omendb_query_set_stored(&state->query, state->room);
+	}
+
+	state->empty = !omendb_index_entry(&state->store, &at, &level);
+	if (state->empty)
+	{
+		omendb_search_begin(search, &state->query, 0, 1);
+		state->report.stop = HNSW_STOP_EXHAUSTED;
+		return;
+	}
+	search->keep_aside = false;
+	search->visit_limit = SIZE_MAX;
+	for (; level > 0; level--)
+	{
+		const OmendbVisited *nearest;
+
+		omendb_search_begin(search, &state->query, level, 4);
+		omendb_search_enter(search, at);
+		omendb_search_run(search);
+		nearest = omendb_search_nearest(search);
+		if (!nearest)
+			break;
+		at = nearest->payload.down;
+	}
+	search->keep_aside = hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
+		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
+	omendb_search_begin(search, &state->query, 0, hnsw_beam_width(layout, state->ef));
+	omendb_search_enter(search, at);
+	omendb_search_run(search);
+	take_results(state);
+}
+
+/* Make the next node the one being returned; false where there is none. */
+static bool
+next_node(HnswScan *state)
+{
+	HnswResult result;
+	bool last;
+
+	while (state->nresults == 0 || state->returned >= state->allowed)
+	{
+		if (state->nresults > 0 && state->allowed == PG_INT64_MAX)
+			break;
+		if (!may_resume(state))
+		{
+			if (state->nresults == 0 || state->report.stop == HNSW_STOP_EF_SEARCH)
+				return false;
+			/* What was visited is returned to the end. */
+			state->allowed = PG_INT64_MAX;
+			break;
+		}
+		resume(state);
+	}
+	result = pop_result(state);
+	state->returned++;
+	last = state->nresults == 0 || state->returned >= state->allowed;
+	state->now = state->search.visited[result.visited];
+	state->now_low = result.low;
+	state->now_recheck = result.low < state->last_high ||
+						 (last ? result.high > result.low
+							   : result.high > state->results[0].low);
+	if (result.high > state->last_high)
+		state->last_high = result.high;
+	if (result.low > state->last_low)
+		state->last_low = result.low;
+	state->now_tid = 0;
+	state->overflow = state->now.payload.overflow;
+	state->ntids = state->next_tid = 0;
+	return true;
+}
+
+/* Copy the TIDs of the next overflow record of the node being returned. */
+static bool
+read_overflow(HnswScan *state)
+{
+	const OmendbLayout *layout = &state->store.index->codec.layout;
+	OmendbNode at = state->overflow;
+	Buffer buffer = omendb_store_lock(&state->store, omendb_node_block(layout, at),
+									  BUFFER_LOCK_SHARE);
+	OmendbRecord *record;
+	OmendbOverflow *overflow;
+	bool good;
+
+	state->overflow = OMENDB_NO_NODE;
+	state->ntids = state->next_tid = 0;
+	if (!BufferIsValid(buffer))
+		return false;
+	record = omendb_page_record(layout, BufferGetPage(buffer), at % layout->per_page);
+	overflow = omendb_record_overflow(record);
+	/* Freed, and perhaps another's by now: then the node's rows are dead. */
+	good = record->kind == OMENDB_RECORD_OVERFLOW && overflow->owner == state->now.node &&
+		   overflow->owner_incarnation == state->now.payload.incarnation &&
+		   overflow->count <= omendb_overflow_room(layout);
+	if (good)
+	{
+		state->ntids = overflow->count;
+		memcpy(state->tids, overflow->tids, overflow->count * sizeof(ItemPointerData));
+		state->overflow = record->overflow;
+	}
+	UnlockReleaseBuffer(buffer);
+	return good;
+}
+
+static bool
+next_tid(HnswScan *state, ItemPointer tid)
+{
+	if (state->now_tid < state->now.payload.ntids)
+	{
+		memcpy(tid, state->now.payload.tids + state->now_tid++ * OMENDB_TID_BYTES,
+			   OMENDB_TID_BYTES);
+		return true;
+	}
+	while (state->next_tid >= state->ntids)
+		if (state->overflow == OMENDB_NO_NODE || !read_overflow(state))
+			return false;
+	*tid = state->tids[state->next_tid++];
+	return true;
+}
+
+bool
+hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
+{
+	HnswScan *state = scan->opaque;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	bool found;
+
+	Assert(ScanDirectionIsForward(direction));
+	if (!state->started)
+		start(scan);
+	while (!(found = next_tid(state, &scan->xs_heaptid)))
+		if (state->empty || !next_node(state))
+			break;
+	MemoryContextSwitchTo(old);
+	if (!found)
+		return false;
+
+	scan->xs_recheck = false;
+	scan->xs_recheckorderby = state->now_recheck && !state->null_order;
+	if (state->null_order)
+	{
+		scan->xs_orderbyvals[0] = state->null_value;
+		scan->xs_orderbynulls[0] = state->null_is_null;
+	}
+	else
+	{
+		scan->xs_orderbyvals[0] = Float8GetDatum(state->now_low);
+		scan->xs_orderbynulls[0] = false;
+	}
+	state->report.rows++;
+	if (scan->xs_recheckorderby)
+		state->report.rechecks++;
+	return true;
+}

@@ -1,0 +1,111 @@
+/*
+ * bound.c
+ *	  How far the operator's value can be from what a search computed.
+ *
+ * A search knows d, the metric between the query and a record's own vector,
+ * both rounded; the executor will compare with the operator's value of the
+ * original vectors, rounded as well. Between them lie, each bounded here:
+ *
+ *	error	own vector against the vector it was made from (in the record)
+ *	spin	rotation in float of query and vector: every butterfly rounds once,
+ *			so at most (log2(window) + 2) roundings of the whole length a round
+ *	sum		n products summed in float: at most (n / lanes + 8) roundings of the
+ *			sum of the magnitudes (kernel.h), once for d and once for the
+ *			operator
+ */
+#include "code/codec.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "kernel/kernel.h"
+
+static double
+spin(const OmendbRotation *rotation)
+{
+	double roundings = 0;
+
+	for (uint32_t w = rotation->window; w > 0; w /= 2)
+		roundings++;
+	return rotation->rounds * (roundings + 2) * FLT_EPSILON;
+}
+
+double
+omendb_lower_bound(const OmendbQuery *query, float distance, float error, float norm2,
+                   double *upper)
+{
+	const OmendbCodec *codec = query->codec;
+	const OmendbLayout *layout = &codec->layout;
+	double n = layout->dimensions;
+	double lanes = omendb_kernels_level() == OMENDB_SIMD_SCALAR ? 1 : 8;
+	double sum = (n / lanes + 16) * FLT_EPSILON;
+	double spun = codec->rotates ? spin(&codec->rotate) : 0;
+	double d = distance;
+	double e = error;
+	double length = sqrt(norm2) + e; /* of the vector, at most */
+	double query_length = sqrt(query->norm2);
+	double low;
+	double high;
+
+	switch (layout->metric)
+	{
+		case OMENDB_METRIC_HAMMING:
+			*upper = d;
+			return d;
+		case OMENDB_METRIC_JACCARD:
+			/*
+			 * Fractions of numbers below 2048 differ by more than a float's
+			 * rounding: equal floats are equal values, order is certain.
+			 */
+			if (layout->dimensions < 2048)
+			{
+				*upper = d;
+				return d <= 0 ? 0 : d - FLT_EPSILON;
+			}
+			*upper = d + FLT_EPSILON;
+			return d - FLT_EPSILON;
+		case OMENDB_METRIC_L1:
+			low = (d * (1 - sum) - e) * (1 - sum);
+			high = (d * (1 + sum) + e) * (1 + sum);
+			break;
+		case OMENDB_METRIC_IP:
+		{
+			double slack = query->norm * (e + (3 * spun + 2 * sum) * length) * (1 + sum);
+
+			low = d - slack;
+			high = d + slack;
+			break;
+		}
+		default:
+		{
+			double around = e + 2 * spun * (query_length + length);
+			double slack = layout->own == OMENDB_OWN_INT8
+			                   ? 2 * sum * (query->norm2 + (double) norm2)
+			                   : d * sum + n * FLT_MIN;
+
+			low = sqrt(d > slack ? d - slack : 0) - around;
+			low = low > 0 ? low : 0;
+			high = sqrt(d + slack) + around;
+			if (layout->metric == OMENDB_METRIC_COSINE)
+			{
+				low = low * low / 2 - 4 * sum;
+				high = high * high / 2 + 4 * sum;
+			}
+			else
+			{
+				low *= 1 - sum;
+				high *= 1 + sum;
+			}
+			low = low > 0 ? low : 0;
+			break;
+		}
+	}
+	/* Overflow somewhere on the way bounds nothing. */
+	if (!(low > -DBL_MAX) || !(high < DBL_MAX) || !(d < FLT_MAX))
+	{
+		*upper = INFINITY;
+		return layout->metric == OMENDB_METRIC_IP ? -INFINITY : 0;
+	}
+	*upper = high;
+	return low;
+}

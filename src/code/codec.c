@@ -1,0 +1,525 @@
+/*
+ * codec.c
+ *	  Own vectors, queries, estimates, edges.
+ */
+#include "code/codec.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+
+static bool
+rotates(const OmendbLayout *layout)
+{
+	return layout->code_bits > 0;
+}
+
+static bool
+expands(const OmendbLayout *layout)
+{
+	return layout->code_bits > layout->dimensions;
+}
+
+static uint32_t
+expanded_length(const OmendbLayout *layout)
+{
+	uint32_t n = OMENDB_CODE_ALIGN;
+
+	while (n < layout->code_bits)
+		n *= 2;
+	return n;
+}
+
+static size_t
+align8(size_t n)
+{
+	return (n + 7) & ~(size_t) 7;
+}
+
+size_t
+omendb_codec_bytes(const OmendbLayout *layout)
+{
+	size_t bytes = 0;
+
+	if (rotates(layout))
+		bytes += align8(omendb_rotation_bytes(layout->dimensions));
+	if (expands(layout))
+		bytes += align8(omendb_rotation_bytes(expanded_length(layout)));
+	return bytes;
+}
+
+void
+omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed, void *memory)
+{
+	uint8_t *at = memory;
+
+	memset(codec, 0, sizeof(*codec));
+	codec->layout = *layout;
+	codec->rotates = rotates(layout);
+	codec->expands = expands(layout);
+	if (codec->rotates)
+	{
+		omendb_rotation_init(&codec->rotate, layout->dimensions, seed, at);
+		at += align8(omendb_rotation_bytes(layout->dimensions));
+	}
+	if (codec->expands)
+		omendb_rotation_init(&codec->expand, expanded_length(layout), ~seed, at);
+}
+
+size_t
+omendb_code_floats(const OmendbCodec *codec)
+{
+	return codec->expands ? codec->expand.n : codec->layout.code_bits;
+}
+
+bool
+omendb_codec_store(const OmendbCodec *codec, const float *x, float *out)
+{
+	size_t n = codec->layout.dimensions;
+
+	if (codec->layout.metric == OMENDB_METRIC_COSINE)
+	{
+		double norm = sqrt(omendb_kernels.norm2_f32(x, n));
+
+		if (!(norm > 0))
+			return false;
+		omendb_kernels.normalize_f32(x, out, n, norm);
+	}
+	else if (out != x)
+		memcpy(out, x, n * sizeof(float));
+	if (codec->rotates)
+		omendb_rotate(&codec->rotate, out);
+	return true;
+}
+
+const float *
+omendb_code_vector(const OmendbCodec *codec, const float *stored, float *out)
+{
+	size_t n = codec->layout.dimensions;
+
+	if (!codec->expands)
+		return stored;
+	memcpy(out, stored, n * sizeof(float));
+	memset(out + n, 0, (codec->expand.n - n) * sizeof(float));
+	omendb_rotate(&codec->expand, out);
+	return out;
+}
+
+static float
+largest_magnitude(const float *x, size_t n)
+{
+	float largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float a = fabsf(x[i]);
+
+		largest = a > largest ? a : largest;
+	}
+	return largest;
+}
+
+/*
+ * Halves hold magnitudes up to 65504 with 11 bits from 2^-14 on. One is the
+ * scale wherever that serves, so that records compare without a conversion;
+ * otherwise a power of 2^16.
+ */
+static float
+half_scale(float largest)
+{
+	int exponent;
+
+	if (!(largest > 0) || !isfinite(largest))
+		return 1.0f;
+	frexpf(largest, &exponent);
+	if (exponent <= 15 && exponent >= -6)
+		return 1.0f;
+	/* largest / scale in [2^-2, 2^14) */
+	return ldexpf(1.0f, (int) floor((exponent + 1) / 16.0) * 16);
+}
+
+void
+omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record)
+{
+	size_t n = codec->layout.dimensions;
+	uint8_t *own = omendb_record_own(record);
+	float largest = largest_magnitude(stored, n);
+	double error = 0;
+	double norm2 = 0;
+
+	if (codec->layout.own == OMENDB_OWN_HALF)
+	{
+		float scale = half_scale(largest);
+		double inverse = 1.0 / scale;
+		float part[64];
+		float back[64];
+
+		record->scale = scale;
+		for (size_t i = 0; i < n; i += 64)
+		{
+			size_t some = n - i < 64 ? n - i : 64;
+
+			for (size_t k = 0; k < some; k++)
+			{
+				float y = (float) (stored[i + k] * inverse);
+
+				part[k] = y > 65504.0f ? 65504.0f : y < -65504.0f ? -65504.0f : y;
+			}
+			omendb_kernels.float_to_half(part, (OmendbHalf *) own + i, some);
+			omendb_kernels.half_to_float((OmendbHalf *) own + i, back, some);
+			for (size_t k = 0; k < some; k++)
+			{
+				double kept = (double) back[k] * scale;
+				double diff = stored[i + k] - kept;
+
+				norm2 += kept * kept;
+				error += codec->layout.metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
+			}
+		}
+	}
+	else
+	{
+		float scale = largest / 127.0f;
+
+		if (!(scale > FLT_MIN) || !isfinite(scale))
+			scale = 1.0f;
+		record->scale = scale;
+		for (size_t i = 0; i < n; i++)
+		{
+			float y = rintf(stored[i] / scale);
+			double kept;
+			double diff;
+
+			y = y > 127 ? 127 : y < -127 ? -127 : y == y ? y : 0;
+			((int8_t *) own)[i] = (int8_t) y;
+			kept = (double) y * scale;
+			diff = stored[i] - kept;
+			norm2 += kept * kept;
+			error += codec->layout.metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
+		}
+	}
+	if (codec->layout.metric != OMENDB_METRIC_L1)
+		error = sqrt(error);
+	/* up, so that the float is a bound; NaN (infinite elements) bounds nothing */
+	record->error = error < FLT_MAX / 2 ? nextafterf((float) error, INFINITY) : INFINITY;
+	if (error == 0)
+		record->error = 0;
+	record->norm2 = (float) norm2;
+	memset(own + codec->layout.own_bytes, 0,
+	       codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
+}
+
+void
+omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits, OmendbRecord *record)
+{
+	uint8_t *own = omendb_record_own(record);
+
+	memcpy(own, bits, codec->layout.own_bytes);
+	memset(own + codec->layout.own_bytes, 0,
+	       codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
+	record->error = 0;
+	record->norm2 = 0;
+	record->scale = 1;
+}
+
+void
+omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out)
+{
+	size_t n = codec->layout.dimensions;
+	const uint8_t *own = omendb_record_own(record);
+	float scale = record->scale;
+
+	if (codec->layout.own == OMENDB_OWN_HALF)
+	{
+		omendb_kernels.half_to_float((const OmendbHalf *) own, out, n);
+		if (scale != 1.0f)
+			for (size_t i = 0; i < n; i++)
+				out[i] *= scale;
+	}
+	else
+		for (size_t i = 0; i < n; i++)
+			out[i] = scale * ((const int8_t *) own)[i];
+}
+
+bool
+omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b)
+{
+	return a->scale == b->scale &&
+	       memcmp(omendb_record_own(a), omendb_record_own(b), codec->layout.own_bytes) == 0;
+}
+
+static float
+jaccard(OmendbBitOverlap overlap)
+{
+	return overlap.either == 0 || overlap.both == 0
+	           ? 1.0f
+	           : (float) (1.0 - (double) overlap.both / (double) overlap.either);
+}
+
+/* The metric between stored-space vectors. */
+static float
+float_distance(OmendbMetric metric, const float *a, const float *b, size_t n)
+{
+	switch (metric)
+	{
+		case OMENDB_METRIC_IP:
+			return -omendb_kernels.dot_f32(a, b, n);
+		case OMENDB_METRIC_L1:
+			return omendb_kernels.l1_f32(a, b, n);
+		default:
+			return omendb_kernels.l2sq_f32(a, b, n);
+	}
+}
+
+float
+omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b,
+                    float *scratch)
+{
+	const OmendbLayout *layout = &codec->layout;
+	size_t n = layout->dimensions;
+	const uint8_t *own_a = omendb_record_own(a);
+	const uint8_t *own_b = omendb_record_own(b);
+
+	if (layout->own == OMENDB_OWN_HALF && a->scale == b->scale)
+	{
+		const OmendbHalf *ha = (const OmendbHalf *) own_a;
+		const OmendbHalf *hb = (const OmendbHalf *) own_b;
+		float scale = a->scale;
+
+		switch (layout->metric)
+		{
+			case OMENDB_METRIC_IP:
+				return -omendb_kernels.dot_f16(ha, hb, n) * scale * scale;
+			case OMENDB_METRIC_L1:
+				return omendb_kernels.l1_f16(ha, hb, n) * scale;
+			default:
+				return omendb_kernels.l2sq_f16(ha, hb, n) * scale * scale;
+		}
+	}
+	if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
+	{
+		float dot = (float) omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
+		            a->scale * b->scale;
+		float l2;
+
+		if (layout->metric == OMENDB_METRIC_IP)
+			return -dot;
+		l2 = a->norm2 + b->norm2 - 2 * dot;
+		return l2 > 0 ? l2 : 0;
+	}
+	if (layout->metric == OMENDB_METRIC_HAMMING)
+		return (float) omendb_kernels.hamming(own_a, own_b, layout->own_bytes);
+	if (layout->metric == OMENDB_METRIC_JACCARD)
+		return jaccard(omendb_kernels.overlap(own_a, own_b, layout->own_bytes));
+
+	omendb_own_decode(codec, a, scratch);
+	omendb_own_decode(codec, b, scratch + n);
+	return float_distance(layout->metric, scratch, scratch + n, n);
+}
+
+size_t
+omendb_query_bytes(const OmendbCodec *codec)
+{
+	size_t n = codec->layout.dimensions;
+
+	if (codec->layout.own == OMENDB_OWN_BITS)
+		return 0;
+	/* stored (padded to a whole code where codes are a prefix), code, scratch, lut */
+	return align8((n + OMENDB_CODE_ALIGN) * sizeof(float)) +
+	       align8((codec->expands ? codec->expand.n : 0) * sizeof(float)) +
+	       align8(2 * n * sizeof(float)) + (size_t) codec->layout.code_bits * 4;
+}
+
+void
+omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory)
+{
+	size_t n = codec->layout.dimensions;
+	uint8_t *at = memory;
+
+	memset(query, 0, sizeof(*query));
+	query->codec = codec;
+	if (codec->layout.own == OMENDB_OWN_BITS)
+		return;
+	query->stored = (float *) at;
+	memset(at, 0, (n + OMENDB_CODE_ALIGN) * sizeof(float));
+	at += align8((n + OMENDB_CODE_ALIGN) * sizeof(float));
+	query->code = codec->expands ? (float *) at : query->stored;
+	at += align8((codec->expands ? codec->expand.n : 0) * sizeof(float));
+	query->scratch = (float *) at;
+	at += align8(2 * n * sizeof(float));
+	query->lut = at;
+}
+
+static void
+prepare(OmendbQuery *query)
+{
+	const OmendbCodec *codec = query->codec;
+
+	query->norm2 = (float) omendb_kernels.norm2_f32(query->stored, codec->layout.dimensions);
+	if (omendb_layout_is_coded(&codec->layout))
+	{
+		const float *code = omendb_code_vector(codec, query->stored, query->code);
+
+		omendb_kernels.lut_f32(code, codec->layout.code_bits, query->lut, &query->base,
+		                       &query->step);
+	}
+}
+
+bool
+omendb_query_set(OmendbQuery *query, const float *x)
+{
+	query->norm = sqrt(omendb_kernels.norm2_f32(x, query->codec->layout.dimensions));
+	if (!omendb_codec_store(query->codec, x, query->stored))
+		return false;
+	prepare(query);
+	return true;
+}
+
+void
+omendb_query_set_stored(OmendbQuery *query, const float *stored)
+{
+	memcpy(query->stored, stored, query->codec->layout.dimensions * sizeof(float));
+	prepare(query);
+	query->norm = sqrt(query->norm2);
+}
+
+void
+omendb_query_set_bits(OmendbQuery *query, const uint8_t *bits)
+{
+	query->bits = bits;
+}
+
+void
+omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record)
+{
+	if (query->codec->layout.own == OMENDB_OWN_BITS)
+	{
+		query->bits = omendb_record_own(record);
+		return;
+	}
+	omendb_own_decode(query->codec, record, query->stored);
+	prepare(query);
+	query->norm = sqrt(query->norm2);
+}
+
+float
+omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &query->codec->layout;
+	size_t n = layout->dimensions;
+	const uint8_t *own = omendb_record_own(record);
+
+	if (layout->own == OMENDB_OWN_HALF && layout->metric != OMENDB_METRIC_L1)
+	{
+		const OmendbHalf *half = (const OmendbHalf *) own;
+
+		if (layout->metric == OMENDB_METRIC_IP)
+			return -omendb_kernels.dot_f32_f16(query->stored, half, n) * record->scale;
+		if (record->scale == 1.0f)
+			return omendb_kernels.l2sq_f32_f16(query->stored, half, n);
+	}
+	else if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
+	{
+		float dot =
+			omendb_kernels.dot_f32_i8(query->stored, (const int8_t *) own, n) * record->scale;
+		float l2;
+
+		if (layout->metric == OMENDB_METRIC_IP)
+			return -dot;
+		l2 = query->norm2 + record->norm2 - 2 * dot;
+		return l2 > 0 ? l2 : 0;
+	}
+	else if (layout->metric == OMENDB_METRIC_HAMMING)
+		return (float) omendb_kernels.hamming(query->bits, own, layout->own_bytes);
+	else if (layout->metric == OMENDB_METRIC_JACCARD)
+		return jaccard(omendb_kernels.overlap(query->bits, own, layout->own_bytes));
+
+	omendb_own_decode(query->codec, record, query->scratch);
+	return float_distance(layout->metric, query->stored, query->scratch, n);
+}
+
+static inline float
+widen(uint16_t upper)
+{
+	uint32_t bits = (uint32_t) upper << 16;
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/* To the nearest, ties to even; finite stays finite for what edges have. */
+static inline uint16_t
+narrow(float f)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &f, sizeof(bits));
+	if (f != f)
+		return 0;
+	bits += 0x7fff + (bits >> 16 & 1);
+	return bits >> 16;
+}
+
+void
+omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, float distance,
+                       float *estimates)
+{
+	const OmendbLayout *layout = &query->codec->layout;
+	const float *a = omendb_record_factor_a(layout, record);
+	const uint16_t *b = omendb_record_factor_b(layout, record);
+	uint16_t sums[OMENDB_ESTIMATES_ROOM];
+	uint32_t count = record->count < layout->links ? record->count : layout->links;
+	float base = query->base;
+	float step = query->step;
+
+	omendb_kernels.code_sums(omendb_record_code(layout, record, 0), omendb_code_bytes(layout),
+	                         count, query->lut, sums);
+	for (uint32_t i = 0; i < count; i++)
+		estimates[i] = distance + a[i] + widen(b[i]) * (base + step * (float) sums[i]);
+}
+
+void
+omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot, OmendbNode node,
+                   const float *v, const float *x, float distance, float norm2_v, float norm2_x)
+{
+	const OmendbLayout *layout = &codec->layout;
+	float abs_sum;
+	float signed_sum;
+	float r2;
+	float f;
+	float b;
+	bool ip = layout->metric == OMENDB_METRIC_IP;
+
+	omendb_record_neighbours(layout, record)[slot] = node;
+	if (!omendb_layout_is_coded(layout))
+		return;
+	omendb_kernels.residual_code(v, x, layout->code_bits, omendb_record_code(layout, record, slot),
+	                             &abs_sum, &signed_sum);
+	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
+	/*
+	 * Over code_bits of more dimensions the residual has that share of its
+	 * length; f corrects for what is not seen.
+	 */
+	f = abs_sum > 0 && r2 > 0 ? r2 / abs_sum : 0;
+	if (!(f < FLT_MAX))
+		f = 0;
+	omendb_record_factor_b(layout, record)[slot] = narrow(ip ? -f : -2 * f);
+	b = widen(omendb_record_factor_b(layout, record)[slot]);
+	/* ip: -<v,r> = |v|^2 - <v,x> = norm2_v + distance */
+	omendb_record_factor_a(layout, record)[slot] =
+		(ip ? norm2_v + distance : r2) - b * signed_sum;
+}
+
+float
+omendb_code_cosine(const OmendbCodec *codec, const uint8_t *a, const uint8_t *b)
+{
+	size_t bytes = omendb_code_bytes(&codec->layout);
+	uint32_t used = codec->expands || codec->layout.code_bits < codec->layout.dimensions
+	                    ? codec->layout.code_bits
+	                    : codec->layout.dimensions;
+
+	return cosf(3.14159265f * (float) omendb_kernels.hamming(a, b, bytes) / (float) used);
+}

@@ -1,0 +1,153 @@
+/*
+ * codec.h
+ *	  Vectors into records and back: own vectors, the codes of neighbours, and
+ *	  the distances and estimates a query gets from a record.
+ *
+ * Owns the formulas; knows nothing of pages, graphs or PostgreSQL. A codec is
+ * made once for an index and only read afterwards.
+ *
+ * Spaces. The "stored space" of a vector is what own vectors keep: rotated for
+ * the metrics that a rotation does not change (L2, inner product, cosine;
+ * cosine also normalises), as given for L1. The "code space" has code_bits
+ * dimensions: a prefix of the stored space, or where codes have more bits than
+ * the vector has dimensions, the vector padded with zeros and rotated again,
+ * which gives as many different signs as wanted.
+ *
+ * Estimates. Neighbour n of node v is kept as the signs s of r = n - v in code
+ * space and f = |r|^2 / sum |r_i| (over the code space), from which
+ *
+ *		|q-n|^2  ~  |q-v|^2 + a + b * sum q_i s_i,  a = |r|^2 + 2f sum v_i s_i,  b = -2f
+ *		-<q,n>   ~  -<q,v>  + a + b * sum q_i s_i,  a = -<v,r> + f sum v_i s_i,  b = -f
+ *
+ * (Gao and Long, "RaBitQ", SIGMOD 2024; kept with each edge as in Gou et al.,
+ * "SymphonyQG", SIGMOD 2025.) b is rounded to the upper half of a float before
+ * a is computed from it, so that the rounding touches only the small
+ * difference q - v.
+ */
+#ifndef OMENDB_CODEC_H
+#define OMENDB_CODEC_H
+
+#include "code/layout.h"
+#include "code/rotation.h"
+
+typedef struct OmendbCodec
+{
+	OmendbLayout layout;
+	bool rotates;          /* stored space is rotated */
+	bool expands;          /* code space is not a prefix of the stored space */
+	OmendbRotation rotate; /* stored space, where rotates */
+	OmendbRotation expand; /* code space, where expands */
+} OmendbCodec;
+
+/*
+ * Bytes of memory that a codec needs beside the struct, and its set-up in such
+ * memory. The seed is the index's.
+ */
+extern size_t omendb_codec_bytes(const OmendbLayout *layout);
+extern void omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
+                              void *memory);
+
+/* Floats that omendb_codec_store writes and stored vectors have: dimensions. */
+/* Floats of a code-space vector; at least the stored space's where it expands. */
+extern size_t omendb_code_floats(const OmendbCodec *codec);
+
+/*
+ * x (dimensions floats) into stored space: normalises (cosine) and rotates.
+ * False where the metric has no direction for it: a zero vector under cosine.
+ * x and out may be the same.
+ */
+extern bool omendb_codec_store(const OmendbCodec *codec, const float *x, float *out);
+
+/*
+ * The code-space vector of a stored-space vector: either `stored` itself or
+ * `out` (omendb_code_floats floats).
+ */
+extern const float *omendb_code_vector(const OmendbCodec *codec, const float *stored, float *out);
+
+/*
+ * Own vectors. Encode sets own, error, norm2 and scale of the record; where
+ * the vector cannot be kept (overflow) error is infinite and own is the
+ * nearest that can. Decode gives the stored-space vector as it was kept.
+ */
+extern void omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record);
+extern void omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out);
+
+/* Bits: own is the bit string itself. */
+extern void omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits,
+                                   OmendbRecord *record);
+
+/* Do the two hold the same own vector? */
+extern bool omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a,
+                             const OmendbRecord *b);
+
+/*
+ * Distance between the own vectors of two records. scratch: 2 * dimensions
+ * floats, used where they are not comparable as they are.
+ */
+extern float omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a,
+                                 const OmendbRecord *b, float *scratch);
+
+/* A query, prepared for many distances and estimates. */
+typedef struct OmendbQuery
+{
+	const OmendbCodec *codec;
+	float *stored;       /* stored space; dimensions floats */
+	float *code;         /* code space; used where it expands */
+	float *scratch;      /* 2 * dimensions floats */
+	uint8_t *lut;        /* tables for code_sums */
+	const uint8_t *bits; /* the query of a bit index; the caller's */
+	float base;          /* sum q_i s_i ~ base + step * code_sums */
+	float step;
+	float norm2;
+	double norm; /* length of the query before normalising; for bounds */
+} OmendbQuery;
+
+extern size_t omendb_query_bytes(const OmendbCodec *codec);
+extern void omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory);
+
+/* Set from a vector as the user gives it; false as omendb_codec_store. */
+extern bool omendb_query_set(OmendbQuery *query, const float *x);
+/* Set from a vector already in stored space (dimensions floats). */
+extern void omendb_query_set_stored(OmendbQuery *query, const float *stored);
+/* Set from the own vector of a record (also of bits). */
+extern void omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record);
+extern void omendb_query_set_bits(OmendbQuery *query, const uint8_t *bits);
+
+/* Distance between the query and a record's own vector. */
+extern float omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record);
+
+/*
+ * Estimated distances of all neighbours in use of a record whose own distance
+ * is known. estimates: room for omendb_estimates_room(count) floats.
+ */
+extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record,
+                                   float distance, float *estimates);
+
+#define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_LINKS + 31) / 32 * 32)
+
+/*
+ * Write neighbour `node` into a slot: v and x are the code-space vectors of
+ * the record and of the neighbour, distance the metric's between their own
+ * vectors, norm2_v and norm2_x their squared lengths.
+ */
+extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot,
+                               OmendbNode node, const float *v, const float *x, float distance,
+                               float norm2_v, float norm2_x);
+
+/*
+ * The cosine of the angle at a record between two of its neighbours, from the
+ * bits in which their codes differ.
+ */
+extern float omendb_code_cosine(const OmendbCodec *codec, const uint8_t *a, const uint8_t *b);
+
+/*
+ * A lower bound of the operator's own value (L2: the distance, not its square;
+ * cosine distance; negative inner product; L1; Hamming; Jaccard) of the row
+ * behind a visited record, of which the record said error and norm2. Equal to
+ * the value only by chance; never above it (bound.c says why).
+ * *upper gets the matching upper bound.
+ */
+extern double omendb_lower_bound(const OmendbQuery *query, float distance, float error,
+                                 float norm2, double *upper);
+
+#endif /* OMENDB_CODEC_H */

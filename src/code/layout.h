@@ -1,0 +1,172 @@
+/*
+ * layout.h
+ *	  The record: what a node of the graph looks like in memory and on a page.
+ *
+ * Owns the byte layout of a record and the choice of its sizes from the
+ * dimensions (omendb_layout_choose). Pure: no PostgreSQL header.
+ *
+ * All records of an index have the same size. In the machine's byte order:
+ *
+ *	offset			bytes	what
+ *	0				64		OmendbRecord, the header
+ *	own				..		the node's own vector (see OmendbOwn), padded to 8
+ *	neighbours		4 R		node numbers; the first `count` are in use
+ *	factor_a		4 R		float a of each neighbour	(coded layouts only)
+ *	factor_b		2 R		upper half of float b		(coded layouts only)
+ *	codes			R B/8	code of each neighbour		(coded layouts only)
+ *
+ * R is 2m on every level (level 0 uses them all, levels above at most m), B
+ * the bits of a code, a multiple of 64. A plain layout (L1, bit distances)
+ * has no factors and codes: B = 0.
+ */
+#ifndef OMENDB_LAYOUT_H
+#define OMENDB_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A node's number: where its record is. */
+typedef uint32_t OmendbNode;
+
+#define OMENDB_NO_NODE UINT32_MAX
+
+/* What the graph calls distance; smaller is nearer. Values are on disk. */
+typedef enum OmendbMetric
+{
+	OMENDB_METRIC_L2 = 1,      /* squared L2 */
+	OMENDB_METRIC_IP = 2,      /* -<a,b> */
+	OMENDB_METRIC_COSINE = 3,  /* squared L2 of normalised vectors: twice the cosine distance */
+	OMENDB_METRIC_L1 = 4,      /* plain */
+	OMENDB_METRIC_HAMMING = 5, /* plain, own vectors are bits */
+	OMENDB_METRIC_JACCARD = 6, /* plain, own vectors are bits */
+} OmendbMetric;
+
+/* How a record keeps its own vector. Values are on disk. */
+typedef enum OmendbOwn
+{
+	OMENDB_OWN_HALF = 1, /* scale * binary16, scale a power of two */
+	OMENDB_OWN_INT8 = 2, /* scale * int8 */
+	OMENDB_OWN_BITS = 3, /* the bits themselves */
+} OmendbOwn;
+
+typedef enum OmendbRecordKind
+{
+	OMENDB_RECORD_FREE = 0,
+	OMENDB_RECORD_NODE = 1,
+	OMENDB_RECORD_OVERFLOW = 2, /* more heap TIDs of a node (page layer) */
+} OmendbRecordKind;
+
+/* No heap TID is left: scans pass through, inserts do not link to it. */
+#define OMENDB_RECORD_DEAD 0x01
+
+#define OMENDB_INLINE_TIDS 4
+#define OMENDB_TID_BYTES   6
+
+typedef struct OmendbRecord
+{
+	uint8_t kind;         /* OmendbRecordKind */
+	uint8_t flags;        /* OMENDB_RECORD_DEAD */
+	uint8_t level;        /* of this record; 0 is the whole graph */
+	uint8_t ntids;        /* heap TIDs in tids[]; level 0 only */
+	uint32_t version;     /* raised by every change of the record, also by reuse */
+	OmendbNode down;      /* the same vector's record one level below; level 0: none */
+	OmendbNode overflow;  /* first overflow record, or none */
+	uint16_t count;       /* neighbours in use */
+	uint16_t incarnation; /* raised by every reuse of the slot */
+	float error;          /* upper bound of |vector - own| in the metric's norm (L2 or L1) */
+	float norm2;          /* |own|^2 */
+	float scale;          /* own = scale * stored */
+	uint32_t identity[2]; /* hash of the vector that own was made from */
+	uint8_t tids[OMENDB_INLINE_TIDS * OMENDB_TID_BYTES];
+} OmendbRecord;
+
+_Static_assert(sizeof(OmendbRecord) == 64, "record header is 64 bytes");
+_Static_assert(offsetof(OmendbRecord, count) == 16, "record header layout");
+_Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
+
+#define OMENDB_MIN_M       2
+#define OMENDB_MAX_M       100
+#define OMENDB_MAX_LINKS   (2 * OMENDB_MAX_M)
+#define OMENDB_MAX_DIM     16000
+#define OMENDB_MAX_LEVEL   15
+#define OMENDB_CODE_ALIGN  64 /* bits */
+/* 16 entries for each 4 bits, sums of at most 65535: see lut_f32 */
+#define OMENDB_MAX_CODE    2048
+
+typedef struct OmendbLayout
+{
+	uint8_t metric; /* OmendbMetric */
+	uint8_t own;    /* OmendbOwn */
+	uint16_t m;
+	uint16_t links; /* R */
+	uint16_t code_bits;
+	uint32_t dimensions;
+	/* derived */
+	uint32_t own_bytes; /* without padding */
+	uint32_t neighbours_offset;
+	uint32_t factor_a_offset;
+	uint32_t factor_b_offset;
+	uint32_t codes_offset;
+	uint32_t record_bytes; /* a multiple of 8 */
+	uint32_t per_page;     /* records a page; 0 where not chosen for pages */
+} OmendbLayout;
+
+/*
+ * Choose the layout for pages with page_bytes free for records. compact asks
+ * for int8 own vectors and shorter codes. False where no layout fits.
+ */
+extern bool omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+                                 uint32_t m, bool compact, uint32_t page_bytes);
+
+/*
+ * The layout with these parameters: derives offsets and sizes. False where a
+ * parameter is out of range (used on what a metapage says).
+ */
+extern bool omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own,
+                              uint32_t dimensions, uint32_t m, uint32_t code_bits,
+                              uint32_t page_bytes);
+
+static inline bool
+omendb_layout_is_coded(const OmendbLayout *layout)
+{
+	return layout->code_bits > 0;
+}
+
+static inline size_t
+omendb_code_bytes(const OmendbLayout *layout)
+{
+	return layout->code_bits / 8;
+}
+
+static inline uint8_t *
+omendb_record_own(const OmendbRecord *record)
+{
+	return (uint8_t *) record + sizeof(OmendbRecord);
+}
+
+static inline OmendbNode *
+omendb_record_neighbours(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return (OmendbNode *) ((uint8_t *) record + layout->neighbours_offset);
+}
+
+static inline float *
+omendb_record_factor_a(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return (float *) ((uint8_t *) record + layout->factor_a_offset);
+}
+
+static inline uint16_t *
+omendb_record_factor_b(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return (uint16_t *) ((uint8_t *) record + layout->factor_b_offset);
+}
+
+static inline uint8_t *
+omendb_record_code(const OmendbLayout *layout, const OmendbRecord *record, uint32_t slot)
+{
+	return (uint8_t *) record + layout->codes_offset + slot * omendb_code_bytes(layout);
+}
+
+#endif /* OMENDB_LAYOUT_H */

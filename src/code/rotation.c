@@ -1,0 +1,79 @@
+/*
+ * rotation.c
+ *	  Random rotation by signs and Walsh-Hadamard transforms.
+ */
+#include "code/rotation.h"
+
+#include <math.h>
+
+#include "kernel/kernel.h"
+
+uint64_t
+omendb_hash64(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= UINT64_C(0xbf58476d1ce4e5b9);
+	x ^= x >> 27;
+	x *= UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+uint64_t
+omendb_random_next(uint64_t *state)
+{
+	*state += UINT64_C(0x9e3779b97f4a7c15);
+	return omendb_hash64(*state);
+}
+
+static uint32_t
+window_of(uint32_t n)
+{
+	uint32_t window = 1;
+
+	while (window <= n / 2)
+		window *= 2;
+	return window;
+}
+
+/* Windows that do not cover all need more rounds to mix their ends. */
+static uint32_t
+rounds_of(uint32_t n)
+{
+	return window_of(n) == n ? 2 : 4;
+}
+
+size_t
+omendb_rotation_bytes(uint32_t n)
+{
+	return rounds_of(n) * (((size_t) n + 7) / 8);
+}
+
+void
+omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed, void *memory)
+{
+	rotation->n = n;
+	rotation->window = window_of(n);
+	rotation->rounds = rounds_of(n);
+	rotation->sign_bytes = ((size_t) n + 7) / 8;
+	rotation->signs = memory;
+	for (size_t i = 0; i < rotation->rounds * rotation->sign_bytes; i++)
+		rotation->signs[i] = omendb_random_next(&seed) >> 56;
+}
+
+void
+omendb_rotate(const OmendbRotation *rotation, float *x)
+{
+	float scale = (float) (1.0 / sqrt(rotation->window));
+
+	for (uint32_t round = 0; round < rotation->rounds; round++)
+	{
+		/* at the beginning and at the end by turns */
+		float *at = round % 2 == 0 ? x : x + (rotation->n - rotation->window);
+
+		omendb_kernels.multiply_signs(x, rotation->signs + round * rotation->sign_bytes,
+		                              rotation->n);
+		for (uint32_t i = 0; i < rotation->window; i++)
+			at[i] *= scale;
+		omendb_kernels.hadamard(at, rotation->window);
+	}
+}

@@ -1,0 +1,74 @@
+/*
+ * array.c
+ *	  The operations of a graph in memory.
+ */
+#include "graph/array.h"
+
+#include <string.h>
+
+void
+omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query, OmendbStep *step)
+{
+	const OmendbLayout *layout = &query->codec->layout;
+	uint32_t count = record->count < layout->links ? record->count : layout->links;
+
+	step->distance = omendb_query_distance(query, record);
+	step->count = count;
+	step->payload.error = record->error;
+	step->payload.norm2 = record->norm2;
+	step->payload.down = record->down;
+	step->payload.overflow = record->overflow;
+	step->payload.version = record->version;
+	step->payload.incarnation = record->incarnation;
+	step->payload.live = !(record->flags & OMENDB_RECORD_DEAD);
+	step->payload.ntids =
+		record->ntids < OMENDB_INLINE_TIDS ? record->ntids : OMENDB_INLINE_TIDS;
+	memcpy(step->payload.tids, record->tids, sizeof(record->tids));
+	memcpy(step->neighbours, omendb_record_neighbours(layout, record), count * sizeof(OmendbNode));
+	if (omendb_layout_is_coded(layout))
+		omendb_query_estimates(query, record, step->distance, step->estimates);
+}
+
+static bool
+array_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
+            OmendbStep *step)
+{
+	OmendbArray *array = store;
+	const OmendbRecord *record;
+
+	if (node >= array->n)
+		return false;
+	record = omendb_array_record(array, node);
+	if (record->kind != OMENDB_RECORD_NODE || record->level != level)
+		return false;
+	omendb_step_fill(record, query, step);
+	return true;
+}
+
+static bool
+array_distance(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
+               float *distance)
+{
+	OmendbArray *array = store;
+	const OmendbRecord *record;
+
+	if (node >= array->n)
+		return false;
+	record = omendb_array_record(array, node);
+	if (record->kind != OMENDB_RECORD_NODE || record->level != level)
+		return false;
+	*distance = omendb_query_distance(query, record);
+	return true;
+}
+
+static void
+array_prefetch(void *store, OmendbNode node)
+{
+	OmendbArray *array = store;
+	const char *at = (const char *) omendb_array_record(array, node);
+
+	for (size_t i = 0; i < array->codec->layout.record_bytes; i += 64)
+		__builtin_prefetch(at + i);
+}
+
+const OmendbGraphOps omendb_array_ops = {array_visit, array_distance, array_prefetch};

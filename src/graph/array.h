@@ -1,0 +1,44 @@
+/*
+ * array.h
+ *	  A graph in memory: records in chunks, one after another.
+ *
+ * The store of the index build (chunks are shared memory then) and of the unit
+ * tests and benchmarks. Reading is safe from any number of processes while
+ * nobody writes.
+ */
+#ifndef OMENDB_ARRAY_H
+#define OMENDB_ARRAY_H
+
+#include "graph/graph.h"
+
+typedef struct OmendbArray
+{
+	const OmendbCodec *codec;
+	uint8_t **chunks;
+	uint32_t chunk_shift; /* log2 of the records in a chunk */
+	uint32_t n;           /* records */
+} OmendbArray;
+
+extern const OmendbGraphOps omendb_array_ops;
+
+/* Bytes of a record in the array: whole cache lines. */
+static inline size_t
+omendb_array_stride(const OmendbLayout *layout)
+{
+	return (layout->record_bytes + 63) / 64 * 64;
+}
+
+static inline OmendbRecord *
+omendb_array_record(const OmendbArray *array, OmendbNode node)
+{
+	uint32_t mask = (UINT32_C(1) << array->chunk_shift) - 1;
+
+	return (OmendbRecord *) (array->chunks[node >> array->chunk_shift] +
+	                         (node & mask) * omendb_array_stride(&array->codec->layout));
+}
+
+/* What a visit copies of a record; for stores. */
+extern void omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query,
+                             OmendbStep *step);
+
+#endif /* OMENDB_ARRAY_H */

@@ -1,0 +1,423 @@
+/*
+ * search.c
+ *	  Best-first search with a beam of estimates.
+ */
+#include "graph/search.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VISITED    UINT32_C(0x80000000)
+#define FIRST_SEEN 512
+
+void
+omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
+                   const OmendbAllocator *allocator, bool coded)
+{
+	memset(search, 0, offsetof(OmendbSearch, step));
+	search->ops = ops;
+	search->store = store;
+	search->allocator = allocator;
+	search->coded = coded;
+	search->visit_limit = SIZE_MAX;
+}
+
+void
+omendb_search_free(OmendbSearch *search)
+{
+	const OmendbAllocator *allocator = search->allocator;
+
+	if (search->beam)
+		allocator->release(allocator->context, search->beam);
+	if (search->aside)
+		allocator->release(allocator->context, search->aside);
+	if (search->seen)
+		allocator->release(allocator->context, search->seen);
+	if (search->visited)
+		allocator->release(allocator->context, search->visited);
+	search->beam = NULL;
+	search->aside = NULL;
+	search->seen = NULL;
+	search->visited = NULL;
+}
+
+static bool
+grow(const OmendbAllocator *allocator, void **memory, size_t *room, size_t need, size_t size)
+{
+	size_t want = *room * 2 > need ? *room * 2 : need;
+	void *grown = allocator->resize(allocator->context, *memory, want * size);
+
+	if (!grown)
+		return false;
+	*memory = grown;
+	*room = want;
+	return true;
+}
+
+static inline size_t
+slot_of(uint32_t node, size_t room)
+{
+	return (node * UINT32_C(0x9e3779b1) >> 7) & (room - 1);
+}
+
+bool
+omendb_search_has_seen(const OmendbSearch *search, OmendbNode node)
+{
+	size_t mask = search->seen_room - 1;
+
+	for (size_t i = slot_of(node, search->seen_room);; i = (i + 1) & mask)
+	{
+		if (search->seen[i] == node)
+			return true;
+		if (search->seen[i] == OMENDB_NO_NODE)
+			return false;
+	}
+}
+
+static bool
+grow_seen(OmendbSearch *search)
+{
+	const OmendbAllocator *allocator = search->allocator;
+	size_t room = search->seen_room * 2;
+	uint32_t *seen = allocator->resize(allocator->context, NULL, room * sizeof(uint32_t));
+
+	if (!seen)
+		return false;
+	memset(seen, 0xff, room * sizeof(uint32_t));
+	for (size_t i = 0; i < search->seen_room; i++)
+		if (search->seen[i] != OMENDB_NO_NODE)
+		{
+			size_t k = slot_of(search->seen[i], room);
+
+			while (seen[k] != OMENDB_NO_NODE)
+				k = (k + 1) & (room - 1);
+			seen[k] = search->seen[i];
+		}
+	allocator->release(allocator->context, search->seen);
+	search->seen = seen;
+	search->seen_room = room;
+	return true;
+}
+
+/* Note the node. *fresh: it was not noted before. */
+static inline bool
+note_seen(OmendbSearch *search, OmendbNode node, bool *fresh)
+{
+	size_t mask = search->seen_room - 1;
+	size_t i = slot_of(node, search->seen_room);
+
+	while (search->seen[i] != OMENDB_NO_NODE)
+	{
+		if (search->seen[i] == node)
+		{
+			*fresh = false;
+			return true;
+		}
+		i = (i + 1) & mask;
+	}
+	*fresh = true;
+	search->seen[i] = node;
+	if (++search->seen_used * 2 > search->seen_room)
+		return grow_seen(search);
+	return true;
+}
+
+bool
+omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned level, uint32_t width)
+{
+	search->query = query;
+	search->level = level;
+	search->used = 0;
+	search->cursor = 0;
+	search->aside_used = 0;
+	search->visited_used = 0;
+	search->width = width;
+	if (width > search->width_room)
+	{
+		size_t room = search->width_room;
+
+		if (!grow(search->allocator, (void **) &search->beam, &room, width,
+		          sizeof(OmendbCandidate)))
+			return false;
+		search->width_room = room;
+	}
+	if (!search->seen)
+	{
+		if (!grow(search->allocator, (void **) &search->seen, &search->seen_room, FIRST_SEEN,
+		          sizeof(uint32_t)))
+			return false;
+	}
+	memset(search->seen, 0xff, search->seen_room * sizeof(uint32_t));
+	search->seen_used = 0;
+	return true;
+}
+
+static bool
+set_aside(OmendbSearch *search, float estimate, uint32_t node)
+{
+	if (search->aside_used == search->aside_room &&
+	    !grow(search->allocator, (void **) &search->aside, &search->aside_room, 1024,
+	          sizeof(OmendbCandidate)))
+		return false;
+	search->aside[search->aside_used++] = (OmendbCandidate){estimate, node};
+	return true;
+}
+
+/* The largest estimate that the beam still takes is below this. */
+static inline float
+threshold(const OmendbSearch *search)
+{
+	return search->used == search->width ? search->beam[search->used - 1].estimate : INFINITY;
+}
+
+/* Into the beam at its place; estimate < threshold. */
+static inline bool
+insert(OmendbSearch *search, float estimate, uint32_t node)
+{
+	OmendbCandidate *beam = search->beam;
+	uint32_t low = 0;
+	uint32_t high = search->used;
+
+	while (low < high)
+	{
+		uint32_t middle = (low + high) / 2;
+
+		if (beam[middle].estimate < estimate ||
+		    (beam[middle].estimate == estimate && (beam[middle].node & ~VISITED) < node))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	/* The same node with the same estimate: reached twice the same way. */
+	if (low < search->used && beam[low].estimate == estimate &&
+	    (beam[low].node & ~VISITED) == node)
+		return true;
+	if (search->used == search->width)
+	{
+		OmendbCandidate last = beam[search->used - 1];
+
+		if (low == search->used)
+			return !search->keep_aside || set_aside(search, estimate, node);
+		if (search->keep_aside && !(last.node & VISITED) &&
+		    !set_aside(search, last.estimate, last.node))
+			return false;
+	}
+	else
+		search->used++;
+	memmove(&beam[low + 1], &beam[low], (search->used - 1 - low) * sizeof(OmendbCandidate));
+	beam[low] = (OmendbCandidate){estimate, node};
+	if (low < search->cursor)
+		search->cursor = low;
+	return true;
+}
+
+/* NaN and infinities last, so that they cannot break the order. */
+static inline float
+orderly(float x)
+{
+	return x < INFINITY ? x : INFINITY;
+}
+
+static bool
+offer(OmendbSearch *search, float estimate, uint32_t node)
+{
+	estimate = orderly(estimate);
+	if (search->used < search->width || estimate < threshold(search))
+		return insert(search, estimate, node);
+	return !search->keep_aside || set_aside(search, estimate, node);
+}
+
+bool
+omendb_search_enter(OmendbSearch *search, OmendbNode node)
+{
+	bool fresh;
+
+	if (!search->coded)
+	{
+		float distance;
+
+		if (!search->ops->distance(search->store, node, search->level, search->query, &distance))
+			return true;
+		if (!note_seen(search, node, &fresh))
+			return false;
+		return !fresh || offer(search, distance, node);
+	}
+	return offer(search, -INFINITY, node);
+}
+
+static bool
+add_visited(OmendbSearch *search, OmendbNode node)
+{
+	OmendbVisited *visited;
+
+	if (search->visited_used == search->visited_room &&
+	    !grow(search->allocator, (void **) &search->visited, &search->visited_room, 128,
+	          sizeof(OmendbVisited)))
+		return false;
+	visited = &search->visited[search->visited_used++];
+	visited->distance = orderly(search->step.distance);
+	visited->node = node;
+	visited->payload = search->step.payload;
+	return true;
+}
+
+static bool
+expand_coded(OmendbSearch *search)
+{
+	const OmendbStep *step = &search->step;
+
+	for (uint32_t i = 0; i < step->count; i++)
+	{
+		float estimate = orderly(step->estimates[i]);
+		uint32_t node = step->neighbours[i];
+
+		if (search->used == search->width && !(estimate < threshold(search)))
+		{
+			if (search->keep_aside && !set_aside(search, estimate, node))
+				return false;
+		}
+		else if (!omendb_search_has_seen(search, node) && !insert(search, estimate, node))
+			return false;
+	}
+	return true;
+}
+
+static bool
+expand_plain(OmendbSearch *search)
+{
+	const OmendbStep *step = &search->step;
+
+	for (uint32_t i = 0; i < step->count; i++)
+	{
+		uint32_t node = step->neighbours[i];
+		float distance;
+		bool fresh;
+
+		if (i + 1 < step->count)
+			search->ops->prefetch(search->store, step->neighbours[i + 1]);
+		if (!note_seen(search, node, &fresh))
+			return false;
+		if (fresh &&
+		    search->ops->distance(search->store, node, search->level, search->query, &distance) &&
+		    !offer(search, distance, node))
+			return false;
+	}
+	return true;
+}
+
+/* The next entry of the beam that was not visited, or used. */
+static inline uint32_t
+next_unvisited(const OmendbSearch *search, uint32_t at)
+{
+	while (at < search->used && (search->beam[at].node & VISITED))
+		at++;
+	return at;
+}
+
+bool
+omendb_search_run(OmendbSearch *search)
+{
+	while (search->visited_used < search->visit_limit)
+	{
+		uint32_t at = next_unvisited(search, search->cursor);
+		uint32_t node;
+		uint32_t next;
+
+		search->cursor = at;
+		if (at == search->used)
+			break;
+		node = search->beam[at].node;
+		search->beam[at].node |= VISITED;
+		search->cursor++;
+		if (search->coded)
+		{
+			bool fresh;
+
+			/* An earlier entry of the same node, with another estimate, was visited. */
+			if (!note_seen(search, node, &fresh))
+				return false;
+			if (!fresh)
+				continue;
+		}
+		if (!search->ops->visit(search->store, node, search->level, search->query, &search->step))
+			continue;
+		if (!add_visited(search, node))
+			return false;
+		if (!(search->coded ? expand_coded(search) : expand_plain(search)))
+			return false;
+		/* Two ahead: the next is needed at once, the one after it in a step. */
+		next = next_unvisited(search, search->cursor);
+		if (next < search->used)
+			search->ops->prefetch(search->store, search->beam[next].node);
+	}
+	return true;
+}
+
+static int
+by_estimate(const void *a, const void *b)
+{
+	const OmendbCandidate *x = a;
+	const OmendbCandidate *y = b;
+
+	if (x->estimate != y->estimate)
+		return x->estimate < y->estimate ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+bool
+omendb_search_widen(OmendbSearch *search, uint32_t width)
+{
+	size_t left = 0;
+	size_t at = 0;
+
+	if (width <= search->width)
+		return true;
+	if (width > search->width_room)
+	{
+		size_t room = search->width_room;
+
+		if (!grow(search->allocator, (void **) &search->beam, &room, width,
+		          sizeof(OmendbCandidate)))
+			return false;
+		search->width_room = room;
+	}
+	search->width = width;
+	/* Plain: what was set aside has been scored, so it counts as seen. */
+	for (size_t i = 0; i < search->aside_used; i++)
+		if (!search->coded || !omendb_search_has_seen(search, search->aside[i].node))
+			search->aside[left++] = search->aside[i];
+	search->aside_used = left;
+	qsort(search->aside, left, sizeof(OmendbCandidate), by_estimate);
+	for (; at < left && search->used < search->width; at++)
+		if (!insert(search, search->aside[at].estimate, search->aside[at].node))
+			return false;
+	memmove(search->aside, search->aside + at, (left - at) * sizeof(OmendbCandidate));
+	search->aside_used = left - at;
+	return true;
+}
+
+bool
+omendb_search_exhausted(const OmendbSearch *search)
+{
+	return next_unvisited(search, search->cursor) == search->used && search->aside_used == 0;
+}
+
+const OmendbVisited *
+omendb_search_nearest(const OmendbSearch *search)
+{
+	const OmendbVisited *nearest = NULL;
+
+	for (size_t i = 0; i < search->visited_used; i++)
+		if (!nearest || search->visited[i].distance < nearest->distance)
+			nearest = &search->visited[i];
+	return nearest;
+}
+
+size_t
+omendb_search_bytes(const OmendbSearch *search)
+{
+	return search->width_room * sizeof(OmendbCandidate) +
+	       search->aside_room * sizeof(OmendbCandidate) + search->seen_room * sizeof(uint32_t) +
+	       search->visited_room * sizeof(OmendbVisited);
+}

@@ -1,0 +1,96 @@
+/*
+ * search.h
+ *	  Best-first search of one level of the graph.
+ *
+ * The beam holds the `width` candidates of smallest estimate seen so far. The
+ * nearest that was not visited yet is visited: its own distance becomes known,
+ * its neighbours' estimates compete for the beam. The search rests when the
+ * whole beam was visited; a wider beam continues it where it rested.
+ *
+ * Candidates that do not fit the beam are set aside, not forgotten: they
+ * compete again when the beam is widened.
+ */
+#ifndef OMENDB_SEARCH_H
+#define OMENDB_SEARCH_H
+
+#include "graph/graph.h"
+
+typedef struct OmendbCandidate
+{
+	float estimate;
+	uint32_t node; /* top bit: visited */
+} OmendbCandidate;
+
+typedef struct OmendbVisited
+{
+	float distance;
+	OmendbNode node;
+	OmendbPayload payload;
+} OmendbVisited;
+
+typedef struct OmendbSearch
+{
+	const OmendbGraphOps *ops;
+	void *store;
+	const OmendbAllocator *allocator;
+	const OmendbQuery *query;
+	bool coded;
+	bool keep_aside; /* candidates beyond the beam are kept for widening */
+	unsigned level;
+
+	OmendbCandidate *beam; /* ascending estimates */
+	uint32_t width;
+	uint32_t width_room;
+	uint32_t used;
+	uint32_t cursor; /* no unvisited entry lies before it */
+
+	OmendbCandidate *aside; /* unordered */
+	size_t aside_used;
+	size_t aside_room;
+
+	/* Nodes that were visited (coded) or scored (plain): open addressing. */
+	uint32_t *seen;
+	size_t seen_used;
+	size_t seen_room; /* a power of two */
+
+	OmendbVisited *visited; /* in the order of the visits */
+	size_t visited_used;
+	size_t visited_room;
+	size_t visit_limit; /* rest after that many visits altogether */
+
+	OmendbStep step;
+} OmendbSearch;
+
+extern void omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
+                               const OmendbAllocator *allocator, bool coded);
+extern void omendb_search_free(OmendbSearch *search);
+
+/* Forget all; search that level for the query with a beam of that width. */
+extern bool omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned level,
+                                uint32_t width);
+
+/* A node to start from. At least one, before the first run. */
+extern bool omendb_search_enter(OmendbSearch *search, OmendbNode node);
+
+/*
+ * Visit until the beam rests or visit_limit is reached. False when out of
+ * memory.
+ */
+extern bool omendb_search_run(OmendbSearch *search);
+
+/* Widen the beam; the candidates set aside compete for it. */
+extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
+
+/* Is there any candidate left that a wider beam would visit? */
+extern bool omendb_search_exhausted(const OmendbSearch *search);
+
+/* Was the node visited (coded) or scored (plain)? */
+extern bool omendb_search_has_seen(const OmendbSearch *search, OmendbNode node);
+
+/* The nearest visited node; NULL where there is none. Dead ones count. */
+extern const OmendbVisited *omendb_search_nearest(const OmendbSearch *search);
+
+/* Bytes of memory in use. */
+extern size_t omendb_search_bytes(const OmendbSearch *search);
+
+#endif /* OMENDB_SEARCH_H */

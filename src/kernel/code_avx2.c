@@ -1,0 +1,428 @@
+/*
+ * code_avx2.c
+ *	  The kernels of the index's codes for x86-64 with AVX2.
+ */
+#include "kernel/kernel_tables.h"
+
+#ifdef OMENDB_X86
+
+#include "kernel/avx2.h"
+#include "kernel/code.h"
+
+INLINE VEC
+sign_bits(void)
+{
+	return _mm256_set1_ps(-0.0f);
+}
+
+INLINE VEC
+magnitude(VEC x)
+{
+	return _mm256_andnot_ps(sign_bits(), x);
+}
+
+/* ---------------------------------------------------------------- residuals */
+
+typedef struct ResidualSums
+{
+	VEC magnitudes;
+	VEC with_signs;
+} ResidualSums;
+
+/* The bits of eight elements, which are added to the sums. */
+INLINE uint8_t
+add_residuals(ResidualSums *sums, VEC v, VEC x)
+{
+	VEC r = _mm256_sub_ps(x, v);
+	VEC positive = _mm256_cmp_ps(r, _mm256_setzero_ps(), _CMP_GT_OQ);
+	VEC with_sign = _mm256_xor_ps(v, _mm256_andnot_ps(positive, sign_bits()));
+
+	sums->magnitudes = _mm256_add_ps(sums->magnitudes, magnitude(r));
+	sums->with_signs = _mm256_add_ps(sums->with_signs, with_sign);
+	return (uint8_t) _mm256_movemask_ps(positive);
+}
+
+TARGET static void
+residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
+			  float *signed_sum)
+{
+	ResidualSums s0 = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+	ResidualSums s1 = s0;
+	size_t i = 0;
+
+	for (; i + 2 * LANES <= n; i += 2 * LANES)
+	{
+		bits[i / 8] = add_residuals(&s0, _mm256_loadu_ps(v + i), _mm256_loadu_ps(x + i));
+		bits[i / 8 + 1] =
+			add_residuals(&s1, _mm256_loadu_ps(v + i + LANES), _mm256_loadu_ps(x + i + LANES));
+	}
+	if (i + LANES <= n)
+	{
+		bits[i / 8] = add_residuals(&s0, _mm256_loadu_ps(v + i), _mm256_loadu_ps(x + i));
+		i += LANES;
+	}
+	if (i < n)
+		bits[i / 8] = add_residuals(&s1, load_part_f32(v + i, n - i), load_part_f32(x + i, n - i));
+	*abs_sum = vec_sum(_mm256_add_ps(s0.magnitudes, s1.magnitudes));
+	*signed_sum = vec_sum(_mm256_add_ps(s0.with_signs, s1.with_signs));
+}
+
+/* ---------------------------------------------------------------- tables */
+
+INLINE VEC
+load_magnitude(const float *p)
+{
+	return magnitude(_mm256_loadu_ps(p));
+}
+
+/*
+ * The 16 entries of one table, as 16-bit numbers: 0 to 3 and 8 to 11 in the low
+ * half of the register, the others in the high one.
+ */
+INLINE __m256i
+table_entries(const float *q, VEC scale)
+{
+	/* Bits 0 to 2 of an entry's number are bits of the lane's; bit 3 is the register. */
+	const VEC bit0 = _mm256_setr_ps(-0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f, 0);
+	const VEC bit1 = _mm256_setr_ps(-0.0f, -0.0f, 0, 0, -0.0f, -0.0f, 0, 0);
+	const VEC bit2 = _mm256_setr_ps(-0.0f, -0.0f, -0.0f, -0.0f, 0, 0, 0, 0);
+	const VEC zero = _mm256_setzero_ps();
+	VEC part0 = _mm256_max_ps(_mm256_xor_ps(_mm256_broadcast_ss(q), bit0), zero);
+	VEC part1 = _mm256_max_ps(_mm256_xor_ps(_mm256_broadcast_ss(q + 1), bit1), zero);
+	VEC part2 = _mm256_max_ps(_mm256_xor_ps(_mm256_broadcast_ss(q + 2), bit2), zero);
+	VEC last = _mm256_broadcast_ss(q + 3);
+	VEC clear = _mm256_max_ps(_mm256_xor_ps(last, sign_bits()), zero);
+	VEC set = _mm256_max_ps(last, zero);
+	VEC first_two = _mm256_add_ps(part0, part1);
+	VEC low = _mm256_mul_ps(_mm256_add_ps(first_two, _mm256_add_ps(part2, clear)), scale);
+	VEC high = _mm256_mul_ps(_mm256_add_ps(first_two, _mm256_add_ps(part2, set)), scale);
+
+	return _mm256_packs_epi32(_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
+}
+
+TARGET static void
+lut_f32(const float *q, size_t n, uint8_t *lut, float *base, float *step)
+{
+	/* Where the two packing instructions, which stay within 128 bits, have put the entries. */
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+	VEC largest = _mm256_setzero_ps();
+	VEC sum = _mm256_setzero_ps();
+	VEC scale;
+	__m128 four;
+
+	for (size_t i = 0; i < n; i += 4 * LANES)
+	{
+		VEC low = _mm256_hadd_ps(load_magnitude(q + i), load_magnitude(q + i + LANES));
+		VEC high =
+			_mm256_hadd_ps(load_magnitude(q + i + 2 * LANES), load_magnitude(q + i + 3 * LANES));
+		VEC tables = _mm256_hadd_ps(low, high);
+
+		largest = _mm256_max_ps(tables, largest);
+		sum = _mm256_add_ps(sum, tables);
+	}
+	four = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
+	four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+	four = _mm_max_ss(four, _mm_movehdup_ps(four));
+	*base = -vec_sum(sum);
+	*step = omendb_lut_step(_mm_cvtss_f32(four), n);
+	scale = _mm256_set1_ps(2 / *step);
+	for (size_t i = 0; i < n; i += 8)
+	{
+		__m256i two =
+			_mm256_packus_epi16(table_entries(q + i, scale), table_entries(q + i + 4, scale));
+
+		_mm256_storeu_si256((__m256i *) (lut + 4 * i), _mm256_permutevar8x32_epi32(two, order));
+	}
+}
+
+/* ---------------------------------------------------------------- look-ups */
+
+/* Slots that go through the registers side by side. */
+#define GROUP 32
+
+/*
+ * Sums in lanes of 16 bits, of bytes that belong to two slots: `all` has the
+ * even slot's bytes plus 256 times the odd slot's, `odd` the odd slot's alone.
+ */
+typedef struct PairSums
+{
+	__m256i all;
+	__m256i odd;
+} PairSums;
+
+INLINE PairSums
+add_bytes(PairSums sums, __m256i x)
+{
+	sums.all = _mm256_add_epi16(sums.all, x);
+	sums.odd = _mm256_add_epi16(sums.odd, _mm256_srli_epi16(x, 8));
+	return sums;
+}
+
+INLINE __m256i
+load_table(const uint8_t *table)
+{
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *) table));
+}
+
+/* x: the same byte of every slot's code; tables: the two of that byte. */
+INLINE PairSums
+look_up(PairSums sums, __m256i x, const uint8_t *tables)
+{
+	const __m256i four_bits = _mm256_set1_epi8(15);
+	__m256i low = _mm256_and_si256(x, four_bits);
+	__m256i high = _mm256_and_si256(_mm256_srli_epi16(x, 4), four_bits);
+
+	sums = add_bytes(sums, _mm256_shuffle_epi8(load_table(tables), low));
+	return add_bytes(sums, _mm256_shuffle_epi8(load_table(tables + 16), high));
+}
+
+/*
+ * x[i] holds, in each half, 8 bytes of slot i and of slot i + 8, interleaved.
+ * Interleaving registers with those four further on makes a byte's place in the
+ * whole, a number of seven bits, rotate by one: after three times x[j] holds
+ * byte j of 16 slots.
+ */
+INLINE PairSums
+add_columns(PairSums sums, __m256i *x, const uint8_t *lut)
+{
+	OMENDB_UNROLL
+	for (int stage = 0; stage < 3; stage++)
+	{
+		__m256i y[8];
+
+		OMENDB_UNROLL
+		for (int i = 0; i < 4; i++)
+		{
+			y[2 * i] = _mm256_unpacklo_epi8(x[i], x[i + 4]);
+			y[2 * i + 1] = _mm256_unpackhi_epi8(x[i], x[i + 4]);
+		}
+		OMENDB_UNROLL
+		for (int i = 0; i < 8; i++)
+			x[i] = y[i];
+	}
+	OMENDB_UNROLL
+	for (int i = 0; i < 8; i++)
+		sums = look_up(sums, x[i], lut + 32 * i);
+	return sums;
+}
+
+/* Where slot i's bytes are, p being slot 0's; `last` stands in for slots behind it. */
+INLINE const uint8_t *
+slot(const uint8_t *p, size_t stride, size_t i, size_t last)
+{
+	return p + (i < last ? i : last) * stride;
+}
+
+INLINE __m128i
+load_16_bytes(const uint8_t *p)
+{
+	return _mm_loadu_si128((const __m128i *) p);
+}
+
+INLINE __m128i
+load_8_bytes(const uint8_t *p)
+{
+	return _mm_loadl_epi64((const __m128i *) p);
+}
+
+/* 16 bytes of two slots, 16 apart. */
+INLINE __m256i
+load_rows(const uint8_t *p, size_t stride, size_t i, size_t last)
+{
+	return _mm256_set_m128i(load_16_bytes(slot(p, stride, i + 16, last)),
+							load_16_bytes(slot(p, stride, i, last)));
+}
+
+INLINE PairSums
+add_16_bytes(PairSums sums, const uint8_t *p, size_t stride, size_t last, const uint8_t *lut)
+{
+	__m256i low[8];
+	__m256i high[8];
+
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 8; i++)
+	{
+		__m256i x = load_rows(p, stride, i, last);
+		__m256i y = load_rows(p, stride, i + 8, last);
+
+		low[i] = _mm256_unpacklo_epi8(x, y);
+		high[i] = _mm256_unpackhi_epi8(x, y);
+	}
+	sums = add_columns(sums, low, lut);
+	return add_columns(sums, high, lut + 8 * 32);
+}
+
+/* The last 8 bytes. */
+INLINE PairSums
+add_8_bytes(PairSums sums, const uint8_t *p, size_t stride, size_t last, const uint8_t *lut)
+{
+	__m256i x[8];
+
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 8; i++)
+		x[i] = _mm256_set_m128i(_mm_unpacklo_epi8(load_8_bytes(slot(p, stride, i + 16, last)),
+												  load_8_bytes(slot(p, stride, i + 24, last))),
+								_mm_unpacklo_epi8(load_8_bytes(slot(p, stride, i, last)),
+												  load_8_bytes(slot(p, stride, i + 8, last))));
+	return add_columns(sums, x, lut);
+}
+
+INLINE void
+sum_group(const uint8_t *codes, size_t bytes, size_t last, const uint8_t *lut, uint16_t *sums)
+{
+	const uint8_t *end = codes + bytes;
+	PairSums pairs = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+	__m256i even, low, high;
+
+	for (; codes + 16 <= end; codes += 16, lut += 32 * 16)
+		pairs = add_16_bytes(pairs, codes, bytes, last, lut);
+	if (codes < end)
+		pairs = add_8_bytes(pairs, codes, bytes, last, lut);
+
+	even = _mm256_sub_epi16(pairs.all, _mm256_slli_epi16(pairs.odd, 8));
+	low = _mm256_unpacklo_epi16(even, pairs.odd);
+	high = _mm256_unpackhi_epi16(even, pairs.odd);
+	_mm256_storeu_si256((__m256i *) sums, _mm256_permute2x128_si256(low, high, 0x20));
+	_mm256_storeu_si256((__m256i *) (sums + 16), _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+TARGET static void
+code_sums(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut, uint16_t *sums)
+{
+	size_t s = 0;
+
+	/* Apart, so that the many addresses of a whole group need no comparisons. */
+	for (; s + GROUP <= slots; s += GROUP)
+		sum_group(codes + s * bytes, bytes, GROUP - 1, lut, sums + s);
+	if (s < slots)
+		sum_group(codes + s * bytes, bytes, slots - s - 1, lut, sums + s);
+}
+
+/* ---------------------------------------------------------------- rotation */
+
+/* The first three stages, within a register: each lane and its partner. */
+INLINE VEC
+butterflies_within(VEC x)
+{
+	const VEC odd = _mm256_setr_ps(0, -0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f);
+	const VEC upper = _mm256_setr_ps(0, 0, -0.0f, -0.0f, 0, 0, -0.0f, -0.0f);
+	const VEC high = _mm256_setr_ps(0, 0, 0, 0, -0.0f, -0.0f, -0.0f, -0.0f);
+
+	x = _mm256_add_ps(_mm256_permute_ps(x, 0xB1), _mm256_xor_ps(x, odd));
+	x = _mm256_add_ps(_mm256_permute_ps(x, 0x4E), _mm256_xor_ps(x, upper));
+	return _mm256_add_ps(_mm256_permute2f128_ps(x, x, 1), _mm256_xor_ps(x, high));
+}
+
+/* x[i] and x[i + half] of `count` registers. */
+INLINE void
+butterflies(VEC *x, int count, int half)
+{
+	OMENDB_UNROLL
+	for (int i = 0; i < count; i++)
+		if ((i & half) == 0)
+		{
+			VEC a = x[i];
+			VEC b = x[i + half];
+
+			x[i] = _mm256_add_ps(a, b);
+			x[i + half] = _mm256_sub_ps(a, b);
+		}
+}
+
+/* Six stages on 64 elements. */
+INLINE void
+transform_64(float *p)
+{
+	VEC x[8];
+
+	OMENDB_UNROLL
+	for (int i = 0; i < 8; i++)
+		x[i] = butterflies_within(_mm256_loadu_ps(p + LANES * i));
+	butterflies(x, 8, 1);
+	butterflies(x, 8, 2);
+	butterflies(x, 8, 4);
+	OMENDB_UNROLL
+	for (int i = 0; i < 8; i++)
+		_mm256_storeu_ps(p + LANES * i, x[i]);
+}
+
+/* Two stages, half and 2 * half, on eight columns of four rows. */
+INLINE void
+transform_rows(float *p, size_t half)
+{
+	VEC x[4];
+
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 4; i++)
+		x[i] = _mm256_loadu_ps(p + i * half);
+	butterflies(x, 4, 1);
+	butterflies(x, 4, 2);
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 4; i++)
+		_mm256_storeu_ps(p + i * half, x[i]);
+}
+
+TARGET static void
+hadamard(float *x, size_t n)
+{
+	size_t half = LANES;
+
+	if (n < LANES)
+	{
+		omendb_hadamard_plain(x, n);
+		return;
+	}
+	if (n < 64)
+		for (size_t i = 0; i < n; i += LANES)
+			_mm256_storeu_ps(x + i, butterflies_within(_mm256_loadu_ps(x + i)));
+	else
+	{
+		for (size_t i = 0; i < n; i += 64)
+			transform_64(x + i);
+		half = 64;
+	}
+	for (; 4 * half <= n; half *= 4)
+		for (size_t i = 0; i < n; i += 4 * half)
+			for (size_t j = i; j < i + half; j += LANES)
+				transform_rows(x + j, half);
+	if (half < n)
+		for (size_t j = 0; j < half; j += LANES)
+		{
+			VEC a = _mm256_loadu_ps(x + j);
+			VEC b = _mm256_loadu_ps(x + j + half);
+
+			_mm256_storeu_ps(x + j, _mm256_add_ps(a, b));
+			_mm256_storeu_ps(x + j + half, _mm256_sub_ps(a, b));
+		}
+}
+
+TARGET static void
+multiply_signs(float *x, const uint8_t *bits, size_t n)
+{
+	const __m256i to_sign = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+	{
+		__m256i byte = _mm256_set1_epi32(bits[i / 8]);
+		VEC sign =
+			_mm256_and_ps(_mm256_castsi256_ps(_mm256_sllv_epi32(byte, to_sign)), sign_bits());
+
+		_mm256_storeu_ps(x + i, _mm256_xor_ps(_mm256_loadu_ps(x + i), sign));
+	}
+	for (; i < n; i++)
+		if (bits[i / 8] >> (i % 8) & 1)
+			x[i] = -x[i];
+}
+
+void
+omendb_fill_code_avx2(OmendbKernels *table)
+{
+	table->residual_code = residual_code;
+	table->lut_f32 = lut_f32;
+	table->code_sums = code_sums;
+	table->hadamard = hadamard;
+	table->multiply_signs = multiply_signs;
+}
+
+#endif /* OMENDB_X86 */

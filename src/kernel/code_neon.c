@@ -1,0 +1,400 @@
+/*
+ * code_neon.c
+ *	  The kernels of the index's codes for 64-bit Arm.
+ */
+#include "kernel/kernel_tables.h"
+
+#ifdef OMENDB_ARM64
+
+#include <arm_neon.h>
+#include <string.h>
+
+#include "kernel/code.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define VEC   float32x4_t
+#define LANES 4
+
+/* x with the sign turned where `sign` has its highest bit set; the others are 0. */
+INLINE VEC
+turn_signs(VEC x, uint32x4_t sign)
+{
+	return vreinterpretq_f32_u32(veorq_u32(vreinterpretq_u32_f32(x), sign));
+}
+
+INLINE uint32x4_t
+sign_bits(void)
+{
+	return vdupq_n_u32(0x80000000);
+}
+
+/* ---------------------------------------------------------------- residuals */
+
+typedef struct ResidualSums
+{
+	VEC magnitudes;
+	VEC with_signs;
+} ResidualSums;
+
+/* All ones where the residual is positive; the elements are added to the sums. */
+INLINE uint16x4_t
+add_residuals(ResidualSums *sums, VEC v, VEC x)
+{
+	VEC r = vsubq_f32(x, v);
+	uint32x4_t positive = vcgtzq_f32(r);
+
+	sums->magnitudes = vaddq_f32(sums->magnitudes, vabsq_f32(r));
+	sums->with_signs = vaddq_f32(sums->with_signs, turn_signs(v, vbicq_u32(sign_bits(), positive)));
+	return vmovn_u32(positive);
+}
+
+/* The bits of eight elements. */
+INLINE uint8_t
+residual_byte(ResidualSums sums[2], const float *v, const float *x)
+{
+	static const uint16_t place[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+	uint16x4_t first = add_residuals(&sums[0], vld1q_f32(v), vld1q_f32(x));
+	uint16x4_t second = add_residuals(&sums[1], vld1q_f32(v + 4), vld1q_f32(x + 4));
+
+	return (uint8_t) vaddvq_u16(vandq_u16(vcombine_u16(first, second), vld1q_u16(place)));
+}
+
+static void
+residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
+			  float *signed_sum)
+{
+	ResidualSums zero = {vdupq_n_f32(0), vdupq_n_f32(0)};
+	ResidualSums sums[2] = {zero, zero};
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+		bits[i / 8] = residual_byte(sums, v + i, x + i);
+	if (i < n)
+	{
+		float part_v[8] = {0};
+		float part_x[8] = {0};
+
+		memcpy(part_v, v + i, (n - i) * sizeof(float));
+		memcpy(part_x, x + i, (n - i) * sizeof(float));
+		bits[i / 8] = residual_byte(sums, part_v, part_x);
+	}
+	*abs_sum = vaddvq_f32(vaddq_f32(sums[0].magnitudes, sums[1].magnitudes));
+	*signed_sum = vaddvq_f32(vaddq_f32(sums[0].with_signs, sums[1].with_signs));
+}
+
+/* ---------------------------------------------------------------- tables */
+
+/* The sums of four magnitudes each, for four tables. */
+INLINE VEC
+table_magnitudes(const float *q)
+{
+	VEC low = vpaddq_f32(vabsq_f32(vld1q_f32(q)), vabsq_f32(vld1q_f32(q + 4)));
+	VEC high = vpaddq_f32(vabsq_f32(vld1q_f32(q + 8)), vabsq_f32(vld1q_f32(q + 12)));
+
+	return vpaddq_f32(low, high);
+}
+
+/* Four entries: what their bits 0 and 1 make of them, and what bits 2 and 3 do. */
+INLINE uint16x4_t
+four_entries(VEC first_two, float last_two, float scale)
+{
+	VEC sum = vmulq_n_f32(vaddq_f32(first_two, vdupq_n_f32(last_two)), scale);
+
+	return vmovn_u32(vcvtnq_u32_f32(sum));
+}
+
+static void
+lut_f32(const float *q, size_t n, uint8_t *lut, float *base, float *step)
+{
+	/* Bits 0 and 1 of an entry's number are bits of the lane's. */
+	static const uint32_t bit0[4] = {0, UINT32_MAX, 0, UINT32_MAX};
+	static const uint32_t bit1[4] = {0, 0, UINT32_MAX, UINT32_MAX};
+	VEC largest = vdupq_n_f32(0);
+	VEC sum = vdupq_n_f32(0);
+	float scale;
+
+	for (size_t i = 0; i < n; i += 16)
+	{
+		VEC tables = table_magnitudes(q + i);
+
+		largest = vmaxnmq_f32(largest, tables);
+		sum = vaddq_f32(sum, tables);
+	}
+	*base = -vaddvq_f32(sum);
+	*step = omendb_lut_step(vmaxnmvq_f32(largest), n);
+	scale = 2 / *step;
+	for (size_t i = 0; i < n; i += 4)
+	{
+		VEC x = vld1q_f32(q + i);
+		VEC set = vmaxq_f32(x, vdupq_n_f32(0));
+		VEC clear = vmaxq_f32(vnegq_f32(x), vdupq_n_f32(0));
+		VEC part0 = vbslq_f32(vld1q_u32(bit0), vdupq_laneq_f32(set, 0), vdupq_laneq_f32(clear, 0));
+		VEC part1 = vbslq_f32(vld1q_u32(bit1), vdupq_laneq_f32(set, 1), vdupq_laneq_f32(clear, 1));
+		VEC first_two = vaddq_f32(part0, part1);
+		float set2 = vgetq_lane_f32(set, 2);
+		float set3 = vgetq_lane_f32(set, 3);
+		float clear2 = vgetq_lane_f32(clear, 2);
+		float clear3 = vgetq_lane_f32(clear, 3);
+		uint16x8_t low = vcombine_u16(four_entries(first_two, clear2 + clear3, scale),
+									  four_entries(first_two, set2 + clear3, scale));
+		uint16x8_t high = vcombine_u16(four_entries(first_two, clear2 + set3, scale),
+									   four_entries(first_two, set2 + set3, scale));
+
+		vst1q_u8(lut + 4 * i, vcombine_u8(vmovn_u16(low), vmovn_u16(high)));
+	}
+}
+
+/* ---------------------------------------------------------------- look-ups */
+
+/* Slots that go through the registers side by side. */
+#define GROUP 16
+
+typedef struct GroupSums
+{
+	uint16x8_t low;
+	uint16x8_t high;
+} GroupSums;
+
+INLINE GroupSums
+add_bytes(GroupSums sums, uint8x16_t x)
+{
+	sums.low = vaddw_u8(sums.low, vget_low_u8(x));
+	sums.high = vaddw_high_u8(sums.high, x);
+	return sums;
+}
+
+/*
+ * x[i] holds 8 bytes of slot i and of slot i + 8, interleaved. Interleaving
+ * registers with those four further on makes a byte's place in the whole, a
+ * number of seven bits, rotate by one: after three times x[j] holds byte j of
+ * the 16 slots.
+ */
+INLINE GroupSums
+add_columns(GroupSums sums, uint8x16_t *x, const uint8_t *lut)
+{
+	OMENDB_UNROLL
+	for (int stage = 0; stage < 3; stage++)
+	{
+		uint8x16_t y[8];
+
+		OMENDB_UNROLL
+		for (int i = 0; i < 4; i++)
+		{
+			y[2 * i] = vzip1q_u8(x[i], x[i + 4]);
+			y[2 * i + 1] = vzip2q_u8(x[i], x[i + 4]);
+		}
+		OMENDB_UNROLL
+		for (int i = 0; i < 8; i++)
+			x[i] = y[i];
+	}
+	OMENDB_UNROLL
+	for (int i = 0; i < 8; i++)
+	{
+		uint8x16_t low = vandq_u8(x[i], vdupq_n_u8(15));
+		uint8x16_t high = vshrq_n_u8(x[i], 4);
+
+		sums = add_bytes(sums, vqtbl1q_u8(vld1q_u8(lut + 32 * i), low));
+		sums = add_bytes(sums, vqtbl1q_u8(vld1q_u8(lut + 32 * i + 16), high));
+	}
+	return sums;
+}
+
+/* Where slot i's bytes are, p being slot 0's; `last` stands in for slots behind it. */
+INLINE const uint8_t *
+slot(const uint8_t *p, size_t stride, size_t i, size_t last)
+{
+	return p + (i < last ? i : last) * stride;
+}
+
+INLINE GroupSums
+add_16_bytes(GroupSums sums, const uint8_t *p, size_t stride, size_t last, const uint8_t *lut)
+{
+	uint8x16_t low[8];
+	uint8x16_t high[8];
+
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 8; i++)
+	{
+		uint8x16_t x = vld1q_u8(slot(p, stride, i, last));
+		uint8x16_t y = vld1q_u8(slot(p, stride, i + 8, last));
+
+		low[i] = vzip1q_u8(x, y);
+		high[i] = vzip2q_u8(x, y);
+	}
+	sums = add_columns(sums, low, lut);
+	return add_columns(sums, high, lut + 8 * 32);
+}
+
+INLINE uint8x16_t
+load_8_bytes(const uint8_t *p)
+{
+	return vcombine_u8(vld1_u8(p), vdup_n_u8(0));
+}
+
+/* The last 8 bytes. */
+INLINE GroupSums
+add_8_bytes(GroupSums sums, const uint8_t *p, size_t stride, size_t last, const uint8_t *lut)
+{
+	uint8x16_t x[8];
+
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 8; i++)
+		x[i] = vzip1q_u8(load_8_bytes(slot(p, stride, i, last)),
+						 load_8_bytes(slot(p, stride, i + 8, last)));
+	return add_columns(sums, x, lut);
+}
+
+INLINE void
+sum_group(const uint8_t *codes, size_t bytes, size_t last, const uint8_t *lut, uint16_t *sums)
+{
+	const uint8_t *end = codes + bytes;
+	GroupSums sum = {vdupq_n_u16(0), vdupq_n_u16(0)};
+
+	for (; codes + 16 <= end; codes += 16, lut += 16 * 32)
+		sum = add_16_bytes(sum, codes, bytes, last, lut);
+	if (codes < end)
+		sum = add_8_bytes(sum, codes, bytes, last, lut);
+	vst1q_u16(sums, sum.low);
+	vst1q_u16(sums + 8, sum.high);
+}
+
+static void
+code_sums(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut, uint16_t *sums)
+{
+	size_t s = 0;
+
+	/* Apart, so that the many addresses of a whole group need no comparisons. */
+	for (; s + GROUP <= slots; s += GROUP)
+		sum_group(codes + s * bytes, bytes, GROUP - 1, lut, sums + s);
+	if (s < slots)
+		sum_group(codes + s * bytes, bytes, slots - s - 1, lut, sums + s);
+}
+
+/* ---------------------------------------------------------------- rotation */
+
+/* The first two stages, within a register: each lane and its partner. */
+INLINE VEC
+butterflies_within(VEC x)
+{
+	static const uint32_t odd[4] = {0, 0x80000000, 0, 0x80000000};
+	static const uint32_t upper[4] = {0, 0, 0x80000000, 0x80000000};
+
+	x = vaddq_f32(vrev64q_f32(x), turn_signs(x, vld1q_u32(odd)));
+	return vaddq_f32(vextq_f32(x, x, 2), turn_signs(x, vld1q_u32(upper)));
+}
+
+/* x[i] and x[i + half] of `count` registers. */
+INLINE void
+butterflies(VEC *x, int count, int half)
+{
+	OMENDB_UNROLL
+	for (int i = 0; i < count; i++)
+		if ((i & half) == 0)
+		{
+			VEC a = x[i];
+			VEC b = x[i + half];
+
+			x[i] = vaddq_f32(a, b);
+			x[i + half] = vsubq_f32(a, b);
+		}
+}
+
+/* Five stages on 32 elements. */
+INLINE void
+transform_32(float *p)
+{
+	VEC x[8];
+
+	OMENDB_UNROLL
+	for (int i = 0; i < 8; i++)
+		x[i] = butterflies_within(vld1q_f32(p + LANES * i));
+	butterflies(x, 8, 1);
+	butterflies(x, 8, 2);
+	butterflies(x, 8, 4);
+	OMENDB_UNROLL
+	for (int i = 0; i < 8; i++)
+		vst1q_f32(p + LANES * i, x[i]);
+}
+
+/* Two stages, half and 2 * half, on four columns of four rows. */
+INLINE void
+transform_rows(float *p, size_t half)
+{
+	VEC x[4];
+
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 4; i++)
+		x[i] = vld1q_f32(p + i * half);
+	butterflies(x, 4, 1);
+	butterflies(x, 4, 2);
+	OMENDB_UNROLL
+	for (size_t i = 0; i < 4; i++)
+		vst1q_f32(p + i * half, x[i]);
+}
+
+static void
+hadamard(float *x, size_t n)
+{
+	size_t half = LANES;
+
+	if (n < LANES)
+	{
+		omendb_hadamard_plain(x, n);
+		return;
+	}
+	if (n < 32)
+		for (size_t i = 0; i < n; i += LANES)
+			vst1q_f32(x + i, butterflies_within(vld1q_f32(x + i)));
+	else
+	{
+		for (size_t i = 0; i < n; i += 32)
+			transform_32(x + i);
+		half = 32;
+	}
+	for (; 4 * half <= n; half *= 4)
+		for (size_t i = 0; i < n; i += 4 * half)
+			for (size_t j = i; j < i + half; j += LANES)
+				transform_rows(x + j, half);
+	if (half < n)
+		for (size_t j = 0; j < half; j += LANES)
+		{
+			VEC a = vld1q_f32(x + j);
+			VEC b = vld1q_f32(x + j + half);
+
+			vst1q_f32(x + j, vaddq_f32(a, b));
+			vst1q_f32(x + j + half, vsubq_f32(a, b));
+		}
+}
+
+static void
+multiply_signs(float *x, const uint8_t *bits, size_t n)
+{
+	static const int32_t to_sign[8] = {31, 30, 29, 28, 27, 26, 25, 24};
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		uint32x4_t byte = vdupq_n_u32(bits[i / 8]);
+		uint32x4_t first = vandq_u32(vshlq_u32(byte, vld1q_s32(to_sign)), sign_bits());
+		uint32x4_t second = vandq_u32(vshlq_u32(byte, vld1q_s32(to_sign + 4)), sign_bits());
+
+		vst1q_f32(x + i, turn_signs(vld1q_f32(x + i), first));
+		vst1q_f32(x + i + 4, turn_signs(vld1q_f32(x + i + 4), second));
+	}
+	for (; i < n; i++)
+		if (bits[i / 8] >> (i % 8) & 1)
+			x[i] = -x[i];
+}
+
+void
+omendb_fill_code_neon(OmendbKernels *table)
+{
+	table->residual_code = residual_code;
+	table->lut_f32 = lut_f32;
+	table->code_sums = code_sums;
+	table->hadamard = hadamard;
+	table->multiply_signs = multiply_signs;
+}
+
+#endif /* OMENDB_ARM64 */

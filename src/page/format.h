@@ -1,0 +1,144 @@
+/*
+ * format.h
+ *	  The index on disk: pages, addresses, the metapage.
+ *
+ * Block 0 is the metapage. All other blocks hold records (code/layout.h), all
+ * of one size, one after another from the page header on; the place of a
+ * record follows from its number:
+ *
+ *	block = 1 + node / per_page, record = node % per_page
+ *
+ * There are no line pointers. A slot is never moved: it is free, or holds a
+ * node or heap TIDs that did not fit a node. pd_lower = pd_upper, so that
+ * neither generic WAL nor full-page images leave anything out.
+ *
+ * page			bytes	what
+ * 0			24		PageHeaderData
+ * 24			..		records (or OmendbMetaPage)
+ * BLCKSZ - 8	8		OmendbPageSpecial
+ *
+ * An overflow record continues the heap TIDs of a node. It is an OmendbRecord
+ * of kind OMENDB_RECORD_OVERFLOW, of which only kind, version, overflow (the
+ * next one), incarnation, and after the header count (uint32), owner (node),
+ * the owner's incarnation (uint16, 2 bytes 0) and then the TIDs are used.
+ */
+#ifndef OMENDB_FORMAT_H
+#define OMENDB_FORMAT_H
+
+#include "postgres.h"
+
+#include "code/layout.h"
+#include "storage/block.h"
+#include "storage/bufpage.h"
+#include "storage/itemptr.h"
+
+#define OMENDB_META_BLOCK     0
+#define OMENDB_FIRST_BLOCK    1
+#define OMENDB_META_MAGIC     0x6f6d656e /* "omen" */
+#define OMENDB_FORMAT_VERSION 1
+#define OMENDB_FORMAT_OLDEST  1
+
+#define OMENDB_PAGE_ID 0xdb0e
+
+typedef enum OmendbPageKind
+{
+	OMENDB_PAGE_META = 1,
+	OMENDB_PAGE_RECORDS = 2,
+} OmendbPageKind;
+
+typedef struct OmendbPageSpecial
+{
+	uint16 kind;     /* OmendbPageKind */
+	uint16 reserved; /* 0 */
+	uint16 reserved2;
+	uint16 page_id; /* OMENDB_PAGE_ID, for those who look at raw pages */
+} OmendbPageSpecial;
+
+StaticAssertDecl(sizeof(OmendbPageSpecial) == 8, "page special space is 8 bytes");
+
+/* Bytes of a page for records. */
+#define OMENDB_PAGE_BYTES (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(OmendbPageSpecial))
+
+typedef struct OmendbMetaPage
+{
+	uint32 magic;
+	uint32 version;
+	uint8 metric; /* OmendbMetric */
+	uint8 own;    /* OmendbOwn */
+	uint16 m;
+	uint16 ef_construction;
+	uint16 code_bits;
+	uint32 dimensions;
+	OmendbNode entry;   /* where searches start; OMENDB_NO_NODE: the graph is empty */
+	uint16 entry_level; /* the entry's level */
+	uint16 level_shift; /* one node of 2^level_shift is on the next level */
+	uint32 reserved0;
+	uint64 seed;         /* of the rotation */
+	uint64 reserved[16]; /* 0 */
+} OmendbMetaPage;
+
+StaticAssertDecl(offsetof(OmendbMetaPage, dimensions) == 16, "metapage layout");
+StaticAssertDecl(offsetof(OmendbMetaPage, seed) == 32, "metapage layout");
+
+/* What follows the header of an overflow record. */
+typedef struct OmendbOverflow
+{
+	uint32 count; /* TIDs */
+	OmendbNode owner;
+	uint16 owner_incarnation;
+	uint16 reserved;
+	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
+} OmendbOverflow;
+
+StaticAssertDecl(sizeof(ItemPointerData) == OMENDB_TID_BYTES, "heap TIDs take 6 bytes");
+StaticAssertDecl(offsetof(OmendbOverflow, tids) == 12, "overflow layout");
+
+static inline BlockNumber
+omendb_node_block(const OmendbLayout *layout, OmendbNode node)
+{
+	return OMENDB_FIRST_BLOCK + node / layout->per_page;
+}
+
+static inline OmendbRecord *
+omendb_page_record(const OmendbLayout *layout, Page page, uint32 slot)
+{
+	return (OmendbRecord *) ((char *) page + MAXALIGN(SizeOfPageHeaderData) +
+							 (Size) slot * layout->record_bytes);
+}
+
+static inline OmendbNode
+omendb_block_node(const OmendbLayout *layout, BlockNumber block, uint32 slot)
+{
+	return (OmendbNode) (block - OMENDB_FIRST_BLOCK) * layout->per_page + slot;
+}
+
+static inline OmendbPageSpecial *
+omendb_page_special(Page page)
+{
+	return (OmendbPageSpecial *) ((char *) page + BLCKSZ - sizeof(OmendbPageSpecial));
+}
+
+static inline OmendbMetaPage *
+omendb_page_meta(Page page)
+{
+	return (OmendbMetaPage *) ((char *) page + MAXALIGN(SizeOfPageHeaderData));
+}
+
+static inline OmendbOverflow *
+omendb_record_overflow(OmendbRecord *record)
+{
+	return (OmendbOverflow *) (record + 1);
+}
+
+/* TIDs that fit an overflow record. */
+static inline uint32
+omendb_overflow_room(const OmendbLayout *layout)
+{
+	return (layout->record_bytes - sizeof(OmendbRecord) - offsetof(OmendbOverflow, tids)) /
+		   sizeof(ItemPointerData);
+}
+
+/* Make an empty page of that kind; no slot is in use. */
+extern void omendb_page_init(Page page, OmendbPageKind kind);
+
+#endif /* OMENDB_FORMAT_H */

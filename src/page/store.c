@@ -1,0 +1,277 @@
+/*
+ * store.c
+ *	  Records through the buffer manager: the operations of a graph on pages.
+ *
+ * A visit holds a share lock on one page and nothing else. No function here
+ * changes a page.
+ */
+#include "page/store.h"
+
+#include "compat.h"
+#include "graph/array.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+typedef struct BufferHint
+{
+	uint32 relation; /* part of the relation's identity; a clash is harmless */
+	BlockNumber block;
+	Buffer buffer;
+} BufferHint;
+
+static BufferHint *hints;
+static uint32 hint_mask;
+
+static void *
+palloc_resize(void *context, void *memory, size_t bytes)
+{
+	return memory ? repalloc_huge(memory, bytes) : MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+}
+
+static void
+palloc_release(void *context, void *memory)
+{
+	pfree(memory);
+}
+
+const OmendbAllocator omendb_palloc_allocator = {palloc_resize, palloc_release, NULL};
+
+void
+omendb_page_init(Page page, OmendbPageKind kind)
+{
+	OmendbPageSpecial *special;
+
+	PageInit(page, BLCKSZ, sizeof(OmendbPageSpecial));
+	special = omendb_page_special(page);
+	special->kind = kind;
+	special->page_id = OMENDB_PAGE_ID;
+	((PageHeader) page)->pd_lower = ((PageHeader) page)->pd_upper;
+}
+
+void
+omendb_corrupt_page(Relation relation, BlockNumber block, const char *what)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" contains a corrupted page at block %u",
+						   RelationGetRelationName(relation), block),
+					errdetail_internal("%s", what), errhint("Please REINDEX it.")));
+}
+
+OmendbIndex *
+omendb_index_make(Relation relation, const OmendbMetaPage *meta)
+{
+	OmendbLayout layout;
+	OmendbIndex *index;
+
+	omendb_meta_layout(relation, meta, &layout);
+	index = palloc(sizeof(OmendbIndex) + omendb_codec_bytes(&layout));
+	index->meta = *meta;
+	omendb_codec_init(&index->codec, &layout, meta->seed, index + 1);
+	return index;
+}
+
+void
+omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout)
+{
+	if (meta->magic != OMENDB_META_MAGIC)
+		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has a wrong magic number.");
+	if (meta->version < OMENDB_FORMAT_OLDEST || meta->version > OMENDB_FORMAT_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" has format version %u, which this omendb cannot read",
+							   RelationGetRelationName(relation), meta->version),
+						errdetail("It reads versions %d to %d.", OMENDB_FORMAT_OLDEST,
+								  OMENDB_FORMAT_VERSION),
+						errhint("Install a newer omendb library, or REINDEX.")));
+	if (!omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions, meta->m,
+						   meta->code_bits, OMENDB_PAGE_BYTES))
+		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has impossible values.");
+}
+
+static void
+check_page(Relation relation, Buffer buffer, OmendbPageKind kind)
+{
+	Page page = BufferGetPage(buffer);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+
+	if (PageGetSpecialSize(page) != sizeof(OmendbPageSpecial) ||
+		omendb_page_special(page)->page_id != OMENDB_PAGE_ID)
+		omendb_corrupt_page(relation, block, "This is no page of an omendb index.");
+	if (omendb_page_special(page)->kind != kind)
+		omendb_corrupt_page(relation, block, "The page is of another kind than its place says.");
+}
+
+OmendbIndex *
+omendb_index_open(Relation relation)
+{
+	Buffer buffer = ReadBuffer(relation, OMENDB_META_BLOCK);
+	OmendbMetaPage meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (PageIsNew(BufferGetPage(buffer)))
+		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage was never written.");
+	check_page(relation, buffer, OMENDB_PAGE_META);
+	meta = *omendb_page_meta(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return omendb_index_make(relation, &meta);
+}
+
+static void
+make_hints(void)
+{
+	uint32 n = 1024;
+
+	/* Twice the buffers there are, at most 3 MB. */
+	while (n < NBuffers * 2 && n < 262144)
+		n *= 2;
+	hints = MemoryContextAllocZero(TopMemoryContext, n * sizeof(BufferHint));
+	hint_mask = n - 1;
+}
+
+static inline uint32
+relation_key(Relation relation)
+{
+	return omendb_relation_number(relation) | 1;
+}
+
+static inline BufferHint *
+hint_of(Relation relation, BlockNumber block)
+{
+	uint32 key = relation_key(relation);
+
+	if (unlikely(hints == NULL))
+		make_hints();
+	return &hints[(block + key * 0x9e3779b1u) & hint_mask];
+}
+
+static Buffer
+read_block(OmendbStore *store, BlockNumber block)
+{
+	Relation relation = store->relation;
+	BufferHint *hint = hint_of(relation, block);
+	Buffer buffer;
+
+	store->counters.pages++;
+	if (likely(hint->block == block && hint->relation == relation_key(relation) &&
+			   omendb_read_recent_buffer(relation, block, hint->buffer)))
+		return hint->buffer;
+	store->counters.misses++;
+	buffer = ReadBuffer(relation, block);
+	/* A local buffer (of a temporary table) is found by its own table. */
+	if (!BufferIsLocal(buffer))
+		*hint = (BufferHint){relation_key(relation), block, buffer};
+	return buffer;
+}
+
+Buffer
+omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
+{
+	Buffer buffer = read_block(store, block);
+	Page page;
+
+	LockBuffer(buffer, mode);
+	page = BufferGetPage(buffer);
+	if (unlikely(PageIsNew(page)))
+	{
+		/* A crash came between extending the file and the page's first WAL. */
+		UnlockReleaseBuffer(buffer);
+		return InvalidBuffer;
+	}
+	check_page(store->relation, buffer, OMENDB_PAGE_RECORDS);
+	return buffer;
+}
+
+bool
+omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level)
+{
+	Buffer buffer = read_block(store, OMENDB_META_BLOCK);
+	const OmendbMetaPage *meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_page(store->relation, buffer, OMENDB_PAGE_META);
+	meta = omendb_page_meta(BufferGetPage(buffer));
+	*entry = meta->entry;
+	*level = meta->entry_level;
+	UnlockReleaseBuffer(buffer);
+	if (*level > OMENDB_MAX_LEVEL)
+		omendb_corrupt_page(store->relation, OMENDB_META_BLOCK,
+							"The metapage has impossible values.");
+	return *entry != OMENDB_NO_NODE;
+}
+
+/* The node's record under a share lock, or NULL where it is no such node now. */
+static inline const OmendbRecord *
+lock_node(OmendbStore *store, OmendbNode node, unsigned level, Buffer *buffer)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	const OmendbRecord *record;
+
+	CHECK_FOR_INTERRUPTS();
+	*buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
+	if (!BufferIsValid(*buffer))
+	{
+		store->counters.stale++;
+		return NULL;
+	}
+	record = omendb_page_record(layout, BufferGetPage(*buffer), node % layout->per_page);
+	if (record->kind != OMENDB_RECORD_NODE || record->level != level)
+	{
+		UnlockReleaseBuffer(*buffer);
+		store->counters.stale++;
+		return NULL;
+	}
+	return record;
+}
+
+static bool
+store_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,
+			OmendbStep *step)
+{
+	Buffer buffer;
+	const OmendbRecord *record = lock_node(context, node, level, &buffer);
+
+	if (!record)
+		return false;
+	omendb_step_fill(record, query, step);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+static bool
+store_distance(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,
+			   float *distance)
+{
+	Buffer buffer;
+	const OmendbRecord *record = lock_node(context, node, level, &buffer);
+
+	if (!record)
+		return false;
+	*distance = omendb_query_distance(query, record);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+static void
+store_prefetch(void *context, OmendbNode node)
+{
+	OmendbStore *store = context;
+	const OmendbLayout *layout = &store->index->codec.layout;
+	BlockNumber block = omendb_node_block(layout, node);
+	BufferHint *hint = hint_of(store->relation, block);
+	const char *at;
+
+	if (hint->block != block || hint->relation != relation_key(store->relation))
+	{
+		PrefetchBufferResult result = PrefetchBuffer(store->relation, MAIN_FORKNUM, block);
+
+		if (!BufferIsValid(result.recent_buffer) || BufferIsLocal(result.recent_buffer))
+			return;
+		*hint = (BufferHint){relation_key(store->relation), block, result.recent_buffer};
+	}
+	/* Not pinned: whatever the buffer holds now, its memory is there. */
+	at = (const char *) omendb_page_record(layout, BufferGetPage(hint->buffer),
+										   node % layout->per_page);
+	for (uint32 i = 0; i < layout->record_bytes; i += 64)
+		__builtin_prefetch(at + i);
+}
+
+const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch};

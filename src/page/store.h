@@ -1,0 +1,73 @@
+/*
+ * store.h
+ *	  An index that is open: what it is (metapage, codec), and its records
+ *	  through the buffer manager.
+ *
+ * A backend remembers in which buffer a block was last seen: a step of a
+ * search then finds its page without the buffer mapping table, and can
+ * prefetch a record into the processor's cache before it is pinned. A wrong
+ * hint costs time, nothing else: the buffer manager checks it.
+ */
+#ifndef OMENDB_STORE_H
+#define OMENDB_STORE_H
+
+#include "postgres.h"
+
+#include "graph/graph.h"
+#include "page/format.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+
+typedef struct OmendbIndex
+{
+	OmendbMetaPage meta; /* entry and entry_level may be out of date */
+	OmendbCodec codec;
+} OmendbIndex;
+
+/* What a scan or an insert counts. */
+typedef struct OmendbCounters
+{
+	uint64 pages;  /* accessed */
+	uint64 misses; /* of them, not found where they were last seen */
+	uint64 stale;  /* links to what is no node (any more) */
+} OmendbCounters;
+
+typedef struct OmendbStore
+{
+	Relation relation;
+	const OmendbIndex *index;
+	OmendbCounters counters;
+} OmendbStore;
+
+extern const OmendbGraphOps omendb_store_ops;
+
+/*
+ * What the index is, from its metapage, which is checked; palloc'd in the
+ * current memory context.
+ */
+extern OmendbIndex *omendb_index_open(Relation relation);
+
+/* The same from a metapage that is to be written. */
+extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *meta);
+
+/* Read the entry point afresh; false where the graph is empty. */
+extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);
+
+/* The layout that a metapage says; raises an error where that is impossible. */
+extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta,
+							   OmendbLayout *layout);
+
+/*
+ * The block's page, pinned and locked (BUFFER_LOCK_SHARE or _EXCLUSIVE), known
+ * to be a page of records; InvalidBuffer where it lies beyond the end or was
+ * never initialised.
+ */
+extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
+
+/* palloc and pfree in CurrentMemoryContext, huge sizes allowed. */
+extern const OmendbAllocator omendb_palloc_allocator;
+
+extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what)
+	pg_attribute_noreturn();
+
+#endif /* OMENDB_STORE_H */
