@@ -41,8 +41,18 @@
 #endif
 
 #include "access/amapi.h"
+#include "access/genam.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/rel.h"
+
+/* From 18 on an extension can add to EXPLAIN. */
+#if PG_VERSION_NUM >= 180000
+#define OMENDB_HAS_EXPLAIN_HOOK
+#endif
 
 /* From 17 on an access method says that it builds in parallel. */
 static inline void
@@ -72,6 +82,47 @@ omendb_relation_number(Relation relation)
 	return relation->rd_locator.relNumber;
 #else
 	return relation->rd_node.relNode;
+#endif
+}
+
+#include "commands/vacuum.h"
+
+static inline void
+omendb_vacuum_delay_point(void)
+{
+#if PG_VERSION_NUM >= 180000
+	vacuum_delay_point(false);
+#else
+	vacuum_delay_point();
+#endif
+}
+
+static inline bool
+omendb_owns_relation(Oid relation)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relation, GetUserId());
+#else
+	return pg_class_ownercheck(relation, GetUserId());
+#endif
+}
+
+/* From 17 on index expressions run with a safe search_path in maintenance. */
+static inline void
+omendb_restrict_search_path(void)
+{
+#if PG_VERSION_NUM >= 170000
+	RestrictSearchPath();
+#endif
+}
+
+static inline IndexScanDesc
+omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys, int norderbys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, norderbys);
 #endif
 }
 

@@ -110,11 +110,17 @@ typedef struct HnswScanReport
 	uint64 rows;     /* returned to the executor */
 	uint64 rechecks; /* of them, marked for recheck of the distance */
 	uint64 resumes;  /* times the beam was widened */
-	uint64 dropped;  /* found too late for a strict order */
+	uint64 late;     /* nodes found too late for a strict order: returned last */
 	HnswStop stop;
 } HnswScanReport;
 
 extern HnswScanReport hnsw_last_scan;
+
+/*
+ * What a scan that was not ended yet did, all its rescans together; stop is the
+ * latest that there was. Not valid where it never started.
+ */
+extern void hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report);
 
 /* hnswbuild.c */
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *info);

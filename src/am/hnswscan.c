@@ -12,7 +12,10 @@
  * lower bound; where bounds overlap, the executor is told to compute the
  * operator's value and to reorder. In the order of lower bounds a node that
  * comes up below what was returned already was found too late: relaxed_order
- * returns it all the same, strict_order leaves it out.
+ * returns it at once, strict_order only when there is nothing else left, so
+ * that a query that its LIMIT ends is in exact order, and one that reads to the
+ * end misses no row. To make late nodes rare a scan that goes on returns only
+ * the nearer half of what its beam stands for.
  */
 #include "am/hnsw.h"
 
@@ -54,6 +57,9 @@ typedef struct HnswScan
 	HnswResult *results; /* a binary heap, smallest low first */
 	size_t nresults;
 	size_t results_room;
+	HnswResult *late; /* found too late for a strict order; a heap as well */
+	size_t nlate;
+	size_t late_room;
 	double last_low;  /* of the node returned last */
 	double last_high; /* the largest of all nodes returned */
 
@@ -68,6 +74,7 @@ typedef struct HnswScan
 	uint32 next_tid;
 
 	HnswScanReport report;
+	HnswScanReport earlier; /* the scans before the last rescan, added up */
 } HnswScan;
 
 IndexScanDesc
@@ -102,15 +109,52 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	return scan;
 }
 
+/* Complete the report of the scan that goes on. */
 static void
-publish_report(HnswScan *state)
+update_report(HnswScan *state)
 {
 	state->report.valid = true;
 	state->report.index = RelationGetRelid(state->store.relation);
 	state->report.nodes = state->search.visited_used;
 	state->report.pages = state->store.counters.pages;
 	state->report.misses = state->store.counters.misses;
+}
+
+static void
+add_report(HnswScanReport *sum, const HnswScanReport *report)
+{
+	sum->valid = true;
+	sum->index = report->index;
+	sum->nodes += report->nodes;
+	sum->pages += report->pages;
+	sum->misses += report->misses;
+	sum->rows += report->rows;
+	sum->rechecks += report->rechecks;
+	sum->resumes += report->resumes;
+	sum->late += report->late;
+	if (report->stop != HNSW_STOP_NONE)
+		sum->stop = report->stop;
+}
+
+static void
+publish_report(HnswScan *state)
+{
+	update_report(state);
 	hnsw_last_scan = state->report;
+	add_report(&state->earlier, &state->report);
+}
+
+void
+hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report)
+{
+	HnswScan *state = scan->opaque;
+
+	*report = state->earlier;
+	if (state->started)
+	{
+		update_report(state);
+		add_report(report, &state->report);
+	}
 }
 
 void
@@ -152,12 +196,11 @@ sift_up(HnswResult *heap, size_t i)
 }
 
 static HnswResult
-pop_result(HnswScan *state)
+pop(HnswResult *heap, size_t *used)
 {
-	HnswResult *heap = state->results;
 	HnswResult top = heap[0];
-	HnswResult item = heap[--state->nresults];
-	size_t n = state->nresults;
+	HnswResult item = heap[--*used];
+	size_t n = *used;
 	size_t i = 0;
 
 	for (size_t child = 1; child < n; child = 2 * i + 1)
@@ -173,38 +216,42 @@ pop_result(HnswScan *state)
 	return top;
 }
 
+static void
+push(HnswScan *state, HnswResult **heap, size_t *used, size_t *room, HnswResult result)
+{
+	if (*used == *room)
+	{
+		*room = *room == 0 ? 128 : *room * 2;
+		*heap = *heap ? repalloc_huge(*heap, *room * sizeof(HnswResult))
+					  : MemoryContextAllocHuge(state->context, *room * sizeof(HnswResult));
+	}
+	(*heap)[*used] = result;
+	sift_up(*heap, (*used)++);
+}
+
 /* Put what was visited since the last time among the results. */
 static void
 take_results(HnswScan *state)
 {
 	OmendbSearch *search = &state->search;
 
-	if (state->nresults + search->visited_used - state->considered > state->results_room)
-	{
-		state->results_room =
-			Max(128, (state->nresults + search->visited_used - state->considered) * 2);
-		if (state->results)
-			state->results = repalloc_huge(state->results, state->results_room * sizeof(HnswResult));
-		else
-			state->results =
-				MemoryContextAllocHuge(state->context, state->results_room * sizeof(HnswResult));
-	}
 	for (; state->considered < search->visited_used; state->considered++)
 	{
 		const OmendbVisited *visited = &search->visited[state->considered];
-		HnswResult *result = &state->results[state->nresults];
+		HnswResult result;
 
 		if (!visited->payload.live)
 			continue;
-		result->visited = state->considered;
-		result->low = omendb_lower_bound(&state->query, visited->distance, visited->payload.error,
-										 visited->payload.norm2, &result->high);
-		if (result->low < state->last_low && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED)
+		result.visited = state->considered;
+		result.low = omendb_lower_bound(&state->query, visited->distance, visited->payload.error,
+										visited->payload.norm2, &result.high);
+		if (result.low < state->last_low && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED)
 		{
-			state->report.dropped++;
-			continue;
+			state->report.late++;
+			push(state, &state->late, &state->nlate, &state->late_room, result);
 		}
-		sift_up(state->results, state->nresults++);
+		else
+			push(state, &state->results, &state->nresults, &state->results_room, result);
 	}
 }
 
@@ -219,7 +266,8 @@ may_resume(HnswScan *state)
 		state->report.stop = HNSW_STOP_EXHAUSTED;
 	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
 		state->report.stop = HNSW_STOP_TUPLES;
-	else if (omendb_search_bytes(search) + state->results_room * sizeof(HnswResult) >
+	else if (omendb_search_bytes(search) +
+				 (state->results_room + state->late_room) * sizeof(HnswResult) >
 			 (double) work_mem * 1024 * hnsw_scan_mem_multiplier)
 		state->report.stop = HNSW_STOP_MEMORY;
 	else
@@ -232,12 +280,45 @@ static void
 resume(HnswScan *state)
 {
 	state->report.resumes++;
-	state->ef = state->ef > INT_MAX / 4 ? INT_MAX / 2 : state->ef * 2;
-	state->allowed = state->ef;
+	state->ef = state->ef > INT_MAX / 8 ? INT_MAX / 4 : state->ef * 2;
+	state->allowed = Max(state->allowed, state->ef / 2);
 	omendb_search_widen(&state->search,
 						hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	omendb_search_run(&state->search);
 	take_results(state);
+}
+
+/*
+ * Descend from the entry point and search level 0. False where the way led to
+ * no node.
+ */
+static bool
+search_from(HnswScan *state, OmendbNode at, unsigned level)
+{
+	OmendbSearch *search = &state->search;
+
+	search->keep_aside = false;
+	search->visit_limit = SIZE_MAX;
+	for (; level > 0; level--)
+	{
+		const OmendbVisited *nearest;
+
+		omendb_search_begin(search, &state->query, level, 4);
+		omendb_search_enter(search, at);
+		omendb_search_run(search);
+		nearest = omendb_search_nearest(search);
+		if (!nearest)
+			return false;
+		at = nearest->payload.down;
+	}
+	search->keep_aside = hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
+		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
+	omendb_search_begin(search, &state->query, 0,
+						hnsw_beam_width(&state->store.index->codec.layout, state->ef));
+	omendb_search_enter(search, at);
+	omendb_search_run(search);
+	return search->visited_used > 0;
 }
 
 static void
@@ -266,6 +347,7 @@ start(IndexScanDesc scan)
 	state->returned = 0;
 	state->considered = 0;
 	state->nresults = 0;
+	state->nlate = 0;
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	state->now_tid = 0;
@@ -298,33 +380,30 @@ start(IndexScanDesc scan)
 			omendb_query_set_stored(&state->query, state->room);
 	}
 
-	state->empty = !omendb_index_entry(&state->store, &at, &level);
-	if (state->empty)
+	/*
+	 * A vacuum may free the entry point, or a node on the way down from it,
+	 * between our reading its number and our visit. Then there is another entry
+	 * point by now.
+	 */
+	for (int attempt = 0;; attempt++)
 	{
-		omendb_search_begin(search, &state->query, 0, 1);
-		state->report.stop = HNSW_STOP_EXHAUSTED;
-		return;
-	}
-	search->keep_aside = false;
-	search->visit_limit = SIZE_MAX;
-	for (; level > 0; level--)
-	{
-		const OmendbVisited *nearest;
-
-		omendb_search_begin(search, &state->query, level, 4);
-		omendb_search_enter(search, at);
-		omendb_search_run(search);
-		nearest = omendb_search_nearest(search);
-		if (!nearest)
+		CHECK_FOR_INTERRUPTS();
+		state->empty = !omendb_index_entry(&state->store, &at, &level);
+		if (state->empty)
+		{
+			omendb_search_begin(search, &state->query, 0, 1);
+			state->report.stop = HNSW_STOP_EXHAUSTED;
+			return;
+		}
+		if (search_from(state, at, level))
 			break;
-		at = nearest->payload.down;
+		if (attempt == 1000)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("the entry point of index \"%s\" leads to no node",
+							RelationGetRelationName(scan->indexRelation)),
+					 errhint("Please REINDEX it.")));
 	}
-	search->keep_aside = hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
-	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
-		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
-	omendb_search_begin(search, &state->query, 0, hnsw_beam_width(layout, state->ef));
-	omendb_search_enter(search, at);
-	omendb_search_run(search);
 	take_results(state);
 }
 
@@ -335,21 +414,22 @@ next_node(HnswScan *state)
 	HnswResult result;
 	bool last;
 
-	while (state->nresults == 0 || state->returned >= state->allowed)
+	while (state->allowed != PG_INT64_MAX &&
+		   (state->nresults == 0 || state->returned >= state->allowed))
 	{
-		if (state->nresults > 0 && state->allowed == PG_INT64_MAX)
-			break;
-		if (!may_resume(state))
-		{
-			if (state->nresults == 0 || state->report.stop == HNSW_STOP_EF_SEARCH)
-				return false;
-			/* What was visited is returned to the end. */
-			state->allowed = PG_INT64_MAX;
-			break;
-		}
-		resume(state);
+		if (may_resume(state))
+			resume(state);
+		else if (state->report.stop == HNSW_STOP_EF_SEARCH)
+			return false;
+		else
+			state->allowed = PG_INT64_MAX; /* what was visited, to the end */
 	}
-	result = pop_result(state);
+	if (state->nresults > 0)
+		result = pop(state->results, &state->nresults);
+	else if (state->nlate > 0)
+		result = pop(state->late, &state->nlate);
+	else
+		return false;
 	state->returned++;
 	last = state->nresults == 0 || state->returned >= state->allowed;
 	state->now = state->search.visited[result.visited];

@@ -1,12 +1,647 @@
+/*
+ * hnswvacuum.c
+ *	  Dead rows out of the index.
+ *
+ * 1. Every page: heap TIDs of dead rows are removed; a node without any left
+ *    is marked dead. Scans pass through dead nodes, inserts link to none.
+ * 2. Wait until no insert runs that saw a node before it was marked.
+ * 3. Upper-level records of dead nodes are marked dead too; if the entry point
+ *    is, another becomes it.
+ * 4. Every page: a node that has dead neighbours chooses anew among those that
+ *    live and the dead ones' neighbours.
+ * 5. Wait until no insert runs that began at the old entry point.
+ * 6. Dead nodes' slots are freed.
+ *
+ * Each page change is WAL-logged by itself. Stopped anywhere, the graph is
+ * whole: dead nodes stay marked, and the next vacuum begins with them.
+ */
 #include "am/hnsw.h"
+
+#include "access/genam.h"
+#include "commands/vacuum.h"
+#include "compat.h"
+#include "graph/link.h"
+#include "graph/search.h"
+#include "miscadmin.h"
+#include "page/change.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+/* A record above level 0. */
+typedef struct UpperRecord
+{
+	OmendbNode node;
+	OmendbNode down;
+	unsigned level;
+} UpperRecord;
+
+typedef struct HnswVacuum
+{
+	OmendbStore store;
+	IndexVacuumInfo *info;
+	IndexBulkDeleteCallback callback;
+	void *callback_state;
+	BlockNumber blocks; /* that the index had when we began */
+	uint64 nnodes;      /* slots in them */
+	uint8 *dead;        /* a bit for each */
+	uint64 ndead;
+	UpperRecord *upper;
+	size_t nupper;
+	size_t upper_room;
+	OmendbNode *refill; /* nodes whose TIDs are in overflow records only */
+	size_t nrefill;
+	size_t refill_room;
+
+	/* for repairs */
+	OmendbSearch search;
+	OmendbQuery query;
+	OmendbChooser chooser;
+	OmendbRecord *record; /* the node being repaired */
+	OmendbRecord *whole;  /* another */
+	uint8 *arena;         /* headers and own vectors of candidates */
+	Size copy_bytes;
+	size_t arena_room;
+	size_t narena;
+} HnswVacuum;
+
+static bool
+is_dead(const HnswVacuum *vacuum, OmendbNode node)
+{
+	return node < vacuum->nnodes && (vacuum->dead[node / 8] >> (node % 8) & 1);
+}
+
+static void
+note_dead(HnswVacuum *vacuum, OmendbNode node)
+{
+	if (node < vacuum->nnodes && !is_dead(vacuum, node))
+	{
+		vacuum->dead[node / 8] |= 1 << (node % 8);
+		vacuum->ndead++;
+	}
+}
+
+static bool
+tid_is_dead(ItemPointer tid, void *context)
+{
+	HnswVacuum *vacuum = context;
+
+	return vacuum->callback(tid, vacuum->callback_state);
+}
+
+/* The block's page of records, locked; InvalidBuffer where it has none. */
+static Buffer
+lock_block(HnswVacuum *vacuum, BlockNumber block, int mode)
+{
+	Buffer buffer;
+
+	omendb_vacuum_delay_point();
+	buffer = ReadBufferExtended(vacuum->store.relation, MAIN_FORKNUM, block, RBM_NORMAL,
+								vacuum->info->strategy);
+	LockBuffer(buffer, mode);
+	if (!PageIsNew(BufferGetPage(buffer)))
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+/* Does the page hold a heap TID of a dead row? */
+static bool
+page_has_work(HnswVacuum *vacuum, Page page)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, page, slot);
+		OmendbOverflow *overflow = omendb_record_overflow(record);
+
+		if (record->kind == OMENDB_RECORD_NODE && record->level == 0)
+			for (uint32 i = 0; i < Min(record->ntids, OMENDB_INLINE_TIDS); i++)
+			{
+				ItemPointerData tid;
+
+				memcpy(&tid, record->tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+				if (tid_is_dead(&tid, vacuum))
+					return true;
+			}
+		else if (record->kind == OMENDB_RECORD_OVERFLOW)
+			for (uint32 i = 0; i < Min(overflow->count, omendb_overflow_room(layout)); i++)
+				if (tid_is_dead(&overflow->tids[i], vacuum))
+					return true;
+	}
+	return false;
+}
+
+/* Note what later steps need to know of the page. */
+static void
+note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, page, slot);
+		OmendbNode node = omendb_block_node(layout, block, slot);
+
+		if (record->kind != OMENDB_RECORD_NODE)
+			continue;
+		if (record->flags & OMENDB_RECORD_DEAD)
+			note_dead(vacuum, node);
+		if (record->level > 0)
+		{
+			if (vacuum->nupper == vacuum->upper_room)
+			{
+				vacuum->upper_room *= 2;
+				vacuum->upper =
+					repalloc_huge(vacuum->upper, vacuum->upper_room * sizeof(UpperRecord));
+			}
+			vacuum->upper[vacuum->nupper++] = (UpperRecord){node, record->down, record->level};
+		}
+		else if (record->ntids < OMENDB_INLINE_TIDS && record->overflow != OMENDB_NO_NODE)
+		{
+			if (vacuum->nrefill == vacuum->refill_room)
+			{
+				vacuum->refill_room *= 2;
+				vacuum->refill =
+					repalloc_huge(vacuum->refill, vacuum->refill_room * sizeof(OmendbNode));
+			}
+			vacuum->refill[vacuum->nrefill++] = node;
+		}
+	}
+}
+
+static void
+remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
+{
+	static const OmendbPageTids none = {0};
+
+	*counts = none;
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
+	{
+		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+
+		if (!BufferIsValid(buffer))
+			continue;
+		if (page_has_work(vacuum, BufferGetPage(buffer)))
+		{
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		}
+		/* Changes nothing where there is nothing to remove. */
+		omendb_page_remove_tids(&vacuum->store, buffer, tid_is_dead, vacuum, counts);
+		note_page(vacuum, BufferGetPage(buffer), block);
+		UnlockReleaseBuffer(buffer);
+	}
+	for (size_t i = 0; i < vacuum->nrefill; i++)
+		if (omendb_record_refill_tids(&vacuum->store, vacuum->refill[i]))
+			note_dead(vacuum, vacuum->refill[i]);
+}
+
+/* Wait for the inserts that run now. */
+static void
+wait_for_inserts(HnswVacuum *vacuum)
+{
+	LockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
+	UnlockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
+}
+
+static int
+by_level(const void *a, const void *b)
+{
+	const UpperRecord *x = a;
+	const UpperRecord *y = b;
+
+	if (x->level != y->level)
+		return x->level < y->level ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+static void
+mark_upper_records(HnswVacuum *vacuum)
+{
+	/* ascending: a record's lower one is marked before it */
+	qsort(vacuum->upper, vacuum->nupper, sizeof(UpperRecord), by_level);
+	for (size_t i = 0; i < vacuum->nupper; i++)
+	{
+		UpperRecord *upper = &vacuum->upper[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_dead(vacuum, upper->down) && !is_dead(vacuum, upper->node))
+		{
+			omendb_record_mark_dead(&vacuum->store, upper->node, upper->level);
+			note_dead(vacuum, upper->node);
+		}
+	}
+}
+
+/* Some live node of level 0. */
+static OmendbNode
+any_live_node(HnswVacuum *vacuum)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	{
+		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+		OmendbNode found = OMENDB_NO_NODE;
+
+		if (!BufferIsValid(buffer))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page && found == OMENDB_NO_NODE; slot++)
+		{
+			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+			if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+				!(record->flags & OMENDB_RECORD_DEAD))
+				found = omendb_block_node(layout, block, slot);
+		}
+		UnlockReleaseBuffer(buffer);
+		if (found != OMENDB_NO_NODE)
+			return found;
+	}
+	return OMENDB_NO_NODE;
+}
+
+/*
+ * If the entry point is dead, take a live node of the highest level that has
+ * one. Inserts are kept out, for they may raise the entry point.
+ */
+static void
+replace_entry(HnswVacuum *vacuum)
+{
+	Relation index = vacuum->store.relation;
+	OmendbNode entry;
+	unsigned level;
+
+	LockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
+	if (omendb_index_entry(&vacuum->store, &entry, &level) && is_dead(vacuum, entry))
+	{
+		size_t i = vacuum->nupper;
+
+		while (i > 0 && is_dead(vacuum, vacuum->upper[i - 1].node))
+			i--;
+		if (i > 0)
+			omendb_meta_set_entry(&vacuum->store, vacuum->upper[i - 1].node,
+								  vacuum->upper[i - 1].level);
+		else
+			omendb_meta_set_entry(&vacuum->store, any_live_node(vacuum), 0);
+	}
+	UnlockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
+}
+
+static OmendbRecord *
+arena_record(HnswVacuum *vacuum, size_t i)
+{
+	return (OmendbRecord *) (vacuum->arena + i * vacuum->copy_bytes);
+}
+
+static const OmendbRecord *
+candidate_record(void *context, const OmendbSelectCandidate *candidate)
+{
+	return arena_record(context, candidate->tag);
+}
+
+static bool
+is_candidate(const HnswVacuum *vacuum, size_t n, OmendbNode node)
+{
+	for (size_t i = 0; i < n; i++)
+		if (vacuum->chooser.candidates[i].node == node)
+			return true;
+	return false;
+}
+
+/* Add a node to the candidates if it lives and is none yet. */
+static bool
+add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, unsigned level)
+{
+	OmendbRecord *copy;
+
+	if (node == self || is_dead(vacuum, node) || is_candidate(vacuum, *n, node) ||
+		!omendb_record_copy(&vacuum->store, node, level, vacuum->whole) ||
+		(vacuum->whole->flags & OMENDB_RECORD_DEAD))
+		return false;
+	if (*n >= vacuum->arena_room)
+	{
+		vacuum->arena_room *= 2;
+		vacuum->arena = repalloc_huge(vacuum->arena, vacuum->arena_room * vacuum->copy_bytes);
+	}
+	copy = arena_record(vacuum, *n);
+	memcpy(copy, vacuum->whole, vacuum->copy_bytes);
+	omendb_chooser_room(&vacuum->chooser, *n + 1);
+	vacuum->chooser.candidates[*n] = (OmendbSelectCandidate){
+		omendb_own_distance(&vacuum->store.index->codec, vacuum->record, copy,
+							vacuum->chooser.scratch),
+		node, (uint32) *n};
+	(*n)++;
+	return true;
+}
+
+typedef struct Estimate
+{
+	float estimate;
+	OmendbNode node;
+} Estimate;
+
+static int
+by_estimate(const void *a, const void *b)
+{
+	const Estimate *x = a;
+	const Estimate *y = b;
+
+	if (x->estimate != y->estimate)
+		return x->estimate < y->estimate ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+/*
+ * The live neighbours of the dead neighbours of vacuum->record, nearest first
+ * as far as the dead ones' codes tell, at most `most` of them.
+ */
+static void
+add_second_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level, uint32 most)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	bool coded = omendb_layout_is_coded(layout);
+	Estimate *found = palloc((Size) layout->links * layout->links * sizeof(Estimate));
+	float estimates[OMENDB_ESTIMATES_ROOM];
+	size_t nfound = 0;
+
+	for (uint32 i = 0; i < vacuum->record->count; i++)
+	{
+		OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[i];
+
+		if (!is_dead(vacuum, dead) ||
+			!omendb_record_copy(&vacuum->store, dead, level, vacuum->whole))
+			continue;
+		if (coded)
+			omendb_query_estimates(&vacuum->query, vacuum->whole,
+								   omendb_query_distance(&vacuum->query, vacuum->whole),
+								   estimates);
+		for (uint32 k = 0; k < Min(vacuum->whole->count, layout->links); k++)
+			found[nfound++] =
+				(Estimate){coded ? estimates[k] : 0,
+						   omendb_record_neighbours(layout, vacuum->whole)[k]};
+	}
+	qsort(found, nfound, sizeof(Estimate), by_estimate);
+	for (size_t i = 0; i < nfound && most > 0; i++)
+		if (add_candidate(vacuum, n, self, found[i].node, level))
+			most--;
+	pfree(found);
+}
+
+/* Nodes near vacuum->record by a search from the entry point. */
+static void
+add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
+{
+	OmendbNode at;
+	unsigned from;
+
+	if (!omendb_index_entry(&vacuum->store, &at, &from) || from < level)
+		return;
+	for (;; from--)
+	{
+		const OmendbVisited *nearest;
+
+		omendb_search_begin(
+			&vacuum->search, &vacuum->query, from,
+			from > level ? 4
+						 : hnsw_beam_width(&vacuum->store.index->codec.layout,
+										   vacuum->store.index->meta.ef_construction));
+		omendb_search_enter(&vacuum->search, at);
+		omendb_search_run(&vacuum->search);
+		nearest = omendb_search_nearest(&vacuum->search);
+		if (!nearest)
+			return;
+		if (from == level)
+			break;
+		at = nearest->payload.down;
+	}
+	for (size_t i = 0; i < vacuum->search.visited_used; i++)
+		add_candidate(vacuum, n, self, vacuum->search.visited[i].node, level);
+}
+
+static bool
+has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+
+	if (record->kind != OMENDB_RECORD_NODE || (record->flags & OMENDB_RECORD_DEAD))
+		return false;
+	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+		if (is_dead(vacuum, neighbours[i]))
+			return true;
+	return false;
+}
+
+/* Choose the neighbours of a node anew if it has dead ones. */
+static void
+repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	uint32 links = level == 0 ? layout->links : layout->m;
+	uint16_t chosen[OMENDB_MAX_LINKS];
+
+	for (;;)
+	{
+		size_t n = 0;
+		uint32 count;
+
+		omendb_vacuum_delay_point();
+		if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
+			!has_dead_neighbour(vacuum, vacuum->record))
+			return;
+		omendb_query_set_record(&vacuum->query, vacuum->record);
+		for (uint32 i = 0; i < vacuum->record->count; i++)
+			add_candidate(vacuum, &n, node, omendb_record_neighbours(layout, vacuum->record)[i],
+						  level);
+		add_second_neighbours(vacuum, &n, node, level, links);
+		/* A whole neighbourhood died: look around. */
+		if (n < links)
+			add_found(vacuum, &n, node, level);
+		omendb_chooser_set(&vacuum->chooser, vacuum->record);
+		count = n == 0 ? 0
+					   : omendb_choose(&vacuum->chooser, n, links, candidate_record, vacuum,
+									   chosen);
+		for (uint32 i = 0; i < count; i++)
+		{
+			const OmendbSelectCandidate *c = &vacuum->chooser.candidates[chosen[i]];
+
+			omendb_link_write(&vacuum->chooser, vacuum->record, i, c->node,
+							  arena_record(vacuum, c->tag), c->distance);
+		}
+		vacuum->record->count = count;
+		if (omendb_record_put_links(&vacuum->store, node, vacuum->record))
+			return;
+	}
+}
+
+static void
+repair_graph(HnswVacuum *vacuum)
+{
+	const OmendbCodec *codec = &vacuum->store.index->codec;
+	const OmendbLayout *layout = &codec->layout;
+	/* Nodes that came meanwhile have no dead neighbours, but their pages may. */
+	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+
+	vacuum->record = palloc(layout->record_bytes);
+	vacuum->whole = palloc(layout->record_bytes);
+	vacuum->copy_bytes = layout->neighbours_offset;
+	vacuum->arena_room = 512;
+	vacuum->arena =
+		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
+	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
+	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
+	omendb_search_init(&vacuum->search, &omendb_store_ops, &vacuum->store,
+					   &omendb_palloc_allocator, omendb_layout_is_coded(layout));
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	{
+		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+		unsigned levels[BLCKSZ / sizeof(OmendbRecord)];
+		bool broken[BLCKSZ / sizeof(OmendbRecord)];
+
+		if (!BufferIsValid(buffer))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		{
+			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+			broken[slot] = has_dead_neighbour(vacuum, record);
+			levels[slot] = record->level;
+		}
+		UnlockReleaseBuffer(buffer);
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+			if (broken[slot])
+				repair_node(vacuum, omendb_block_node(layout, block, slot), levels[slot]);
+	}
+}
+
+static bool
+may_free(OmendbNode node, void *context)
+{
+	return is_dead(context, node);
+}
+
+static void
+free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
+{
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
+	{
+		const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+		OmendbNode first = omendb_block_node(layout, block, 0);
+		bool any = false;
+		Buffer buffer;
+
+		for (uint32 slot = 0; slot < layout->per_page && !any; slot++)
+			any = is_dead(vacuum, first + slot);
+		if (!any)
+			continue;
+		buffer = lock_block(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
+		if (!BufferIsValid(buffer))
+			continue;
+		stats->pages_deleted +=
+			omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum) == layout->per_page;
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
 IndexBulkDeleteResult *
 hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				 IndexBulkDeleteCallback callback, void *state)
 {
-	elog(ERROR, "vacuum is not there yet");
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	HnswVacuum *vacuum;
+	OmendbPageTids counts;
+
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	old = MemoryContextSwitchTo(context);
+	vacuum = palloc0(sizeof(HnswVacuum));
+	vacuum->store.relation = info->index;
+	vacuum->store.index = omendb_index_open(info->index);
+	vacuum->info = info;
+	vacuum->callback = callback;
+	vacuum->callback_state = state;
+	vacuum->blocks = RelationGetNumberOfBlocks(info->index);
+	vacuum->nnodes = (uint64) (vacuum->blocks - OMENDB_FIRST_BLOCK) *
+					 vacuum->store.index->codec.layout.per_page;
+	vacuum->dead = MemoryContextAllocExtended(context, vacuum->nnodes / 8 + 1,
+											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	vacuum->upper_room = 1024;
+	vacuum->upper = palloc(vacuum->upper_room * sizeof(UpperRecord));
+	vacuum->refill_room = 1024;
+	vacuum->refill = palloc(vacuum->refill_room * sizeof(OmendbNode));
+
+	remove_heap_tids(vacuum, &counts);
+	stats->tuples_removed += counts.removed;
+	stats->num_index_tuples = counts.left;
+	if (vacuum->ndead > 0)
+	{
+		wait_for_inserts(vacuum);
+		mark_upper_records(vacuum);
+		replace_entry(vacuum);
+		repair_graph(vacuum);
+		wait_for_inserts(vacuum);
+		free_dead_nodes(vacuum, stats);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return stats;
 }
+
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
+	OmendbStore store = {.relation = info->index};
+	const OmendbLayout *layout;
+	BlockNumber blocks;
+	bool count = stats == NULL;
+
+	if (info->analyze_only)
+		return stats;
+	if (stats == NULL)
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	store.index = omendb_index_open(info->index);
+	layout = &store.index->codec.layout;
+	blocks = RelationGetNumberOfBlocks(info->index);
+	stats->num_pages = blocks;
+	stats->pages_free = 0;
+
+	/* Free slots into the free space map: it does not survive a crash. */
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	{
+		Buffer buffer;
+		bool has_free = false;
+		bool all_free = true;
+
+		omendb_vacuum_delay_point();
+		buffer =
+			ReadBufferExtended(info->index, MAIN_FORKNUM, block, RBM_NORMAL, info->strategy);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (PageIsNew(BufferGetPage(buffer)))
+			has_free = true;
+		else
+			for (uint32 slot = 0; slot < layout->per_page; slot++)
+			{
+				OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+				bool is_free = record->kind == OMENDB_RECORD_FREE;
+
+				has_free |= is_free;
+				all_free &= is_free;
+				if (count && record->kind == OMENDB_RECORD_NODE && record->level == 0)
+					stats->num_index_tuples += record->ntids;
+				else if (count && record->kind == OMENDB_RECORD_OVERFLOW)
+					stats->num_index_tuples += omendb_record_overflow(record)->count;
+			}
+		UnlockReleaseBuffer(buffer);
+		if (has_free)
+			RecordFreeIndexPage(info->index, block);
+		stats->pages_free += all_free;
+	}
+	IndexFreeSpaceMapVacuum(info->index);
 	return stats;
 }

@@ -32,7 +32,7 @@ spin(const OmendbRotation *rotation)
 
 double
 omendb_lower_bound(const OmendbQuery *query, float distance, float error, float norm2,
-                   double *upper)
+				   double *upper)
 {
 	const OmendbCodec *codec = query->codec;
 	const OmendbLayout *layout = &codec->layout;
@@ -80,8 +80,8 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		{
 			double around = e + 2 * spun * (query_length + length);
 			double slack = layout->own == OMENDB_OWN_INT8
-			                   ? 2 * sum * (query->norm2 + (double) norm2)
-			                   : d * sum + n * FLT_MIN;
+							   ? 2 * sum * (query->norm2 + (double) norm2)
+							   : d * sum + n * FLT_MIN;
 
 			low = sqrt(d > slack ? d - slack : 0) - around;
 			low = low > 0 ? low : 0;

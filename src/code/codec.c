@@ -208,7 +208,7 @@ omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *r
 		record->error = 0;
 	record->norm2 = (float) norm2;
 	memset(own + codec->layout.own_bytes, 0,
-	       codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
+		   codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
 }
 
 void
@@ -218,7 +218,7 @@ omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits, OmendbReco
 
 	memcpy(own, bits, codec->layout.own_bytes);
 	memset(own + codec->layout.own_bytes, 0,
-	       codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
+		   codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
 	record->error = 0;
 	record->norm2 = 0;
 	record->scale = 1;
@@ -247,15 +247,15 @@ bool
 omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b)
 {
 	return a->scale == b->scale &&
-	       memcmp(omendb_record_own(a), omendb_record_own(b), codec->layout.own_bytes) == 0;
+		   memcmp(omendb_record_own(a), omendb_record_own(b), codec->layout.own_bytes) == 0;
 }
 
 static float
 jaccard(OmendbBitOverlap overlap)
 {
 	return overlap.either == 0 || overlap.both == 0
-	           ? 1.0f
-	           : (float) (1.0 - (double) overlap.both / (double) overlap.either);
+			   ? 1.0f
+			   : (float) (1.0 - (double) overlap.both / (double) overlap.either);
 }
 
 /* The metric between stored-space vectors. */
@@ -275,7 +275,7 @@ float_distance(OmendbMetric metric, const float *a, const float *b, size_t n)
 
 float
 omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b,
-                    float *scratch)
+					float *scratch)
 {
 	const OmendbLayout *layout = &codec->layout;
 	size_t n = layout->dimensions;
@@ -300,8 +300,9 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	}
 	if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
 	{
-		float dot = (float) omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
-		            a->scale * b->scale;
+		float dot =
+			(float) omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
+			a->scale * b->scale;
 		float l2;
 
 		if (layout->metric == OMENDB_METRIC_IP)
@@ -328,8 +329,8 @@ omendb_query_bytes(const OmendbCodec *codec)
 		return 0;
 	/* stored (padded to a whole code where codes are a prefix), code, scratch, lut */
 	return align8((n + OMENDB_CODE_ALIGN) * sizeof(float)) +
-	       align8((codec->expands ? codec->expand.n : 0) * sizeof(float)) +
-	       align8(2 * n * sizeof(float)) + (size_t) codec->layout.code_bits * 4;
+		   align8((codec->expands ? codec->expand.n : 0) * sizeof(float)) +
+		   align8(2 * n * sizeof(float)) + (size_t) codec->layout.code_bits * 4;
 }
 
 void
@@ -363,7 +364,7 @@ prepare(OmendbQuery *query)
 		const float *code = omendb_code_vector(codec, query->stored, query->code);
 
 		omendb_kernels.lut_f32(code, codec->layout.code_bits, query->lut, &query->base,
-		                       &query->step);
+							   &query->step);
 	}
 }
 
@@ -465,7 +466,7 @@ narrow(float f)
 
 void
 omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, float distance,
-                       float *estimates)
+					   float *estimates)
 {
 	const OmendbLayout *layout = &query->codec->layout;
 	const float *a = omendb_record_factor_a(layout, record);
@@ -476,14 +477,14 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	float step = query->step;
 
 	omendb_kernels.code_sums(omendb_record_code(layout, record, 0), omendb_code_bytes(layout),
-	                         count, query->lut, sums);
+							 count, query->lut, sums);
 	for (uint32_t i = 0; i < count; i++)
 		estimates[i] = distance + a[i] + widen(b[i]) * (base + step * (float) sums[i]);
 }
 
 void
 omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot, OmendbNode node,
-                   const float *v, const float *x, float distance, float norm2_v, float norm2_x)
+				   const float *v, const float *x, float distance, float norm2_v, float norm2_x)
 {
 	const OmendbLayout *layout = &codec->layout;
 	float abs_sum;
@@ -497,7 +498,7 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 	if (!omendb_layout_is_coded(layout))
 		return;
 	omendb_kernels.residual_code(v, x, layout->code_bits, omendb_record_code(layout, record, slot),
-	                             &abs_sum, &signed_sum);
+								 &abs_sum, &signed_sum);
 	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
 	/*
 	 * Over code_bits of more dimensions the residual has that share of its
@@ -509,8 +510,7 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 	omendb_record_factor_b(layout, record)[slot] = narrow(ip ? -f : -2 * f);
 	b = widen(omendb_record_factor_b(layout, record)[slot]);
 	/* ip: -<v,r> = |v|^2 - <v,x> = norm2_v + distance */
-	omendb_record_factor_a(layout, record)[slot] =
-		(ip ? norm2_v + distance : r2) - b * signed_sum;
+	omendb_record_factor_a(layout, record)[slot] = (ip ? norm2_v + distance : r2) - b * signed_sum;
 }
 
 float
@@ -518,8 +518,8 @@ omendb_code_cosine(const OmendbCodec *codec, const uint8_t *a, const uint8_t *b)
 {
 	size_t bytes = omendb_code_bytes(&codec->layout);
 	uint32_t used = codec->expands || codec->layout.code_bits < codec->layout.dimensions
-	                    ? codec->layout.code_bits
-	                    : codec->layout.dimensions;
+						? codec->layout.code_bits
+						: codec->layout.dimensions;
 
 	return cosf(3.14159265f * (float) omendb_kernels.hamming(a, b, bytes) / (float) used);
 }

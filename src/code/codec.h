@@ -45,7 +45,7 @@ typedef struct OmendbCodec
  */
 extern size_t omendb_codec_bytes(const OmendbLayout *layout);
 extern void omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
-                              void *memory);
+							  void *memory);
 
 /* Floats that omendb_codec_store writes and stored vectors have: dimensions. */
 /* Floats of a code-space vector; at least the stored space's where it expands. */
@@ -74,18 +74,18 @@ extern void omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *reco
 
 /* Bits: own is the bit string itself. */
 extern void omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits,
-                                   OmendbRecord *record);
+								   OmendbRecord *record);
 
 /* Do the two hold the same own vector? */
 extern bool omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a,
-                             const OmendbRecord *b);
+							 const OmendbRecord *b);
 
 /*
  * Distance between the own vectors of two records. scratch: 2 * dimensions
  * floats, used where they are not comparable as they are.
  */
 extern float omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a,
-                                 const OmendbRecord *b, float *scratch);
+								 const OmendbRecord *b, float *scratch);
 
 /* A query, prepared for many distances and estimates. */
 typedef struct OmendbQuery
@@ -121,7 +121,7 @@ extern float omendb_query_distance(const OmendbQuery *query, const OmendbRecord 
  * is known. estimates: room for omendb_estimates_room(count) floats.
  */
 extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record,
-                                   float distance, float *estimates);
+								   float distance, float *estimates);
 
 #define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_LINKS + 31) / 32 * 32)
 
@@ -131,8 +131,8 @@ extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord 
  * vectors, norm2_v and norm2_x their squared lengths.
  */
 extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot,
-                               OmendbNode node, const float *v, const float *x, float distance,
-                               float norm2_v, float norm2_x);
+							   OmendbNode node, const float *v, const float *x, float distance,
+							   float norm2_v, float norm2_x);
 
 /*
  * The cosine of the angle at a record between two of its neighbours, from the
@@ -147,7 +147,7 @@ extern float omendb_code_cosine(const OmendbCodec *codec, const uint8_t *a, cons
  * the value only by chance; never above it (bound.c says why).
  * *upper gets the matching upper bound.
  */
-extern double omendb_lower_bound(const OmendbQuery *query, float distance, float error,
-                                 float norm2, double *upper);
+extern double omendb_lower_bound(const OmendbQuery *query, float distance, float error, float norm2,
+								 double *upper);
 
 #endif /* OMENDB_CODEC_H */

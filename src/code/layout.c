@@ -16,12 +16,12 @@ static bool
 is_plain(OmendbMetric metric)
 {
 	return metric == OMENDB_METRIC_L1 || metric == OMENDB_METRIC_HAMMING ||
-	       metric == OMENDB_METRIC_JACCARD;
+		   metric == OMENDB_METRIC_JACCARD;
 }
 
 bool
 omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint32_t dimensions,
-                  uint32_t m, uint32_t code_bits, uint32_t page_bytes)
+				  uint32_t m, uint32_t code_bits, uint32_t page_bytes)
 {
 	uint32_t at = sizeof(OmendbRecord);
 	bool bits = metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD;
@@ -36,7 +36,7 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	if (dimensions > (bits ? page_bytes * 8 : OMENDB_MAX_DIM))
 		return false;
 	if (code_bits % OMENDB_CODE_ALIGN != 0 || code_bits > OMENDB_MAX_CODE ||
-	    (code_bits == 0) != is_plain(metric))
+		(code_bits == 0) != is_plain(metric))
 		return false;
 
 	layout->metric = metric;
@@ -80,7 +80,7 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
  */
 static uint32_t
 longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_t most,
-             uint32_t page_bytes)
+			 uint32_t page_bytes)
 {
 	uint32_t share = page_bytes / k / 8 * 8;
 	uint32_t own_bytes = round_up(own == OMENDB_OWN_HALF ? 2 * dimensions : dimensions, 8);
@@ -100,7 +100,7 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
  */
 bool
 omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions, uint32_t m,
-                     bool compact, uint32_t page_bytes)
+					 bool compact, uint32_t page_bytes)
 {
 	uint32_t wanted;
 	uint32_t most;
@@ -112,7 +112,7 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 		OmendbOwn own = compact ? OMENDB_OWN_INT8 : OMENDB_OWN_HALF;
 
 		return omendb_layout_set(layout, metric, own, dimensions, m, 0, page_bytes) ||
-		       omendb_layout_set(layout, metric, OMENDB_OWN_INT8, dimensions, m, 0, page_bytes);
+			   omendb_layout_set(layout, metric, OMENDB_OWN_INT8, dimensions, m, 0, page_bytes);
 	}
 	if (dimensions < 1 || dimensions > OMENDB_MAX_DIM || m < OMENDB_MIN_M || m > OMENDB_MAX_M)
 		return false;

@@ -85,14 +85,14 @@ _Static_assert(sizeof(OmendbRecord) == 64, "record header is 64 bytes");
 _Static_assert(offsetof(OmendbRecord, count) == 16, "record header layout");
 _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 
-#define OMENDB_MIN_M       2
-#define OMENDB_MAX_M       100
-#define OMENDB_MAX_LINKS   (2 * OMENDB_MAX_M)
-#define OMENDB_MAX_DIM     16000
-#define OMENDB_MAX_LEVEL   15
-#define OMENDB_CODE_ALIGN  64 /* bits */
+#define OMENDB_MIN_M      2
+#define OMENDB_MAX_M      100
+#define OMENDB_MAX_LINKS  (2 * OMENDB_MAX_M)
+#define OMENDB_MAX_DIM    16000
+#define OMENDB_MAX_LEVEL  15
+#define OMENDB_CODE_ALIGN 64 /* bits */
 /* 16 entries for each 4 bits, sums of at most 65535: see lut_f32 */
-#define OMENDB_MAX_CODE    2048
+#define OMENDB_MAX_CODE 2048
 
 typedef struct OmendbLayout
 {
@@ -117,15 +117,15 @@ typedef struct OmendbLayout
  * for int8 own vectors and shorter codes. False where no layout fits.
  */
 extern bool omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
-                                 uint32_t m, bool compact, uint32_t page_bytes);
+								 uint32_t m, bool compact, uint32_t page_bytes);
 
 /*
  * The layout with these parameters: derives offsets and sizes. False where a
  * parameter is out of range (used on what a metapage says).
  */
 extern bool omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own,
-                              uint32_t dimensions, uint32_t m, uint32_t code_bits,
-                              uint32_t page_bytes);
+							  uint32_t dimensions, uint32_t m, uint32_t code_bits,
+							  uint32_t page_bytes);
 
 static inline bool
 omendb_layout_is_coded(const OmendbLayout *layout)

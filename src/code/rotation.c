@@ -71,7 +71,7 @@ omendb_rotate(const OmendbRotation *rotation, float *x)
 		float *at = round % 2 == 0 ? x : x + (rotation->n - rotation->window);
 
 		omendb_kernels.multiply_signs(x, rotation->signs + round * rotation->sign_bytes,
-		                              rotation->n);
+									  rotation->n);
 		for (uint32_t i = 0; i < rotation->window; i++)
 			at[i] *= scale;
 		omendb_kernels.hadamard(at, rotation->window);

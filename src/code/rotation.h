@@ -17,19 +17,18 @@
 
 typedef struct OmendbRotation
 {
-	uint32_t n;       /* length of the vectors */
-	uint32_t window;  /* largest power of two <= n */
-	uint32_t rounds;  /* sign flips and transforms */
+	uint32_t n;        /* length of the vectors */
+	uint32_t window;   /* largest power of two <= n */
+	uint32_t rounds;   /* sign flips and transforms */
 	size_t sign_bytes; /* bytes of the signs of one round */
-	uint8_t *signs;   /* rounds * sign_bytes, owned by the caller's memory */
+	uint8_t *signs;    /* rounds * sign_bytes, owned by the caller's memory */
 } OmendbRotation;
 
 /* Bytes of signs that a rotation of length n needs. */
 extern size_t omendb_rotation_bytes(uint32_t n);
 
 /* Set up with the signs in `memory`, made from the seed (the same on every machine). */
-extern void omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed,
-                                 void *memory);
+extern void omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed, void *memory);
 
 /* Rotate x (n floats) in place. */
 extern void omendb_rotate(const OmendbRotation *rotation, float *x);

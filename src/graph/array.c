@@ -21,8 +21,7 @@ omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query, OmendbSte
 	step->payload.version = record->version;
 	step->payload.incarnation = record->incarnation;
 	step->payload.live = !(record->flags & OMENDB_RECORD_DEAD);
-	step->payload.ntids =
-		record->ntids < OMENDB_INLINE_TIDS ? record->ntids : OMENDB_INLINE_TIDS;
+	step->payload.ntids = record->ntids < OMENDB_INLINE_TIDS ? record->ntids : OMENDB_INLINE_TIDS;
 	memcpy(step->payload.tids, record->tids, sizeof(record->tids));
 	memcpy(step->neighbours, omendb_record_neighbours(layout, record), count * sizeof(OmendbNode));
 	if (omendb_layout_is_coded(layout))
@@ -31,7 +30,7 @@ omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query, OmendbSte
 
 static bool
 array_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
-            OmendbStep *step)
+			OmendbStep *step)
 {
 	OmendbArray *array = store;
 	const OmendbRecord *record;
@@ -47,7 +46,7 @@ array_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *que
 
 static bool
 array_distance(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
-               float *distance)
+			   float *distance)
 {
 	OmendbArray *array = store;
 	const OmendbRecord *record;

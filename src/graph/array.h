@@ -34,11 +34,11 @@ omendb_array_record(const OmendbArray *array, OmendbNode node)
 	uint32_t mask = (UINT32_C(1) << array->chunk_shift) - 1;
 
 	return (OmendbRecord *) (array->chunks[node >> array->chunk_shift] +
-	                         (node & mask) * omendb_array_stride(&array->codec->layout));
+							 (node & mask) * omendb_array_stride(&array->codec->layout));
 }
 
 /* What a visit copies of a record; for stores. */
 extern void omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query,
-                             OmendbStep *step);
+							 OmendbStep *step);
 
 #endif /* OMENDB_ARRAY_H */

@@ -19,15 +19,7 @@ struct OmendbBuilder
 	OmendbSearch search;
 	OmendbQuery query;
 	void *query_memory;
-	OmendbSelectCandidate *candidates;
-	size_t candidates_room;
-	uint8_t *codes; /* of the first OMENDB_SELECT_MAX candidates */
-	float *own;     /* the node's vector, stored space */
-	float *own_code;
-	float *other;
-	float *other_code;
-	float *scratch; /* for omendb_own_distance */
-	const float *own_in_code; /* own_code or own */
+	OmendbChooser chooser;
 };
 
 static size_t
@@ -42,7 +34,7 @@ omendb_build_level_bytes(uint32_t n, uint32_t links)
 	size_t pairs = (size_t) n * links;
 
 	return 3 * align64(n * sizeof(uint32_t)) + 3 * align64(pairs * sizeof(OmendbLink)) +
-	       2 * align64(n * sizeof(uint16_t));
+		   2 * align64(n * sizeof(uint16_t));
 }
 
 void
@@ -147,11 +139,7 @@ OmendbBuilder *
 omendb_builder_create(OmendbArray *array, const OmendbAllocator *allocator)
 {
 	const OmendbCodec *codec = array->codec;
-	const OmendbLayout *layout = &codec->layout;
-	size_t floats = layout->own == OMENDB_OWN_BITS ? 1 : layout->dimensions + OMENDB_CODE_ALIGN;
-	size_t code_floats = omendb_code_floats(codec) + 1;
 	OmendbBuilder *builder = allocator->resize(allocator->context, NULL, sizeof(OmendbBuilder));
-	float *memory;
 
 	if (!builder)
 		return NULL;
@@ -159,24 +147,14 @@ omendb_builder_create(OmendbArray *array, const OmendbAllocator *allocator)
 	builder->array = array;
 	builder->allocator = allocator;
 	omendb_search_init(&builder->search, &omendb_array_ops, array, allocator,
-	                   omendb_layout_is_coded(layout));
+					   omendb_layout_is_coded(&codec->layout));
 	builder->query_memory =
 		allocator->resize(allocator->context, NULL, omendb_query_bytes(codec) + 1);
-	memory = allocator->resize(allocator->context, NULL,
-	                           (4 * floats + 2 * code_floats) * sizeof(float));
-	builder->codes = allocator->resize(allocator->context, NULL,
-	                                   OMENDB_SELECT_MAX * omendb_code_bytes(layout) + 1);
-	builder->own = memory;
-	if (!builder->query_memory || !memory || !builder->codes)
+	if (!omendb_chooser_init(&builder->chooser, codec, allocator) || !builder->query_memory)
 	{
 		omendb_builder_free(builder);
 		return NULL;
 	}
-	memset(memory, 0, (4 * floats + 2 * code_floats) * sizeof(float));
-	builder->other = memory + floats;
-	builder->scratch = memory + 2 * floats;
-	builder->own_code = memory + 4 * floats;
-	builder->other_code = builder->own_code + code_floats;
 	omendb_query_init(&builder->query, codec, builder->query_memory);
 	return builder;
 }
@@ -187,109 +165,44 @@ omendb_builder_free(OmendbBuilder *builder)
 	const OmendbAllocator *allocator = builder->allocator;
 
 	omendb_search_free(&builder->search);
+	omendb_chooser_free(&builder->chooser);
 	if (builder->query_memory)
 		allocator->release(allocator->context, builder->query_memory);
-	if (builder->own)
-		allocator->release(allocator->context, builder->own);
-	if (builder->codes)
-		allocator->release(allocator->context, builder->codes);
-	if (builder->candidates)
-		allocator->release(allocator->context, builder->candidates);
 	allocator->release(allocator->context, builder);
 }
 
-static bool
-room_for_candidates(OmendbBuilder *builder, size_t n)
+static const OmendbRecord *
+candidate_record(void *context, const OmendbSelectCandidate *candidate)
 {
-	const OmendbAllocator *allocator = builder->allocator;
-	void *grown;
-
-	if (n <= builder->candidates_room)
-		return true;
-	n += n / 2;
-	grown = allocator->resize(allocator->context, builder->candidates,
-	                          n * sizeof(OmendbSelectCandidate));
-	if (!grown)
-		return false;
-	builder->candidates = grown;
-	builder->candidates_room = n;
-	return true;
-}
-
-static int
-by_distance(const void *a, const void *b)
-{
-	const OmendbSelectCandidate *x = a;
-	const OmendbSelectCandidate *y = b;
-
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->node < y->node ? -1 : x->node > y->node;
-}
-
-static float
-pair_distance(void *context, uint32_t i, uint32_t j)
-{
-	OmendbBuilder *builder = context;
-
-	return omendb_own_distance(builder->array->codec,
-	                           omendb_array_record(builder->array, builder->candidates[i].node),
-	                           omendb_array_record(builder->array, builder->candidates[j].node),
-	                           builder->scratch);
-}
-
-/* The code-space vector of a record. */
-static const float *
-in_code_space(const OmendbBuilder *builder, OmendbNode node, float *stored, float *code)
-{
-	omendb_own_decode(builder->array->codec, omendb_array_record(builder->array, node), stored);
-	return omendb_code_vector(builder->array->codec, stored, code);
-}
-
-static void
-set_own(OmendbBuilder *builder, OmendbNode node)
-{
-	if (omendb_layout_is_coded(&builder->array->codec->layout))
-		builder->own_in_code = in_code_space(builder, node, builder->own, builder->own_code);
-}
-
-static const uint8_t *
-candidate_code(void *context, uint32_t i)
-{
-	OmendbBuilder *builder = context;
-	const OmendbLayout *layout = &builder->array->codec->layout;
-	uint8_t *code = builder->codes + i * omendb_code_bytes(layout);
-	float abs_sum;
-	float signed_sum;
-
-	omendb_kernels.residual_code(builder->own_in_code,
-	                             in_code_space(builder, builder->candidates[i].node,
-	                                           builder->other, builder->other_code),
-	                             layout->code_bits, code, &abs_sum, &signed_sum);
-	return code;
+	return omendb_array_record(context, candidate->node);
 }
 
 /*
- * Of the first n of builder->candidates (sorted here) choose neighbours for
- * the node that set_own was called for.
+ * Of the chooser's first n candidates choose neighbours for the node that
+ * omendb_chooser_set was called for.
  */
 static uint32_t
 choose(OmendbBuilder *builder, size_t n, uint32_t want, OmendbLink *out)
 {
-	const OmendbLayout *layout = &builder->array->codec->layout;
-	OmendbSelectInput input = {pair_distance, candidate_code, builder, omendb_code_bytes(layout)};
+	OmendbChooser *chooser = &builder->chooser;
 	uint16_t chosen[OMENDB_MAX_LINKS];
-	uint32_t count;
+	uint32_t count = omendb_choose(chooser, n, want, candidate_record, builder->array, chosen);
 
-	qsort(builder->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
-	if (!omendb_layout_is_coded(layout))
-		input.code = NULL;
-	count = omendb_select(builder->candidates, n < OMENDB_SELECT_MAX ? n : OMENDB_SELECT_MAX,
-	                      want, &input, chosen);
 	for (uint32_t i = 0; i < count; i++)
-		out[i] = (OmendbLink){builder->candidates[chosen[i]].distance,
-		                      builder->candidates[chosen[i]].node};
+		out[i] = (OmendbLink){chooser->candidates[chosen[i]].distance,
+							  chooser->candidates[chosen[i]].node};
 	return count;
+}
+
+static int
+by_link(const void *a, const void *b)
+{
+	const OmendbLink *x = a;
+	const OmendbLink *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
 }
 
 static bool
@@ -303,18 +216,17 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 	if (level->joined == 0)
 	{
 		/* The first round: all with all. */
-		if (!room_for_candidates(builder, level->to))
+		if (!omendb_chooser_room(&builder->chooser, level->to))
 			return false;
 		for (uint32_t i = level->from; i < level->to; i++)
 			if (i != position)
 			{
 				OmendbNode other = level->first + level->order[i];
 
-				builder->candidates[n++] = (OmendbSelectCandidate){
-					omendb_own_distance(builder->array->codec,
-				                        omendb_array_record(builder->array, node),
-				                        omendb_array_record(builder->array, other),
-				                        builder->scratch),
+				builder->chooser.candidates[n++] = (OmendbSelectCandidate){
+					omendb_own_distance(
+						builder->array->codec, omendb_array_record(builder->array, node),
+						omendb_array_record(builder->array, other), builder->chooser.scratch),
 					other, 0};
 			}
 	}
@@ -322,15 +234,14 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 	{
 		omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
 		if (!omendb_search_begin(search, &builder->query, level->level,
-		                         level->refines ? level->beam : level->rough_beam) ||
-		    !omendb_search_enter(search, omendb_build_entry(level)) ||
-		    !omendb_search_run(search) ||
-		    !room_for_candidates(builder, search->visited_used + level->links))
+								 level->refines ? level->beam : level->rough_beam) ||
+			!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
+			!omendb_chooser_room(&builder->chooser, search->visited_used + level->links))
 			return false;
 		for (size_t i = 0; i < search->visited_used; i++)
 			if (search->visited[i].node != node)
-				builder->candidates[n++] = (OmendbSelectCandidate){search->visited[i].distance,
-				                                                   search->visited[i].node, 0};
+				builder->chooser.candidates[n++] = (OmendbSelectCandidate){
+					search->visited[i].distance, search->visited[i].node, 0};
 		for (uint32_t i = 0; i < level->now_count[self]; i++)
 		{
 			OmendbLink *link = &level->now[(size_t) self * level->links + i];
@@ -342,14 +253,14 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 				for (size_t k = 0; k < search->visited_used && fresh; k++)
 					fresh = search->visited[k].node != link->node;
 			if (fresh)
-				builder->candidates[n++] =
+				builder->chooser.candidates[n++] =
 					(OmendbSelectCandidate){link->distance, link->node, 0};
 		}
 	}
-	set_own(builder, node);
+	omendb_chooser_set(&builder->chooser, omendb_array_record(builder->array, node));
 	level->next_count[self] =
 		choose(builder, n, level->refines ? level->links : (level->links + 1) / 2,
-	           &level->next[(size_t) self * level->links]);
+			   &level->next[(size_t) self * level->links]);
 	return true;
 }
 
@@ -388,22 +299,12 @@ omendb_build_gather(OmendbBuildLevel *level)
 static void
 write_links(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self)
 {
-	const OmendbCodec *codec = builder->array->codec;
-	OmendbNode node = level->first + self;
-	OmendbRecord *record = omendb_array_record(builder->array, node);
+	OmendbRecord *record = omendb_array_record(builder->array, level->first + self);
 	const OmendbLink *links = &level->now[(size_t) self * level->links];
-	bool coded = omendb_layout_is_coded(&codec->layout);
 
 	for (uint32_t i = 0; i < level->now_count[self]; i++)
-	{
-		const OmendbRecord *other = omendb_array_record(builder->array, links[i].node);
-		const float *x =
-			coded ? in_code_space(builder, links[i].node, builder->other, builder->other_code)
-				  : NULL;
-
-		omendb_edge_encode(codec, record, i, links[i].node, builder->own_in_code, x,
-		                   links[i].distance, record->norm2, other->norm2);
-	}
+		omendb_link_write(&builder->chooser, record, i, links[i].node,
+						  omendb_array_record(builder->array, links[i].node), links[i].distance);
 	record->count = level->now_count[self];
 }
 
@@ -419,10 +320,10 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 
 	if (!searched && level->begin[self] == level->end[self])
 		return true;
-	if (!room_for_candidates(builder, count + (level->end[self] - level->begin[self])))
+	if (!omendb_chooser_room(&builder->chooser, count + (level->end[self] - level->begin[self])))
 		return false;
 	for (uint32_t i = 0; i < count; i++)
-		builder->candidates[i] = (OmendbSelectCandidate){base[i].distance, base[i].node, 0};
+		builder->chooser.candidates[i] = (OmendbSelectCandidate){base[i].distance, base[i].node, 0};
 	for (uint32_t i = level->begin[self]; i < level->end[self]; i++)
 	{
 		bool fresh = true;
@@ -430,15 +331,16 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 		for (uint32_t k = 0; k < count && fresh; k++)
 			fresh = base[k].node != level->incoming[i].node;
 		if (fresh)
-			builder->candidates[n++] = (OmendbSelectCandidate){level->incoming[i].distance,
-			                                                   level->incoming[i].node, 0};
+			builder->chooser.candidates[n++] =
+				(OmendbSelectCandidate){level->incoming[i].distance, level->incoming[i].node, 0};
 	}
-	set_own(builder, level->first + self);
+	omendb_chooser_set(&builder->chooser, omendb_array_record(builder->array, level->first + self));
 	if (n <= level->links)
 	{
-		qsort(builder->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
 		for (size_t i = 0; i < n; i++)
-			out[i] = (OmendbLink){builder->candidates[i].distance, builder->candidates[i].node};
+			out[i] = (OmendbLink){builder->chooser.candidates[i].distance,
+								  builder->chooser.candidates[i].node};
+		qsort(out, n, sizeof(OmendbLink), by_link);
 		level->now_count[self] = n;
 	}
 	else
@@ -449,11 +351,11 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 
 bool
 omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, OmendbBuildPhase phase,
-                   uint32_t from, uint32_t to)
+				   uint32_t from, uint32_t to)
 {
 	for (uint32_t i = from; i < to; i++)
 		if (!(phase == OMENDB_BUILD_SEARCH ? search_node(builder, level, level->from + i)
-		                                   : merge_node(builder, level, i)))
+										   : merge_node(builder, level, i)))
 			return false;
 	return true;
 }
@@ -487,13 +389,24 @@ reach(const OmendbBuildLevel *level, uint32_t start, uint8_t *reached, uint32_t 
 	return marked;
 }
 
+static int
+by_candidate(const void *a, const void *b)
+{
+	const OmendbSelectCandidate *x = a;
+	const OmendbSelectCandidate *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
 /*
  * Link an unreached node from the nearest reached one that has room, or that
  * has a neighbour which others link to as well. in_degree of all nodes.
  */
 static bool
 link_unreached(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-               const uint8_t *reached, uint32_t *in_degree, bool *linked)
+			   const uint8_t *reached, uint32_t *in_degree, bool *linked)
 {
 	OmendbNode node = level->first + self;
 	OmendbSearch *search = &builder->search;
@@ -502,17 +415,17 @@ link_unreached(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 	*linked = false;
 	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
 	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
-	    !omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
-	    !room_for_candidates(builder, search->visited_used))
+		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
+		!omendb_chooser_room(&builder->chooser, search->visited_used))
 		return false;
 	for (size_t i = 0; i < search->visited_used; i++)
 		if (reached[search->visited[i].node - level->first])
-			builder->candidates[n++] = (OmendbSelectCandidate){search->visited[i].distance,
-			                                                   search->visited[i].node, 0};
-	qsort(builder->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
+			builder->chooser.candidates[n++] =
+				(OmendbSelectCandidate){search->visited[i].distance, search->visited[i].node, 0};
+	qsort(builder->chooser.candidates, n, sizeof(OmendbSelectCandidate), by_candidate);
 	for (size_t i = 0; i < n && !*linked; i++)
 	{
-		uint32_t other = builder->candidates[i].node - level->first;
+		uint32_t other = builder->chooser.candidates[i].node - level->first;
 		OmendbLink *links = &level->now[(size_t) other * level->links];
 		bool full = level->now_count[other] == level->links;
 		uint32_t slot = level->now_count[other];
@@ -529,9 +442,10 @@ link_unreached(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 		}
 		else
 			level->now_count[other]++;
-		links[slot] = (OmendbLink){builder->candidates[i].distance, node};
+		links[slot] = (OmendbLink){builder->chooser.candidates[i].distance, node};
 		in_degree[self]++;
-		set_own(builder, level->first + other);
+		omendb_chooser_set(&builder->chooser,
+						   omendb_array_record(builder->array, level->first + other));
 		write_links(builder, level, other);
 		*linked = true;
 	}

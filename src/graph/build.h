@@ -22,8 +22,8 @@
 #define OMENDB_BUILD_H
 
 #include "graph/array.h"
+#include "graph/link.h"
 #include "graph/search.h"
-#include "graph/select.h"
 
 typedef struct OmendbLink
 {
@@ -52,14 +52,14 @@ typedef struct OmendbBuildLevel
 	uint32_t rough_beam; /* of the rounds before them */
 	uint64_t seed;
 
-	uint32_t *order; /* n: index of the node that joins i-th */
-	uint32_t *begin; /* n: the step's incoming links of node i are .. */
-	uint32_t *end;   /* n: .. incoming[begin[i]] to incoming[end[i] - 1] */
-	OmendbLink *incoming;   /* n * links */
-	OmendbLink *now;        /* n * links: the graph's lists */
-	OmendbLink *next;       /* n * links: what the step's searches chose */
-	uint16_t *now_count;    /* n */
-	uint16_t *next_count;   /* n */
+	uint32_t *order;      /* n: index of the node that joins i-th */
+	uint32_t *begin;      /* n: the step's incoming links of node i are .. */
+	uint32_t *end;        /* n: .. incoming[begin[i]] to incoming[end[i] - 1] */
+	OmendbLink *incoming; /* n * links */
+	OmendbLink *now;      /* n * links: the graph's lists */
+	OmendbLink *next;     /* n * links: what the step's searches chose */
+	uint16_t *now_count;  /* n */
+	uint16_t *next_count; /* n */
 
 	/* the present step: nodes order[from] .. order[to - 1] */
 	uint32_t from;
@@ -94,7 +94,7 @@ extern void omendb_builder_free(OmendbBuilder *builder);
 
 /* Do a chunk (positions from .. to - 1 of the phase's range). */
 extern bool omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level,
-                               OmendbBuildPhase phase, uint32_t from, uint32_t to);
+							   OmendbBuildPhase phase, uint32_t from, uint32_t to);
 
 /* How many positions a phase has in this step. */
 extern uint32_t omendb_build_phase_size(const OmendbBuildLevel *level, OmendbBuildPhase phase);
@@ -107,7 +107,6 @@ extern void omendb_build_gather(OmendbBuildLevel *level);
  * that are. One process, after the last step. False when out of memory;
  * *linked counts the links that had to be made.
  */
-extern bool omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level,
-                                 uint32_t *linked);
+extern bool omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked);
 
 #endif /* OMENDB_BUILD_H */

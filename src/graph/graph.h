@@ -53,10 +53,10 @@ typedef struct OmendbGraphOps
 	 * node of that level now (a stale link): then nothing is filled.
 	 */
 	bool (*visit)(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
-	              OmendbStep *step);
+				  OmendbStep *step);
 	/* Plain layouts: the distance to a node, or false as visit. */
 	bool (*distance)(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
-	                 float *distance);
+					 float *distance);
 	/* A hint that the node will be visited soon. */
 	void (*prefetch)(void *store, OmendbNode node);
 } OmendbGraphOps;

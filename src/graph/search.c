@@ -13,7 +13,7 @@
 
 void
 omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
-                   const OmendbAllocator *allocator, bool coded)
+				   const OmendbAllocator *allocator, bool coded)
 {
 	memset(search, 0, offsetof(OmendbSearch, step));
 	search->ops = ops;
@@ -138,14 +138,14 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 		size_t room = search->width_room;
 
 		if (!grow(search->allocator, (void **) &search->beam, &room, width,
-		          sizeof(OmendbCandidate)))
+				  sizeof(OmendbCandidate)))
 			return false;
 		search->width_room = room;
 	}
 	if (!search->seen)
 	{
 		if (!grow(search->allocator, (void **) &search->seen, &search->seen_room, FIRST_SEEN,
-		          sizeof(uint32_t)))
+				  sizeof(uint32_t)))
 			return false;
 	}
 	memset(search->seen, 0xff, search->seen_room * sizeof(uint32_t));
@@ -157,8 +157,8 @@ static bool
 set_aside(OmendbSearch *search, float estimate, uint32_t node)
 {
 	if (search->aside_used == search->aside_room &&
-	    !grow(search->allocator, (void **) &search->aside, &search->aside_room, 1024,
-	          sizeof(OmendbCandidate)))
+		!grow(search->allocator, (void **) &search->aside, &search->aside_room, 1024,
+			  sizeof(OmendbCandidate)))
 		return false;
 	search->aside[search->aside_used++] = (OmendbCandidate){estimate, node};
 	return true;
@@ -184,14 +184,13 @@ insert(OmendbSearch *search, float estimate, uint32_t node)
 		uint32_t middle = (low + high) / 2;
 
 		if (beam[middle].estimate < estimate ||
-		    (beam[middle].estimate == estimate && (beam[middle].node & ~VISITED) < node))
+			(beam[middle].estimate == estimate && (beam[middle].node & ~VISITED) < node))
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	/* The same node with the same estimate: reached twice the same way. */
-	if (low < search->used && beam[low].estimate == estimate &&
-	    (beam[low].node & ~VISITED) == node)
+	if (low < search->used && beam[low].estimate == estimate && (beam[low].node & ~VISITED) == node)
 		return true;
 	if (search->used == search->width)
 	{
@@ -200,7 +199,7 @@ insert(OmendbSearch *search, float estimate, uint32_t node)
 		if (low == search->used)
 			return !search->keep_aside || set_aside(search, estimate, node);
 		if (search->keep_aside && !(last.node & VISITED) &&
-		    !set_aside(search, last.estimate, last.node))
+			!set_aside(search, last.estimate, last.node))
 			return false;
 	}
 	else
@@ -252,8 +251,8 @@ add_visited(OmendbSearch *search, OmendbNode node)
 	OmendbVisited *visited;
 
 	if (search->visited_used == search->visited_room &&
-	    !grow(search->allocator, (void **) &search->visited, &search->visited_room, 128,
-	          sizeof(OmendbVisited)))
+		!grow(search->allocator, (void **) &search->visited, &search->visited_room, 128,
+			  sizeof(OmendbVisited)))
 		return false;
 	visited = &search->visited[search->visited_used++];
 	visited->distance = orderly(search->step.distance);
@@ -299,8 +298,8 @@ expand_plain(OmendbSearch *search)
 		if (!note_seen(search, node, &fresh))
 			return false;
 		if (fresh &&
-		    search->ops->distance(search->store, node, search->level, search->query, &distance) &&
-		    !offer(search, distance, node))
+			search->ops->distance(search->store, node, search->level, search->query, &distance) &&
+			!offer(search, distance, node))
 			return false;
 	}
 	return true;
@@ -378,7 +377,7 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 		size_t room = search->width_room;
 
 		if (!grow(search->allocator, (void **) &search->beam, &room, width,
-		          sizeof(OmendbCandidate)))
+				  sizeof(OmendbCandidate)))
 			return false;
 		search->width_room = room;
 	}
@@ -418,6 +417,6 @@ size_t
 omendb_search_bytes(const OmendbSearch *search)
 {
 	return search->width_room * sizeof(OmendbCandidate) +
-	       search->aside_room * sizeof(OmendbCandidate) + search->seen_room * sizeof(uint32_t) +
-	       search->visited_room * sizeof(OmendbVisited);
+		   search->aside_room * sizeof(OmendbCandidate) + search->seen_room * sizeof(uint32_t) +
+		   search->visited_room * sizeof(OmendbVisited);
 }

@@ -62,12 +62,12 @@ typedef struct OmendbSearch
 } OmendbSearch;
 
 extern void omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
-                               const OmendbAllocator *allocator, bool coded);
+							   const OmendbAllocator *allocator, bool coded);
 extern void omendb_search_free(OmendbSearch *search);
 
 /* Forget all; search that level for the query with a beam of that width. */
 extern bool omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned level,
-                                uint32_t width);
+								uint32_t width);
 
 /* A node to start from. At least one, before the first run. */
 extern bool omendb_search_enter(OmendbSearch *search, OmendbNode node);

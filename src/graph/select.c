@@ -15,7 +15,7 @@
  */
 static uint32_t
 take_back(const uint16_t *kept, uint32_t nkept, const uint16_t *left, uint32_t nleft, uint32_t want,
-          uint32_t limit, const uint8_t *const *codes, size_t code_bytes, uint16_t *out)
+		  uint32_t limit, const uint8_t *const *codes, size_t code_bytes, uint16_t *out)
 {
 	uint32_t n = 0; /* chosen so far, ascending */
 	uint32_t k = 0; /* of kept, those already in out */
@@ -39,7 +39,7 @@ take_back(const uint16_t *kept, uint32_t nkept, const uint16_t *left, uint32_t n
 
 uint32_t
 omendb_select(const OmendbSelectCandidate *candidates, uint32_t n, uint32_t want,
-              const OmendbSelectInput *input, uint16_t *chosen)
+			  const OmendbSelectInput *input, uint16_t *chosen)
 {
 	uint16_t kept[OMENDB_MAX_LINKS];
 	uint16_t left[OMENDB_SELECT_MAX];
@@ -77,8 +77,7 @@ omendb_select(const OmendbSelectCandidate *candidates, uint32_t n, uint32_t want
 		uint32_t b = 0;
 
 		for (nchosen = 0; a < nkept || b < take; nchosen++)
-			chosen[nchosen] =
-				b == take || (a < nkept && kept[a] < left[b]) ? kept[a++] : left[b++];
+			chosen[nchosen] = b == take || (a < nkept && kept[a] < left[b]) ? kept[a++] : left[b++];
 		return nchosen;
 	}
 
@@ -91,7 +90,7 @@ omendb_select(const OmendbSelectCandidate *candidates, uint32_t n, uint32_t want
 		uint32_t middle = (low + high) / 2;
 
 		if (take_back(kept, nkept, left, nleft, want, middle, codes, input->code_bytes, chosen) <
-		    want)
+			want)
 			high = middle;
 		else
 			low = middle;

@@ -39,6 +39,6 @@ typedef struct OmendbSelectInput
  * distance. chosen gets their indices, ascending; returns how many.
  */
 extern uint32_t omendb_select(const OmendbSelectCandidate *candidates, uint32_t n, uint32_t want,
-                              const OmendbSelectInput *input, uint16_t *chosen);
+							  const OmendbSelectInput *input, uint16_t *chosen);
 
 #endif /* OMENDB_SELECT_H */

@@ -29,7 +29,7 @@ residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *ab
 	*signed_sum = with_signs;
 }
 
-/* What one element adds to an entry, in units of half the table's span. */
+/* Half of what one element adds to an entry, before the step divides it. */
 static inline float
 positive_part(float x)
 {
@@ -67,8 +67,11 @@ lut_f32(const float *q, size_t n, uint8_t *lut, float *base, float *step)
 			for (int b = 0; b < 4; b++)
 				part[b] = positive_part(z >> b & 1 ? q[4 * j + b] : -q[4 * j + b]);
 			entry = ((part[0] + part[1]) + (part[2] + part[3])) * scale;
-			/* Not + 0.5f, which a compiler may join with the multiplication. */
-			lut[16 * j + z] = (uint8_t) (entry < 255 ? lrintf(entry) : 255);
+			/*
+			 * Not + 0.5f, which a compiler may join with the multiplication. The
+			 * number is at most 255 but for NaN and infinities, where any will do.
+			 */
+			lut[16 * j + z] = (uint8_t) lrintf(entry);
 		}
 }
 

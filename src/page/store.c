@@ -236,6 +236,21 @@ store_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *q
 	return true;
 }
 
+bool
+omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
+						const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy)
+{
+	Buffer buffer;
+	const OmendbRecord *record = lock_node(store, node, level, &buffer);
+
+	if (!record)
+		return false;
+	omendb_step_fill(record, query, step);
+	memcpy(copy, record, store->index->codec.layout.neighbours_offset);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
 static bool
 store_distance(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,
 			   float *distance)

@@ -50,6 +50,14 @@ extern OmendbIndex *omendb_index_open(Relation relation);
 /* The same from a metapage that is to be written. */
 extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *meta);
 
+/*
+ * As the visit of omendb_store_ops; *copy gets the record's header and own
+ * vector (neighbours_offset bytes).
+ */
+extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
+									const OmendbQuery *query, OmendbStep *step,
+									OmendbRecord *copy);
+
 /* Read the entry point afresh; false where the graph is empty. */
 extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);
 

@@ -1,0 +1,257 @@
+/*
+ * link.c
+ *	  Choosing neighbours, writing links, making room for one.
+ */
+#include "graph/link.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+
+bool
+omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
+					const OmendbAllocator *allocator)
+{
+	const OmendbLayout *layout = &codec->layout;
+	size_t floats = layout->own == OMENDB_OWN_BITS ? 8 : layout->dimensions + OMENDB_CODE_ALIGN;
+	size_t code_floats = omendb_code_floats(codec) + 8;
+	size_t total = 4 * floats + 2 * code_floats;
+
+	memset(chooser, 0, sizeof(*chooser));
+	chooser->codec = codec;
+	chooser->allocator = allocator;
+	chooser->memory = allocator->resize(allocator->context, NULL, total * sizeof(float));
+	chooser->codes = allocator->resize(allocator->context, NULL,
+									   (OMENDB_SELECT_MAX + 1) * omendb_code_bytes(layout) + 1);
+	if (!chooser->memory || !chooser->codes)
+		return false;
+	memset(chooser->memory, 0, total * sizeof(float));
+	chooser->own_stored = chooser->memory;
+	chooser->other_stored = chooser->memory + floats;
+	chooser->scratch = chooser->memory + 2 * floats;
+	chooser->own_code = chooser->memory + 4 * floats;
+	chooser->other_code = chooser->own_code + code_floats;
+	return true;
+}
+
+void
+omendb_chooser_free(OmendbChooser *chooser)
+{
+	const OmendbAllocator *allocator = chooser->allocator;
+
+	if (chooser->memory)
+		allocator->release(allocator->context, chooser->memory);
+	if (chooser->codes)
+		allocator->release(allocator->context, chooser->codes);
+	if (chooser->candidates)
+		allocator->release(allocator->context, chooser->candidates);
+	chooser->memory = NULL;
+	chooser->codes = NULL;
+	chooser->candidates = NULL;
+}
+
+bool
+omendb_chooser_room(OmendbChooser *chooser, size_t n)
+{
+	void *grown;
+
+	if (n <= chooser->room)
+		return true;
+	n += n / 2;
+	grown = chooser->allocator->resize(chooser->allocator->context, chooser->candidates,
+									   n * sizeof(OmendbSelectCandidate));
+	if (!grown)
+		return false;
+	chooser->candidates = grown;
+	chooser->room = n;
+	return true;
+}
+
+static bool
+coded(const OmendbChooser *chooser)
+{
+	return omendb_layout_is_coded(&chooser->codec->layout);
+}
+
+void
+omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node)
+{
+	if (!coded(chooser))
+		return;
+	omendb_own_decode(chooser->codec, node, chooser->own_stored);
+	chooser->own = omendb_code_vector(chooser->codec, chooser->own_stored, chooser->own_code);
+}
+
+static const float *
+other_in_code_space(OmendbChooser *chooser, const OmendbRecord *record)
+{
+	omendb_own_decode(chooser->codec, record, chooser->other_stored);
+	return omendb_code_vector(chooser->codec, chooser->other_stored, chooser->other_code);
+}
+
+static int
+by_distance(const void *a, const void *b)
+{
+	const OmendbSelectCandidate *x = a;
+	const OmendbSelectCandidate *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+static float
+pair_distance(void *context, uint32_t i, uint32_t j)
+{
+	OmendbChooser *chooser = context;
+
+	return omendb_own_distance(chooser->codec, chooser->records[i], chooser->records[j],
+							   chooser->scratch);
+}
+
+static void
+encode_code(OmendbChooser *chooser, const OmendbRecord *other, uint8_t *code)
+{
+	float abs_sum;
+	float signed_sum;
+
+	omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, other),
+								 chooser->codec->layout.code_bits, code, &abs_sum, &signed_sum);
+}
+
+static const uint8_t *
+candidate_code(void *context, uint32_t i)
+{
+	OmendbChooser *chooser = context;
+	uint8_t *code = chooser->codes + i * omendb_code_bytes(&chooser->codec->layout);
+
+	encode_code(chooser, chooser->records[i], code);
+	return code;
+}
+
+uint32_t
+omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
+			  const OmendbRecord *(*record)(void *context, const OmendbSelectCandidate *candidate),
+			  void *context, uint16_t *chosen)
+{
+	OmendbSelectInput input = {pair_distance, coded(chooser) ? candidate_code : NULL, chooser,
+							   omendb_code_bytes(&chooser->codec->layout)};
+
+	qsort(chooser->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
+	if (n > OMENDB_SELECT_MAX)
+		n = OMENDB_SELECT_MAX;
+	for (size_t i = 0; i < n; i++)
+		chooser->records[i] = record(context, &chooser->candidates[i]);
+	return omendb_select(chooser->candidates, n, want, &input, chosen);
+}
+
+void
+omendb_link_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot, OmendbNode neighbour,
+				  const OmendbRecord *neighbour_record, float distance)
+{
+	const float *x = coded(chooser) ? other_in_code_space(chooser, neighbour_record) : NULL;
+
+	omendb_edge_encode(chooser->codec, node, slot, neighbour, chooser->own, x, distance,
+					   node->norm2, neighbour_record->norm2);
+}
+
+/* A neighbour of a full node, as its codes show it. */
+typedef struct Spoke
+{
+	float distance; /* of the metric, from the node */
+	float length2;  /* |r|^2 */
+	const uint8_t *code;
+	uint32_t slot;
+} Spoke;
+
+static int
+by_spoke(const void *a, const void *b)
+{
+	const Spoke *x = a;
+	const Spoke *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+uint32_t
+omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+				 uint32_t links, const OmendbRecord *neighbour, float distance, bool forced)
+{
+	const OmendbCodec *codec = chooser->codec;
+	const OmendbLayout *layout = &codec->layout;
+	bool ip = layout->metric == OMENDB_METRIC_IP;
+	float estimates[OMENDB_ESTIMATES_ROOM];
+	Spoke spokes[OMENDB_MAX_LINKS + 1];
+	uint32_t kept[OMENDB_MAX_LINKS + 1];
+	uint32_t nkept = 0;
+	uint32_t n;
+	uint32_t drop = UINT32_MAX;
+	float self;
+	uint8_t *new_code = chooser->codes + OMENDB_SELECT_MAX * omendb_code_bytes(layout);
+
+	if (node->count < links)
+		return node->count;
+	n = node->count < layout->links ? node->count : layout->links;
+	/* The estimates for the node itself as the query are its links' distances. */
+	self = ip ? -node->norm2 : 0;
+	omendb_query_estimates(query, node, self, estimates);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint16_t upper = omendb_record_factor_b(layout, node)[i];
+		uint32_t bits = (uint32_t) upper << 16;
+		float b;
+
+		memcpy(&b, &bits, sizeof(b));
+		spokes[i].distance = estimates[i];
+		/*
+		 * ip: |r|^2 is not kept; b = -|r|^2 / sum |r_i|, and that sum is about
+		 * |r| * code_bits * sqrt(2 / (pi * dimensions of the code's space)).
+		 */
+		if (ip)
+		{
+			float space = codec->expands ? codec->expand.n : layout->dimensions;
+			float length = -b * layout->code_bits * sqrtf(0.63661977f / space);
+
+			spokes[i].length2 = length * length;
+		}
+		else
+			spokes[i].length2 = estimates[i] > 0 ? estimates[i] : 0;
+		spokes[i].code = omendb_record_code(layout, node, i);
+		spokes[i].slot = i;
+	}
+	encode_code(chooser, neighbour, new_code);
+	spokes[n].distance = distance;
+	spokes[n].length2 = ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance;
+	spokes[n].code = new_code;
+	spokes[n].slot = OMENDB_MAX_LINKS;
+	qsort(spokes, n + 1, sizeof(Spoke), by_spoke);
+
+	for (uint32_t i = 0; i <= n; i++)
+	{
+		bool occluded = false;
+
+		for (uint32_t k = 0; k < nkept && !occluded; k++)
+		{
+			const Spoke *a = &spokes[i];
+			const Spoke *b = &spokes[kept[k]];
+			float cosine = omendb_code_cosine(codec, a->code, b->code);
+			float dot = sqrtf(a->length2 * b->length2) * cosine;
+			/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
+			float between = ip ? node->norm2 + a->distance + b->distance - dot
+							   : a->length2 + b->length2 - 2 * dot;
+
+			occluded = between < a->distance;
+		}
+		if (!occluded)
+			kept[nkept++] = i;
+		else if (!forced || spokes[i].slot != OMENDB_MAX_LINKS)
+			drop = i;
+	}
+	if (drop == UINT32_MAX)
+		drop = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;
+	return spokes[drop].slot;
+}

@@ -1,0 +1,725 @@
+/*
+ * change.c
+ *	  Changes of pages, WAL-logged.
+ */
+#include "page/change.h"
+
+#include "access/generic_xlog.h"
+#include "miscadmin.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
+
+/* The first free slot of a page, or per_page. */
+static uint32
+free_slot(const OmendbLayout *layout, Page page)
+{
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+		if (omendb_page_record(layout, page, slot)->kind == OMENDB_RECORD_FREE)
+			return slot;
+	return layout->per_page;
+}
+
+/* Lock the block if it has a free slot. */
+static Buffer
+lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = ReadBuffer(store->relation, block);
+	Page page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(buffer);
+	/* A page that a crash left without its first WAL is as good as a new one. */
+	*slot = PageIsNew(page) ? 0 : free_slot(layout, page);
+	if (*slot < layout->per_page)
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+static Buffer
+extend(OmendbStore *store)
+{
+	Relation relation = store->relation;
+	bool local = RELATION_IS_LOCAL(relation);
+	Buffer buffer;
+
+	if (!local)
+		LockRelationForExtension(relation, ExclusiveLock);
+	buffer = ReadBuffer(relation, P_NEW);
+	if (!local)
+		UnlockRelationForExtension(relation, ExclusiveLock);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+}
+
+/*
+ * A page with a free slot, exclusively locked: the one used last, one that the
+ * free space map knows, the file's last, or a new one.
+ */
+static Buffer
+lock_free_slot(OmendbStore *store, uint32 *slot)
+{
+	Relation relation = store->relation;
+	const OmendbLayout *layout = &store->index->codec.layout;
+	BlockNumber block = RelationGetTargetBlock(relation);
+	BlockNumber blocks;
+	Buffer buffer;
+
+	if (block != InvalidBlockNumber)
+	{
+		buffer = lock_if_free(store, block, slot);
+		if (BufferIsValid(buffer))
+			return buffer;
+	}
+	blocks = RelationGetNumberOfBlocks(relation);
+	while ((block = GetFreeIndexPage(relation)) != InvalidBlockNumber)
+	{
+		/* The map is not crash-safe. */
+		if (block < OMENDB_FIRST_BLOCK || block >= blocks)
+			continue;
+		buffer = lock_if_free(store, block, slot);
+		if (BufferIsValid(buffer))
+		{
+			RelationSetTargetBlock(relation, block);
+			return buffer;
+		}
+	}
+	if (layout->per_page > 1 && blocks > OMENDB_FIRST_BLOCK)
+	{
+		buffer = lock_if_free(store, blocks - 1, slot);
+		if (BufferIsValid(buffer))
+		{
+			RelationSetTargetBlock(relation, blocks - 1);
+			return buffer;
+		}
+	}
+	for (;;)
+	{
+		buffer = extend(store);
+		block = BufferGetBlockNumber(buffer);
+		if ((uint64) block * layout->per_page > OMENDB_MAX_NODE)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("hnsw index \"%s\" cannot have more than %u records",
+								   RelationGetRelationName(relation), OMENDB_MAX_NODE)));
+		RelationSetTargetBlock(relation, block);
+		*slot = PageIsNew(BufferGetPage(buffer)) ? 0 : free_slot(layout, BufferGetPage(buffer));
+		/* Others may have filled it between the extension and our lock. */
+		if (*slot < layout->per_page)
+			return buffer;
+		UnlockReleaseBuffer(buffer);
+	}
+}
+
+/* Register a page that may be new. */
+static Page
+register_records(GenericXLogState *state, Buffer buffer)
+{
+	bool fresh = PageIsNew(BufferGetPage(buffer));
+	Page page = GenericXLogRegisterBuffer(state, buffer, fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
+
+	if (fresh)
+		omendb_page_init(page, OMENDB_PAGE_RECORDS);
+	return page;
+}
+
+/* Into a slot of a registered page; version and incarnation go on. */
+static void
+fill_slot(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
+{
+	uint32 version = to->version + 1;
+	uint16 incarnation = to->incarnation + 1;
+
+	memcpy(to, from, layout->record_bytes);
+	to->version = version;
+	to->incarnation = incarnation;
+}
+
+OmendbNode
+omendb_record_put(OmendbStore *store, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	uint32 slot;
+	Buffer buffer = lock_free_slot(store, &slot);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	GenericXLogState *state = GenericXLogStart(store->relation);
+	Page page = register_records(state, buffer);
+
+	fill_slot(layout, omendb_page_record(layout, page, slot), record);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return omendb_block_node(layout, block, slot);
+}
+
+bool
+omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer =
+		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
+	const OmendbRecord *record;
+	bool good;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	good = record->kind == OMENDB_RECORD_NODE && record->level == level;
+	if (good)
+		memcpy(out, record, layout->record_bytes);
+	UnlockReleaseBuffer(buffer);
+	return good;
+}
+
+static void
+copy_slot(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from, uint32 slot)
+{
+	omendb_record_neighbours(layout, to)[slot] = omendb_record_neighbours(layout, from)[slot];
+	if (omendb_layout_is_coded(layout))
+	{
+		omendb_record_factor_a(layout, to)[slot] = omendb_record_factor_a(layout, from)[slot];
+		omendb_record_factor_b(layout, to)[slot] = omendb_record_factor_b(layout, from)[slot];
+		memcpy(omendb_record_code(layout, to, slot), omendb_record_code(layout, from, slot),
+			   omendb_code_bytes(layout));
+	}
+}
+
+/*
+ * Lock the node's page if the record still has that version; the record goes
+ * to *record.
+ */
+static Buffer
+lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer =
+		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
+	const OmendbRecord *record;
+
+	if (!BufferIsValid(buffer))
+		return InvalidBuffer;
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	if (record->kind == OMENDB_RECORD_NODE && record->version == copy->version)
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+bool
+omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = lock_version(store, node, from);
+	GenericXLogState *state;
+	OmendbRecord *record;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	state = GenericXLogStart(store->relation);
+	record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
+								node % layout->per_page);
+	copy_slot(layout, record, from, slot);
+	record->count = from->count;
+	record->version++;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+bool
+omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord *from)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = lock_version(store, node, from);
+	GenericXLogState *state;
+	OmendbRecord *record;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	state = GenericXLogStart(store->relation);
+	record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
+								node % layout->per_page);
+	memcpy((char *) record + layout->neighbours_offset,
+		   (const char *) from + layout->neighbours_offset,
+		   layout->record_bytes - layout->neighbours_offset);
+	record->count = from->count;
+	record->version++;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+/* Is the record on that page a live node with the same vector? */
+static OmendbRecord *
+same_vector(const OmendbCodec *codec, Page page, OmendbNode node, const OmendbRecord *like)
+{
+	OmendbRecord *record =
+		omendb_page_record(&codec->layout, page, node % codec->layout.per_page);
+
+	if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+		!(record->flags & OMENDB_RECORD_DEAD) && record->identity[0] == like->identity[0] &&
+		record->identity[1] == like->identity[1] && omendb_own_equal(codec, record, like))
+		return record;
+	return NULL;
+}
+
+static void
+add_inline_tid(OmendbRecord *record, ItemPointer tid)
+{
+	memcpy(record->tids + record->ntids * OMENDB_TID_BYTES, tid, OMENDB_TID_BYTES);
+	record->ntids++;
+	record->version++;
+}
+
+/*
+ * Add the TID to the overflow record at the head of the node's chain, if that
+ * has room: *added. False where the node changed meanwhile.
+ */
+static bool
+add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, OmendbNode head,
+				ItemPointer tid, bool *added)
+{
+	const OmendbCodec *codec = &store->index->codec;
+	const OmendbLayout *layout = &codec->layout;
+	BlockNumber node_block = omendb_node_block(layout, node);
+	BlockNumber head_block = omendb_node_block(layout, head);
+	Buffer first = ReadBuffer(store->relation, Min(node_block, head_block));
+	Buffer second = node_block == head_block
+						? InvalidBuffer
+						: ReadBuffer(store->relation, Max(node_block, head_block));
+	Buffer head_buffer;
+	OmendbRecord *owner;
+	OmendbRecord *record;
+	OmendbOverflow *overflow;
+	bool good;
+
+	LockBuffer(first, BUFFER_LOCK_EXCLUSIVE);
+	if (BufferIsValid(second))
+		LockBuffer(second, BUFFER_LOCK_EXCLUSIVE);
+	head_buffer = head_block > node_block ? second : first;
+	owner = same_vector(codec, BufferGetPage(node_block > head_block ? second : first), node, like);
+	good = owner != NULL && owner->overflow == head;
+	*added = false;
+	if (good)
+	{
+		record = omendb_page_record(layout, BufferGetPage(head_buffer), head % layout->per_page);
+		overflow = omendb_record_overflow(record);
+		if (record->kind != OMENDB_RECORD_OVERFLOW || overflow->owner != node ||
+			overflow->owner_incarnation != owner->incarnation)
+			omendb_corrupt_page(store->relation, head_block,
+								"An overflow record does not belong to the node that names it.");
+		if (overflow->count < omendb_overflow_room(layout))
+		{
+			GenericXLogState *state = GenericXLogStart(store->relation);
+			Page page = GenericXLogRegisterBuffer(state, head_buffer, 0);
+
+			record = omendb_page_record(layout, page, head % layout->per_page);
+			overflow = omendb_record_overflow(record);
+			overflow->tids[overflow->count++] = *tid;
+			record->version++;
+			GenericXLogFinish(state);
+			*added = true;
+		}
+	}
+	if (BufferIsValid(second))
+		UnlockReleaseBuffer(second);
+	UnlockReleaseBuffer(first);
+	return good;
+}
+
+/*
+ * Put a new overflow record with the TID at the head of the node's chain.
+ * False where the node changed meanwhile: then nothing was done.
+ */
+static bool
+add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
+					OmendbNode old_head, ItemPointer tid)
+{
+	const OmendbCodec *codec = &store->index->codec;
+	const OmendbLayout *layout = &codec->layout;
+	BlockNumber node_block = omendb_node_block(layout, node);
+	OmendbRecord *fresh = palloc0(layout->record_bytes);
+	uint32 slot;
+	Buffer slot_buffer = lock_free_slot(store, &slot);
+	BlockNumber slot_block = BufferGetBlockNumber(slot_buffer);
+	Buffer node_buffer;
+	OmendbRecord *owner;
+	bool good;
+
+	if (slot_block == node_block)
+		node_buffer = slot_buffer;
+	else
+	{
+		node_buffer = ReadBuffer(store->relation, node_block);
+		if (node_block < slot_block)
+		{
+			/* The order of blocks: let go, and look again. */
+			LockBuffer(slot_buffer, BUFFER_LOCK_UNLOCK);
+			LockBuffer(node_buffer, BUFFER_LOCK_EXCLUSIVE);
+			LockBuffer(slot_buffer, BUFFER_LOCK_EXCLUSIVE);
+		}
+		else
+			LockBuffer(node_buffer, BUFFER_LOCK_EXCLUSIVE);
+	}
+	owner = same_vector(codec, BufferGetPage(node_buffer), node, like);
+	good = owner != NULL && owner->overflow == old_head &&
+		   (PageIsNew(BufferGetPage(slot_buffer)) ||
+			omendb_page_record(layout, BufferGetPage(slot_buffer), slot)->kind ==
+				OMENDB_RECORD_FREE);
+	if (good)
+	{
+		GenericXLogState *state = GenericXLogStart(store->relation);
+		Page slot_page = register_records(state, slot_buffer);
+		Page node_page =
+			node_buffer == slot_buffer ? slot_page : GenericXLogRegisterBuffer(state, node_buffer, 0);
+		OmendbOverflow *overflow = omendb_record_overflow(fresh);
+
+		owner = omendb_page_record(layout, node_page, node % layout->per_page);
+		fresh->kind = OMENDB_RECORD_OVERFLOW;
+		fresh->down = OMENDB_NO_NODE;
+		fresh->overflow = old_head;
+		overflow->owner = node;
+		overflow->owner_incarnation = owner->incarnation;
+		overflow->tids[overflow->count++] = *tid;
+		fill_slot(layout, omendb_page_record(layout, slot_page, slot), fresh);
+		owner->overflow = omendb_block_node(layout, slot_block, slot);
+		owner->version++;
+		GenericXLogFinish(state);
+	}
+	if (node_buffer != slot_buffer)
+		UnlockReleaseBuffer(node_buffer);
+	UnlockReleaseBuffer(slot_buffer);
+	pfree(fresh);
+	return good;
+}
+
+bool
+omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
+					  ItemPointer tid)
+{
+	const OmendbCodec *codec = &store->index->codec;
+	const OmendbLayout *layout = &codec->layout;
+
+	for (;;)
+	{
+		Buffer buffer =
+			omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
+		OmendbRecord *record;
+		OmendbNode head;
+		bool added;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!BufferIsValid(buffer))
+			return false;
+		record = same_vector(codec, BufferGetPage(buffer), node, like);
+		if (!record)
+		{
+			UnlockReleaseBuffer(buffer);
+			return false;
+		}
+		if (record->ntids < OMENDB_INLINE_TIDS)
+		{
+			GenericXLogState *state = GenericXLogStart(store->relation);
+			Page page = GenericXLogRegisterBuffer(state, buffer, 0);
+
+			add_inline_tid(omendb_page_record(layout, page, node % layout->per_page), tid);
+			GenericXLogFinish(state);
+			UnlockReleaseBuffer(buffer);
+			return true;
+		}
+		head = record->overflow;
+		UnlockReleaseBuffer(buffer);
+		if (head != OMENDB_NO_NODE)
+		{
+			if (!add_to_overflow(store, node, like, head, tid, &added))
+				continue;
+			if (added)
+				return true;
+		}
+		if (add_overflow_record(store, node, like, head, tid))
+			return true;
+	}
+}
+
+/* Remove dead TIDs from an array of n; returns how many are left. */
+static uint32
+remove_tids(uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context), void *context)
+{
+	uint32 left = 0;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		ItemPointerData tid;
+
+		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		if (!dead(&tid, context))
+			memmove(tids + left++ * OMENDB_TID_BYTES, tids + i * OMENDB_TID_BYTES,
+					OMENDB_TID_BYTES);
+	}
+	memset(tids + left * OMENDB_TID_BYTES, 0, (n - left) * OMENDB_TID_BYTES);
+	return left;
+}
+
+static bool
+any_dead(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context), void *context)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		ItemPointerData tid;
+
+		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		if (dead(&tid, context))
+			return true;
+	}
+	return false;
+}
+
+/* The TIDs on a record itself: their number, or 0 where it has none. */
+static uint32
+record_tids(OmendbStore *store, Buffer buffer, OmendbRecord *record, uint8 **tids)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+
+	if (record->kind == OMENDB_RECORD_NODE && record->level == 0)
+	{
+		*tids = record->tids;
+		if (record->ntids > OMENDB_INLINE_TIDS)
+			omendb_corrupt_page(store->relation, BufferGetBlockNumber(buffer),
+								"A record has too many heap TIDs.");
+		return record->ntids;
+	}
+	if (record->kind == OMENDB_RECORD_OVERFLOW)
+	{
+		OmendbOverflow *overflow = omendb_record_overflow(record);
+
+		*tids = (uint8 *) overflow->tids;
+		if (overflow->count > omendb_overflow_room(layout))
+			omendb_corrupt_page(store->relation, BufferGetBlockNumber(buffer),
+								"An overflow record has too many heap TIDs.");
+		return overflow->count;
+	}
+	return 0;
+}
+
+void
+omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
+						bool (*dead)(ItemPointer tid, void *context), void *context,
+						OmendbPageTids *counts)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	GenericXLogState *state = NULL;
+	Page page = BufferGetPage(buffer);
+
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, page, slot);
+		uint8 *tids;
+		uint32 n = record_tids(store, buffer, record, &tids);
+		uint32 left;
+
+		if (n == 0 || !any_dead(tids, n, dead, context))
+		{
+			counts->left += n;
+			continue;
+		}
+		if (!state)
+		{
+			state = GenericXLogStart(store->relation);
+			page = GenericXLogRegisterBuffer(state, buffer, 0);
+			record = omendb_page_record(layout, page, slot);
+			record_tids(store, buffer, record, &tids);
+		}
+		left = remove_tids(tids, n, dead, context);
+		counts->removed += n - left;
+		counts->left += left;
+		record->version++;
+		if (record->kind == OMENDB_RECORD_OVERFLOW)
+			omendb_record_overflow(record)->count = left;
+		else
+		{
+			record->ntids = left;
+			if (left == 0 && record->overflow == OMENDB_NO_NODE)
+				record->flags |= OMENDB_RECORD_DEAD;
+		}
+	}
+	if (state)
+		GenericXLogFinish(state);
+}
+
+bool
+omendb_record_refill_tids(OmendbStore *store, OmendbNode node)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	BlockNumber node_block = omendb_node_block(layout, node);
+
+	for (;;)
+	{
+		Buffer node_buffer = omendb_store_lock(store, node_block, BUFFER_LOCK_SHARE);
+		Buffer head_buffer;
+		BlockNumber head_block;
+		OmendbRecord *record;
+		OmendbRecord *head_record;
+		OmendbOverflow *overflow;
+		OmendbNode head;
+		bool done;
+		bool is_dead = false;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!BufferIsValid(node_buffer))
+			return false;
+		record = omendb_page_record(layout, BufferGetPage(node_buffer), node % layout->per_page);
+		head = record->overflow;
+		done = record->kind != OMENDB_RECORD_NODE || record->level != 0 || head == OMENDB_NO_NODE;
+		is_dead = record->kind == OMENDB_RECORD_NODE && (record->flags & OMENDB_RECORD_DEAD);
+		UnlockReleaseBuffer(node_buffer);
+		if (done)
+			return is_dead;
+
+		head_block = omendb_node_block(layout, head);
+		node_buffer = ReadBuffer(store->relation, node_block);
+		head_buffer =
+			head_block == node_block ? node_buffer : ReadBuffer(store->relation, head_block);
+		LockBuffer(node_block <= head_block ? node_buffer : head_buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (head_block != node_block)
+			LockBuffer(node_block <= head_block ? head_buffer : node_buffer,
+					   BUFFER_LOCK_EXCLUSIVE);
+		record = omendb_page_record(layout, BufferGetPage(node_buffer), node % layout->per_page);
+		done = false;
+		if (record->kind == OMENDB_RECORD_NODE && record->overflow == head)
+		{
+			GenericXLogState *state = GenericXLogStart(store->relation);
+			Page node_page = GenericXLogRegisterBuffer(state, node_buffer, 0);
+			Page head_page = head_buffer == node_buffer
+								 ? node_page
+								 : GenericXLogRegisterBuffer(state, head_buffer, 0);
+
+			record = omendb_page_record(layout, node_page, node % layout->per_page);
+			head_record = omendb_page_record(layout, head_page, head % layout->per_page);
+			overflow = omendb_record_overflow(head_record);
+			while (record->ntids < OMENDB_INLINE_TIDS && overflow->count > 0)
+			{
+				overflow->count--;
+				memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES,
+					   &overflow->tids[overflow->count], OMENDB_TID_BYTES);
+				memset(&overflow->tids[overflow->count], 0, OMENDB_TID_BYTES);
+			}
+			head_record->version++;
+			record->version++;
+			if (overflow->count == 0)
+			{
+				record->overflow = head_record->overflow;
+				head_record->kind = OMENDB_RECORD_FREE;
+			}
+			else
+				done = true;
+			if (record->ntids == 0 && record->overflow == OMENDB_NO_NODE)
+			{
+				record->flags |= OMENDB_RECORD_DEAD;
+				is_dead = done = true;
+			}
+			GenericXLogFinish(state);
+		}
+		if (head_buffer != node_buffer)
+			UnlockReleaseBuffer(head_buffer);
+		UnlockReleaseBuffer(node_buffer);
+		if (done)
+			return is_dead;
+	}
+}
+
+void
+omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer =
+		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
+	OmendbRecord *record;
+
+	if (!BufferIsValid(buffer))
+		return;
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	if (record->kind == OMENDB_RECORD_NODE && record->level == level &&
+		!(record->flags & OMENDB_RECORD_DEAD))
+	{
+		GenericXLogState *state = GenericXLogStart(store->relation);
+
+		record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
+									node % layout->per_page);
+		record->flags |= OMENDB_RECORD_DEAD;
+		record->version++;
+		GenericXLogFinish(state);
+	}
+	UnlockReleaseBuffer(buffer);
+}
+
+uint32
+omendb_page_free_dead(OmendbStore *store, Buffer buffer,
+					  bool (*may_free)(OmendbNode node, void *context), void *context)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	GenericXLogState *state = NULL;
+	Page page = BufferGetPage(buffer);
+	uint32 freed = 0;
+
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, page, slot);
+		uint32 version;
+		uint16 incarnation;
+
+		if (record->kind != OMENDB_RECORD_NODE || !(record->flags & OMENDB_RECORD_DEAD) ||
+			!may_free(omendb_block_node(layout, BufferGetBlockNumber(buffer), slot), context))
+			continue;
+		if (!state)
+		{
+			state = GenericXLogStart(store->relation);
+			page = GenericXLogRegisterBuffer(state, buffer, 0);
+			record = omendb_page_record(layout, page, slot);
+		}
+		version = record->version;
+		incarnation = record->incarnation;
+		memset(record, 0, layout->record_bytes);
+		record->version = version + 1;
+		record->incarnation = incarnation;
+		freed++;
+	}
+	if (state)
+		GenericXLogFinish(state);
+	return freed;
+}
+
+static bool
+set_entry(OmendbStore *store, OmendbNode node, unsigned level, bool always)
+{
+	Buffer buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);
+	OmendbMetaPage *meta;
+	bool raise;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = omendb_page_meta(BufferGetPage(buffer));
+	raise = always || meta->entry == OMENDB_NO_NODE || meta->entry_level < level;
+	if (raise)
+	{
+		GenericXLogState *state = GenericXLogStart(store->relation);
+
+		meta = omendb_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
+		meta->entry = node;
+		meta->entry_level = level;
+		GenericXLogFinish(state);
+	}
+	UnlockReleaseBuffer(buffer);
+	return raise;
+}
+
+bool
+omendb_meta_raise_entry(OmendbStore *store, OmendbNode node, unsigned level)
+{
+	return set_entry(store, node, level, false);
+}
+
+void
+omendb_meta_set_entry(OmendbStore *store, OmendbNode node, unsigned level)
+{
+	set_entry(store, node, level, true);
+}

@@ -1,0 +1,93 @@
+/*
+ * change.h
+ *	  Changes of the index's pages, each WAL-logged (generic WAL) before its
+ *	  locks are released. The only callers of generic WAL.
+ *
+ * Locks. Callers hold none on pages. A function locks at most two pages at a
+ * time, in ascending order of blocks; only extending the file (the new block
+ * is the highest) and the metapage (block 0, locked alone) take others. See
+ * src/README.md for the order with the heavyweight locks.
+ */
+#ifndef OMENDB_CHANGE_H
+#define OMENDB_CHANGE_H
+
+#include "page/store.h"
+
+/*
+ * Put a record (record_bytes of the index's layout) into a free slot, of an
+ * existing page or of a new one, and give its number. The slot's version and
+ * incarnation continue there; all else is as in *record.
+ */
+extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *record);
+
+/* Copy the record of a node under a share lock; false where it is no such node. */
+extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
+							   OmendbRecord *out);
+
+/*
+ * Write slot `slot` of `from`, a changed copy of the node's record, to the
+ * page, if the page's record still has the copy's version. from->count is the
+ * new count of neighbours.
+ */
+extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
+								   uint32 slot);
+
+/*
+ * Replace all neighbours of a node by those of `from`, under the same
+ * condition.
+ */
+extern bool omendb_record_put_links(OmendbStore *store, OmendbNode node,
+									const OmendbRecord *from);
+
+/*
+ * Add a heap TID to a node that has that identity and own vector; false where
+ * it is no such node (any more), or is dead.
+ */
+extern bool omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
+								  ItemPointer tid);
+
+/* What omendb_page_remove_tids found on a page. */
+typedef struct OmendbPageTids
+{
+	uint64 removed;
+	uint64 left;
+} OmendbPageTids;
+
+/*
+ * Remove the heap TIDs of a page's records for which dead() is true. Nodes of
+ * level 0 that have none left, nor overflow records, are marked dead. The page
+ * is only changed, and WAL-logged, if that changes anything. buffer is
+ * exclusively locked and stays so.
+ */
+extern void omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
+									bool (*dead)(ItemPointer tid, void *context), void *context,
+									OmendbPageTids *counts);
+
+/*
+ * Take TIDs from the overflow records of a node that has fewer than fit it, as
+ * long as there are any; free those that are empty; mark the node dead if
+ * nothing is left. True if it is dead then.
+ */
+extern bool omendb_record_refill_tids(OmendbStore *store, OmendbNode node);
+
+/* Mark a node (of an upper level) dead. */
+extern void omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level);
+
+/*
+ * Free all dead nodes of a page for which may_free() is true; buffer is
+ * exclusively locked and stays so. Returns how many.
+ */
+extern uint32 omendb_page_free_dead(OmendbStore *store, Buffer buffer,
+									bool (*may_free)(OmendbNode node, void *context),
+									void *context);
+
+/*
+ * Make the node the entry point if its level is higher than the entry point's
+ * or there is none. False where there is one of that level or higher.
+ */
+extern bool omendb_meta_raise_entry(OmendbStore *store, OmendbNode node, unsigned level);
+
+/* Set the entry point whatever it was (vacuum). */
+extern void omendb_meta_set_entry(OmendbStore *store, OmendbNode node, unsigned level);
+
+#endif /* OMENDB_CHANGE_H */
