@@ -47,6 +47,8 @@ omendb_codec_bytes(const OmendbLayout *layout)
 		bytes += align8(omendb_rotation_bytes(layout->dimensions));
 	if (expands(layout))
 		bytes += align8(omendb_rotation_bytes(expanded_length(layout)));
+	if (layout->code_bits > 0)
+		bytes += (layout->code_bits + 1) * sizeof(float);
 	return bytes;
 }
 
@@ -65,7 +67,32 @@ omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
 		at += align8(omendb_rotation_bytes(layout->dimensions));
 	}
 	if (codec->expands)
+	{
 		omendb_rotation_init(&codec->expand, expanded_length(layout), ~seed, at);
+		at += align8(omendb_rotation_bytes(expanded_length(layout)));
+	}
+	if (layout->code_bits > 0)
+	{
+		float *cosines = (float *) at;
+
+		for (uint32_t i = 0; i <= layout->code_bits; i++)
+			cosines[i] = (float) cos(3.14159265358979 * i / layout->code_bits);
+		codec->cosines = cosines;
+	}
+}
+
+void
+omendb_codec_move(OmendbCodec *codec, const void *from, void *to)
+{
+	uint8_t *base = to;
+
+	if (codec->rotates)
+		codec->rotate.signs = base + (codec->rotate.signs - (const uint8_t *) from);
+	if (codec->expands)
+		codec->expand.signs = base + (codec->expand.signs - (const uint8_t *) from);
+	if (codec->cosines)
+		codec->cosines =
+			(const float *) (base + ((const uint8_t *) codec->cosines - (const uint8_t *) from));
 }
 
 size_t
@@ -511,15 +538,4 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 	b = widen(omendb_record_factor_b(layout, record)[slot]);
 	/* ip: -<v,r> = |v|^2 - <v,x> = norm2_v + distance */
 	omendb_record_factor_a(layout, record)[slot] = (ip ? norm2_v + distance : r2) - b * signed_sum;
-}
-
-float
-omendb_code_cosine(const OmendbCodec *codec, const uint8_t *a, const uint8_t *b)
-{
-	size_t bytes = omendb_code_bytes(&codec->layout);
-	uint32_t used = codec->expands || codec->layout.code_bits < codec->layout.dimensions
-						? codec->layout.code_bits
-						: codec->layout.dimensions;
-
-	return cosf(3.14159265f * (float) omendb_kernels.hamming(a, b, bytes) / (float) used);
 }

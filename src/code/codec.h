@@ -37,6 +37,11 @@ typedef struct OmendbCodec
 	bool expands;          /* code space is not a prefix of the stored space */
 	OmendbRotation rotate; /* stored space, where rotates */
 	OmendbRotation expand; /* code space, where expands */
+	/*
+	 * Entry i: the cosine of the angle at a node between two neighbours whose
+	 * codes differ in i bits; code_bits + 1 entries.
+	 */
+	const float *cosines;
 } OmendbCodec;
 
 /*
@@ -46,6 +51,12 @@ typedef struct OmendbCodec
 extern size_t omendb_codec_bytes(const OmendbLayout *layout);
 extern void omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
 							  void *memory);
+
+/*
+ * For a copy of a codec whose memory was copied as well, from `from` to `to`:
+ * let it point there.
+ */
+extern void omendb_codec_move(OmendbCodec *codec, const void *from, void *to);
 
 /* Floats that omendb_codec_store writes and stored vectors have: dimensions. */
 /* Floats of a code-space vector; at least the stored space's where it expands. */
@@ -133,12 +144,6 @@ extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord 
 extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot,
 							   OmendbNode node, const float *v, const float *x, float distance,
 							   float norm2_v, float norm2_x);
-
-/*
- * The cosine of the angle at a record between two of its neighbours, from the
- * bits in which their codes differ.
- */
-extern float omendb_code_cosine(const OmendbCodec *codec, const uint8_t *a, const uint8_t *b);
 
 /*
  * A lower bound of the operator's own value (L2: the distance, not its square;

@@ -164,6 +164,7 @@ typedef struct Spoke
 	float length2;  /* |r|^2 */
 	const uint8_t *code;
 	uint32_t slot;
+	bool kept; /* by the occlusion rule */
 } Spoke;
 
 static int
@@ -186,8 +187,8 @@ omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbR
 	bool ip = layout->metric == OMENDB_METRIC_IP;
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	Spoke spokes[OMENDB_MAX_LINKS + 1];
-	uint32_t kept[OMENDB_MAX_LINKS + 1];
-	uint32_t nkept = 0;
+	const float *cosines = codec->cosines;
+	uint64_t least = UINT64_MAX;
 	uint32_t n;
 	uint32_t drop = UINT32_MAX;
 	float self;
@@ -230,26 +231,38 @@ omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbR
 	spokes[n].slot = OMENDB_MAX_LINKS;
 	qsort(spokes, n + 1, sizeof(Spoke), by_spoke);
 
+	/*
+	 * Of the occluded ones the least loss is the one that lies in the most
+	 * nearly same direction as a nearer one.
+	 */
 	for (uint32_t i = 0; i <= n; i++)
 	{
 		bool occluded = false;
+		uint64_t narrowest = UINT64_MAX;
 
-		for (uint32_t k = 0; k < nkept && !occluded; k++)
+		for (uint32_t k = 0; k < i; k++)
 		{
 			const Spoke *a = &spokes[i];
-			const Spoke *b = &spokes[kept[k]];
-			float cosine = omendb_code_cosine(codec, a->code, b->code);
-			float dot = sqrtf(a->length2 * b->length2) * cosine;
-			/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
-			float between = ip ? node->norm2 + a->distance + b->distance - dot
-							   : a->length2 + b->length2 - 2 * dot;
+			const Spoke *b = &spokes[k];
+			uint64_t differ = omendb_kernels.hamming(a->code, b->code, omendb_code_bytes(layout));
 
-			occluded = between < a->distance;
+			narrowest = differ < narrowest ? differ : narrowest;
+			if (!occluded && spokes[k].kept)
+			{
+				float dot = sqrtf(a->length2 * b->length2) * cosines[differ];
+				/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
+				float between = ip ? node->norm2 + a->distance + b->distance - dot
+								   : a->length2 + b->length2 - 2 * dot;
+
+				occluded = between < a->distance;
+			}
 		}
-		if (!occluded)
-			kept[nkept++] = i;
-		else if (!forced || spokes[i].slot != OMENDB_MAX_LINKS)
+		spokes[i].kept = !occluded;
+		if (occluded && narrowest < least && (!forced || spokes[i].slot != OMENDB_MAX_LINKS))
+		{
+			least = narrowest;
 			drop = i;
+		}
 	}
 	if (drop == UINT32_MAX)
 		drop = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;

@@ -25,7 +25,8 @@ static uint32 hint_mask;
 static void *
 palloc_resize(void *context, void *memory, size_t bytes)
 {
-	return memory ? repalloc_huge(memory, bytes) : MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	return memory ? repalloc_huge(memory, bytes)
+				  : MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 }
 
 static void
@@ -57,6 +58,12 @@ omendb_corrupt_page(Relation relation, BlockNumber block, const char *what)
 					errdetail_internal("%s", what), errhint("Please REINDEX it.")));
 }
 
+static Size
+index_bytes(const OmendbLayout *layout)
+{
+	return sizeof(OmendbIndex) + omendb_codec_bytes(layout);
+}
+
 OmendbIndex *
 omendb_index_make(Relation relation, const OmendbMetaPage *meta)
 {
@@ -64,7 +71,7 @@ omendb_index_make(Relation relation, const OmendbMetaPage *meta)
 	OmendbIndex *index;
 
 	omendb_meta_layout(relation, meta, &layout);
-	index = palloc(sizeof(OmendbIndex) + omendb_codec_bytes(&layout));
+	index = palloc(index_bytes(&layout));
 	index->meta = *meta;
 	omendb_codec_init(&index->codec, &layout, meta->seed, index + 1);
 	return index;
@@ -100,8 +107,8 @@ check_page(Relation relation, Buffer buffer, OmendbPageKind kind)
 		omendb_corrupt_page(relation, block, "The page is of another kind than its place says.");
 }
 
-OmendbIndex *
-omendb_index_open(Relation relation)
+static OmendbMetaPage
+read_meta(Relation relation)
 {
 	Buffer buffer = ReadBuffer(relation, OMENDB_META_BLOCK);
 	OmendbMetaPage meta;
@@ -112,7 +119,29 @@ omendb_index_open(Relation relation)
 	check_page(relation, buffer, OMENDB_PAGE_META);
 	meta = *omendb_page_meta(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
-	return omendb_index_make(relation, &meta);
+	return meta;
+}
+
+OmendbIndex *
+omendb_index_open(Relation relation)
+{
+	OmendbIndex *cached = relation->rd_amcache;
+	OmendbIndex *index;
+
+	if (cached == NULL)
+	{
+		OmendbMetaPage meta = read_meta(relation);
+		MemoryContext old = MemoryContextSwitchTo(relation->rd_indexcxt);
+
+		cached = omendb_index_make(relation, &meta);
+		MemoryContextSwitchTo(old);
+		relation->rd_amcache = cached;
+	}
+	/* Any invalidation frees the cached one. */
+	index = palloc(index_bytes(&cached->codec.layout));
+	memcpy(index, cached, index_bytes(&cached->codec.layout));
+	omendb_codec_move(&index->codec, cached + 1, index + 1);
+	return index;
 }
 
 static void

@@ -42,8 +42,8 @@ typedef struct OmendbStore
 extern const OmendbGraphOps omendb_store_ops;
 
 /*
- * What the index is, from its metapage, which is checked; palloc'd in the
- * current memory context.
+ * What the index is, from its metapage, which is checked, or from the relcache
+ * entry, where it is kept; palloc'd in the current memory context.
  */
 extern OmendbIndex *omendb_index_open(Relation relation);
 
@@ -55,15 +55,13 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
  * vector (neighbours_offset bytes).
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
-									const OmendbQuery *query, OmendbStep *step,
-									OmendbRecord *copy);
+									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
 
 /* Read the entry point afresh; false where the graph is empty. */
 extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);
 
 /* The layout that a metapage says; raises an error where that is impossible. */
-extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta,
-							   OmendbLayout *layout);
+extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 
 /*
  * The block's page, pinned and locked (BUFFER_LOCK_SHARE or _EXCLUSIVE), known
