@@ -157,8 +157,7 @@ bool
 omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer =
-		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
+	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
 	const OmendbRecord *record;
 	bool good;
 
@@ -254,8 +253,7 @@ omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord 
 static OmendbRecord *
 same_vector(const OmendbCodec *codec, Page page, OmendbNode node, const OmendbRecord *like)
 {
-	OmendbRecord *record =
-		omendb_page_record(&codec->layout, page, node % codec->layout.per_page);
+	OmendbRecord *record = omendb_page_record(&codec->layout, page, node % codec->layout.per_page);
 
 	if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
 		!(record->flags & OMENDB_RECORD_DEAD) && record->identity[0] == like->identity[0] &&
@@ -363,16 +361,17 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 			LockBuffer(node_buffer, BUFFER_LOCK_EXCLUSIVE);
 	}
 	owner = same_vector(codec, BufferGetPage(node_buffer), node, like);
-	good = owner != NULL && owner->overflow == old_head &&
-		   (PageIsNew(BufferGetPage(slot_buffer)) ||
-			omendb_page_record(layout, BufferGetPage(slot_buffer), slot)->kind ==
-				OMENDB_RECORD_FREE);
+	good =
+		owner != NULL && owner->overflow == old_head &&
+		(PageIsNew(BufferGetPage(slot_buffer)) ||
+		 omendb_page_record(layout, BufferGetPage(slot_buffer), slot)->kind == OMENDB_RECORD_FREE);
 	if (good)
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);
 		Page slot_page = register_records(state, slot_buffer);
-		Page node_page =
-			node_buffer == slot_buffer ? slot_page : GenericXLogRegisterBuffer(state, node_buffer, 0);
+		Page node_page = node_buffer == slot_buffer
+							 ? slot_page
+							 : GenericXLogRegisterBuffer(state, node_buffer, 0);
 		OmendbOverflow *overflow = omendb_record_overflow(fresh);
 
 		owner = omendb_page_record(layout, node_page, node % layout->per_page);
@@ -582,8 +581,7 @@ omendb_record_refill_tids(OmendbStore *store, OmendbNode node)
 			head_block == node_block ? node_buffer : ReadBuffer(store->relation, head_block);
 		LockBuffer(node_block <= head_block ? node_buffer : head_buffer, BUFFER_LOCK_EXCLUSIVE);
 		if (head_block != node_block)
-			LockBuffer(node_block <= head_block ? head_buffer : node_buffer,
-					   BUFFER_LOCK_EXCLUSIVE);
+			LockBuffer(node_block <= head_block ? head_buffer : node_buffer, BUFFER_LOCK_EXCLUSIVE);
 		record = omendb_page_record(layout, BufferGetPage(node_buffer), node % layout->per_page);
 		done = false;
 		if (record->kind == OMENDB_RECORD_NODE && record->overflow == head)

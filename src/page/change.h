@@ -36,8 +36,7 @@ extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const Om
  * Replace all neighbours of a node by those of `from`, under the same
  * condition.
  */
-extern bool omendb_record_put_links(OmendbStore *store, OmendbNode node,
-									const OmendbRecord *from);
+extern bool omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord *from);
 
 /*
  * Add a heap TID to a node that has that identity and own vector; false where
