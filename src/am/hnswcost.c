@@ -1,21 +1,70 @@
 /*
  * hnswcost.c
  *	  What a scan costs, for the planner.
+ *
+ * A scan visits about as many nodes as its beam is wide before it returns the
+ * first row: the startup cost. Each further row costs visits of its own, so
+ * the total is in proportion to the rows of the table; the planner takes the
+ * share of it that LIMIT and the selectivity of the WHERE clause call for.
+ *
+ * A visit is a page access, the own vector's distance and the codes of all
+ * neighbours. Measured, that is about a microsecond in cache, 0.1 in units of
+ * a sequential page; the formula gives it for 384 dimensions and m = 16.
+ *
+ * An iterative scan ends after hnsw.max_scan_tuples visits. Where more rows
+ * than that would have to be looked at, its result would be short: then any
+ * other plan is better, whatever it costs.
  */
 #include "am/hnsw.h"
 
+#include <math.h>
+
 #include "access/genam.h"
+#include "access/relation.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "utils/selfuncs.h"
 #include "utils/float.h"
+#include "utils/selfuncs.h"
+
+/* Added to plans that would return too few rows: more than any honest cost. */
+#define SHORT_RESULT_COST 1.0e8
+
+/* Visits to each row returned beyond the first beam. */
+#define VISITS_A_ROW 2.0
+
+/* Visits on each level above 0. */
+#define VISITS_A_LEVEL 6.0
+
+/* Rows that the query wants of this relation, before its own filters. */
+static double
+rows_needed(PlannerInfo *root, IndexPath *path)
+{
+	RelOptInfo *rel = path->indexinfo->rel;
+	double tuples = Max(path->indexinfo->tuples, 1.0);
+	double selectivity = Min(Max(rel->rows, 1.0) / tuples, 1.0);
+	double wanted = root->tuple_fraction;
+
+	if (wanted <= 0)
+		return tuples;
+	if (wanted < 1)
+		return wanted * tuples;
+	return Min(wanted / selectivity, tuples);
+}
 
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup,
 				   Cost *total, Selectivity *selectivity, double *correlation, double *pages)
 {
-	GenericCosts costs = {0};
-	double nodes;
+	IndexOptInfo *info = path->indexinfo;
+	double tuples = Max(info->tuples, 1.0);
+	int dimensions = 384;
+	int m = HNSW_DEFAULT_M;
+	double beam;
+	double levels;
+	double visits;
+	double uncached;
+	Cost visit;
+	double needed;
 
 	/* Without an order to return there is nothing that the index can do. */
 	if (path->indexorderbys == NIL)
@@ -26,12 +75,40 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 		*pages = 0;
 		return;
 	}
-	nodes = Min(path->indexinfo->tuples, 2.0 * hnsw_ef_search + 20);
-	genericcostestimate(root, path, loop_count, &costs);
-	*startup = nodes * (cpu_index_tuple_cost + 10 * cpu_operator_cost + random_page_cost / 20);
-	*total = *startup + path->indexinfo->tuples *
-							(cpu_index_tuple_cost + 10 * cpu_operator_cost + random_page_cost / 20);
+
+	if (!info->hypothetical)
+	{
+		Relation index = index_open(info->indexoid, NoLock);
+		int typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+
+		m = hnsw_get_m(index);
+		if (typmod > 0)
+			dimensions = typmod;
+		index_close(index, NoLock);
+	}
+
+	beam = 2.0 * hnsw_ef_search + 8;
+	levels = tuples > 1 ? log(tuples) / (HNSW_LEVEL_SHIFT * M_LN2) : 0;
+	visits = Min(tuples, beam + VISITS_A_LEVEL * levels);
+
+	/* Pages that the caches cannot hold are read. */
+	uncached =
+		info->pages > effective_cache_size ? 1.0 - (double) effective_cache_size / info->pages : 0;
+	visit = cpu_index_tuple_cost + cpu_operator_cost * (dimensions / 32.0 + 1.5 * m) +
+			uncached * random_page_cost;
+
+	*startup = visits * visit;
+	*total = *startup + VISITS_A_ROW * tuples * visit;
+
+	needed = rows_needed(root, path);
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF
+			? root->tuple_fraction <= 0 && needed > hnsw_ef_search
+			: needed > hnsw_max_scan_tuples)
+	{
+		*startup += SHORT_RESULT_COST;
+		*total += SHORT_RESULT_COST;
+	}
 	*selectivity = 1;
 	*correlation = 0;
-	*pages = costs.numIndexPages;
+	*pages = Min(info->pages, visits);
 }

@@ -308,7 +308,7 @@ insert_record(HnswInsert *insert, ItemPointer tid)
 	OmendbNode node = OMENDB_NO_NODE;
 	OmendbNode same;
 	unsigned entry_level;
-	uint32 width = hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
+	uint32 width = 2*hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
 
 	LockPage(index, OMENDB_META_BLOCK, mode);
 	if (!omendb_index_entry(&insert->store, &entry, &entry_level) || level > entry_level)

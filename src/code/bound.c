@@ -54,23 +54,20 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 			return d;
 		case OMENDB_METRIC_JACCARD:
 			/*
-			 * Fractions of numbers below 2048 differ by more than a float's
-			 * rounding: equal floats are equal values, order is certain.
+			 * d was rounded to a float once, by half of FLT_EPSILON at most.
+			 * Fractions of numbers below 2048 differ by more than that: equal
+			 * floats are equal values, the bounds of others do not meet.
 			 */
-			if (layout->dimensions < 2048)
-			{
-				*upper = d;
-				return d <= 0 ? 0 : d - FLT_EPSILON;
-			}
-			*upper = d + FLT_EPSILON;
-			return d - FLT_EPSILON;
+			*upper = d + FLT_EPSILON / 2;
+			return d <= 0 ? 0 : d - FLT_EPSILON / 2;
 		case OMENDB_METRIC_L1:
 			low = (d * (1 - sum) - e) * (1 - sum);
 			high = (d * (1 + sum) + e) * (1 + sum);
 			break;
 		case OMENDB_METRIC_IP:
 		{
-			double slack = query->norm * (e + (3 * spun + 2 * sum) * length) * (1 + sum);
+			double slack = query->norm * (e + (3 * spun + 2 * sum) * length) * (1 + sum) +
+						   n * FLT_MIN * (1 + 4 * length);
 
 			low = d - slack;
 			high = d + slack;

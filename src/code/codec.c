@@ -22,16 +22,6 @@ expands(const OmendbLayout *layout)
 	return layout->code_bits > layout->dimensions;
 }
 
-static uint32_t
-expanded_length(const OmendbLayout *layout)
-{
-	uint32_t n = OMENDB_CODE_ALIGN;
-
-	while (n < layout->code_bits)
-		n *= 2;
-	return n;
-}
-
 static size_t
 align8(size_t n)
 {
@@ -46,7 +36,7 @@ omendb_codec_bytes(const OmendbLayout *layout)
 	if (rotates(layout))
 		bytes += align8(omendb_rotation_bytes(layout->dimensions));
 	if (expands(layout))
-		bytes += align8(omendb_rotation_bytes(expanded_length(layout)));
+		bytes += align8(omendb_rotation_bytes(layout->code_bits));
 	if (layout->code_bits > 0)
 		bytes += (layout->code_bits + 1) * sizeof(float);
 	return bytes;
@@ -68,8 +58,8 @@ omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
 	}
 	if (codec->expands)
 	{
-		omendb_rotation_init(&codec->expand, expanded_length(layout), ~seed, at);
-		at += align8(omendb_rotation_bytes(expanded_length(layout)));
+		omendb_rotation_init(&codec->expand, layout->code_bits, ~seed, at);
+		at += align8(omendb_rotation_bytes(layout->code_bits));
 	}
 	if (layout->code_bits > 0)
 	{
@@ -163,8 +153,16 @@ half_scale(float largest)
 	frexpf(largest, &exponent);
 	if (exponent <= 15 && exponent >= -6)
 		return 1.0f;
-	/* largest / scale in [2^-2, 2^14) */
-	return ldexpf(1.0f, (int) floor((exponent + 1) / 16.0) * 16);
+	/* largest / scale in [2^-2, 2^14), as far as floats have such a scale */
+	exponent = (int) floor((exponent + 1) / 16.0) * 16;
+	return ldexpf(1.0f, exponent > 112 ? 112 : exponent < -144 ? -144 : exponent);
+}
+
+/* What distances make of an element: L1 decodes to floats, others scale the sum. */
+static inline double
+kept_element(float element, float scale, OmendbMetric metric)
+{
+	return metric == OMENDB_METRIC_L1 ? (double) (element * scale) : (double) element * scale;
 }
 
 void
@@ -198,7 +196,7 @@ omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *r
 			omendb_kernels.half_to_float((OmendbHalf *) own + i, back, some);
 			for (size_t k = 0; k < some; k++)
 			{
-				double kept = (double) back[k] * scale;
+				double kept = kept_element(back[k], scale, codec->layout.metric);
 				double diff = stored[i + k] - kept;
 
 				norm2 += kept * kept;
@@ -221,7 +219,7 @@ omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *r
 
 			y = y > 127 ? 127 : y < -127 ? -127 : y == y ? y : 0;
 			((int8_t *) own)[i] = (int8_t) y;
-			kept = (double) y * scale;
+			kept = kept_element(y, scale, codec->layout.metric);
 			diff = stored[i] - kept;
 			norm2 += kept * kept;
 			error += codec->layout.metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;

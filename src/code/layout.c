@@ -103,6 +103,7 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 					 bool compact, uint32_t page_bytes)
 {
 	uint32_t wanted;
+	uint32_t least;
 	uint32_t most;
 
 	if (metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD)
@@ -120,9 +121,10 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 	wanted = round_up(dimensions, OMENDB_CODE_ALIGN);
 	if (compact)
 		wanted = wanted / 2;
-	wanted = wanted < 128 ? 128 : wanted > 384 ? 384 : wanted;
+	least = compact || dimensions < 64 ? 128 : 192;
+	wanted = wanted < least ? least : wanted > 384 ? 384 : wanted;
 	most = round_up(dimensions < 128 ? 2 * dimensions : dimensions, OMENDB_CODE_ALIGN);
-	most = most < 128 ? 128 : most > 1024 ? 1024 : most;
+	most = most < least ? least : most > 1024 ? 1024 : most;
 
 	/* Take the best that fits; give up bits before precision of own vectors. */
 	for (; wanted >= OMENDB_CODE_ALIGN; wanted -= OMENDB_CODE_ALIGN)
