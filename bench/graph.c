@@ -310,7 +310,10 @@ main(int argc, char **argv)
 					}
 					omendb_search_begin(&search, &query, 0, widths[w]);
 					omendb_search_enter(&search, at);
-					omendb_search_run(&search);
+					if (option("settle", 1) != 0)
+						omendb_search_settle(&search, 8 * widths[w]);
+					else
+						omendb_search_run(&search);
 					visits += search.visited_used;
 					for (size_t v = 0; v < search.visited_used; v++)
 					{

@@ -2,19 +2,19 @@
 // queries, all in one thread. What it prints is for bench/index:
 //
 //   build SECONDS           (only if GRAPH did not exist; it is written then)
-//   ef EF MICROSECONDS...   per query, a figure for each repetition
+//   ef EF [US CPU_US]...    microseconds a query, a pair for each repetition
 //
 // RESULTS receives, for each ef, ten int32 ids for each query, nearest first.
 //
 // usage: index_hnswlib BASE.fbin ROWS QUERY.fbin cosine|l2 M EF_CONSTRUCTION GRAPH RESULTS REPETITIONS EF...
 #include <hnswlib/hnswlib.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <memory>
 #include <vector>
@@ -49,10 +49,11 @@ static Vectors read(const char *path, int limit, bool normalize)
 	return v;
 }
 
-static double seconds()
+static double seconds(clockid_t clock = CLOCK_MONOTONIC)
 {
-	using namespace std::chrono;
-	return duration<double>(steady_clock::now().time_since_epoch()).count();
+	timespec t;
+	clock_gettime(clock, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 int main(int argc, char **argv)
@@ -87,7 +88,7 @@ int main(int argc, char **argv)
 		graph->setEf(atoi(argv[a]));
 		printf("ef %s", argv[a]);
 		for (int r = -1; r < repetitions; r++) { // the first warms up
-			double start = seconds();
+			double start = seconds(), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 			for (int i = 0; i < queries.rows; i++) {
 				auto nearest = graph->searchKnn(queries.row(i), 10);
 				for (int k = 9; k >= 0; k--) {
@@ -97,7 +98,8 @@ int main(int argc, char **argv)
 				}
 			}
 			if (r >= 0)
-				printf(" %.3f", (seconds() - start) / queries.rows * 1e6);
+				printf(" %.1f %.1f", (seconds() - start) / queries.rows * 1e6,
+				       (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / queries.rows * 1e6);
 		}
 		printf("\n");
 		results.write((const char *)found.data(), found.size() * 4);

@@ -750,6 +750,12 @@ COMMENT ON FUNCTION hnswhandler(internal) IS 'hnsw index access method handler';
 CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
 COMMENT ON ACCESS METHOD hnsw IS 'hnsw index access method: approximate nearest neighbours in a navigable graph';
 
+CREATE FUNCTION hnsw_index_size_estimate(rows bigint, dimensions integer, m integer DEFAULT 16,
+    OUT index_bytes bigint, OUT build_bytes bigint)
+    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_size_estimate';
+COMMENT ON FUNCTION hnsw_index_size_estimate(bigint, integer, integer) IS
+    'size of an hnsw index on a vector column, and the maintenance_work_mem that CREATE INDEX wants to build it in memory';
+
 CREATE FUNCTION hnsw_vector_l2(internal) RETURNS internal
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_vector_l2';
 COMMENT ON FUNCTION hnsw_vector_l2(internal) IS 'hnsw support: what vector_l2_ops is for';
@@ -838,3 +844,28 @@ CREATE FUNCTION omendb_simd_level() RETURNS text
     LANGUAGE C STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_simd_level';
 COMMENT ON FUNCTION omendb_simd_level() IS
     'instruction set of the distance kernels in use: scalar, neon, avx2 or avx512';
+
+CREATE FUNCTION hnsw_index_info(index regclass,
+    OUT format_version integer, OUT dimensions integer, OUT m integer, OUT ef_construction integer, OUT metric text,
+    OUT vector_storage text, OUT code_bits integer, OUT record_bytes integer, OUT records_per_page integer,
+    OUT pages bigint, OUT nodes bigint, OUT records bigint, OUT overflow_records bigint, OUT free_records bigint,
+    OUT heap_tids bigint, OUT levels integer, OUT nodes_by_level bigint[], OUT entry_point bigint, OUT entry_level integer,
+    OUT dead_nodes bigint, OUT dead_share float8, OUT links_per_node float8, OUT bytes_per_row float8)
+    RETURNS record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_info';
+COMMENT ON FUNCTION hnsw_index_info(regclass) IS
+    'what an hnsw index is and holds; reads all its pages. For the table''s owner, who may SELECT from it, and pg_stat_scan_tables';
+CREATE FUNCTION hnsw_index_check(index regclass, heap_check boolean DEFAULT false,
+    OUT block bigint, OUT node bigint, OUT problem text)
+    RETURNS SETOF record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_check';
+COMMENT ON FUNCTION hnsw_index_check(regclass, boolean) IS
+    'everything that is wrong with an hnsw index, and by heap_check with its agreement with the table; no row if nothing. For the table''s owner; blocks writers meanwhile';
+CREATE FUNCTION hnsw_recall(index regclass, queries integer DEFAULT 100, k integer DEFAULT 10) RETURNS float8
+    LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_recall';
+COMMENT ON FUNCTION hnsw_recall(regclass, integer, integer) IS
+    'share of the k nearest rows that an hnsw index finds at the present settings, for queries from the table itself; reads the whole table. For who may SELECT from it';
+CREATE FUNCTION omendb_last_scan(
+    OUT index regclass, OUT nodes_visited bigint, OUT pages_read bigint, OUT buffer_lookups bigint, OUT rows_returned bigint,
+    OUT rows_rechecked bigint, OUT resumes bigint, OUT rows_late bigint, OUT stopped_by text)
+    RETURNS record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_last_scan';
+COMMENT ON FUNCTION omendb_last_scan() IS
+    'what the latest finished hnsw index scan of this session did; stopped_by is null where the executor had enough';

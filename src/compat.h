@@ -33,6 +33,11 @@
 #define SOFT_ERROR_OCCURRED(context) ((void) (context), false)
 #endif
 
+/* From 18 on it stands before the declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* From 18 on the server shows a module's name and version to who asks. */
 #if PG_VERSION_NUM >= 180000
 #define OMENDB_MODULE_MAGIC(n, v) PG_MODULE_MAGIC_EXT(.name = n, .version = v)
@@ -42,6 +47,7 @@
 
 #include "access/amapi.h"
 #include "access/genam.h"
+#include "access/relscan.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -123,6 +129,16 @@ omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nke
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, norderbys);
+#endif
+}
+
+/* From 18 on EXPLAIN (ANALYZE) says how many searches of the index there were. */
+static inline void
+omendb_count_search(IndexScanDesc scan)
+{
+#if PG_VERSION_NUM >= 180000
+	if (scan->instrument)
+		scan->instrument->nsearches++;
 #endif
 }
 

@@ -5,6 +5,7 @@
 #include "compat.h"
 
 #include "am/module.h"
+#include "diag/explainscan.h"
 #include "kernel/kernel.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
 	hnsw_init_module();
+	omendb_explain_init_module();
 }
 
 /* omendb_simd_level() returns text: the level whose kernels are in use. */

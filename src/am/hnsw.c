@@ -57,19 +57,17 @@ hnsw_init_module(void)
 		"found late, \"off\" at most hnsw.ef_search rows.",
 		&hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_options, PGC_USERSET, 0, NULL,
 		NULL, NULL);
-	DefineCustomIntVariable("hnsw.max_scan_tuples",
-							"How many nodes an iterative scan visits at most.", NULL,
-							&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL,
-							NULL);
-	DefineCustomRealVariable("hnsw.scan_mem_multiplier",
-							 "Multiple of work_mem that an iterative scan uses at most.", NULL,
-							 &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL, NULL,
-							 NULL);
+	DefineCustomIntVariable(
+		"hnsw.max_scan_tuples", "How many nodes an iterative scan visits at most.", NULL,
+		&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable(
+		"hnsw.scan_mem_multiplier", "Multiple of work_mem that an iterative scan uses at most.",
+		NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
 
 	reloption_kind = add_reloption_kind();
-	add_int_reloption(reloption_kind, "m", "neighbours of a node: up to 2 m",
-					  HNSW_DEFAULT_M, OMENDB_MIN_M, OMENDB_MAX_M, AccessExclusiveLock);
+	add_int_reloption(reloption_kind, "m", "neighbours of a node: up to 2 m", HNSW_DEFAULT_M,
+					  OMENDB_MIN_M, OMENDB_MAX_M, AccessExclusiveLock);
 	add_int_reloption(reloption_kind, "ef_construction",
 					  "candidates considered when a node is linked", HNSW_DEFAULT_EF_CONSTRUCTION,
 					  HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
@@ -82,9 +80,13 @@ static bytea *
 hnsw_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt table[] = {
-		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
-		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
-		{"compact", RELOPT_TYPE_BOOL, offsetof(HnswOptions, compact)},
+		{.optname = "m", .opttype = RELOPT_TYPE_INT, .offset = offsetof(HnswOptions, m)},
+		{.optname = "ef_construction",
+		 .opttype = RELOPT_TYPE_INT,
+		 .offset = offsetof(HnswOptions, ef_construction)},
+		{.optname = "compact",
+		 .opttype = RELOPT_TYPE_BOOL,
+		 .offset = offsetof(HnswOptions, compact)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, reloption_kind, sizeof(HnswOptions),

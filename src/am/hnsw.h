@@ -12,9 +12,9 @@
 #include "nodes/execnodes.h"
 #include "page/store.h"
 
-#define HNSW_STRATEGIES       1
-#define HNSW_OPCLASS_PROC     1
-#define HNSW_SUPPORT_PROCS    1
+#define HNSW_STRATEGIES    1
+#define HNSW_OPCLASS_PROC  1
+#define HNSW_SUPPORT_PROCS 1
 
 #define HNSW_DEFAULT_M               16
 #define HNSW_DEFAULT_EF_CONSTRUCTION 64
@@ -128,8 +128,17 @@ extern void hnsw_build_empty(Relation index);
 extern char *hnsw_build_phase_name(int64 phase);
 
 /* hnswinsert.c */
-extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid,
-						Relation heap, IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
+extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+						IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
+
+/*
+ * For vacuum: make known a node of which no other knows, by a link from one of
+ * its neighbours. record is a copy of its record. The HnswInsert is palloc'd.
+ */
+typedef struct HnswInsert HnswInsert;
+extern HnswInsert *hnsw_insert_create(Relation index, const OmendbIndex *open);
+extern void hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
+							const OmendbRecord *record);
 
 /* hnswscan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);

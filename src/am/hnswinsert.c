@@ -17,6 +17,7 @@
  */
 #include "am/hnsw.h"
 
+#include "am/hnswlink.h"
 #include "common/pg_prng.h"
 #include "graph/link.h"
 #include "graph/search.h"
@@ -33,21 +34,19 @@ typedef struct LevelPlan
 	OmendbRecord *records[OMENDB_MAX_LINKS]; /* header and own vector of each */
 } LevelPlan;
 
-typedef struct HnswInsert
+struct HnswInsert
 {
 	OmendbStore store; /* first: the graph's operations get this struct */
-	const HnswOpclass *opclass;
 	OmendbSearch search;
 	OmendbQuery query;
-	OmendbQuery neighbour_query;
 	OmendbChooser chooser;
 	OmendbRecord *record; /* the new node's */
-	OmendbRecord *copy;   /* of a neighbour's record */
+	HnswLinker linker;
 	/* copies of the records visited in the present search, in its order */
 	uint8 *arena;
 	Size copy_bytes;
 	size_t arena_room; /* records */
-} HnswInsert;
+};
 
 static OmendbRecord *
 arena_record(HnswInsert *insert, size_t i)
@@ -93,12 +92,43 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
 	return arena_record(context, candidate->tag);
 }
 
-static void
-search_level(HnswInsert *insert, OmendbNode from, unsigned level, uint32 width)
+/*
+ * Search a level from a node, and from `also` if that is one; wider as long as
+ * only dead nodes are found, to which nothing may be linked. False where no
+ * live one can be reached.
+ */
+static bool
+search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned level, uint32 width)
 {
-	omendb_search_begin(&insert->search, &insert->query, level, width);
-	omendb_search_enter(&insert->search, from);
-	omendb_search_run(&insert->search);
+	OmendbSearch *search = &insert->search;
+
+	for (;; width *= 8)
+	{
+		omendb_search_begin(search, &insert->query, level, width);
+		omendb_search_enter(search, from);
+		if (also != OMENDB_NO_NODE)
+			omendb_search_enter(search, also);
+		omendb_search_run(search);
+		for (size_t i = 0; i < search->visited_used; i++)
+			if (search->visited[i].payload.live)
+				return true;
+		/* A beam that is not full has seen all there is. */
+		if (search->used < width)
+			return false;
+	}
+}
+
+/* The nearest live node visited, or NULL. */
+static const OmendbVisited *
+nearest_live(const OmendbSearch *search)
+{
+	const OmendbVisited *nearest = NULL;
+
+	for (size_t i = 0; i < search->visited_used; i++)
+		if (search->visited[i].payload.live &&
+			(!nearest || search->visited[i].distance < nearest->distance))
+			nearest = &search->visited[i];
+	return nearest;
 }
 
 /* The node among the visited ones that holds the same vector, or none. */
@@ -144,111 +174,6 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 	}
 }
 
-/* A neighbour of a full node of a plain layout, or the new one. */
-typedef struct PlainSpoke
-{
-	float distance; /* from the node */
-	uint32 slot;    /* OMENDB_MAX_LINKS: the new one */
-	const OmendbRecord *record;
-} PlainSpoke;
-
-static int
-by_plain_spoke(const void *a, const void *b)
-{
-	const PlainSpoke *x = a;
-	const PlainSpoke *y = b;
-
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
-}
-
-/*
- * As omendb_link_slot for the node in insert->copy, where there are no codes:
- * the neighbours' own vectors are read. A slot whose link is stale is free.
- */
-static uint32
-plain_link_slot(HnswInsert *insert, unsigned level, uint32 links, float distance, bool forced)
-{
-	const OmendbCodec *codec = &insert->store.index->codec;
-	const OmendbLayout *layout = &codec->layout;
-	float *scratch = insert->chooser.scratch;
-	PlainSpoke spokes[OMENDB_MAX_LINKS + 1];
-	uint32 kept[OMENDB_MAX_LINKS + 1];
-	uint32 nkept = 0;
-	uint32 drop = UINT32_MAX;
-	uint32 n = insert->copy->count;
-	OmendbRecord *whole = palloc(layout->record_bytes);
-
-	for (uint32 i = 0; i < n; i++)
-	{
-		OmendbRecord *record;
-
-		if (!omendb_record_copy(&insert->store, omendb_record_neighbours(layout, insert->copy)[i],
-								level, whole))
-			return i;
-		record = palloc(insert->copy_bytes);
-		memcpy(record, whole, insert->copy_bytes);
-		spokes[i] = (PlainSpoke){omendb_own_distance(codec, insert->copy, record, scratch), i,
-								 record};
-	}
-	pfree(whole);
-	spokes[n] = (PlainSpoke){distance, OMENDB_MAX_LINKS, insert->record};
-	qsort(spokes, n + 1, sizeof(PlainSpoke), by_plain_spoke);
-	for (uint32 i = 0; i <= n; i++)
-	{
-		bool occluded = false;
-
-		for (uint32 k = 0; k < nkept && !occluded; k++)
-			occluded = omendb_own_distance(codec, spokes[i].record, spokes[kept[k]].record,
-										   scratch) < spokes[i].distance;
-		if (!occluded)
-			kept[nkept++] = i;
-		else if (!forced || spokes[i].slot != OMENDB_MAX_LINKS)
-			drop = i;
-	}
-	if (drop == UINT32_MAX)
-		drop = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;
-	drop = spokes[drop].slot;
-	return drop;
-}
-
-/* Give the neighbour a link to the node. True if it took it. */
-static bool
-link_back(HnswInsert *insert, OmendbNode neighbour, OmendbNode node, unsigned level,
-		  uint32 links, float distance, bool forced)
-{
-	OmendbChooser *chooser = &insert->chooser;
-	bool coded = omendb_layout_is_coded(&insert->store.index->codec.layout);
-
-	for (;;)
-	{
-		uint32 slot;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!omendb_record_copy(&insert->store, neighbour, level, insert->copy))
-			return false;
-		omendb_chooser_set(chooser, insert->copy);
-		if (insert->copy->count < links)
-			slot = insert->copy->count;
-		else if (coded)
-		{
-			omendb_query_set_record(&insert->neighbour_query, insert->copy);
-			slot = omendb_link_slot(chooser, &insert->neighbour_query, insert->copy, links,
-									insert->record, distance, forced);
-		}
-		else
-			slot = plain_link_slot(insert, level, links, distance, forced);
-		if (slot >= links)
-			return false;
-		omendb_link_write(chooser, insert->copy, slot, node, insert->record, distance);
-		if (slot == insert->copy->count)
-			insert->copy->count++;
-		if (omendb_record_put_link(&insert->store, neighbour, insert->copy, slot))
-			return true;
-	}
-}
-
 static unsigned
 random_level(void)
 {
@@ -263,15 +188,28 @@ random_level(void)
 	return level;
 }
 
+/* Let the planned neighbours know the node: those for which it is good, or one. */
+static void
+link_all_back(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level)
+{
+	const OmendbRecord *record = insert->record;
+	uint32 taken = 0;
+
+	for (uint32 i = 0; i < plan->n; i++)
+		taken += hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
+								plan->links[i].distance, false);
+	/* Somebody has to know it. */
+	for (uint32 i = 0; i < plan->n && taken == 0; i++)
+		taken += hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
+								plan->links[i].distance, true);
+}
+
 /* Write the planned node's record on a level, and the links back to it. */
 static OmendbNode
 write_level(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNode down)
 {
-	const OmendbLayout *layout = &insert->store.index->codec.layout;
-	uint32 links = level == 0 ? layout->links : layout->m;
 	OmendbRecord *record = insert->record;
 	OmendbNode node;
-	uint32 taken = 0;
 
 	record->level = level;
 	record->down = down;
@@ -286,57 +224,76 @@ write_level(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNod
 		omendb_link_write(&insert->chooser, record, i, plan->links[i].node, plan->records[i],
 						  plan->links[i].distance);
 	node = omendb_record_put(&insert->store, record);
-	for (uint32 i = 0; i < plan->n; i++)
-		taken += link_back(insert, plan->links[i].node, node, level, links,
-						   plan->links[i].distance, false);
-	/* Somebody has to know it. */
-	for (uint32 i = 0; i < plan->n && taken == 0; i++)
-		taken += link_back(insert, plan->links[i].node, node, level, links,
-						   plan->links[i].distance, true);
+	link_all_back(insert, plan, node, level);
 	return node;
 }
 
+/* The node is all that the graph has, or all that lives in it. */
 static void
-insert_record(HnswInsert *insert, ItemPointer tid)
+begin_graph(HnswInsert *insert)
+{
+	LevelPlan none = {0};
+
+	omendb_meta_set_entry(&insert->store, write_level(insert, &none, 0, OMENDB_NO_NODE), 0);
+}
+
+static void
+insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 {
 	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	Relation index = insert->store.relation;
 	unsigned level = random_level();
-	LOCKMODE mode = ShareLock;
 	LevelPlan *plans;
 	OmendbNode entry;
 	OmendbNode node = OMENDB_NO_NODE;
 	OmendbNode same;
+	OmendbNode live = OMENDB_NO_NODE;
 	unsigned entry_level;
-	uint32 width = 2*hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
+	bool begun;
+	uint32 width = 2 * hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
 
 	LockPage(index, OMENDB_META_BLOCK, mode);
-	if (!omendb_index_entry(&insert->store, &entry, &entry_level) || level > entry_level)
+	begun = omendb_index_entry(&insert->store, &entry, &entry_level);
+	if (mode == ShareLock && (!begun || level > entry_level))
 	{
 		/* Only one at a time begins the graph, or a level. */
 		UnlockPage(index, OMENDB_META_BLOCK, mode);
 		mode = ExclusiveLock;
 		LockPage(index, OMENDB_META_BLOCK, mode);
-		if (!omendb_index_entry(&insert->store, &entry, &entry_level))
-		{
-			LevelPlan none = {0};
-
-			node = write_level(insert, &none, 0, OMENDB_NO_NODE);
-			omendb_meta_raise_entry(&insert->store, node, 0);
-			UnlockPage(index, OMENDB_META_BLOCK, mode);
-			return;
-		}
-		level = Min(level, entry_level + 1);
+		begun = omendb_index_entry(&insert->store, &entry, &entry_level);
 	}
+	if (!begun)
+	{
+		begin_graph(insert);
+		UnlockPage(index, OMENDB_META_BLOCK, mode);
+		return;
+	}
+	level = Min(level, entry_level + 1);
 
 	plans = palloc0((level + 1) * sizeof(LevelPlan));
 	for (unsigned at = entry_level;; at--)
 	{
 		const OmendbVisited *nearest;
+		bool found = search_level(insert, entry, live, at, at > level ? 4 : width);
 
-		search_level(insert, entry, at, at > level ? 4 : width);
+		if (at == 0 && !found)
+		{
+			/*
+			 * All is dead; a vacuum goes on or was interrupted. The graph begins
+			 * anew, unless somebody was quicker.
+			 */
+			if (mode == ExclusiveLock)
+				begin_graph(insert);
+			UnlockPage(index, OMENDB_META_BLOCK, mode);
+			if (mode == ShareLock)
+				insert_record(insert, tid, ExclusiveLock);
+			return;
+		}
 		if (at == 0)
 			break;
+		/* Not on a level, nor above it, where nothing could know it. */
+		if (!found && at <= level)
+			level = at - 1;
 		if (at <= level)
 			plan_level(insert, &plans[at], layout->m);
 		nearest = omendb_search_nearest(&insert->search);
@@ -346,6 +303,9 @@ insert_record(HnswInsert *insert, ItemPointer tid)
 								   RelationGetRelationName(index), at),
 							errhint("Please REINDEX it.")));
 		entry = nearest->payload.down;
+		/* There is a live node on the level below, even if all around is dead. */
+		nearest = nearest_live(&insert->search);
+		live = nearest && nearest->payload.down != entry ? nearest->payload.down : OMENDB_NO_NODE;
 	}
 	while ((same = find_same(insert)) != OMENDB_NO_NODE)
 	{
@@ -368,6 +328,49 @@ insert_record(HnswInsert *insert, ItemPointer tid)
 	UnlockPage(index, OMENDB_META_BLOCK, mode);
 }
 
+HnswInsert *
+hnsw_insert_create(Relation index, const OmendbIndex *open)
+{
+	HnswInsert *insert = palloc0(sizeof(HnswInsert));
+	const OmendbCodec *codec = &open->codec;
+
+	insert->store.relation = index;
+	insert->store.index = open;
+	insert->record = palloc0(codec->layout.record_bytes);
+	insert->copy_bytes = codec->layout.neighbours_offset;
+	insert->arena_room = 512;
+	insert->arena =
+		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_room * insert->copy_bytes);
+	omendb_query_init(&insert->query, codec, palloc(omendb_query_bytes(codec) + 1));
+	omendb_chooser_init(&insert->chooser, codec, &omendb_palloc_allocator);
+	hnsw_linker_init(&insert->linker, &insert->store, &insert->chooser);
+	omendb_search_init(&insert->search, &insert_ops, insert, &omendb_palloc_allocator,
+					   omendb_layout_is_coded(&codec->layout));
+	return insert;
+}
+
+void
+hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level, const OmendbRecord *record)
+{
+	const OmendbCodec *codec = &insert->store.index->codec;
+	OmendbRecord *neighbour_record = palloc(codec->layout.record_bytes);
+	LevelPlan plan;
+
+	plan.n = 0;
+	for (uint32 i = 0; i < record->count; i++)
+	{
+		OmendbNode neighbour = omendb_record_neighbours(&codec->layout, record)[i];
+
+		if (omendb_record_copy(&insert->store, neighbour, level, neighbour_record))
+			plan.links[plan.n++] = (OmendbSelectCandidate){
+				omendb_own_distance(codec, record, neighbour_record, insert->chooser.scratch),
+				neighbour, i};
+	}
+	pfree(neighbour_record);
+	memcpy(insert->record, record, insert->copy_bytes);
+	link_all_back(insert, &plan, node, level);
+}
+
 bool
 hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 			IndexUniqueCheck unique, bool unchanged, IndexInfo *info)
@@ -376,7 +379,6 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	MemoryContext old;
 	HnswInsert *insert;
 	const OmendbIndex *open;
-	const OmendbCodec *codec;
 	bool taken;
 
 	if (isnull[0])
@@ -384,31 +386,17 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	open = omendb_index_open(index);
-	codec = &open->codec;
-	insert = palloc0(sizeof(HnswInsert));
-	insert->store.relation = index;
-	insert->store.index = open;
-	insert->opclass = hnsw_opclass(index);
-	insert->record = palloc0(codec->layout.record_bytes);
-	taken = hnsw_encode_value(open, insert->opclass, values[0],
-							  palloc(hnsw_value_room(&codec->layout)), insert->record);
+	insert = hnsw_insert_create(index, open);
+	taken = hnsw_encode_value(open, hnsw_opclass(index), values[0],
+							  palloc(hnsw_value_room(&open->codec.layout)), insert->record);
 	if (taken)
 	{
 		insert->record->kind = OMENDB_RECORD_NODE;
 		insert->record->overflow = OMENDB_NO_NODE;
 		insert->record->ntids = 1;
 		memcpy(insert->record->tids, tid, OMENDB_TID_BYTES);
-		insert->copy = palloc(codec->layout.record_bytes);
-		insert->copy_bytes = codec->layout.neighbours_offset;
-		insert->arena_room = 512;
-		insert->arena = MemoryContextAllocHuge(context, insert->arena_room * insert->copy_bytes);
-		omendb_query_init(&insert->query, codec, palloc(omendb_query_bytes(codec) + 1));
-		omendb_query_init(&insert->neighbour_query, codec, palloc(omendb_query_bytes(codec) + 1));
 		omendb_query_set_record(&insert->query, insert->record);
-		omendb_chooser_init(&insert->chooser, codec, &omendb_palloc_allocator);
-		omendb_search_init(&insert->search, &insert_ops, insert, &omendb_palloc_allocator,
-						   omendb_layout_is_coded(&codec->layout));
-		insert_record(insert, tid);
+		insert_record(insert, tid, ShareLock);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -56,13 +56,13 @@ bit_dimensions(Datum value)
 
 #define HNSW_MAX_BITS 64000
 
-#define OPCLASS(name, metric, type, max, floats)                                        \
+#define OPCLASS(name, metric, type, max, floats)                                               \
 	static const HnswOpclass name##_opclass = {metric, #type, max, type##_dimensions, floats}; \
-	PG_FUNCTION_INFO_V1(omendb_sql_hnsw_##name);                                        \
-	Datum omendb_sql_hnsw_##name(PG_FUNCTION_ARGS)                                      \
-	{                                                                                   \
-		PG_RETURN_POINTER(&name##_opclass);                                             \
-	}                                                                                   \
+	PG_FUNCTION_INFO_V1(omendb_sql_hnsw_##name);                                               \
+	Datum omendb_sql_hnsw_##name(PG_FUNCTION_ARGS)                                             \
+	{                                                                                          \
+		PG_RETURN_POINTER(&name##_opclass);                                                    \
+	}                                                                                          \
 	StaticAssertDecl(true, "a semicolon follows")
 
 OPCLASS(vector_l2, OMENDB_METRIC_L2, vector, VECTOR_MAX_DIM, vector_floats);

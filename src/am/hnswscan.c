@@ -20,12 +20,16 @@
 #include "am/hnsw.h"
 
 #include "access/relscan.h"
+#include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+/* How much wider than hnsw.ef_search says the first beam may become. */
+#define MAX_WIDENING 8
 
 HnswScanReport hnsw_last_scan;
 
@@ -50,10 +54,10 @@ typedef struct HnswScan
 	bool null_order; /* every distance is null or NaN */
 	Datum null_value;
 	bool null_is_null;
-	int ef;            /* candidates the beam now stands for */
-	int64 allowed;     /* nodes that may be returned before it is widened */
-	int64 returned;    /* nodes */
-	size_t considered; /* visited nodes that are in results or beyond */
+	int ef;              /* candidates the beam now stands for */
+	int64 allowed;       /* nodes that may be returned before it is widened */
+	int64 returned;      /* nodes */
+	size_t considered;   /* visited nodes that are in results or beyond */
 	HnswResult *results; /* a binary heap, smallest low first */
 	size_t nresults;
 	size_t results_room;
@@ -69,6 +73,7 @@ typedef struct HnswScan
 	bool now_recheck;
 	uint32 now_tid; /* next of its inline TIDs */
 	OmendbNode overflow;
+	uint64 chain;          /* overflow records read of it */
 	ItemPointerData *tids; /* of one overflow record */
 	uint32 ntids;
 	uint32 next_tid;
@@ -81,8 +86,8 @@ IndexScanDesc
 hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 {
 	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw scan", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	HnswScan *state = palloc0(sizeof(HnswScan));
 	const OmendbLayout *layout;
@@ -296,6 +301,7 @@ static bool
 search_from(HnswScan *state, OmendbNode at, unsigned level)
 {
 	OmendbSearch *search = &state->search;
+	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
 
 	search->keep_aside = false;
 	search->visit_limit = SIZE_MAX;
@@ -311,13 +317,12 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 			return false;
 		at = nearest->payload.down;
 	}
-	search->keep_aside = hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
+	search->keep_aside = true;
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
 		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
-	omendb_search_begin(search, &state->query, 0,
-						hnsw_beam_width(&state->store.index->codec.layout, state->ef));
+	omendb_search_begin(search, &state->query, 0, width);
 	omendb_search_enter(search, at);
-	omendb_search_run(search);
+	omendb_search_settle(search, MAX_WIDENING * width);
 	return search->visited_used > 0;
 }
 
@@ -338,6 +343,7 @@ start(IndexScanDesc scan)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("non-MVCC snapshots are not supported with hnsw")));
 	pgstat_count_index_scan(scan->indexRelation);
+	omendb_count_search(scan);
 
 	state->started = true;
 	memset(&state->report, 0, sizeof(state->report));
@@ -398,13 +404,37 @@ start(IndexScanDesc scan)
 		if (search_from(state, at, level))
 			break;
 		if (attempt == 1000)
-			ereport(ERROR,
-					(errcode(ERRCODE_INDEX_CORRUPTED),
-					 errmsg("the entry point of index \"%s\" leads to no node",
-							RelationGetRelationName(scan->indexRelation)),
-					 errhint("Please REINDEX it.")));
+			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+							errmsg("the entry point of index \"%s\" leads to no node",
+								   RelationGetRelationName(scan->indexRelation)),
+							errhint("Please REINDEX it.")));
 	}
 	take_results(state);
+}
+
+/*
+ * Is the nearest result farther than what the beam covers? On the way to the
+ * query nodes are visited that are no nearer than others set aside.
+ */
+static bool
+beyond_beam(const HnswScan *state)
+{
+	const OmendbSearch *search = &state->search;
+
+	return hnsw_iterative_scan != HNSW_ITERATIVE_OFF && search->used == search->width &&
+		   search->visited[state->results[0].visited].distance >
+			   search->beam[search->used - 1].estimate;
+}
+
+/*
+ * May heap TIDs of one node have different distances? Under cosine a node
+ * stands for a direction, and the operator rounds by length.
+ */
+static bool
+rows_differ(const HnswScan *state)
+{
+	return state->store.index->codec.layout.metric == OMENDB_METRIC_COSINE &&
+		   (state->now.payload.ntids > 1 || state->now.payload.overflow != OMENDB_NO_NODE);
 }
 
 /* Make the next node the one being returned; false where there is none. */
@@ -415,7 +445,7 @@ next_node(HnswScan *state)
 	bool last;
 
 	while (state->allowed != PG_INT64_MAX &&
-		   (state->nresults == 0 || state->returned >= state->allowed))
+		   (state->nresults == 0 || state->returned >= state->allowed || beyond_beam(state)))
 	{
 		if (may_resume(state))
 			resume(state);
@@ -431,18 +461,19 @@ next_node(HnswScan *state)
 	else
 		return false;
 	state->returned++;
-	last = state->nresults == 0 || state->returned >= state->allowed;
+	last = state->nresults == 0 || beyond_beam(state);
 	state->now = state->search.visited[result.visited];
 	state->now_low = result.low;
 	state->now_recheck = result.low < state->last_high ||
-						 (last ? result.high > result.low
-							   : result.high > state->results[0].low);
+						 (last || rows_differ(state) ? result.high > result.low
+													 : result.high > state->results[0].low);
 	if (result.high > state->last_high)
 		state->last_high = result.high;
 	if (result.low > state->last_low)
 		state->last_low = result.low;
 	state->now_tid = 0;
 	state->overflow = state->now.payload.overflow;
+	state->chain = 0;
 	state->ntids = state->next_tid = 0;
 	return true;
 }
@@ -453,12 +484,17 @@ read_overflow(HnswScan *state)
 {
 	const OmendbLayout *layout = &state->store.index->codec.layout;
 	OmendbNode at = state->overflow;
-	Buffer buffer = omendb_store_lock(&state->store, omendb_node_block(layout, at),
-									  BUFFER_LOCK_SHARE);
+	Buffer buffer;
 	OmendbRecord *record;
 	OmendbOverflow *overflow;
 	bool good;
 
+	CHECK_FOR_INTERRUPTS();
+	if (++state->chain % 1024 == 0 &&
+		state->chain > (uint64) RelationGetNumberOfBlocks(state->store.relation) * layout->per_page)
+		omendb_corrupt_page(state->store.relation, omendb_node_block(layout, at),
+							"A chain of overflow records has no end.");
+	buffer = omendb_store_lock(&state->store, omendb_node_block(layout, at), BUFFER_LOCK_SHARE);
 	state->overflow = OMENDB_NO_NODE;
 	state->ntids = state->next_tid = 0;
 	if (!BufferIsValid(buffer))

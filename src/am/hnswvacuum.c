@@ -8,9 +8,10 @@
  * 3. Upper-level records of dead nodes are marked dead too; if the entry point
  *    is, another becomes it.
  * 4. Every page: a node that has dead neighbours chooses anew among those that
- *    live and the dead ones' neighbours.
+ *    live and the dead ones' neighbours. Then, the nodes that dead ones had
+ *    links to: one that none of its neighbours knows is made known to one.
  * 5. Wait until no insert runs that began at the old entry point.
- * 6. Dead nodes' slots are freed.
+ * 6. Dead nodes' slots are freed, the upper levels' first.
  *
  * Each page change is WAL-logged by itself. Stopped anywhere, the graph is
  * whole: dead nodes stay marked, and the next vacuum begins with them.
@@ -46,10 +47,13 @@ typedef struct HnswVacuum
 	uint64 nnodes;      /* slots in them */
 	uint8 *dead;        /* a bit for each */
 	uint64 ndead;
+	BlockNumber lost_blocks; /* that the index had when dead nodes got no more links */
+	uint8 *lost;             /* a bit for each slot in them: a dead node has a link to it */
+	OmendbNode only;         /* the only one that may be freed now, or OMENDB_NO_NODE */
 	UpperRecord *upper;
 	size_t nupper;
 	size_t upper_room;
-	OmendbNode *refill; /* nodes whose TIDs are in overflow records only */
+	OmendbNode *refill; /* nodes with room for overflow TIDs, or empty overflow records */
 	size_t nrefill;
 	size_t refill_room;
 
@@ -63,6 +67,7 @@ typedef struct HnswVacuum
 	Size copy_bytes;
 	size_t arena_room;
 	size_t narena;
+	HnswInsert *insert; /* to make nodes known */
 } HnswVacuum;
 
 static bool
@@ -79,6 +84,19 @@ note_dead(HnswVacuum *vacuum, OmendbNode node)
 		vacuum->dead[node / 8] |= 1 << (node % 8);
 		vacuum->ndead++;
 	}
+}
+
+/* Is a bit set for any node of the block? */
+static bool
+any_bit(const HnswVacuum *vacuum, const uint8 *bits, BlockNumber block)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	OmendbNode first = omendb_block_node(layout, block, 0);
+
+	for (OmendbNode node = first; node < first + layout->per_page; node++)
+		if (bits[node / 8] >> (node % 8) & 1)
+			return true;
+	return false;
 }
 
 static bool
@@ -100,7 +118,10 @@ lock_block(HnswVacuum *vacuum, BlockNumber block, int mode)
 								vacuum->info->strategy);
 	LockBuffer(buffer, mode);
 	if (!PageIsNew(BufferGetPage(buffer)))
+	{
+		omendb_store_check(&vacuum->store, buffer);
 		return buffer;
+	}
 	UnlockReleaseBuffer(buffer);
 	return InvalidBuffer;
 }
@@ -133,6 +154,19 @@ page_has_work(HnswVacuum *vacuum, Page page)
 	return false;
 }
 
+static void
+note_refill(HnswVacuum *vacuum, OmendbNode node)
+{
+	if (vacuum->nrefill > 0 && vacuum->refill[vacuum->nrefill - 1] == node)
+		return;
+	if (vacuum->nrefill == vacuum->refill_room)
+	{
+		vacuum->refill_room *= 2;
+		vacuum->refill = repalloc_huge(vacuum->refill, vacuum->refill_room * sizeof(OmendbNode));
+	}
+	vacuum->refill[vacuum->nrefill++] = node;
+}
+
 /* Note what later steps need to know of the page. */
 static void
 note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
@@ -144,6 +178,8 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 		OmendbRecord *record = omendb_page_record(layout, page, slot);
 		OmendbNode node = omendb_block_node(layout, block, slot);
 
+		if (record->kind == OMENDB_RECORD_OVERFLOW && omendb_record_overflow(record)->count == 0)
+			note_refill(vacuum, omendb_record_overflow(record)->owner);
 		if (record->kind != OMENDB_RECORD_NODE)
 			continue;
 		if (record->flags & OMENDB_RECORD_DEAD)
@@ -159,15 +195,7 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 			vacuum->upper[vacuum->nupper++] = (UpperRecord){node, record->down, record->level};
 		}
 		else if (record->ntids < OMENDB_INLINE_TIDS && record->overflow != OMENDB_NO_NODE)
-		{
-			if (vacuum->nrefill == vacuum->refill_room)
-			{
-				vacuum->refill_room *= 2;
-				vacuum->refill =
-					repalloc_huge(vacuum->refill, vacuum->refill_room * sizeof(OmendbNode));
-			}
-			vacuum->refill[vacuum->nrefill++] = node;
-		}
+			note_refill(vacuum, node);
 	}
 }
 
@@ -330,10 +358,10 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 	copy = arena_record(vacuum, *n);
 	memcpy(copy, vacuum->whole, vacuum->copy_bytes);
 	omendb_chooser_room(&vacuum->chooser, *n + 1);
-	vacuum->chooser.candidates[*n] = (OmendbSelectCandidate){
-		omendb_own_distance(&vacuum->store.index->codec, vacuum->record, copy,
-							vacuum->chooser.scratch),
-		node, (uint32) *n};
+	vacuum->chooser.candidates[*n] =
+		(OmendbSelectCandidate){omendb_own_distance(&vacuum->store.index->codec, vacuum->record,
+													copy, vacuum->chooser.scratch),
+								node, (uint32) *n};
 	(*n)++;
 	return true;
 }
@@ -377,12 +405,10 @@ add_second_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned l
 			continue;
 		if (coded)
 			omendb_query_estimates(&vacuum->query, vacuum->whole,
-								   omendb_query_distance(&vacuum->query, vacuum->whole),
-								   estimates);
+								   omendb_query_distance(&vacuum->query, vacuum->whole), estimates);
 		for (uint32 k = 0; k < Min(vacuum->whole->count, layout->links); k++)
-			found[nfound++] =
-				(Estimate){coded ? estimates[k] : 0,
-						   omendb_record_neighbours(layout, vacuum->whole)[k]};
+			found[nfound++] = (Estimate){coded ? estimates[k] : 0,
+										 omendb_record_neighbours(layout, vacuum->whole)[k]};
 	}
 	qsort(found, nfound, sizeof(Estimate), by_estimate);
 	for (size_t i = 0; i < nfound && most > 0; i++)
@@ -404,11 +430,11 @@ add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 	{
 		const OmendbVisited *nearest;
 
-		omendb_search_begin(
-			&vacuum->search, &vacuum->query, from,
-			from > level ? 4
-						 : hnsw_beam_width(&vacuum->store.index->codec.layout,
-										   vacuum->store.index->meta.ef_construction));
+		omendb_search_begin(&vacuum->search, &vacuum->query, from,
+							from > level
+								? 4
+								: hnsw_beam_width(&vacuum->store.index->codec.layout,
+												  vacuum->store.index->meta.ef_construction));
 		omendb_search_enter(&vacuum->search, at);
 		omendb_search_run(&vacuum->search);
 		nearest = omendb_search_nearest(&vacuum->search);
@@ -420,6 +446,44 @@ add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 	}
 	for (size_t i = 0; i < vacuum->search.visited_used; i++)
 		add_candidate(vacuum, n, self, vacuum->search.visited[i].node, level);
+}
+
+/* Note the nodes that dead ones have links to. */
+static void
+note_lost(HnswVacuum *vacuum)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	uint64 nodes;
+
+	vacuum->lost_blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+	nodes = (uint64) (vacuum->lost_blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
+	vacuum->lost = MemoryContextAllocExtended(CurrentMemoryContext, nodes / 8 + 1,
+											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
+	{
+		Buffer buffer;
+
+		if (!any_bit(vacuum, vacuum->dead, block))
+			continue;
+		buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+		if (!BufferIsValid(buffer))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		{
+			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+			if (record->kind != OMENDB_RECORD_NODE || !(record->flags & OMENDB_RECORD_DEAD))
+				continue;
+			for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+			{
+				OmendbNode node = omendb_record_neighbours(layout, record)[i];
+
+				if (node < nodes)
+					vacuum->lost[node / 8] |= 1 << (node % 8);
+			}
+		}
+		UnlockReleaseBuffer(buffer);
+	}
 }
 
 static bool
@@ -436,7 +500,7 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 	return false;
 }
 
-/* Choose the neighbours of a node anew if it has dead ones. */
+/* Choose the neighbours of a node anew if it has dead ones, or none. */
 static void
 repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 {
@@ -451,7 +515,8 @@ repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 
 		omendb_vacuum_delay_point();
 		if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
-			!has_dead_neighbour(vacuum, vacuum->record))
+			(vacuum->record->flags & OMENDB_RECORD_DEAD) ||
+			(vacuum->record->count > 0 && !has_dead_neighbour(vacuum, vacuum->record)))
 			return;
 		omendb_query_set_record(&vacuum->query, vacuum->record);
 		for (uint32 i = 0; i < vacuum->record->count; i++)
@@ -461,10 +526,12 @@ repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 		/* A whole neighbourhood died: look around. */
 		if (n < links)
 			add_found(vacuum, &n, node, level);
+		if (n == 0 && vacuum->record->count == 0)
+			return;
 		omendb_chooser_set(&vacuum->chooser, vacuum->record);
-		count = n == 0 ? 0
-					   : omendb_choose(&vacuum->chooser, n, links, candidate_record, vacuum,
-									   chosen);
+		count = n == 0
+					? 0
+					: omendb_choose(&vacuum->chooser, n, links, candidate_record, vacuum, chosen);
 		for (uint32 i = 0; i < count; i++)
 		{
 			const OmendbSelectCandidate *c = &vacuum->chooser.candidates[chosen[i]];
@@ -485,6 +552,8 @@ repair_graph(HnswVacuum *vacuum)
 	const OmendbLayout *layout = &codec->layout;
 	/* Nodes that came meanwhile have no dead neighbours, but their pages may. */
 	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+	OmendbNode top = OMENDB_NO_NODE; /* a live node of the highest level */
+	unsigned top_level = 0;
 
 	vacuum->record = palloc(layout->record_bytes);
 	vacuum->whole = palloc(layout->record_bytes);
@@ -494,8 +563,8 @@ repair_graph(HnswVacuum *vacuum)
 		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
 	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
-	omendb_search_init(&vacuum->search, &omendb_store_ops, &vacuum->store,
-					   &omendb_palloc_allocator, omendb_layout_is_coded(layout));
+	omendb_search_init(&vacuum->search, &omendb_store_ops, &vacuum->store, &omendb_palloc_allocator,
+					   omendb_layout_is_coded(layout));
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
 		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
@@ -510,33 +579,114 @@ repair_graph(HnswVacuum *vacuum)
 
 			broken[slot] = has_dead_neighbour(vacuum, record);
 			levels[slot] = record->level;
+			if (record->kind == OMENDB_RECORD_NODE && !(record->flags & OMENDB_RECORD_DEAD) &&
+				(top == OMENDB_NO_NODE || record->level > top_level))
+			{
+				top = omendb_block_node(layout, block, slot);
+				top_level = record->level;
+			}
 		}
 		UnlockReleaseBuffer(buffer);
 		for (uint32 slot = 0; slot < layout->per_page; slot++)
 			if (broken[slot])
 				repair_node(vacuum, omendb_block_node(layout, block, slot), levels[slot]);
 	}
+	/* The entry point that was chosen did not take into account nodes that came later. */
+	if (top != OMENDB_NO_NODE)
+	{
+		LockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
+		omendb_meta_raise_entry(&vacuum->store, top, top_level);
+		UnlockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
+	}
+}
+
+/* Make the node known to a neighbour if none of them has a link to it. */
+static void
+make_known(HnswVacuum *vacuum, OmendbNode node)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	unsigned level;
+	OmendbRecord *record = vacuum->record;
+
+	if (!omendb_record_level(&vacuum->store, node, &level))
+		return;
+	if (!omendb_record_copy(&vacuum->store, node, level, record) ||
+		(record->flags & OMENDB_RECORD_DEAD))
+		return;
+	if (record->count == 0)
+	{
+		repair_node(vacuum, node, level);
+		if (!omendb_record_copy(&vacuum->store, node, level, record))
+			return;
+	}
+	for (uint32 i = 0; i < record->count; i++)
+	{
+		OmendbNode neighbour = omendb_record_neighbours(layout, record)[i];
+
+		if (!omendb_record_copy(&vacuum->store, neighbour, level, vacuum->whole))
+			continue;
+		for (uint32 k = 0; k < vacuum->whole->count; k++)
+			if (omendb_record_neighbours(layout, vacuum->whole)[k] == node)
+				return;
+	}
+	hnsw_make_known(vacuum->insert, node, level, record);
+}
+
+static void
+find_lost(HnswVacuum *vacuum)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+
+	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->lost_blocks; block++)
+	{
+		OmendbNode first = omendb_block_node(layout, block, 0);
+
+		if (!any_bit(vacuum, vacuum->lost, block))
+			continue;
+		for (OmendbNode node = first; node < first + layout->per_page; node++)
+			if ((vacuum->lost[node / 8] >> (node % 8) & 1) && !is_dead(vacuum, node))
+			{
+				omendb_vacuum_delay_point();
+				make_known(vacuum, node);
+			}
+	}
 }
 
 static bool
 may_free(OmendbNode node, void *context)
 {
-	return is_dead(context, node);
+	HnswVacuum *vacuum = context;
+
+	return is_dead(vacuum, node) && (vacuum->only == OMENDB_NO_NODE || vacuum->only == node);
 }
 
 static void
 free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 {
+	/* From above, so that no link down ever leads to what is not the same vector's. */
+	for (size_t i = vacuum->nupper; i > 0; i--)
+	{
+		Buffer buffer;
+
+		vacuum->only = vacuum->upper[i - 1].node;
+		if (!is_dead(vacuum, vacuum->only))
+			continue;
+		buffer =
+			lock_block(vacuum, omendb_node_block(&vacuum->store.index->codec.layout, vacuum->only),
+					   BUFFER_LOCK_EXCLUSIVE);
+		if (!BufferIsValid(buffer))
+			continue;
+		omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum);
+		UnlockReleaseBuffer(buffer);
+	}
+	vacuum->only = OMENDB_NO_NODE;
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
 	{
 		const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-		OmendbNode first = omendb_block_node(layout, block, 0);
-		bool any = false;
 		Buffer buffer;
 
-		for (uint32 slot = 0; slot < layout->per_page && !any; slot++)
-			any = is_dead(vacuum, first + slot);
-		if (!any)
+		if (!any_bit(vacuum, vacuum->dead, block))
 			continue;
 		buffer = lock_block(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
 		if (!BufferIsValid(buffer))
@@ -567,10 +717,11 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum->callback = callback;
 	vacuum->callback_state = state;
 	vacuum->blocks = RelationGetNumberOfBlocks(info->index);
-	vacuum->nnodes = (uint64) (vacuum->blocks - OMENDB_FIRST_BLOCK) *
-					 vacuum->store.index->codec.layout.per_page;
+	vacuum->nnodes =
+		(uint64) (vacuum->blocks - OMENDB_FIRST_BLOCK) * vacuum->store.index->codec.layout.per_page;
 	vacuum->dead = MemoryContextAllocExtended(context, vacuum->nnodes / 8 + 1,
 											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	vacuum->only = OMENDB_NO_NODE;
 	vacuum->upper_room = 1024;
 	vacuum->upper = palloc(vacuum->upper_room * sizeof(UpperRecord));
 	vacuum->refill_room = 1024;
@@ -584,7 +735,9 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		wait_for_inserts(vacuum);
 		mark_upper_records(vacuum);
 		replace_entry(vacuum);
+		note_lost(vacuum);
 		repair_graph(vacuum);
+		find_lost(vacuum);
 		wait_for_inserts(vacuum);
 		free_dead_nodes(vacuum, stats);
 	}
@@ -619,12 +772,13 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		bool all_free = true;
 
 		omendb_vacuum_delay_point();
-		buffer =
-			ReadBufferExtended(info->index, MAIN_FORKNUM, block, RBM_NORMAL, info->strategy);
+		buffer = ReadBufferExtended(info->index, MAIN_FORKNUM, block, RBM_NORMAL, info->strategy);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (PageIsNew(BufferGetPage(buffer)))
 			has_free = true;
 		else
+		{
+			omendb_store_check(&store, buffer);
 			for (uint32 slot = 0; slot < layout->per_page; slot++)
 			{
 				OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
@@ -637,6 +791,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 				else if (count && record->kind == OMENDB_RECORD_OVERFLOW)
 					stats->num_index_tuples += omendb_record_overflow(record)->count;
 			}
+		}
 		UnlockReleaseBuffer(buffer);
 		if (has_free)
 			RecordFreeIndexPage(info->index, block);

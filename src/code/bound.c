@@ -12,6 +12,9 @@
  *	sum		n products summed in float: at most (n / lanes + 8) roundings of the
  *			sum of the magnitudes (kernel.h), once for d and once for the
  *			operator
+ *	tiny	what is below FLT_MIN loses digits: a product so much, times the scale
+ *			of the own vector, which is below 4 lengths (or 1); an element so
+ *			much, times the query
  */
 #include "code/codec.h"
 
@@ -42,8 +45,9 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 	double spun = codec->rotates ? spin(&codec->rotate) : 0;
 	double d = distance;
 	double e = error;
-	double length = sqrt(norm2) + e; /* of the vector, at most */
-	double query_length = sqrt(query->norm2);
+	/* Lengths, at most: squares below FLT_TRUE_MIN are 0 as floats. */
+	double length = sqrt((double) norm2 + FLT_TRUE_MIN) + e;
+	double query_length = sqrt((double) query->norm2 + FLT_TRUE_MIN);
 	double low;
 	double high;
 
@@ -67,7 +71,7 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		case OMENDB_METRIC_IP:
 		{
 			double slack = query->norm * (e + (3 * spun + 2 * sum) * length) * (1 + sum) +
-						   n * FLT_MIN * (1 + 4 * length);
+						   n * FLT_MIN * (1 + 4 * length + query->norm);
 
 			low = d - slack;
 			high = d + slack;
@@ -76,9 +80,9 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		default:
 		{
 			double around = e + 2 * spun * (query_length + length);
-			double slack = layout->own == OMENDB_OWN_INT8
-							   ? 2 * sum * (query->norm2 + (double) norm2)
-							   : d * sum + n * FLT_MIN;
+			double slack = n * FLT_MIN + sum * (layout->own == OMENDB_OWN_INT8
+													? 2 * (query->norm2 + (double) norm2)
+													: d);
 
 			low = sqrt(d > slack ? d - slack : 0) - around;
 			low = low > 0 ? low : 0;

@@ -283,6 +283,15 @@ jaccard(OmendbBitOverlap overlap)
 			   : (float) (1.0 - (double) overlap.both / (double) overlap.either);
 }
 
+/* In double: the sum of two finite floats is finite. NaN, after overflow, is far. */
+static float
+l2_from_dot(float norm2_a, float norm2_b, float dot)
+{
+	double l2 = (double) norm2_a + norm2_b - 2 * (double) dot;
+
+	return l2 > 0 ? (float) l2 : l2 <= 0 ? 0 : INFINITY;
+}
+
 /* The metric between stored-space vectors. */
 static float
 float_distance(OmendbMetric metric, const float *a, const float *b, size_t n)
@@ -325,15 +334,13 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	}
 	if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
 	{
-		float dot =
-			(float) omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
-			a->scale * b->scale;
-		float l2;
+		/* the product of the scales is exact, so that both ways give the same */
+		float dot = (float) (omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
+							 ((double) a->scale * b->scale));
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -dot;
-		l2 = a->norm2 + b->norm2 - 2 * dot;
-		return l2 > 0 ? l2 : 0;
+		return l2_from_dot(a->norm2, b->norm2, dot);
 	}
 	if (layout->metric == OMENDB_METRIC_HAMMING)
 		return (float) omendb_kernels.hamming(own_a, own_b, layout->own_bytes);
@@ -450,12 +457,10 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 	{
 		float dot =
 			omendb_kernels.dot_f32_i8(query->stored, (const int8_t *) own, n) * record->scale;
-		float l2;
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -dot;
-		l2 = query->norm2 + record->norm2 - 2 * dot;
-		return l2 > 0 ? l2 : 0;
+		return l2_from_dot(query->norm2, record->norm2, dot);
 	}
 	else if (layout->metric == OMENDB_METRIC_HAMMING)
 		return (float) omendb_kernels.hamming(query->bits, own, layout->own_bytes);

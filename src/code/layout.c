@@ -121,7 +121,7 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 	wanted = round_up(dimensions, OMENDB_CODE_ALIGN);
 	if (compact)
 		wanted = wanted / 2;
-	least = compact || dimensions < 64 ? 128 : 192;
+	least = dimensions < 64 ? 128 : 192;
 	wanted = wanted < least ? least : wanted > 384 ? 384 : wanted;
 	most = round_up(dimensions < 128 ? 2 * dimensions : dimensions, OMENDB_CODE_ALIGN);
 	most = most < least ? least : most > 1024 ? 1024 : most;

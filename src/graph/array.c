@@ -64,8 +64,11 @@ static void
 array_prefetch(void *store, OmendbNode node)
 {
 	OmendbArray *array = store;
-	const char *at = (const char *) omendb_array_record(array, node);
+	const char *at;
 
+	if (node >= array->n)
+		return;
+	at = (const char *) omendb_array_record(array, node);
 	for (size_t i = 0; i < array->codec->layout.record_bytes; i += 64)
 		__builtin_prefetch(at + i);
 }

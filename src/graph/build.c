@@ -12,6 +12,9 @@
 /* So many nodes start a level: each is compared with all others of them. */
 #define FIRST_ROUND 64
 
+/* How often omendb_build_connect looks for nodes that are not reached. */
+#define CONNECT_PASSES 16
+
 struct OmendbBuilder
 {
 	OmendbArray *array;
@@ -59,6 +62,14 @@ omendb_build_level_attach(OmendbBuildLevel *level, void *memory)
 	level->now_count = (uint16_t *) at;
 	at += align64(n * sizeof(uint16_t));
 	level->next_count = (uint16_t *) at;
+}
+
+/* Called with a counter of nodes; every 65,536th may take long enough to ask. */
+static inline void
+interruptible(const OmendbBuildLevel *level, uint32_t i)
+{
+	if ((i & 0xffff) == 0 && level->interrupt)
+		level->interrupt();
 }
 
 /* In which of 32 rounds a node joins: half of the rest each time, backwards. */
@@ -275,6 +286,7 @@ omendb_build_gather(OmendbBuildLevel *level)
 		uint32_t i = level->order[p];
 		const OmendbLink *links = &level->next[(size_t) i * level->links];
 
+		interruptible(level, p);
 		for (uint32_t k = 0; k < level->next_count[i]; k++)
 			level->end[links[k].node - level->first]++;
 	}
@@ -290,6 +302,7 @@ omendb_build_gather(OmendbBuildLevel *level)
 		uint32_t i = level->order[p];
 		const OmendbLink *links = &level->next[(size_t) i * level->links];
 
+		interruptible(level, p);
 		for (uint32_t k = 0; k < level->next_count[i]; k++)
 			level->incoming[level->end[links[k].node - level->first]++] =
 				(OmendbLink){links[k].distance, level->first + i};
@@ -366,6 +379,7 @@ reach(const OmendbBuildLevel *level, uint32_t start, uint8_t *reached, uint32_t 
 {
 	uint32_t used = 0;
 	uint32_t marked = 1;
+	uint32_t steps = 0;
 
 	reached[start] = 1;
 	stack[used++] = start;
@@ -374,6 +388,7 @@ reach(const OmendbBuildLevel *level, uint32_t start, uint8_t *reached, uint32_t 
 		uint32_t i = stack[--used];
 		const OmendbLink *links = &level->now[(size_t) i * level->links];
 
+		interruptible(level, steps++);
 		for (uint32_t k = 0; k < level->now_count[i]; k++)
 		{
 			uint32_t other = links[k].node - level->first;
@@ -463,8 +478,11 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	bool progress = true;
 
 	*linked = 0;
-	/* A replaced link may cut off others: look again until all are reached. */
-	while (good && progress)
+	/*
+	 * A replaced link may cut off others: look again until all are reached, or
+	 * it seems that they only change places.
+	 */
+	for (int i = 0; i < CONNECT_PASSES && good && progress; i++)
 	{
 		progress = false;
 		memset(reached, 0, level->n);
@@ -472,14 +490,18 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 			break;
 		memset(in_degree, 0, level->n * sizeof(uint32_t));
 		for (uint32_t i = 0; i < level->n; i++)
+		{
+			interruptible(level, i);
 			for (uint32_t k = 0; k < level->now_count[i]; k++)
 				in_degree[level->now[(size_t) i * level->links + k].node - level->first]++;
+		}
 		for (uint32_t i = 0; i < level->n && good; i++)
 		{
 			bool made;
 
 			if (reached[i])
 				continue;
+			interruptible(level, 0);
 			good = link_unreached(builder, level, i, reached, in_degree, &made);
 			if (good && made)
 			{

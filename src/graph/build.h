@@ -51,6 +51,8 @@ typedef struct OmendbBuildLevel
 	uint32_t beam;       /* width of the beam of refining passes */
 	uint32_t rough_beam; /* of the rounds before them */
 	uint64_t seed;
+	/* Called now and then by what one process does, if set; need not return. */
+	void (*interrupt)(void);
 
 	uint32_t *order;      /* n: index of the node that joins i-th */
 	uint32_t *begin;      /* n: the step's incoming links of node i are .. */

@@ -111,6 +111,14 @@ pair_distance(void *context, uint32_t i, uint32_t j)
 							   chooser->scratch);
 }
 
+static bool
+pair_same(void *context, uint32_t i, uint32_t j)
+{
+	OmendbChooser *chooser = context;
+
+	return omendb_own_equal(chooser->codec, chooser->records[i], chooser->records[j]);
+}
+
 static void
 encode_code(OmendbChooser *chooser, const OmendbRecord *other, uint8_t *code)
 {
@@ -137,7 +145,7 @@ omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 			  void *context, uint16_t *chosen)
 {
 	OmendbSelectInput input = {pair_distance, coded(chooser) ? candidate_code : NULL, chooser,
-							   omendb_code_bytes(&chooser->codec->layout)};
+							   omendb_code_bytes(&chooser->codec->layout), pair_same};
 
 	qsort(chooser->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
 	if (n > OMENDB_SELECT_MAX)
@@ -179,8 +187,9 @@ by_spoke(const void *a, const void *b)
 }
 
 uint32_t
-omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
-				 uint32_t links, const OmendbRecord *neighbour, float distance, bool forced)
+omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+					const OmendbRecord *neighbour, float distance, bool forced,
+					OmendbLinkOption options[OMENDB_LINK_OPTIONS])
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
@@ -188,14 +197,12 @@ omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbR
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	Spoke spokes[OMENDB_MAX_LINKS + 1];
 	const float *cosines = codec->cosines;
-	uint64_t least = UINT64_MAX;
+	uint64_t narrow[OMENDB_LINK_OPTIONS]; /* ascending, of the options */
+	uint32_t noptions = 0;
 	uint32_t n;
-	uint32_t drop = UINT32_MAX;
 	float self;
 	uint8_t *new_code = chooser->codes + OMENDB_SELECT_MAX * omendb_code_bytes(layout);
 
-	if (node->count < links)
-		return node->count;
 	n = node->count < layout->links ? node->count : layout->links;
 	/* The estimates for the node itself as the query are its links' distances. */
 	self = ip ? -node->norm2 : 0;
@@ -231,14 +238,12 @@ omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbR
 	spokes[n].slot = OMENDB_MAX_LINKS;
 	qsort(spokes, n + 1, sizeof(Spoke), by_spoke);
 
-	/*
-	 * Of the occluded ones the least loss is the one that lies in the most
-	 * nearly same direction as a nearer one.
-	 */
 	for (uint32_t i = 0; i <= n; i++)
 	{
 		bool occluded = false;
 		uint64_t narrowest = UINT64_MAX;
+		uint32_t occluder = 0;
+		uint32_t at;
 
 		for (uint32_t k = 0; k < i; k++)
 		{
@@ -246,8 +251,12 @@ omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbR
 			const Spoke *b = &spokes[k];
 			uint64_t differ = omendb_kernels.hamming(a->code, b->code, omendb_code_bytes(layout));
 
-			narrowest = differ < narrowest ? differ : narrowest;
-			if (!occluded && spokes[k].kept)
+			if (differ < narrowest)
+			{
+				narrowest = differ;
+				occluder = k;
+			}
+			if (!occluded && b->kept)
 			{
 				float dot = sqrtf(a->length2 * b->length2) * cosines[differ];
 				/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
@@ -258,13 +267,29 @@ omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query, const OmendbR
 			}
 		}
 		spokes[i].kept = !occluded;
-		if (occluded && narrowest < least && (!forced || spokes[i].slot != OMENDB_MAX_LINKS))
-		{
-			least = narrowest;
-			drop = i;
-		}
+		if (!occluded || (forced && spokes[i].slot == OMENDB_MAX_LINKS))
+			continue;
+		for (at = noptions; at > 0 && narrow[at - 1] > narrowest; at--)
+			if (at < OMENDB_LINK_OPTIONS)
+			{
+				options[at] = options[at - 1];
+				narrow[at] = narrow[at - 1];
+			}
+		if (at == OMENDB_LINK_OPTIONS)
+			continue;
+		options[at].slot = spokes[i].slot;
+		options[at].occluder = spokes[occluder].slot == OMENDB_MAX_LINKS
+								   ? OMENDB_NO_NODE
+								   : omendb_record_neighbours(layout, node)[spokes[occluder].slot];
+		narrow[at] = narrowest;
+		if (noptions < OMENDB_LINK_OPTIONS)
+			noptions++;
 	}
-	if (drop == UINT32_MAX)
-		drop = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;
-	return spokes[drop].slot;
+	if (noptions == 0)
+	{
+		uint32_t farthest = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;
+
+		options[noptions++] = (OmendbLinkOption){spokes[farthest].slot, OMENDB_NO_NODE};
+	}
+	return noptions;
 }

@@ -53,14 +53,26 @@ extern void omendb_link_write(OmendbChooser *chooser, OmendbRecord *node, uint32
 							  OmendbNode neighbour, const OmendbRecord *neighbour_record,
 							  float distance);
 
+/* A neighbour that a full node could give up for a new one. */
+typedef struct OmendbLinkOption
+{
+	uint32_t slot;       /* OMENDB_MAX_LINKS: the new one itself */
+	OmendbNode occluder; /* a nearer neighbour in nearly its direction, or none */
+} OmendbLinkOption;
+
+#define OMENDB_LINK_OPTIONS 4
+
 /*
- * In which slot does `node` take a new neighbour at that distance? A free one;
- * or that of the farthest neighbour which another one occludes, as far as the
- * node's own codes tell; or OMENDB_MAX_LINKS if it is better off without.
- * forced: never that. query is set to the node (omendb_query_set_record).
+ * Which neighbour does a full node give up for a new one at that distance?
+ * Options in order of preference, as far as the node's own codes tell: those
+ * that another neighbour occludes, the ones in the most nearly same direction
+ * first; where none is occluded, the farthest. With `forced` the new one is no
+ * option. query is set to the node (omendb_query_set_record), and
+ * omendb_chooser_set was called for it. Returns how many, at least one.
  */
-extern uint32_t omendb_link_slot(OmendbChooser *chooser, const OmendbQuery *query,
-								 const OmendbRecord *node, uint32_t links,
-								 const OmendbRecord *neighbour, float distance, bool forced);
+extern uint32_t omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query,
+									const OmendbRecord *node, const OmendbRecord *neighbour,
+									float distance, bool forced,
+									OmendbLinkOption options[OMENDB_LINK_OPTIONS]);
 
 #endif /* OMENDB_LINK_H */

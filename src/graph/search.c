@@ -11,6 +11,11 @@
 #define VISITED    UINT32_C(0x80000000)
 #define FIRST_SEEN 512
 
+/* So many late finds say that there is more to find. */
+#ifndef SETTLE_LATE
+#define SETTLE_LATE 2
+#endif
+
 void
 omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
 				   const OmendbAllocator *allocator, bool coded)
@@ -387,12 +392,57 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 		if (!search->coded || !omendb_search_has_seen(search, search->aside[i].node))
 			search->aside[left++] = search->aside[i];
 	search->aside_used = left;
+	if (left == 0)
+		return true;
 	qsort(search->aside, left, sizeof(OmendbCandidate), by_estimate);
 	for (; at < left && search->used < search->width; at++)
 		if (!insert(search, search->aside[at].estimate, search->aside[at].node))
 			return false;
 	memmove(search->aside, search->aside + at, (left - at) * sizeof(OmendbCandidate));
 	search->aside_used = left - at;
+	return true;
+}
+
+/* How many of the OMENDB_SETTLE nearest were found by the last third of the visits. */
+static uint32_t
+found_late(const OmendbSearch *search)
+{
+	size_t nearest[OMENDB_SETTLE]; /* ascending distances */
+	size_t from = search->visited_used - search->visited_used / 3;
+	uint32_t n = 0;
+	uint32_t late = 0;
+
+	for (size_t i = 0; i < search->visited_used; i++)
+	{
+		float distance = search->visited[i].distance;
+		uint32_t k;
+
+		if (n == OMENDB_SETTLE && !(distance < search->visited[nearest[n - 1]].distance))
+			continue;
+		if (n < OMENDB_SETTLE)
+			n++;
+		for (k = n - 1; k > 0 && search->visited[nearest[k - 1]].distance > distance; k--)
+			nearest[k] = nearest[k - 1];
+		nearest[k] = i;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		late += nearest[k] >= from;
+	return late;
+}
+
+bool
+omendb_search_settle(OmendbSearch *search, uint32_t most)
+{
+	if (!omendb_search_run(search))
+		return false;
+	while (search->coded && search->width < most && found_late(search) >= SETTLE_LATE &&
+		   !omendb_search_exhausted(search) && search->visited_used < search->visit_limit)
+	{
+		uint32_t width = search->width + search->width / 2;
+
+		if (!omendb_search_widen(search, width < most ? width : most) || !omendb_search_run(search))
+			return false;
+	}
 	return true;
 }
 

@@ -78,6 +78,17 @@ extern bool omendb_search_enter(OmendbSearch *search, OmendbNode node);
  */
 extern bool omendb_search_run(OmendbSearch *search);
 
+/*
+ * Run; then, as long as the last third of the visits still found several of the
+ * OMENDB_SETTLE nearest nodes, widen the beam by half and run again, up to a
+ * width of `most`. Where estimates tell near from far the first run suffices;
+ * where they do not (codes of few bits, distances all alike), this looks
+ * further instead of missing what it came for. keep_aside must be set.
+ */
+extern bool omendb_search_settle(OmendbSearch *search, uint32_t most);
+
+#define OMENDB_SETTLE 10
+
 /* Widen the beam; the candidates set aside compete for it. */
 extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
 

@@ -57,7 +57,8 @@ omendb_select(const OmendbSelectCandidate *candidates, uint32_t n, uint32_t want
 		bool occluded = false;
 
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
-			occluded = input->distance(input->context, i, kept[k]) < candidates[i].distance;
+			occluded = input->distance(input->context, i, kept[k]) < candidates[i].distance ||
+					   (input->same && input->same(input->context, i, kept[k]));
 		if (occluded)
 			left[nleft++] = i;
 		else

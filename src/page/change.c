@@ -32,7 +32,13 @@ lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
 	/* A page that a crash left without its first WAL is as good as a new one. */
-	*slot = PageIsNew(page) ? 0 : free_slot(layout, page);
+	if (PageIsNew(page))
+		*slot = 0;
+	else
+	{
+		omendb_store_check(store, buffer);
+		*slot = free_slot(layout, page);
+	}
 	if (*slot < layout->per_page)
 		return buffer;
 	UnlockReleaseBuffer(buffer);
@@ -165,8 +171,28 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 		return false;
 	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
 	good = record->kind == OMENDB_RECORD_NODE && record->level == level;
+	if (good && record->count > layout->links)
+		omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
+							"A record has too many links.");
 	if (good)
 		memcpy(out, record, layout->record_bytes);
+	UnlockReleaseBuffer(buffer);
+	return good;
+}
+
+bool
+omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
+	const OmendbRecord *record;
+	bool good;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	good = record->kind == OMENDB_RECORD_NODE;
+	*level = record->level;
 	UnlockReleaseBuffer(buffer);
 	return good;
 }
@@ -270,6 +296,21 @@ add_inline_tid(OmendbRecord *record, ItemPointer tid)
 	record->version++;
 }
 
+/* An error where the record is not an overflow record of that node. */
+static void
+check_overflow(OmendbStore *store, BlockNumber block, OmendbRecord *record, OmendbNode owner,
+			   uint16 incarnation)
+{
+	const OmendbOverflow *overflow = omendb_record_overflow(record);
+
+	if (record->kind != OMENDB_RECORD_OVERFLOW || overflow->owner != owner ||
+		overflow->owner_incarnation != incarnation)
+		omendb_corrupt_page(store->relation, block,
+							"An overflow record does not belong to the node that names it.");
+	if (overflow->count > omendb_overflow_room(&store->index->codec.layout))
+		omendb_corrupt_page(store->relation, block, "An overflow record has too many heap TIDs.");
+}
+
 /*
  * Add the TID to the overflow record at the head of the node's chain, if that
  * has room: *added. False where the node changed meanwhile.
@@ -303,10 +344,7 @@ add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, O
 	{
 		record = omendb_page_record(layout, BufferGetPage(head_buffer), head % layout->per_page);
 		overflow = omendb_record_overflow(record);
-		if (record->kind != OMENDB_RECORD_OVERFLOW || overflow->owner != node ||
-			overflow->owner_incarnation != owner->incarnation)
-			omendb_corrupt_page(store->relation, head_block,
-								"An overflow record does not belong to the node that names it.");
+		check_overflow(store, head_block, record, node, owner->incarnation);
 		if (overflow->count < omendb_overflow_room(layout))
 		{
 			GenericXLogState *state = GenericXLogStart(store->relation);
@@ -402,13 +440,13 @@ omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *l
 
 	for (;;)
 	{
-		Buffer buffer =
-			omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
+		Buffer buffer;
 		OmendbRecord *record;
 		OmendbNode head;
 		bool added;
 
 		CHECK_FOR_INTERRUPTS();
+		buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
 		if (!BufferIsValid(buffer))
 			return false;
 		record = same_vector(codec, BufferGetPage(buffer), node, like);
@@ -546,84 +584,132 @@ omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 		GenericXLogFinish(state);
 }
 
+/* The next overflow record after a node or an overflow record of its chain. */
+static bool
+read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, at), BUFFER_LOCK_SHARE);
+	OmendbRecord *record;
+
+	*next = OMENDB_NO_NODE;
+	*dead = false;
+	if (!BufferIsValid(buffer))
+		return false;
+	record = omendb_page_record(layout, BufferGetPage(buffer), at % layout->per_page);
+	if (record->kind != OMENDB_RECORD_FREE && record->level == 0)
+		*next = record->overflow;
+	*dead = record->kind == OMENDB_RECORD_NODE && (record->flags & OMENDB_RECORD_DEAD);
+	UnlockReleaseBuffer(buffer);
+	return *next != OMENDB_NO_NODE;
+}
+
+/*
+ * Refill the node from the overflow record `at`, if that comes next after it
+ * (before == node); free it if it is empty then. *freed: it was. False where
+ * another came in between.
+ */
+static bool
+refill_from(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at, bool *freed,
+			bool *dead)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	BlockNumber before_block = omendb_node_block(layout, before);
+	BlockNumber at_block = omendb_node_block(layout, at);
+	Buffer first = ReadBuffer(store->relation, Min(before_block, at_block));
+	Buffer second = before_block == at_block
+						? InvalidBuffer
+						: ReadBuffer(store->relation, Max(before_block, at_block));
+	Buffer before_buffer = before_block > at_block ? second : first;
+	Buffer at_buffer = at_block > before_block ? second : first;
+	OmendbRecord *owner;
+	OmendbRecord *record;
+	uint32 moved = 0;
+	bool good;
+
+	LockBuffer(first, BUFFER_LOCK_EXCLUSIVE);
+	omendb_store_check(store, first);
+	if (BufferIsValid(second))
+	{
+		LockBuffer(second, BUFFER_LOCK_EXCLUSIVE);
+		omendb_store_check(store, second);
+	}
+	owner = omendb_page_record(layout, BufferGetPage(before_buffer), before % layout->per_page);
+	record = omendb_page_record(layout, BufferGetPage(at_buffer), at % layout->per_page);
+	*freed = false;
+	good = owner->overflow == at;
+	if (good)
+	{
+		uint32 count = omendb_record_overflow(record)->count;
+
+		check_overflow(store, at_block, record, node,
+					   before == node ? owner->incarnation
+									  : omendb_record_overflow(owner)->owner_incarnation);
+		if (before == node && owner->ntids < OMENDB_INLINE_TIDS)
+			moved = Min(count, (uint32) (OMENDB_INLINE_TIDS - owner->ntids));
+		*freed = moved == count;
+	}
+	if (moved > 0 || *freed)
+	{
+		GenericXLogState *state = GenericXLogStart(store->relation);
+		Page before_page = GenericXLogRegisterBuffer(state, before_buffer, 0);
+		Page at_page = at_buffer == before_buffer ? before_page
+												  : GenericXLogRegisterBuffer(state, at_buffer, 0);
+		OmendbOverflow *overflow;
+
+		owner = omendb_page_record(layout, before_page, before % layout->per_page);
+		record = omendb_page_record(layout, at_page, at % layout->per_page);
+		overflow = omendb_record_overflow(record);
+		for (; moved > 0; moved--)
+		{
+			overflow->count--;
+			memcpy(owner->tids + owner->ntids++ * OMENDB_TID_BYTES,
+				   &overflow->tids[overflow->count], OMENDB_TID_BYTES);
+			memset(&overflow->tids[overflow->count], 0, OMENDB_TID_BYTES);
+		}
+		owner->version++;
+		record->version++;
+		if (*freed)
+		{
+			owner->overflow = record->overflow;
+			record->kind = OMENDB_RECORD_FREE;
+		}
+		if (before == node && owner->ntids == 0 && owner->overflow == OMENDB_NO_NODE)
+		{
+			owner->flags |= OMENDB_RECORD_DEAD;
+			*dead = true;
+		}
+		GenericXLogFinish(state);
+	}
+	if (BufferIsValid(second))
+		UnlockReleaseBuffer(second);
+	UnlockReleaseBuffer(first);
+	return good;
+}
+
 bool
 omendb_record_refill_tids(OmendbStore *store, OmendbNode node)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	BlockNumber node_block = omendb_node_block(layout, node);
+	uint64 most = (uint64) RelationGetNumberOfBlocks(store->relation) * layout->per_page;
+	OmendbNode before = node;
+	OmendbNode at;
+	bool dead;
 
-	for (;;)
+	for (uint64 steps = 0; read_next(store, before, &at, &dead); steps++)
 	{
-		Buffer node_buffer = omendb_store_lock(store, node_block, BUFFER_LOCK_SHARE);
-		Buffer head_buffer;
-		BlockNumber head_block;
-		OmendbRecord *record;
-		OmendbRecord *head_record;
-		OmendbOverflow *overflow;
-		OmendbNode head;
-		bool done;
-		bool is_dead = false;
+		bool freed;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!BufferIsValid(node_buffer))
-			return false;
-		record = omendb_page_record(layout, BufferGetPage(node_buffer), node % layout->per_page);
-		head = record->overflow;
-		done = record->kind != OMENDB_RECORD_NODE || record->level != 0 || head == OMENDB_NO_NODE;
-		is_dead = record->kind == OMENDB_RECORD_NODE && (record->flags & OMENDB_RECORD_DEAD);
-		UnlockReleaseBuffer(node_buffer);
-		if (done)
-			return is_dead;
-
-		head_block = omendb_node_block(layout, head);
-		node_buffer = ReadBuffer(store->relation, node_block);
-		head_buffer =
-			head_block == node_block ? node_buffer : ReadBuffer(store->relation, head_block);
-		LockBuffer(node_block <= head_block ? node_buffer : head_buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (head_block != node_block)
-			LockBuffer(node_block <= head_block ? head_buffer : node_buffer, BUFFER_LOCK_EXCLUSIVE);
-		record = omendb_page_record(layout, BufferGetPage(node_buffer), node % layout->per_page);
-		done = false;
-		if (record->kind == OMENDB_RECORD_NODE && record->overflow == head)
-		{
-			GenericXLogState *state = GenericXLogStart(store->relation);
-			Page node_page = GenericXLogRegisterBuffer(state, node_buffer, 0);
-			Page head_page = head_buffer == node_buffer
-								 ? node_page
-								 : GenericXLogRegisterBuffer(state, head_buffer, 0);
-
-			record = omendb_page_record(layout, node_page, node % layout->per_page);
-			head_record = omendb_page_record(layout, head_page, head % layout->per_page);
-			overflow = omendb_record_overflow(head_record);
-			while (record->ntids < OMENDB_INLINE_TIDS && overflow->count > 0)
-			{
-				overflow->count--;
-				memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES,
-					   &overflow->tids[overflow->count], OMENDB_TID_BYTES);
-				memset(&overflow->tids[overflow->count], 0, OMENDB_TID_BYTES);
-			}
-			head_record->version++;
-			record->version++;
-			if (overflow->count == 0)
-			{
-				record->overflow = head_record->overflow;
-				head_record->kind = OMENDB_RECORD_FREE;
-			}
-			else
-				done = true;
-			if (record->ntids == 0 && record->overflow == OMENDB_NO_NODE)
-			{
-				record->flags |= OMENDB_RECORD_DEAD;
-				is_dead = done = true;
-			}
-			GenericXLogFinish(state);
-		}
-		if (head_buffer != node_buffer)
-			UnlockReleaseBuffer(head_buffer);
-		UnlockReleaseBuffer(node_buffer);
-		if (done)
-			return is_dead;
+		if (steps > 2 * most)
+			omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
+								"A chain of overflow records has no end.");
+		if (!refill_from(store, node, before, at, &freed, &dead))
+			before = node;
+		else if (!freed)
+			before = at;
 	}
+	return before == node && dead;
 }
 
 void

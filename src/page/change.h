@@ -24,6 +24,9 @@ extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *reco
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
 							   OmendbRecord *out);
 
+/* The level of a node; false where it is no node. */
+extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level);
+
 /*
  * Write slot `slot` of `from`, a changed copy of the node's record, to the
  * page, if the page's record still has the copy's version. from->count is the
@@ -64,8 +67,8 @@ extern void omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 
 /*
  * Take TIDs from the overflow records of a node that has fewer than fit it, as
- * long as there are any; free those that are empty; mark the node dead if
- * nothing is left. True if it is dead then.
+ * long as there are any; free all of its overflow records that are empty; mark
+ * the node dead if nothing is left. True if it is dead then. Vacuum only.
  */
 extern bool omendb_record_refill_tids(OmendbStore *store, OmendbNode node);
 

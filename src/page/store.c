@@ -105,6 +105,9 @@ check_page(Relation relation, Buffer buffer, OmendbPageKind kind)
 		omendb_corrupt_page(relation, block, "This is no page of an omendb index.");
 	if (omendb_page_special(page)->kind != kind)
 		omendb_corrupt_page(relation, block, "The page is of another kind than its place says.");
+	/* Or generic WAL would leave something out. */
+	if (((PageHeader) page)->pd_lower != ((PageHeader) page)->pd_upper)
+		omendb_corrupt_page(relation, block, "The page's header says that part of it is unused.");
 }
 
 static OmendbMetaPage
@@ -191,6 +194,12 @@ read_block(OmendbStore *store, BlockNumber block)
 	return buffer;
 }
 
+void
+omendb_store_check(OmendbStore *store, Buffer buffer)
+{
+	check_page(store->relation, buffer, OMENDB_PAGE_RECORDS);
+}
+
 Buffer
 omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
 {
@@ -275,7 +284,8 @@ omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 	if (!record)
 		return false;
 	omendb_step_fill(record, query, step);
-	memcpy(copy, record, store->index->codec.layout.neighbours_offset);
+	if (step->payload.live)
+		memcpy(copy, record, store->index->codec.layout.neighbours_offset);
 	UnlockReleaseBuffer(buffer);
 	return true;
 }

@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "graph/graph.h"
 #include "page/format.h"
 #include "storage/bufmgr.h"
@@ -52,7 +53,7 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
 
 /*
  * As the visit of omendb_store_ops; *copy gets the record's header and own
- * vector (neighbours_offset bytes).
+ * vector (neighbours_offset bytes), if the node is not dead.
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
@@ -70,10 +71,13 @@ extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, Om
  */
 extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
 
+/* An error where a page that is not new is no page of records. */
+extern void omendb_store_check(OmendbStore *store, Buffer buffer);
+
 /* palloc and pfree in CurrentMemoryContext, huge sizes allowed. */
 extern const OmendbAllocator omendb_palloc_allocator;
 
-extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what)
-	pg_attribute_noreturn();
+pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block,
+											const char *what);
 
 #endif /* OMENDB_STORE_H */

@@ -1,9 +1,12 @@
 # The SQL surface of pgvector (pgvector-surface.tsv) against what a server has.
 #
-# A row is [kind, object, attributes], as in the list. Reading the list, choosing
+# A row is [kind, object, attributes], as in the list. Reading the lists, choosing
 # the rows in scope, comparing and deriving behavioural checks are pure functions
 # over rows; only catalog_rows and run_check talk to a server, through psql and
 # the environment's PGHOST, PGPORT, PGUSER and PGDATABASE.
+#
+# What omendb does not do as pgvector, on purpose, is in differences.tsv: a
+# difference is { row, status, instead, reason }.
 package Surface;
 
 use strict;
@@ -12,11 +15,17 @@ use warnings;
 use Exporter 'import';
 use File::Temp;
 
-our @EXPORT_OK = qw(read_list split_scope compare catalog_rows has_hnsw checks_of run_check run_psql row_name);
+our @EXPORT_OK = qw(read_list read_differences split_scope compare catalog_rows checks_of run_check run_psql row_name);
 
 # Objects of omendb's own, which pgvector has not.
 our @OWN = (
+    [ 'access method', 'hnsw', 'index' ],
     [ 'function', 'omendb_simd_level() returns text', 'stable strict parallel safe' ],
+    [ 'function', 'omendb_last_scan() returns record', 'volatile strict parallel restricted' ],
+    [ 'function', 'hnsw_index_info(regclass) returns record', 'volatile strict parallel restricted' ],
+    [ 'function', 'hnsw_index_check(regclass, boolean) returns setof record', 'volatile strict parallel restricted' ],
+    [ 'function', 'hnsw_index_size_estimate(bigint, integer, integer) returns record', 'immutable strict parallel safe' ],
+    [ 'function', 'hnsw_recall(regclass, integer, integer) returns double precision', 'volatile strict parallel restricted' ],
     [ 'setting', 'omendb.simd_level', 'enum, default auto, values {auto,scalar,neon,avx2,avx512}, superuser' ],);
 
 # Kinds of the list that describe behaviour, not a catalog.
@@ -28,9 +37,10 @@ sub row_name
     return "$row->[0] $row->[1]: $row->[2]";
 }
 
-sub read_list
+# The lines of a file with that many columns.
+sub read_columns
 {
-    my ($path) = @_;
+    my ($path, $columns) = @_;
     my @rows;
     open my $fh, '<', $path or die "cannot read $path: $!\n";
     while (my $line = <$fh>)
@@ -38,41 +48,64 @@ sub read_list
         chomp $line;
         next if $line =~ /^#/ or $line =~ /^\s*$/;
         my @columns = split /\t/, $line, -1;
-        die "$path line $.: expected 3 columns\n" unless @columns == 3;
+        die "$path line $.: expected $columns columns\n" unless @columns == $columns;
         push @rows, \@columns;
     }
     close $fh;
     return @rows;
 }
 
-# Which access method a row belongs to: 'hnsw', 'ivfflat', or '' for neither.
-sub method_of
+sub read_list
+{
+    my ($path) = @_;
+    return read_columns($path, 3);
+}
+
+sub read_differences
+{
+    my ($path) = @_;
+    my @differences;
+    for my $columns (read_columns($path, 6))
+    {
+        my ($kind, $object, $attributes, $status, $instead, $reason) = @$columns;
+        my $name = row_name($columns);
+        die "$path: later or differs: $name\n" unless $status =~ /^(later|differs)$/;
+        die "$path: what it differs by: $name\n" unless ($instead eq '') == ($status eq 'later') and $instead ne $attributes;
+        die "$path: no reason: $name\n" unless $reason =~ /\w/;
+        push @differences, { row => [ $kind, $object, $attributes ], status => $status, instead => $instead, reason => $reason };
+    }
+    return @differences;
+}
+
+# Rows of the list: (in scope, with what omendb has where it differs; later; out
+# of scope for good: ivfflat). Dies where a difference is of no row.
+sub split_scope
+{
+    my ($differences, @rows) = @_;
+    my (@in, @later, @out);
+    my %difference = map { row_name($_->{row}) => $_ } @$differences;
+    for my $row (@rows)
+    {
+        my $difference = delete $difference{ row_name($row) };
+        if    (is_ivfflat($row))                     { push @out,   $row; }
+        elsif (!$difference)                         { push @in,    $row; }
+        elsif ($difference->{status} eq 'later')     { push @later, $row; }
+        else                                         { push @in,    [ @$row[ 0, 1 ], $difference->{instead} ]; }
+    }
+    die "a difference is of no row: $_\n" for sort keys %difference;
+    return (\@in, \@later, \@out);
+}
+
+# Is the row of the other access method?
+sub is_ivfflat
 {
     my ($row) = @_;
     my ($kind, $object, $attributes) = @$row;
-    return $1 if $kind eq 'operator class'  && $attributes =~ /^access method (hnsw|ivfflat),/;
-    return $1 if $kind eq 'opclass operator' && $object =~ /\((hnsw|ivfflat)\)$/;
-    return $1 if $kind eq 'setting'          && $object =~ /^(hnsw|ivfflat)\./;
-    return $1 if $kind eq 'index option'     && $object =~ /^(hnsw|ivfflat):/;
-    return $1 if $kind eq 'access method'    && $object =~ /^(hnsw|ivfflat)$/;
-    # A limit of the type comes with one of the index; without the former it is the latter's.
-    return 'hnsw' if $kind eq 'limit' && $attributes =~ /^hnsw/;
-    return '';
-}
-
-# (in scope, waiting for the hnsw access method, out of scope for good: ivfflat).
-sub split_scope
-{
-    my ($hnsw, @rows) = @_;
-    my (@in, @waiting, @out);
-    for my $row (@rows)
-    {
-        my $method = method_of($row);
-        if    ($method eq 'ivfflat')            { push @out,     $row; }
-        elsif ($method eq 'hnsw' and not $hnsw) { push @waiting, $row; }
-        else                                    { push @in,      $row; }
-    }
-    return (\@in, \@waiting, \@out);
+    return 1 if $kind eq 'operator class'   && $attributes =~ /^access method ivfflat,/;
+    return 1 if $kind eq 'opclass operator' && $object =~ /\(ivfflat\)$/;
+    return 1 if $kind eq 'setting'          && $object =~ /^ivfflat\./;
+    return 1 if $kind eq 'index option'     && $object =~ /^ivfflat:/;
+    return 0;
 }
 
 # What identifies a row, apart from attributes that may differ.
@@ -130,10 +163,10 @@ sub compare
 # ------------------------------------------------------------------ behaviour
 
 # Checks that a behavioural row asks for: { row, name, sql, expect }, where expect
-# is the output, or 'ERROR <sqlstate>'. Those of the hnsw part only if $hnsw.
+# is the output, or 'ERROR <sqlstate>'.
 sub checks_of
 {
-    my ($hnsw, $row) = @_;
+    my ($row) = @_;
     my ($kind, $object, $attributes) = @$row;
     my @checks;
     my $add = sub {
@@ -197,7 +230,7 @@ sub checks_of
             my $table = 'surface_limit';
             my $index = "CREATE INDEX ON $table USING hnsw (v $class)";
             $known = 1;
-            if ($hnsw and $elements)
+            if ($elements)
             {
                 my $value = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/9999')::$object" };
                 for my $case ([ $max, 'ok' ], [ $over, 'ERROR 54000' ])
@@ -206,10 +239,14 @@ sub checks_of
                         "CREATE TEMP TABLE $table (v $object(9999)); $index; INSERT INTO $table SELECT " . $value->($case->[0]) . "; SELECT 'ok'");
                 }
             }
-            elsif ($hnsw)
+            else
             {
+                my $row_of = $object eq 'bit' ? "repeat('10', $max / 2)::bit($max)" : "array_fill(1, ARRAY[$max])::$object($max)";
                 $add->("index of $max dimensions", 'ok', "CREATE TEMP TABLE $table (v $object($max)); $index; SELECT 'ok'");
-                $add->("index of $over dimensions", 'ERROR 54000', "CREATE TEMP TABLE $table (v $object($over)); $index; SELECT 'ok'");
+                $add->("and one that has a row", 'ok', "CREATE TEMP TABLE $table AS SELECT $row_of AS v; $index; INSERT INTO $table SELECT * FROM $table; SELECT 'ok'");
+                # The type may have no more.
+                $add->("index of $over dimensions", 'ERROR 54000', "CREATE TEMP TABLE $table (v $object($over)); $index; SELECT 'ok'")
+                  unless $attributes =~ /^1\.\.$max dimensions/;
             }
         }
         die 'no check for ' . row_name($row) . "\n" unless $known;
@@ -221,28 +258,25 @@ sub checks_of
         my $with = sub {
             "CREATE TEMP TABLE surface_option (v vector(3)); CREATE INDEX ON surface_option USING $method (v vector_l2_ops) WITH ($_[0]); SELECT 'ok'";
         };
-        if ($hnsw or $method ne 'hnsw')
+        # The two options of hnsw must fit each other: the other one at an end where it does.
+        my $other = $method ne 'hnsw' ? '' : $option eq 'm' ? ', ef_construction = 1000' : ', m = 2';
+        $add->("$low is allowed",      'ok', $with->("$option = $low$other"));
+        $add->("$high is allowed",     'ok', $with->("$option = $high$other"));
+        $add->('below is not',         'ERROR 22023', $with->("$option = " . ($low - 1) . $other));
+        $add->('above is not',         'ERROR 22023', $with->("$option = " . ($high + 1) . $other));
+        $add->('what is not an integer is not', 'ERROR 22023', $with->("$option = 'x'"));
+        if ($attributes =~ /at least 2\*m/)
         {
-            # The two options of hnsw must fit each other: the other one at an end where it does.
-            my $other = $method ne 'hnsw' ? '' : $option eq 'm' ? ', ef_construction = 1000' : ', m = 2';
-            $add->("$low is allowed",      'ok', $with->("$option = $low$other"));
-            $add->("$high is allowed",     'ok', $with->("$option = $high$other"));
-            $add->('below is not',         'ERROR 22023', $with->("$option = " . ($low - 1) . $other));
-            $add->('above is not',         'ERROR 22023', $with->("$option = " . ($high + 1) . $other));
-            $add->('what is not an integer is not', 'ERROR 22023', $with->("$option = 'x'"));
-            if ($attributes =~ /at least 2\*m/)
-            {
-                # The defaults show in what fits them: ef_construction's by m, and m's (16) by ef_construction.
-                $add->("default $default fits m = " . $default / 2, 'ok', $with->('m = ' . $default / 2));
-                $add->('and no larger one', 'ERROR 22023', $with->('m = ' . ($default / 2 + 1)));
-                $add->('20 fits m = 10',      'ok',          $with->('m = 10, ef_construction = 20'));
-                $add->('19 does not',         'ERROR 22023', $with->('m = 10, ef_construction = 19'));
-            }
-            elsif ($method eq 'hnsw' and $option eq 'm')
-            {
-                $add->("default $default fits ef_construction = " . 2 * $default, 'ok', $with->('ef_construction = ' . 2 * $default));
-                $add->('and no smaller one', 'ERROR 22023', $with->('ef_construction = ' . (2 * $default - 1)));
-            }
+            # The defaults show in what fits them: ef_construction's by m, and m's (16) by ef_construction.
+            $add->("default $default fits m = " . $default / 2, 'ok', $with->('m = ' . $default / 2));
+            $add->('and no larger one', 'ERROR 22023', $with->('m = ' . ($default / 2 + 1)));
+            $add->('20 fits m = 10',      'ok',          $with->('m = 10, ef_construction = 20'));
+            $add->('19 does not',         'ERROR 22023', $with->('m = 10, ef_construction = 19'));
+        }
+        elsif ($method eq 'hnsw' and $option eq 'm')
+        {
+            $add->("default $default fits ef_construction = " . 2 * $default, 'ok', $with->('ef_construction = ' . 2 * $default));
+            $add->('and no smaller one', 'ERROR 22023', $with->('ef_construction = ' . (2 * $default - 1)));
         }
     }
     return @checks;
@@ -291,15 +325,6 @@ my $MEMBER = sub {
     return "EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = :'extension'
              WHERE d.refclassid = 'pg_extension'::regclass AND d.classid = '$catalog'::regclass AND d.objid = $oid AND d.deptype = 'e')";
 };
-
-# Whether the extension has an access method named hnsw.
-sub has_hnsw
-{
-    my ($extension) = @_;
-    my ($output, $state) = run_psql("\\set extension $extension\nSELECT count(*) FROM pg_am WHERE amname = 'hnsw' AND " . $MEMBER->('pg_am', 'pg_am.oid'));
-    die "cannot read pg_am: $state\n" if $state;
-    return $output;
-}
 
 # Everything that belongs to the extension, as rows of the list.
 sub catalog_rows

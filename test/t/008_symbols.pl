@@ -36,7 +36,7 @@ sub symbols
 
 my %defined = symbols($library, 'defined');
 cmp_ok(scalar keys %defined, '>', 100, 'it has symbols');
-is_deeply([ sort grep { !/^(?:Pg_magic_func|_PG_init|omendb_sql_\w+|pg_finfo_omendb_sql_\w+)$/ } keys %defined ], [], 'it exports nothing but its entry points');
+is_deeply([ sort grep { !/^(?:Pg_magic_func|_PG_init|omendb_sql_\w+|pg_finfo_omendb_sql_\w+|omendb_worker_\w+)$/ } keys %defined ], [], 'it exports nothing but its entry points');
 ok($defined{Pg_magic_func}, 'the magic block');
 ok($defined{_PG_init}, 'the start');
 
@@ -47,6 +47,7 @@ is_deeply([ grep { !$defined{$_} } @sources ], [], 'every function that SQL name
 is_deeply([ grep { !$source{$_} } @exported ], [], 'every exported function is one that SQL names');
 is_deeply([ grep { !$defined{"pg_finfo_$_"} } @exported ], [], 'each has its information record');
 is_deeply([ grep { /^pg_finfo_(.*)/ && !$defined{$1} } sort keys %defined ], [], 'each record its function');
+is_deeply([ grep { /^omendb_worker_/ } sort keys %defined ], ['omendb_worker_hnsw_build'], 'what parallel workers run');
 is_deeply([ grep { $defined{$_} ne 'T' } @exported ], [], 'they are functions');
 # In every database where it is installed: template1 has it not.
 is($node->safe_psql('template1', q{SELECT count(*) FROM pg_proc WHERE probin = '$libdir/omendb'}), 0, 'no other database has them');

@@ -1,13 +1,18 @@
 -- The extension's objects in the catalogs: attributes, comments, membership.
 -- (What there must be, object by object, is test/compat/pgvector-surface.tsv; this is about all of them.)
 BEGIN;
-SELECT plan(37);
+SELECT plan(38);
 
 CREATE TEMP VIEW member AS
     SELECT classid, objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'omendb';
 CREATE TEMP VIEW member_function AS
     SELECT p.* FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
+-- those about an index, not about values: the handler and what looks at indexes
+CREATE TEMP VIEW index_function AS
+    SELECT * FROM member_function WHERE proname IN ('hnswhandler', 'hnsw_index_info', 'hnsw_index_check', 'hnsw_index_size_estimate', 'hnsw_recall', 'omendb_last_scan');
+CREATE TEMP VIEW value_function AS
+    SELECT * FROM member_function WHERE oid NOT IN (SELECT oid FROM index_function);
 CREATE TEMP VIEW member_operator AS
     SELECT o.* FROM pg_operator o JOIN member m ON m.classid = 'pg_operator'::regclass AND m.objid = o.oid;
 CREATE TEMP VIEW member_type AS
@@ -65,13 +70,19 @@ SELECT is_empty($$ SELECT typname FROM member_type WHERE typarray = 0 OR NOT typ
 
 -- ------------------------------------------------------------------ functions
 
-SELECT is_empty($$ SELECT oid::regprocedure, provolatile FROM member_function WHERE provolatile <> 'i' AND proname <> 'omendb_simd_level' $$, 'functions are immutable');
+SELECT is_empty($$ SELECT oid::regprocedure, provolatile FROM value_function WHERE provolatile <> 'i' AND proname <> 'omendb_simd_level' $$, 'functions are immutable');
 SELECT results_eq($$ SELECT ROW(provolatile, proisstrict, proparallel)::text FROM member_function WHERE proname = 'omendb_simd_level' $$, $$ VALUES (ROW('s', true, 's')::text) $$,
     'but the one that reads a setting');
-SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE NOT proisstrict AND prokind = 'f' $$, 'functions are strict');
-SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE proparallel <> 's' $$, 'functions and aggregates are parallel safe');
-SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE prosecdef OR proleakproof OR proretset OR proconfig IS NOT NULL OR proacl IS NOT NULL OR provariadic <> 0 OR pronargdefaults > 0 $$,
+SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE NOT proisstrict AND prokind = 'f' $$, 'functions are strict');
+SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE proparallel <> 's' $$, 'functions and aggregates are parallel safe');
+SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE prosecdef OR proleakproof OR proretset OR proconfig IS NOT NULL OR proacl IS NOT NULL OR provariadic <> 0 OR pronargdefaults > 0 $$,
     'no function has rights, settings, sets, variadic or default arguments');
+SELECT results_eq(
+    $$ SELECT ROW(proname, provolatile, proisstrict, proparallel, prosecdef, proacl IS NULL, proretset, pronargdefaults, proconfig IS NULL)::text FROM index_function ORDER BY proname $$,
+    $$ VALUES (ROW('hnsw_index_check', 'v', true, 'r', false, true, true, 1, true)::text), (ROW('hnsw_index_info', 'v', true, 'r', false, true, false, 0, true)::text),
+              (ROW('hnsw_index_size_estimate', 'i', true, 's', false, true, false, 1, true)::text),
+              (ROW('hnsw_recall', 'v', true, 'r', false, true, false, 2, true)::text), (ROW('hnswhandler', 'v', false, 'u', false, true, false, 0, true)::text),
+              (ROW('omendb_last_scan', 'v', true, 'r', false, true, false, 0, true)::text) $$, 'but those about indexes');
 SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE prokind NOT IN ('f', 'a') $$, 'there are functions and aggregates only');
 SELECT is_empty(
     $$ SELECT oid::regprocedure, probin, prosrc FROM member_function

@@ -1,0 +1,209 @@
+/*
+ * hnswlink.c
+ *	  A link into a record that may be full: which one goes, and the change.
+ *
+ * Nothing is locked between reading a record and changing it; the change is
+ * made if the record's version is still the same, else all is done again.
+ */
+#include "am/hnsw.h"
+
+#include "am/hnswlink.h"
+#include "miscadmin.h"
+
+/* Neighbours of a node that are asked whether they link to it. */
+#define ASKED 3
+
+void
+hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
+{
+	const OmendbCodec *codec = &store->index->codec;
+
+	linker->store = store;
+	linker->chooser = chooser;
+	linker->copy = palloc(codec->layout.record_bytes);
+	linker->other = palloc(codec->layout.record_bytes);
+	omendb_query_init(&linker->query, codec, palloc(omendb_query_bytes(codec) + 1));
+}
+
+/* Does the node link to that one? Leaves its record in linker->other. */
+static bool
+links_to(HnswLinker *linker, OmendbNode node, unsigned level, OmendbNode to)
+{
+	const OmendbLayout *layout = &linker->store->index->codec.layout;
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, linker->other);
+
+	if (!omendb_record_copy(linker->store, node, level, linker->other))
+		return false;
+	for (uint32 i = 0; i < Min(linker->other->count, layout->links); i++)
+		if (neighbours[i] == to)
+			return true;
+	return false;
+}
+
+/*
+ * Would somebody still link to `node` if `loser` gave up its link? Asks the one
+ * that occludes it, then its own nearest neighbours: links are mutual more
+ * often than not. A node that is gone may be given up.
+ */
+static bool
+is_linked_otherwise(HnswLinker *linker, OmendbNode node, OmendbNode occluder, OmendbNode loser,
+					unsigned level)
+{
+	const OmendbLayout *layout = &linker->store->index->codec.layout;
+	OmendbNode neighbours[ASKED];
+	uint32 n = 0;
+
+	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, node))
+		return true;
+	if (!omendb_record_copy(linker->store, node, level, linker->other) ||
+		(linker->other->flags & OMENDB_RECORD_DEAD))
+		return true;
+	for (uint32 i = 0; i < Min(linker->other->count, layout->links) && n < ASKED; i++)
+	{
+		OmendbNode neighbour = omendb_record_neighbours(layout, linker->other)[i];
+
+		if (neighbour != loser && neighbour != occluder)
+			neighbours[n++] = neighbour;
+	}
+	for (uint32 i = 0; i < n; i++)
+		if (links_to(linker, neighbours[i], level, node))
+			return true;
+	return false;
+}
+
+/* A neighbour of a full node of a plain layout, or the new one. */
+typedef struct PlainSpoke
+{
+	float distance; /* from the node */
+	uint32 slot;    /* OMENDB_MAX_LINKS: the new one */
+	const OmendbRecord *record;
+} PlainSpoke;
+
+static int
+by_plain_spoke(const void *a, const void *b)
+{
+	const PlainSpoke *x = a;
+	const PlainSpoke *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->slot < y->slot ? -1 : x->slot > y->slot;
+}
+
+/*
+ * As omendb_link_options for the node in linker->copy, where there are no
+ * codes: the neighbours' own vectors are read. The farthest occluded ones come
+ * first, and before them all one that is gone.
+ */
+static uint32
+plain_link_options(HnswLinker *linker, const OmendbRecord *record, unsigned level, float distance,
+				   bool forced, OmendbLinkOption *options)
+{
+	const OmendbCodec *codec = &linker->store->index->codec;
+	const OmendbLayout *layout = &codec->layout;
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, linker->copy);
+	float *scratch = linker->chooser->scratch;
+	Size copy_bytes = layout->neighbours_offset;
+	PlainSpoke spokes[OMENDB_MAX_LINKS + 1];
+	OmendbLinkOption occluded[OMENDB_MAX_LINKS + 1];
+	uint32 kept[OMENDB_MAX_LINKS + 1];
+	uint32 nkept = 0;
+	uint32 noccluded = 0;
+	uint32 noptions = 0;
+	uint32 n = Min(linker->copy->count, layout->links);
+	char *copies = palloc(n * copy_bytes);
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (!omendb_record_copy(linker->store, neighbours[i], level, linker->other))
+		{
+			pfree(copies);
+			options[0] = (OmendbLinkOption){i, OMENDB_NO_NODE};
+			return 1;
+		}
+		memcpy(copies + i * copy_bytes, linker->other, copy_bytes);
+		spokes[i].record = (OmendbRecord *) (copies + i * copy_bytes);
+		spokes[i].slot = i;
+		spokes[i].distance = omendb_own_distance(codec, linker->copy, spokes[i].record, scratch);
+	}
+	spokes[n] = (PlainSpoke){distance, OMENDB_MAX_LINKS, record};
+	qsort(spokes, n + 1, sizeof(PlainSpoke), by_plain_spoke);
+	for (uint32 i = 0; i <= n; i++)
+	{
+		uint32 k = 0;
+
+		while (k < nkept && omendb_own_distance(codec, spokes[i].record, spokes[kept[k]].record,
+												scratch) >= spokes[i].distance)
+			k++;
+		if (k == nkept)
+			kept[nkept++] = i;
+		else if (!forced || spokes[i].slot != OMENDB_MAX_LINKS)
+			occluded[noccluded++] =
+				(OmendbLinkOption){spokes[i].slot, spokes[kept[k]].slot == OMENDB_MAX_LINKS
+													   ? OMENDB_NO_NODE
+													   : neighbours[spokes[kept[k]].slot]};
+	}
+	while (noccluded > 0 && noptions < OMENDB_LINK_OPTIONS)
+		options[noptions++] = occluded[--noccluded];
+	if (noptions == 0)
+	{
+		uint32 farthest = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;
+
+		options[noptions++] = (OmendbLinkOption){spokes[farthest].slot, OMENDB_NO_NODE};
+	}
+	pfree(copies);
+	return noptions;
+}
+
+/* The slot for the new link, or OMENDB_MAX_LINKS for none. */
+static uint32
+choose_slot(HnswLinker *linker, OmendbNode neighbour, const OmendbRecord *record, unsigned level,
+			float distance, bool forced)
+{
+	const OmendbLayout *layout = &linker->store->index->codec.layout;
+	uint32 links = level == 0 ? layout->links : layout->m;
+	OmendbLinkOption options[OMENDB_LINK_OPTIONS];
+	uint32 n;
+
+	if (linker->copy->count < links)
+		return linker->copy->count;
+	if (omendb_layout_is_coded(layout))
+	{
+		omendb_query_set_record(&linker->query, linker->copy);
+		n = omendb_link_options(linker->chooser, &linker->query, linker->copy, record, distance,
+								forced, options);
+	}
+	else
+		n = plain_link_options(linker, record, level, distance, forced, options);
+	for (uint32 i = 0; i < n; i++)
+		if (options[i].slot == OMENDB_MAX_LINKS)
+			return OMENDB_MAX_LINKS;
+		else if (is_linked_otherwise(
+					 linker, omendb_record_neighbours(layout, linker->copy)[options[i].slot],
+					 options[i].occluder, neighbour, level))
+			return options[i].slot;
+	return forced ? options[0].slot : OMENDB_MAX_LINKS;
+}
+
+bool
+hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
+			   const OmendbRecord *record, unsigned level, float distance, bool forced)
+{
+	for (;;)
+	{
+		uint32 slot;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy))
+			return false;
+		omendb_chooser_set(linker->chooser, linker->copy);
+		slot = choose_slot(linker, neighbour, record, level, distance, forced);
+		if (slot == OMENDB_MAX_LINKS)
+			return false;
+		omendb_link_write(linker->chooser, linker->copy, slot, node, record, distance);
+		if (slot == linker->copy->count)
+			linker->copy->count++;
+		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot))
+			return true;
+	}
+}

@@ -1,0 +1,277 @@
+/*
+ * edgecheck.c
+ *	  Own vectors are numbers, nodes above hold the vectors of those below, and
+ *	  every link's code and factors are those of the vectors at its ends.
+ *
+ * A link whose neighbour's slot was reused for another vector is found here:
+ * its code is that of the vector that was there before.
+ *
+ * Kernels of different instruction sets sum in different orders: factors may
+ * differ by roundings, bits where the two vectors hardly do.
+ */
+#include "diag/indexcheck.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "kernel/kernel.h"
+#include "miscadmin.h"
+
+/* What is needed to look at one link after another; all of it reused. */
+typedef struct EdgeCheck
+{
+	OmendbCheck *check;
+	const OmendbCodec *codec;
+	OmendbRecord *other; /* header and own vector of a link's other end */
+	OmendbRecord *fresh; /* the link written anew, in slot 0 */
+	float *own;          /* in stored space */
+	float *own_code;
+	float *other_own;
+	float *other_code;
+	float *scratch;
+	const float *v; /* the node in code space */
+} EdgeCheck;
+
+static float *
+allocate_floats(size_t n)
+{
+	return palloc0((n + OMENDB_CODE_ALIGN) * sizeof(float));
+}
+
+static void
+prepare(EdgeCheck *edge, OmendbCheck *check)
+{
+	const OmendbCodec *codec = &check->diagnosis.index->codec;
+	const OmendbLayout *layout = &codec->layout;
+
+	edge->check = check;
+	edge->codec = codec;
+	edge->other = palloc0(layout->record_bytes);
+	edge->fresh = palloc0(layout->record_bytes);
+	edge->own = allocate_floats(layout->dimensions);
+	edge->other_own = allocate_floats(layout->dimensions);
+	edge->scratch = allocate_floats(2 * (size_t) layout->dimensions);
+	edge->own_code = allocate_floats(omendb_code_floats(codec));
+	edge->other_code = allocate_floats(omendb_code_floats(codec));
+}
+
+/* Header and own vector of a node, into edge->other. */
+static bool
+fetch_other(EdgeCheck *edge, OmendbNode node)
+{
+	const OmendbLayout *layout = &edge->codec->layout;
+	Buffer buffer;
+
+	CHECK_FOR_INTERRUPTS();
+	/* No ring: neighbours come again. */
+	buffer = ReadBuffer(edge->check->diagnosis.relation, omendb_node_block(layout, node));
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(edge->other, omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page),
+		   layout->neighbours_offset);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+static void
+check_bits(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &edge->codec->layout;
+	unsigned unused = layout->own_bytes * 8 - layout->dimensions;
+
+	if (unused > 0 && (omendb_record_own(record)[layout->own_bytes - 1] & ((1 << unused) - 1)))
+		omendb_check_problem(edge->check, 0, node, "bits beyond the vector's dimensions are set");
+}
+
+/* Of which roundings of sums over the dimensions can make this share. */
+static double
+rounding(const EdgeCheck *edge)
+{
+	return (edge->codec->layout.dimensions + 64) * FLT_EPSILON;
+}
+
+/* False where the own vector is no vector. */
+static bool
+check_own(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
+{
+	double norm2 = 0;
+
+	/* Infinite: the vector could not be kept, nothing bounds the distance. */
+	if (!(record->error >= 0))
+		omendb_check_problem(edge->check, 0, node, "impossible error of the own vector: %g",
+							 record->error);
+	if (!(record->scale > 0) || isinf(record->scale))
+	{
+		omendb_check_problem(edge->check, 0, node, "impossible scale of the own vector: %g",
+							 record->scale);
+		return false;
+	}
+	omendb_own_decode(edge->codec, record, edge->own);
+	for (uint32 i = 0; i < edge->codec->layout.dimensions; i++)
+		norm2 += (double) edge->own[i] * edge->own[i];
+	if (!isfinite(norm2))
+	{
+		omendb_check_problem(edge->check, 0, node, "the own vector is not finite");
+		return false;
+	}
+	if (norm2 < FLT_MAX / 2 && !(fabs(record->norm2 - norm2) <= rounding(edge) * norm2 + FLT_MIN))
+		omendb_check_problem(edge->check, 0, node, "its squared length is kept as %g, but is %g",
+							 record->norm2, norm2);
+	return true;
+}
+
+static void
+check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
+{
+	const CheckRecord *down;
+
+	if (record->level == 0 || record->down >= edge->check->diagnosis.nodes)
+		return;
+	down = &edge->check->records[record->down];
+	if (down->kind != OMENDB_RECORD_NODE || down->level != record->level - 1)
+		return; /* was said */
+	fetch_other(edge, record->down);
+	if (!omendb_own_equal(edge->codec, record, edge->other) ||
+		memcmp(record->identity, edge->other->identity, sizeof(record->identity)) != 0)
+		omendb_check_problem(edge->check, 0, node,
+							 "the link down leads to node %u, which has another vector",
+							 record->down);
+}
+
+static float
+widen(uint16 upper)
+{
+	uint32 bits = (uint32) upper << 16;
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/*
+ * Compare a link with the one written anew. The estimate that it gives is
+ * distance + a + b * sum q_i s_i, in which a = base - b * sum v_i s_i: compare
+ * b, and then base by the link's own b and s.
+ */
+static void
+compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,
+			 const float *x, double distance)
+{
+	const OmendbLayout *layout = &edge->codec->layout;
+	const uint8_t *code = omendb_record_code(layout, record, slot);
+	const uint8_t *fresh_code = omendb_record_code(layout, edge->fresh, 0);
+	double a = omendb_record_factor_a(layout, record)[slot];
+	double b = widen(omendb_record_factor_b(layout, record)[slot]);
+	double fresh_a = omendb_record_factor_a(layout, edge->fresh)[0];
+	double fresh_b = widen(omendb_record_factor_b(layout, edge->fresh)[0]);
+	double share = rounding(edge);
+	double norms = (double) record->norm2 + edge->other->norm2;
+	double unsure = 32 * FLT_EPSILON * (sqrt(record->norm2) + sqrt(edge->other->norm2));
+	double signed_sum = 0;
+	double fresh_sum = 0;
+	double magnitude = 0;
+	double r2;
+	double base;
+	double base_slack;
+	double r2_slack;
+	unsigned wrong = 0;
+
+	if (a == fresh_a && b == fresh_b && memcmp(code, fresh_code, omendb_code_bytes(layout)) == 0)
+		return;
+	/* Vectors so far apart that their distance is infinite are as they are. */
+	if (!isfinite(fresh_a) || !isfinite(fresh_b) || !isfinite(norms))
+		return;
+	for (uint32 i = 0; i < layout->code_bits; i++)
+	{
+		bool bit = code[i / 8] >> (i % 8) & 1;
+		bool fresh_bit = fresh_code[i / 8] >> (i % 8) & 1;
+
+		signed_sum += bit ? edge->v[i] : -edge->v[i];
+		fresh_sum += fresh_bit ? edge->v[i] : -edge->v[i];
+		magnitude += fabsf(edge->v[i]);
+		wrong += bit != fresh_bit && fabs((double) x[i] - edge->v[i]) > unsure;
+	}
+	r2 = layout->metric == OMENDB_METRIC_IP ? norms + 2 * distance : distance;
+	base = fresh_a + fresh_b * fresh_sum;
+	/* An inner product, or a distance from one, is a difference of larger numbers. */
+	if (layout->metric == OMENDB_METRIC_IP || layout->own == OMENDB_OWN_INT8)
+		base_slack = r2_slack = share * (norms + fabs(base));
+	else
+	{
+		base_slack = share * fabs(base);
+		r2_slack = share * r2;
+	}
+	base_slack += share * (fabs(b) + fabs(fresh_b)) * magnitude + FLT_MIN;
+	if (wrong > 0)
+		omendb_check_problem(edge->check, 0, node,
+							 "the code of link %u, to node %u, differs in %u bits from that of the "
+							 "vectors: stale",
+							 slot, omendb_record_neighbours(layout, record)[slot], wrong);
+	/* b has 8 bits; it is anything where r2 might be nothing. */
+	else if (r2 > 4 * r2_slack &&
+			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 100.0 + 2 * share + 2 * r2_slack / r2)))
+		omendb_check_problem(edge->check, 0, node,
+							 "factor b of link %u, to node %u, is %g where the vectors give %g",
+							 slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
+	else if (!(fabs(a - (base - b * signed_sum)) <= base_slack))
+		omendb_check_problem(edge->check, 0, node,
+							 "factor a of link %u, to node %u, is %g where the vectors give %g",
+							 slot, omendb_record_neighbours(layout, record)[slot], a,
+							 base - b * signed_sum);
+}
+
+static void
+check_codes(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbCodec *codec = edge->codec;
+	const OmendbLayout *layout = &codec->layout;
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+
+	edge->v = omendb_code_vector(codec, edge->own, edge->own_code);
+	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+	{
+		const float *x;
+		float distance;
+
+		if (neighbours[i] >= edge->check->diagnosis.nodes ||
+			edge->check->records[neighbours[i]].kind != OMENDB_RECORD_NODE ||
+			edge->check->records[neighbours[i]].level != record->level)
+			continue; /* was said */
+		fetch_other(edge, neighbours[i]);
+		if (!(edge->other->scale > 0) || isinf(edge->other->scale))
+			continue; /* is said of the other */
+		omendb_own_decode(codec, edge->other, edge->other_own);
+		x = omendb_code_vector(codec, edge->other_own, edge->other_code);
+		distance = omendb_own_distance(codec, record, edge->other, edge->scratch);
+		omendb_edge_encode(codec, edge->fresh, 0, neighbours[i], edge->v, x, distance,
+						   record->norm2, edge->other->norm2);
+		compare_link(edge, node, record, i, x, distance);
+	}
+}
+
+void
+omendb_check_vectors(OmendbCheck *check)
+{
+	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
+	EdgeCheck edge = {0};
+	PGAlignedBlock copy;
+
+	prepare(&edge, check);
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < check->diagnosis.blocks; block++)
+	{
+		if (!omendb_check_read(check, block, check->ring, &copy))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		{
+			OmendbNode node = omendb_block_node(layout, block, slot);
+			const OmendbRecord *record = omendb_page_record(layout, (Page) copy.data, slot);
+
+			if (check->records[node].kind != OMENDB_RECORD_NODE)
+				continue;
+			check_down(&edge, node, record);
+			if (layout->own == OMENDB_OWN_BITS)
+				check_bits(&edge, node, record);
+			else if (check_own(&edge, node, record) && omendb_layout_is_coded(layout))
+				check_codes(&edge, node, record);
+		}
+	}
+}

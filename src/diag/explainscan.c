@@ -1,0 +1,65 @@
+/*
+ * explainscan.c
+ *	  What an index scan did, in EXPLAIN (ANALYZE), where the server lets an
+ *	  extension add to it (PostgreSQL 18 and later). Earlier:
+ *	  omendb_last_scan().
+ */
+#include "diag/explainscan.h"
+
+#include "compat.h"
+#include "diag/diagnosis.h"
+
+#ifdef OMENDB_HAS_EXPLAIN_HOOK
+#include "commands/explain.h"
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#include "nodes/execnodes.h"
+
+static explain_per_node_hook_type previous_hook;
+
+static void
+show_scan(IndexScanState *state, ExplainState *es)
+{
+	HnswScanReport report;
+	const char *stop;
+
+	/* Never begun: it says so itself. In workers: their numbers are lost. */
+	if (!state->iss_ScanDesc || state->ss.ps.worker_instrument ||
+		state->iss_RelationDesc->rd_indam->ambuild != hnsw_build)
+		return;
+	hnsw_scan_report(state->iss_ScanDesc, &report);
+	if (!report.valid)
+		return;
+	ExplainPropertyUInteger("Nodes Visited", NULL, report.nodes, es);
+	ExplainPropertyUInteger("Pages Read", NULL, report.pages, es);
+	ExplainPropertyUInteger("Rows Rechecked", NULL, report.rechecks, es);
+	stop = omendb_stop_name(report.stop);
+	if (stop)
+		ExplainPropertyText("Stopped By", stop, es);
+}
+
+static void
+explain_node(PlanState *plan, List *ancestors, const char *relationship, const char *plan_name,
+			 ExplainState *es)
+{
+	if (previous_hook)
+		previous_hook(plan, ancestors, relationship, plan_name, es);
+	if (es->analyze && IsA(plan, IndexScanState))
+		show_scan((IndexScanState *) plan, es);
+}
+
+void
+omendb_explain_init_module(void)
+{
+	previous_hook = explain_per_node_hook;
+	explain_per_node_hook = explain_node;
+}
+
+#else
+
+void
+omendb_explain_init_module(void)
+{
+}
+
+#endif

@@ -1,0 +1,477 @@
+/*
+ * indexcheck.c
+ *	  hnsw_index_check: is the index what its format says?
+ *
+ * ShareLock on table and index: no insert and no vacuum is under way, so that
+ * whatever is found is lasting. (A standby cannot take that lock.)
+ *
+ * A crash may leave nodes to which some links are missing, never a link to what
+ * is no node: the latter is a problem, as is a node that no search can reach.
+ * Links to dead nodes are none: vacuum will replace them.
+ *
+ * Memory: 24 bytes a record, 4 a link, 16 a heap TID.
+ */
+#include "diag/indexcheck.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "storage/off.h"
+#include "utils/builtins.h"
+
+void
+omendb_check_problem(OmendbCheck *check, BlockNumber block, OmendbNode node, const char *format,
+					 ...)
+{
+	StringInfoData text;
+	Datum values[3];
+	bool nulls[3] = {false, false, false};
+	va_list args;
+	int more;
+
+	initStringInfo(&text);
+	do
+	{
+		va_start(args, format);
+		more = appendStringInfoVA(&text, format, args);
+		va_end(args);
+		if (more > 0)
+			enlargeStringInfo(&text, more);
+	} while (more > 0);
+
+	if (node != OMENDB_NO_NODE)
+		block = omendb_node_block(&check->diagnosis.index->codec.layout, node);
+	nulls[0] = block == InvalidBlockNumber;
+	values[0] = Int64GetDatum(block);
+	nulls[1] = node == OMENDB_NO_NODE;
+	values[1] = Int64GetDatum(node);
+	values[2] = PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
+	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, nulls);
+	pfree(DatumGetPointer(values[2]));
+	pfree(text.data);
+}
+
+bool
+omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ring,
+				  PGAlignedBlock *copy)
+{
+	Buffer buffer;
+
+	CHECK_FOR_INTERRUPTS();
+	buffer = ReadBufferExtended(check->diagnosis.relation, MAIN_FORKNUM, block, RBM_NORMAL, ring);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(copy->data, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+	return !PageIsNew((Page) copy->data) &&
+		   omendb_diagnosis_page((Page) copy->data, OMENDB_PAGE_RECORDS) == NULL;
+}
+
+static void
+add_link(OmendbCheck *check, OmendbNode node)
+{
+	if (check->nlinks == check->links_room)
+	{
+		check->links_room = Max(4096, check->links_room * 2);
+		check->links = omendb_palloc_allocator.resize(NULL, check->links,
+													  check->links_room * sizeof(OmendbNode));
+	}
+	check->links[check->nlinks++] = node;
+}
+
+static void
+add_tid(OmendbCheck *check, OmendbNode at, OmendbNode node, const uint8 *bytes)
+{
+	ItemPointerData tid;
+
+	memcpy(&tid, bytes, sizeof(tid));
+	if (ItemPointerGetBlockNumberNoCheck(&tid) > MaxBlockNumber ||
+		!OffsetNumberIsValid(ItemPointerGetOffsetNumberNoCheck(&tid)))
+	{
+		omendb_check_problem(check, 0, at, "invalid heap TID (%u,%u)",
+							 ItemPointerGetBlockNumberNoCheck(&tid),
+							 ItemPointerGetOffsetNumberNoCheck(&tid));
+		return;
+	}
+	if (check->ntids == check->tids_room)
+	{
+		check->tids_room = Max(4096, check->tids_room * 2);
+		check->tids =
+			omendb_palloc_allocator.resize(NULL, check->tids, check->tids_room * sizeof(CheckTid));
+	}
+	check->tids[check->ntids++] = (CheckTid){omendb_check_tid(&tid), node, false};
+}
+
+static void
+take_links(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+{
+	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+	uint32 most = record->level == 0 ? layout->links : layout->m;
+
+	entry->first = check->nlinks;
+	if (record->count > most)
+		omendb_check_problem(check, 0, node, "%u links, more than the %u of its level",
+							 record->count, most);
+	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+	{
+		if (neighbours[i] >= check->diagnosis.nodes)
+		{
+			omendb_check_problem(check, 0, node, "link %u leads beyond the end of the index, to %u",
+								 i, neighbours[i]);
+			continue;
+		}
+		if (neighbours[i] == node)
+			omendb_check_problem(check, 0, node, "link %u leads to the node itself", i);
+		for (uint32 k = 0; k < i; k++)
+			if (neighbours[k] == neighbours[i])
+			{
+				omendb_check_problem(check, 0, node, "links %u and %u both lead to node %u", k, i,
+									 neighbours[i]);
+				break;
+			}
+		add_link(check, neighbours[i]);
+	}
+	entry->count = check->nlinks - entry->first;
+}
+
+static void
+take_node(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+{
+	bool dead = record->flags & OMENDB_RECORD_DEAD;
+
+	entry->level = record->level;
+	entry->dead = dead;
+	entry->down = record->down;
+	entry->overflow = record->overflow;
+	entry->incarnation = record->incarnation;
+	if (record->level > OMENDB_MAX_LEVEL)
+	{
+		omendb_check_problem(check, 0, node, "impossible level %u", record->level);
+		entry->kind = OMENDB_RECORD_FREE;
+		return;
+	}
+	if (record->flags & ~OMENDB_RECORD_DEAD)
+		omendb_check_problem(check, 0, node, "unknown flags 0x%02x", record->flags);
+	if (record->ntids > OMENDB_INLINE_TIDS)
+		omendb_check_problem(check, 0, node, "%u heap TIDs where %u fit", record->ntids,
+							 OMENDB_INLINE_TIDS);
+	for (uint32 i = 0; i < Min(record->ntids, OMENDB_INLINE_TIDS); i++)
+		add_tid(check, node, node, record->tids + i * OMENDB_TID_BYTES);
+	if (record->level > 0)
+	{
+		if (record->ntids > 0 || record->overflow != OMENDB_NO_NODE)
+			omendb_check_problem(check, 0, node, "heap TIDs on level %u", record->level);
+		if (record->down >= check->diagnosis.nodes)
+			omendb_check_problem(check, 0, node, "the link down leads beyond the end of the index");
+	}
+	else
+	{
+		bool tids = record->ntids > 0 || record->overflow != OMENDB_NO_NODE;
+
+		if (record->down != OMENDB_NO_NODE)
+			omendb_check_problem(check, 0, node, "a link down, to %u, on level 0", record->down);
+		if (tids && dead)
+			omendb_check_problem(check, 0, node, "heap TIDs, but marked as dead");
+		if (!tids && !dead)
+			omendb_check_problem(check, 0, node, "no heap TIDs, but not marked as dead");
+	}
+	take_links(check, node, record, entry);
+}
+
+static void
+take_overflow(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+{
+	const OmendbOverflow *overflow = omendb_record_overflow((OmendbRecord *) record);
+	uint32 room = omendb_overflow_room(&check->diagnosis.index->codec.layout);
+
+	entry->down = overflow->owner;
+	entry->overflow = record->overflow;
+	entry->incarnation = overflow->owner_incarnation;
+	if (overflow->count == 0 || overflow->count > room)
+		omendb_check_problem(check, 0, node,
+							 "%u heap TIDs in an overflow record, which has 1 to %u",
+							 overflow->count, room);
+	for (uint32 i = 0; i < Min(overflow->count, room); i++)
+		add_tid(check, node, overflow->owner, (const uint8 *) &overflow->tids[i]);
+}
+
+/* Read all records; check what each says by itself. */
+static void
+take_records(OmendbCheck *check)
+{
+	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
+	PGAlignedBlock copy;
+
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < check->diagnosis.blocks; block++)
+	{
+		Page page = (Page) copy.data;
+
+		if (!omendb_check_read(check, block, check->ring, &copy))
+		{
+			/* A new page is what a crash leaves of extending the file. */
+			if (!PageIsNew(page))
+				omendb_check_problem(check, block, OMENDB_NO_NODE, "%s",
+									 omendb_diagnosis_page(page, OMENDB_PAGE_RECORDS));
+			continue;
+		}
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		{
+			OmendbNode node = omendb_block_node(layout, block, slot);
+			const OmendbRecord *record = omendb_page_record(layout, page, slot);
+			CheckRecord *entry = &check->records[node];
+
+			entry->kind = record->kind;
+			if (record->kind == OMENDB_RECORD_NODE)
+				take_node(check, node, record, entry);
+			else if (record->kind == OMENDB_RECORD_OVERFLOW)
+				take_overflow(check, node, record, entry);
+			else if (record->kind != OMENDB_RECORD_FREE)
+			{
+				omendb_check_problem(check, 0, node, "unknown kind of record: %u", record->kind);
+				entry->kind = OMENDB_RECORD_FREE;
+			}
+		}
+	}
+}
+
+/* What is wrong with a link to that record as a node of that level? */
+static const char *
+wrong_end(const OmendbCheck *check, OmendbNode node, unsigned level)
+{
+	const CheckRecord *record = &check->records[node];
+
+	if (record->kind == OMENDB_RECORD_FREE)
+		return "which is free";
+	if (record->kind == OMENDB_RECORD_OVERFLOW)
+		return "which is an overflow record";
+	if (record->level != level)
+		return "which is of another level";
+	return NULL;
+}
+
+static void
+check_links(OmendbCheck *check, OmendbNode node)
+{
+	const CheckRecord *record = &check->records[node];
+	const char *wrong;
+
+	for (uint32 i = 0; i < record->count; i++)
+	{
+		OmendbNode other = check->links[record->first + i];
+
+		wrong = wrong_end(check, other, record->level);
+		if (wrong)
+			omendb_check_problem(check, 0, node, "a link leads to record %u, %s", other, wrong);
+	}
+	if (record->level > 0 && record->down < check->diagnosis.nodes)
+	{
+		CheckRecord *down = &check->records[record->down];
+
+		wrong = wrong_end(check, record->down, record->level - 1);
+		if (wrong)
+			omendb_check_problem(check, 0, node, "the link down leads to record %u, %s",
+								 record->down, wrong);
+		else if (down->seen & CHECK_NAMED)
+			omendb_check_problem(check, 0, node,
+								 "the link down leads to node %u, as that of another node does",
+								 record->down);
+		else
+			down->seen |= CHECK_NAMED;
+	}
+}
+
+static void
+check_chain(OmendbCheck *check, OmendbNode node)
+{
+	const CheckRecord *owner = &check->records[node];
+	OmendbNode at = owner->overflow;
+
+	while (at != OMENDB_NO_NODE)
+	{
+		CheckRecord *record;
+
+		if (at >= check->diagnosis.nodes || check->records[at].kind != OMENDB_RECORD_OVERFLOW)
+		{
+			omendb_check_problem(check, 0, node,
+								 "its chain leads to record %u, which is no overflow record", at);
+			return;
+		}
+		record = &check->records[at];
+		if (record->down != node || record->incarnation != owner->incarnation)
+		{
+			omendb_check_problem(check, 0, node,
+								 "its chain leads to overflow record %u, which is of node %u", at,
+								 record->down);
+			return;
+		}
+		if (record->seen & CHECK_NAMED)
+		{
+			omendb_check_problem(check, 0, node, "its chain comes to overflow record %u twice", at);
+			return;
+		}
+		record->seen |= CHECK_NAMED;
+		at = record->overflow;
+	}
+}
+
+static void
+check_all_links(OmendbCheck *check)
+{
+	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
+	{
+		if (check->records[node].kind != OMENDB_RECORD_NODE)
+			continue;
+		check_links(check, node);
+		check_chain(check, node);
+	}
+	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
+		if (check->records[node].kind == OMENDB_RECORD_OVERFLOW &&
+			!(check->records[node].seen & CHECK_NAMED))
+			omendb_check_problem(check, 0, node, "an overflow record of no node (it names node %u)",
+								 check->records[node].down);
+}
+
+/* Follow links from queue[0 .. n), which are marked; more may come to the queue. */
+static size_t
+spread(OmendbCheck *check, OmendbNode *queue, size_t n)
+{
+	for (size_t at = 0; at < n; at++)
+	{
+		const CheckRecord *record = &check->records[queue[at]];
+
+		if (at % 65536 == 0)
+			CHECK_FOR_INTERRUPTS();
+		for (uint32 i = 0; i < record->count; i++)
+		{
+			OmendbNode other = check->links[record->first + i];
+			CheckRecord *end = &check->records[other];
+
+			if ((end->seen & CHECK_REACHED) || wrong_end(check, other, record->level))
+				continue;
+			end->seen |= CHECK_REACHED;
+			queue[n++] = other;
+		}
+	}
+	return n;
+}
+
+/*
+ * Every live node is reached as searches go: from the entry point, along the
+ * links of a level, and down from any node reached there.
+ */
+static void
+check_reach(OmendbCheck *check)
+{
+	const OmendbMetaPage *meta = &check->diagnosis.meta;
+	OmendbNode *queue =
+		omendb_palloc_allocator.resize(NULL, NULL, check->diagnosis.nodes * sizeof(OmendbNode) + 1);
+	size_t n = 0;
+	unsigned highest = 0;
+
+	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
+		if (check->records[node].kind == OMENDB_RECORD_NODE)
+			highest = Max(highest, check->records[node].level);
+	if (meta->entry != OMENDB_NO_NODE)
+	{
+		if (meta->entry >= check->diagnosis.nodes ||
+			check->records[meta->entry].kind != OMENDB_RECORD_NODE ||
+			check->records[meta->entry].level != meta->entry_level)
+			omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+								 "the entry point, record %u, is no node of level %u", meta->entry,
+								 meta->entry_level);
+		else
+		{
+			if (meta->entry_level != highest)
+				omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+									 "the entry point, node %u, is of level %u, but there are "
+									 "nodes of level %u",
+									 meta->entry, meta->entry_level, highest);
+			queue[n++] = meta->entry;
+			check->records[meta->entry].seen |= CHECK_REACHED;
+		}
+	}
+	for (int level = meta->entry_level; n > 0 && level >= 0; level--)
+	{
+		size_t below = 0;
+
+		n = spread(check, queue, n);
+		for (size_t i = 0; i < n && level > 0; i++)
+		{
+			OmendbNode down = check->records[queue[i]].down;
+
+			if (down >= check->diagnosis.nodes || wrong_end(check, down, level - 1) ||
+				(check->records[down].seen & CHECK_REACHED))
+				continue;
+			check->records[down].seen |= CHECK_REACHED;
+			queue[below++] = down;
+		}
+		n = below;
+	}
+	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
+	{
+		const CheckRecord *record = &check->records[node];
+
+		if (record->kind == OMENDB_RECORD_NODE && !record->dead && !(record->seen & CHECK_REACHED))
+			omendb_check_problem(check, 0, node, "not reached from the entry point, on level %u",
+								 record->level);
+	}
+	pfree(queue);
+}
+
+/* What omendb_index_open does not insist on. */
+static void
+check_meta(OmendbCheck *check)
+{
+	const OmendbDiagnosis *diagnosis = &check->diagnosis;
+	const OmendbMetaPage *meta = &diagnosis->meta;
+	int dimensions = hnsw_column_dimensions(diagnosis->relation, diagnosis->opclass);
+
+	if (meta->metric != diagnosis->opclass->metric)
+		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+							 "the metapage has another metric than the operator class");
+	if (meta->dimensions != dimensions)
+		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+							 "the metapage says %u dimensions, the column has %d", meta->dimensions,
+							 dimensions);
+	if (meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION)
+		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+							 "the metapage has an impossible ef_construction, %u",
+							 meta->ef_construction);
+	if (meta->entry != OMENDB_NO_NODE && meta->entry_level > OMENDB_MAX_LEVEL)
+		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+							 "the metapage has an impossible level, %u", meta->entry_level);
+}
+
+PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_check);
+
+/* hnsw_index_check(index regclass, heap_check boolean) returns problems, a row each. */
+Datum
+omendb_sql_hnsw_index_check(PG_FUNCTION_ARGS)
+{
+	OmendbCheck check = {0};
+
+	InitMaterializedSRF(fcinfo, 0);
+	check.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	omendb_diagnosis_open(&check.diagnosis, PG_GETARG_OID(0), ShareLock, OMENDB_DIAGNOSIS_OWNER);
+	check.ring = GetAccessStrategy(BAS_BULKREAD);
+	check.records = palloc_extended(((Size) check.diagnosis.nodes + 1) * sizeof(CheckRecord),
+									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	check_meta(&check);
+	take_records(&check);
+	check_all_links(&check);
+	check_reach(&check);
+	omendb_check_vectors(&check);
+	omendb_check_tids(&check);
+	if (PG_GETARG_BOOL(1))
+		omendb_check_heap(&check);
+
+	pfree(check.records);
+	if (check.links)
+		pfree(check.links);
+	if (check.tids)
+		pfree(check.tids);
+	FreeAccessStrategy(check.ring);
+	omendb_diagnosis_close(&check.diagnosis);
+	return (Datum) 0;
+}

@@ -1,0 +1,82 @@
+/*
+ * indexcheck.h
+ *	  What the parts of hnsw_index_check share.
+ *
+ * indexcheck.c reads all records once, into the tables below, and checks what
+ * follows from them: pages, records, links, chains, the entry point, who can be
+ * reached. edgecheck.c reads them again for the vectors and codes. heapcheck.c
+ * compares heap TIDs with each other and with the table.
+ */
+#ifndef OMENDB_INDEXCHECK_H
+#define OMENDB_INDEXCHECK_H
+
+#include "diag/diagnosis.h"
+#include "funcapi.h"
+
+/* What is remembered of a record. */
+typedef struct CheckRecord
+{
+	uint64 first;        /* its links are links[first ..] */
+	OmendbNode down;     /* overflow records: the owner */
+	OmendbNode overflow; /* the next one */
+	uint16 count;        /* links that lead to some slot of the index */
+	uint16 incarnation;  /* overflow records: the owner's */
+	uint8 kind;          /* OMENDB_RECORD_FREE where the page is unusable */
+	uint8 level;
+	uint8 dead;
+	uint8 seen; /* CHECK_REACHED, CHECK_NAMED */
+} CheckRecord;
+
+#define CHECK_REACHED 0x01 /* from the entry point */
+#define CHECK_NAMED   0x02 /* by a node above, or as part of a node's chain */
+
+/* A heap TID of a node. */
+typedef struct CheckTid
+{
+	uint64 tid; /* block << 16 | offset */
+	OmendbNode node;
+	bool seen; /* in the table */
+} CheckTid;
+
+typedef struct OmendbCheck
+{
+	OmendbDiagnosis diagnosis;
+	ReturnSetInfo *result;
+	BufferAccessStrategy ring;
+	CheckRecord *records; /* of all slots */
+	OmendbNode *links;
+	size_t nlinks;
+	size_t links_room;
+	CheckTid *tids;
+	size_t ntids;
+	size_t tids_room;
+} OmendbCheck;
+
+/* A row of the result. Without a node: OMENDB_NO_NODE and the block, or InvalidBlockNumber. */
+extern void omendb_check_problem(OmendbCheck *check, BlockNumber block, OmendbNode node,
+								 const char *format, ...) pg_attribute_printf(4, 5);
+
+/* Copy a page of records; false where it is new or was found unusable. */
+extern bool omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ring,
+							  PGAlignedBlock *copy);
+
+/*
+ * Own vectors, links' codes and factors. Decodes every link's other end: as
+ * many page accesses as there are links.
+ */
+extern void omendb_check_vectors(OmendbCheck *check);
+
+/* No two TIDs are the same; sorts them. */
+extern void omendb_check_tids(OmendbCheck *check);
+
+/* Compare with the table, after omendb_check_tids. */
+extern void omendb_check_heap(OmendbCheck *check);
+
+static inline uint64
+omendb_check_tid(const ItemPointerData *tid)
+{
+	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
+		   ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+#endif /* OMENDB_INDEXCHECK_H */

@@ -1,0 +1,328 @@
+/*
+ * recall.c
+ *	  hnsw_recall: how much of the exact answer the index finds, at the session's
+ *	  settings.
+ *
+ * Queries are vectors of the table itself, of nodes spread evenly over the
+ * index, always the same while the index does not change. The exact side is one
+ * pass over the table that computes the distance of every row to all queries;
+ * the index side scans this very index, and reorders rows as the executor does.
+ * All under one snapshot. A row as near as the exact answer's last counts as
+ * right.
+ */
+#include "diag/diagnosis.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "access/stratnum.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define MAX_QUERIES 100000
+#define MAX_ROWS    10000
+
+/* The k smallest distances seen, the largest of them first. */
+typedef struct Nearest
+{
+	double *heap;
+	int n;
+	int k;
+} Nearest;
+
+typedef struct Recall
+{
+	OmendbDiagnosis diagnosis;
+	Snapshot snapshot;
+	int queries;
+	int k;
+	FmgrInfo distance; /* the ordering operator's function */
+	Oid operator_function;
+	Oid collation;
+	Datum *query;
+	Nearest *exact; /* of each query */
+	MemoryContext row;
+	/* to evaluate index expressions of single rows */
+	IndexInfo *info;
+	EState *estate;
+	TupleTableSlot *slot;
+} Recall;
+
+static void
+sift_down(double *heap, int n, double item)
+{
+	int i = 0;
+
+	for (int child = 1; child < n; child = 2 * i + 1)
+	{
+		if (child + 1 < n && heap[child + 1] > heap[child])
+			child++;
+		if (heap[child] <= item)
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = item;
+}
+
+static void
+add_distance(Nearest *nearest, double distance)
+{
+	int i;
+
+	if (nearest->n == nearest->k)
+	{
+		if (distance < nearest->heap[0])
+			sift_down(nearest->heap, nearest->n, distance);
+		return;
+	}
+	for (i = nearest->n++; i > 0 && nearest->heap[(i - 1) / 2] < distance; i = (i - 1) / 2)
+		nearest->heap[i] = nearest->heap[(i - 1) / 2];
+	nearest->heap[i] = distance;
+}
+
+/* False where there is none: NaN, as to a zero vector under cosine. */
+static bool
+compute_distance(Recall *recall, Datum value, int query, double *distance)
+{
+	*distance = DatumGetFloat8(
+		FunctionCall2Coll(&recall->distance, recall->collation, value, recall->query[query]));
+	return !isnan(*distance);
+}
+
+static void
+exact_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive,
+			   void *state)
+{
+	Recall *recall = state;
+	MemoryContext old;
+	Datum value;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(recall->row);
+	value = PointerGetDatum(PG_DETOAST_DATUM(values[0]));
+	for (int i = 0; i < recall->queries; i++)
+	{
+		double distance;
+
+		if (compute_distance(recall, value, i, &distance))
+			add_distance(&recall->exact[i], distance);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(recall->row);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* The value that the index has for the row in recall->slot; false for null. */
+static bool
+indexed_value(Recall *recall, Datum *value)
+{
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	ResetPerTupleExprContext(recall->estate);
+	GetPerTupleExprContext(recall->estate)->ecxt_scantuple = recall->slot;
+	FormIndexDatum(recall->info, recall->slot, recall->estate, values, nulls);
+	*value = values[0];
+	return !nulls[0];
+}
+
+/* The value of a row of that node which the snapshot sees, as a query. */
+static bool
+take_query(Recall *recall, IndexFetchTableData *fetch, const OmendbRecord *record)
+{
+	for (int i = 0; i < Min(record->ntids, OMENDB_INLINE_TIDS); i++)
+	{
+		ItemPointerData tid;
+		bool again = false;
+		bool all_dead = false;
+		Datum value;
+
+		memcpy(&tid, record->tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		if (table_index_fetch_tuple(fetch, &tid, recall->snapshot, recall->slot, &again,
+									&all_dead) &&
+			indexed_value(recall, &value))
+		{
+			recall->query[recall->queries++] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The next node of the part of the index from *node to end that makes a query. */
+static bool
+next_query(Recall *recall, OmendbStore *store, IndexFetchTableData *fetch, OmendbRecord *record,
+		   uint64 *node, uint64 end)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+
+	while (*node < end)
+	{
+		uint32 slot = *node % layout->per_page;
+		Buffer buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = omendb_store_lock(store, omendb_node_block(layout, (*node)++), BUFFER_LOCK_SHARE);
+		if (!BufferIsValid(buffer))
+			continue;
+		memcpy(record, omendb_page_record(layout, BufferGetPage(buffer), slot),
+			   sizeof(OmendbRecord));
+		UnlockReleaseBuffer(buffer);
+		if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+			take_query(recall, fetch, record))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One query from each of as many equal parts of the index as queries are
+ * wanted; where parts have no more, another one from the others.
+ */
+static void
+sample_queries(Recall *recall, int wanted)
+{
+	OmendbDiagnosis *diagnosis = &recall->diagnosis;
+	OmendbStore store = {.relation = diagnosis->relation, .index = diagnosis->index};
+	OmendbRecord record;
+	IndexFetchTableData *fetch = table_index_fetch_begin(diagnosis->heap);
+	uint64 n = diagnosis->nodes;
+	uint64 *next = palloc(wanted * sizeof(uint64));
+	bool more = true;
+
+	for (int i = 0; i < wanted; i++)
+		next[i] = n * i / wanted;
+	while (more && recall->queries < wanted)
+	{
+		more = false;
+		for (int i = 0; i < wanted && recall->queries < wanted; i++)
+			more |= next_query(recall, &store, fetch, &record, &next[i], n * (i + 1) / wanted);
+	}
+	table_index_fetch_end(fetch);
+	ExecClearTuple(recall->slot);
+	pfree(next);
+}
+
+/*
+ * Of the first k rows that a query gets by the index, those not farther than
+ * the exact answer's last. Rows come by lower bounds of their distances: as
+ * soon as k distances are not above the latest bound, they are the answer.
+ */
+static int
+count_right(Recall *recall, IndexScanDesc scan, int query)
+{
+	Nearest *exact = &recall->exact[query];
+	Nearest found = {palloc(recall->k * sizeof(double)), 0, recall->k};
+	ScanKeyData order;
+	int right = 0;
+
+	ScanKeyEntryInitialize(&order, SK_ORDER_BY, 1, 1, InvalidOid, recall->collation,
+						   recall->operator_function, recall->query[query]);
+	index_rescan(scan, NULL, 0, &order, 1);
+	while (index_getnext_slot(scan, ForwardScanDirection, recall->slot))
+	{
+		double bound = DatumGetFloat8(scan->xs_orderbyvals[0]);
+		double distance;
+		MemoryContext old;
+		Datum value;
+
+		CHECK_FOR_INTERRUPTS();
+		if (found.n == found.k && found.heap[0] <= bound)
+			break;
+		old = MemoryContextSwitchTo(recall->row);
+		if (indexed_value(recall, &value) && compute_distance(recall, value, query, &distance))
+			add_distance(&found, distance);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(recall->row);
+	}
+	for (int i = 0; i < found.n; i++)
+		right += found.heap[i] <= exact->heap[0];
+	pfree(found.heap);
+	return Min(right, exact->n);
+}
+
+static void
+prepare(Recall *recall)
+{
+	Relation relation = recall->diagnosis.relation;
+	Oid type = relation->rd_opcintype[0];
+	Oid op = get_opfamily_member(relation->rd_opfamily[0], type, type, 1);
+
+	if (!OidIsValid(op))
+		elog(ERROR, "missing ordering operator of index \"%s\"", RelationGetRelationName(relation));
+	recall->operator_function = get_opcode(op);
+	fmgr_info(recall->operator_function, &recall->distance);
+	recall->collation = relation->rd_indcollation[0];
+	recall->row =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw_recall row", ALLOCSET_DEFAULT_SIZES);
+	recall->info = BuildIndexInfo(relation);
+	recall->estate = CreateExecutorState();
+	recall->slot = table_slot_create(recall->diagnosis.heap, NULL);
+}
+
+static void
+measure_exact(Recall *recall)
+{
+	recall->exact = palloc_extended(recall->queries * sizeof(Nearest), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < recall->queries; i++)
+		recall->exact[i] = (Nearest){palloc(recall->k * sizeof(double)), 0, recall->k};
+	omendb_diagnosis_scan_heap(&recall->diagnosis, recall->snapshot, exact_callback, recall);
+}
+
+PG_FUNCTION_INFO_V1(omendb_sql_hnsw_recall);
+
+/* hnsw_recall(index regclass, queries integer, k integer) returns float8. */
+Datum
+omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
+{
+	int wanted = PG_GETARG_INT32(1);
+	int64 right = 0;
+	int64 all = 0;
+	Recall recall = {0};
+	IndexScanDesc scan;
+
+	recall.k = PG_GETARG_INT32(2);
+	if (wanted < 1 || wanted > MAX_QUERIES)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("number of queries must be between 1 and %d", MAX_QUERIES)));
+	if (recall.k < 1 || recall.k > MAX_ROWS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("k must be between 1 and %d", MAX_ROWS)));
+	omendb_diagnosis_open(&recall.diagnosis, PG_GETARG_OID(0), AccessShareLock,
+						  OMENDB_DIAGNOSIS_ROWS);
+	recall.snapshot = RegisterSnapshot(GetActiveSnapshot());
+	omendb_diagnosis_check_snapshot(&recall.diagnosis, recall.snapshot);
+	prepare(&recall);
+	recall.query = palloc_extended(wanted * sizeof(Datum), MCXT_ALLOC_HUGE);
+	sample_queries(&recall, wanted);
+	measure_exact(&recall);
+
+	scan = omendb_index_beginscan(recall.diagnosis.heap, recall.diagnosis.relation, recall.snapshot,
+								  0, 1);
+	for (int i = 0; i < recall.queries; i++)
+		if (recall.exact[i].n > 0)
+		{
+			right += count_right(&recall, scan, i);
+			all += recall.exact[i].n;
+		}
+	index_endscan(scan);
+
+	ExecDropSingleTupleTableSlot(recall.slot);
+	FreeExecutorState(recall.estate);
+	MemoryContextDelete(recall.row);
+	UnregisterSnapshot(recall.snapshot);
+	omendb_diagnosis_close(&recall.diagnosis);
+	/* No rows, no recall. */
+	if (all == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8((double) right / (double) all);
+}

@@ -1,0 +1,240 @@
+# CREATE INDEX with parallel workers: the index is the same whatever their
+# number, every kind of table and index can have them, and a build that is
+# cancelled, or loses a worker, leaves nothing behind.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use HnswTest;
+use OmendbTest;
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep);
+
+my $node = start_node(
+    'build', q{
+    autovacuum = off
+    jit = off
+    max_worker_processes = 8
+    max_parallel_workers = 8
+    max_parallel_maintenance_workers = 3
+    maintenance_work_mem = 64MB
+});
+my $db = 'build';
+create_omendb($node, $db);
+make_data_functions($node, $db);
+
+# What SQL prints besides results: notices, debug messages.
+sub said
+{
+    my ($sql) = @_;
+    my ($stdout, $stderr) = ('', '');
+    my $status = $node->psql($db, "SET client_min_messages = debug1;\n$sql", stdout => \$stdout, stderr => \$stderr, on_error_stop => 1);
+    is($status, 0, "no error: $sql") or diag($stderr);
+    return $stderr;
+}
+
+# With how many workers does that statement build?
+sub workers_of
+{
+    my ($sql) = @_;
+    return said($sql) =~ /using (\d+) parallel workers for the graph/ ? $1 : 0;
+}
+
+# The bytes of the index, without LSNs and checksums.
+sub bytes_of
+{
+    my ($index) = @_;
+    $node->safe_psql($db, 'CHECKPOINT');
+    my $file = slurp_file($node->data_dir . '/' . $node->safe_psql($db, "SELECT pg_relation_filepath('$index')"));
+    my $size = $node->safe_psql($db, 'SHOW block_size');
+    substr($file, $_ * $size, 10) = "\0" x 10 for 0 .. length($file) / $size - 1;
+    return $file;
+}
+
+# Until the query gives 't'; false if that takes too long.
+sub wait_for
+{
+    my ($query) = @_;
+    for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+    {
+        return 1 if $node->safe_psql($db, $query) eq 't';
+        sleep 0.1;
+    }
+    return 0;
+}
+
+# Files of dynamic shared memory, where one can see them.
+sub shared_files
+{
+    my @files = glob '/dev/shm/PostgreSQL.*';
+    return scalar @files;
+}
+
+# ---------------------------------------------------------------- the same index
+
+$node->safe_psql($db, q{
+    CREATE TABLE t (id int, v vector(24), h halfvec(24), b bit(96));
+    INSERT INTO t SELECT n, made(n, 24), made(n, 24), made_bits(n, 96)::bit(96) FROM generate_series(1, 5000) n;
+    -- rows that are alike, more than a record has room for, and none
+    INSERT INTO t SELECT 5000 + n, v, h, b FROM t, generate_series(1, 40) n WHERE id = 7;
+    INSERT INTO t VALUES (6001, NULL, NULL, NULL), (6002, array_fill(0, ARRAY[24])::vector, NULL, NULL);
+    CREATE TABLE small AS SELECT * FROM t LIMIT 900});
+
+for my $case (
+    [ 'coded',           'v vector_l2_ops',      '' ],
+    [ 'without zeros',   'v vector_cosine_ops',  'WITH (m = 5, ef_construction = 20)' ],
+    [ 'compact halfvec', 'h halfvec_ip_ops',     'WITH (compact)' ],
+    [ 'plain',           'v vector_l1_ops',      'WITH (ef_construction = 32)' ],
+    [ 'bits',            'b bit_jaccard_ops',    'WITH (m = 24)' ],)
+{
+    my ($name, $column, $options) = @$case;
+    my @bytes;
+    for my $workers (0, 1, 3)
+    {
+        is(workers_of("SET max_parallel_maintenance_workers = $workers; DROP INDEX IF EXISTS i; CREATE INDEX i ON t USING hnsw ($column) $options"), $workers, "$name: $workers workers");
+        push @bytes, bytes_of('i');
+    }
+    cmp_ok(length $bytes[0], '>', 100_000, "$name: it has records");
+    ok($bytes[$_] eq $bytes[0], "$name: the bytes are the same, $_") for 1, 2;
+    is(index_problems($node, $db, 'i', 1), '', "$name: nothing is wrong with it");
+    is(workers_of('SET max_parallel_maintenance_workers = 2; REINDEX INDEX i'), 2, "$name: REINDEX");
+    ok(bytes_of('i') eq $bytes[0], "$name: the bytes are the same, rebuilt");
+    is(workers_of('SET max_parallel_workers = 0; REINDEX INDEX i'), 0, "$name: no worker is to be had");
+    ok(bytes_of('i') eq $bytes[0], "$name: the bytes are the same, alone");
+}
+$node->safe_psql($db, 'DROP INDEX i');
+
+# ---------------------------------------------------------------- how many workers
+
+is(workers_of('CREATE INDEX ON small USING hnsw (v vector_l2_ops)'), 0, 'none for few rows');
+for my $workers (0, 1, 2)
+{
+    is(workers_of("ALTER TABLE t SET (parallel_workers = $workers); CREATE INDEX i ON t USING hnsw (v vector_l2_ops); DROP INDEX i"), $workers, "the table asks for $workers");
+}
+is(workers_of('ALTER TABLE small SET (parallel_workers = 2); CREATE INDEX ON small USING hnsw (v vector_l2_ops)'), 2, 'or the table of few rows');
+is(workers_of('ALTER TABLE t RESET (parallel_workers); CREATE INDEX i ON t USING hnsw (v vector_l2_ops)'), 3, 'many rows have as many as there are');
+$node->safe_psql($db, 'DROP INDEX i');
+
+# ---------------------------------------------------------------- kinds of tables and indexes
+
+$node->safe_psql($db, q{
+    CREATE FUNCTION unsafe(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS 'BEGIN RETURN v OPERATOR(public.+) v; END';
+    CREATE UNLOGGED TABLE unlogged AS SELECT * FROM t;
+    CREATE TABLE changed AS SELECT * FROM t;
+    DELETE FROM changed WHERE id % 3 = 0;
+    UPDATE changed SET v = v + v, id = -id WHERE id % 5 = 0;
+    CREATE TABLE none (id int, v vector(24));
+    CREATE TABLE nulls AS SELECT id, NULL::vector(24) AS v FROM t;
+    CREATE TABLE parts (id int, v vector(24)) PARTITION BY RANGE (id);
+    CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (0) TO (2500);
+    CREATE TABLE part_2 PARTITION OF parts FOR VALUES FROM (2500) TO (100000);
+    INSERT INTO parts SELECT id, v FROM t;
+    -- out of line: the table itself is small
+    CREATE TABLE toasted (id int, v vector(600));
+    ALTER TABLE toasted ALTER v SET STORAGE EXTERNAL;
+    INSERT INTO toasted SELECT n, made(n, 600) FROM generate_series(1, 3000) n});
+for my $case (
+    [ 'unlogged table',     'CREATE INDEX i ON unlogged USING hnsw (v vector_l2_ops)',                   3 ],
+    [ 'dead rows',          'CREATE INDEX i ON changed USING hnsw (v vector_l2_ops)',                    2 ],
+    [ 'table without rows', 'CREATE INDEX i ON none USING hnsw (v vector_l2_ops)',                       0 ],
+    [ 'NULLs alone',        'CREATE INDEX i ON nulls USING hnsw (v vector_l2_ops)',                      0 ],
+    [ 'partial index',      'CREATE INDEX i ON t USING hnsw (v vector_l2_ops) WHERE id % 2 = 0',         1 ],
+    [ 'expression',         'CREATE INDEX i ON t USING hnsw ((unsafe(v)::vector(24)) vector_l2_ops)',    3 ],
+    [ 'concurrently',       'CREATE INDEX CONCURRENTLY i ON t USING hnsw (v vector_l2_ops)',             3 ],
+    [ 'reindexed so',       'CREATE INDEX i ON t USING hnsw (v vector_l2_ops); REINDEX INDEX CONCURRENTLY i', 3 ],
+    [ 'rewritten',          'CREATE INDEX i ON unlogged USING hnsw (v vector_l2_ops); VACUUM FULL unlogged', 3 ],
+    [ 'partitions',         'CREATE INDEX i ON parts USING hnsw (v vector_l2_ops)',                      '1, 1' ],
+    [ 'TOAST',              'CREATE INDEX i ON toasted USING hnsw (v vector_l2_ops)',                    2 ],
+    [ 'in a subtransaction', q{DO $$ BEGIN CREATE INDEX i ON t USING hnsw (v vector_l2_ops); EXCEPTION WHEN division_by_zero THEN NULL; END $$}, 3 ],)
+{
+    my ($name, $sql, $workers) = @$case;
+    # Not one transaction, which psql would make of one string.
+    my $stderr = said(join ";\n", split /; (?=REINDEX|VACUUM)/, $sql);
+    my @found = $stderr =~ /using (\d+) parallel workers/g;
+    my $want = join ', ', ($name =~ /^re/ ? ($workers, $workers) : $workers || ());
+    is(join(', ', $name eq 'partitions' ? sort @found : @found), $want, "$name: workers");
+    for my $index (split /\n/, $node->safe_psql($db, q{SELECT relid FROM pg_partition_tree('i') WHERE isleaf UNION SELECT 'i'::regclass WHERE NOT EXISTS (SELECT FROM pg_partition_tree('i'))}))
+    {
+        is(index_problems($node, $db, $index, 1), '', "$name: nothing is wrong with $index");
+    }
+    $node->safe_psql($db, 'DROP INDEX i');
+}
+# in one session
+like(said(q{CREATE TEMP TABLE mine AS SELECT * FROM t; CREATE INDEX i ON mine USING hnsw (v vector_l2_ops);
+    DO $$ BEGIN ASSERT (SELECT count(*) FROM hnsw_index_check('i', true)) = 0; END $$}), qr/using 3 parallel workers/, 'a temporary table');
+
+# ---------------------------------------------------------------- memory
+
+{
+    my $sql = "CREATE INDEX i ON t USING hnsw (v vector_l2_ops)";
+    unlike(said("$sql; DROP INDEX i"), qr/maintenance_work_mem/, 'memory suffices');
+    my $notice = qr/NOTICE:  hnsw index "i" cannot be built within maintenance_work_mem\nDETAIL:  About (\d+) rows want (\d+) MB; maintenance_work_mem is 1 MB\.\nHINT:/;
+    for my $analyzed (0, 1)
+    {
+        $node->safe_psql($db, 'ANALYZE t') if $analyzed;
+        my @said = said("SET maintenance_work_mem = '1MB'; $sql") =~ /$notice/g;
+        is(scalar @said, 2, 'a notice, once') or next;
+        cmp_ok(abs($said[0] - 5042), '<=', 600, "which knows the rows, analyzed $analyzed");
+        cmp_ok($said[1], '>=', 2, 'and what they want');
+        is(index_problems($node, $db, 'i', 1), '', 'the index has all rows all the same');
+        $node->safe_psql($db, 'DROP INDEX i');
+    }
+    like(said("SET maintenance_work_mem = '1MB'; $sql WHERE id < 5000; DROP INDEX i"), $notice, 'of a partial index too, when memory is full');
+
+    my ($index, $build) = split /\|/, $node->safe_psql($db, 'SELECT * FROM hnsw_index_size_estimate(5042, 24)');
+    $node->safe_psql($db, $sql);
+    my $size = $node->safe_psql($db, "SELECT pg_relation_size('i')");
+    cmp_ok(abs($index - $size), '<=', 0.02 * $size, 'hnsw_index_size_estimate knows the size');
+    cmp_ok($build, '>', $size, 'and that building takes more');
+    $node->safe_psql($db, 'DROP INDEX i');
+    is($node->safe_psql($db, 'SELECT * FROM hnsw_index_size_estimate(0, 24)'), '8192|0', 'of no rows');
+    is($node->safe_psql($db, 'SELECT (a).index_bytes < (b).index_bytes AND (a).build_bytes < (b).build_bytes FROM (SELECT hnsw_index_size_estimate(1000000000, 768, 8) a, hnsw_index_size_estimate(1000000000, 768, 32) b) x'), 't', 'of many, and of m');
+    is(sqlstate($node, $db, "SELECT hnsw_index_size_estimate($_)"), '22023', "not of $_") for '-1, 3', '3000000000, 3', '1, 0', '1, 100000', '1, 3, 1', '1, 3, 101';
+}
+
+# ---------------------------------------------------------------- progress, cancel, a worker's end
+
+$node->safe_psql($db, q{
+    CREATE TABLE large (id int, v vector(64));
+    INSERT INTO large SELECT n, made(n, 64) FROM generate_series(1, 30000) n});
+my $create = "SET maintenance_work_mem = '256MB'; CREATE INDEX l ON large USING hnsw (v vector_l2_ops) WITH (m = 40, ef_construction = 500);\n";
+my $phase  = "(SELECT phase FROM pg_stat_progress_create_index WHERE relid = 'large'::regclass)";
+my $crew   = "SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND query ~ '^SET|CREATE INDEX l'";
+my $at_work = "SELECT $phase = 'building index: building graph' AND ($crew)";
+my $files  = shared_files();
+
+for my $end (
+    [ 'cancelled', q{SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index}, 'ERROR:  57014' ],
+    [ 'terminated', q{SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index}, '57P01' ],
+    [ 'a worker terminated', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker' LIMIT 1}, '57P01' ],)
+{
+    my ($name, $sql, $code) = @$end;
+    my $session = start_session($node, $db, $create);
+    ok(wait_for($at_work), "$name: workers are at work");
+    # Well into it.
+    ok(wait_for("SELECT tuples_done > 1000 AND tuples_done <= tuples_total AND tuples_total = 30000 FROM pg_stat_progress_create_index WHERE relid = 'large'::regclass"), "$name: progress shows");
+    $node->safe_psql($db, $sql);
+    like(finish($session), qr/$code/, "$name: that is the error");
+    ok(wait_for(q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), "$name: no worker is left");
+    is($node->safe_psql($db, q{SELECT count(*) FROM pg_class WHERE relname = 'l'}), 0, "$name: nor is an index");
+    cmp_ok(shared_files(), '<=', $files, "$name: nor shared memory") if $files;
+}
+# Cancelled in the middle of the table: within a scan of the heap.
+{
+    my ($sql, $name) = ($create, 'memory full');
+    $sql =~ s/256MB/64MB/;
+    my $session = start_session($node, $db, $sql);
+    ok(wait_for($at_work), "$name: workers are at work");
+    $node->safe_psql($db, q{SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index});
+    like(finish($session), qr/ERROR:  57014/, "$name: cancelled");
+}
+is(errors_in_log($node, 0, qr/canceling statement|administrator command|lost connection|must be between|numeric value/), '', 'the log has nothing else');
+$node->restart;
+is(workers_of('CREATE INDEX l ON large USING hnsw (v vector_l2_ops)'), 3, 'the table can be indexed still');
+is(index_problems($node, $db, 'l', 1), '', 'nothing is wrong with the index');
+
+$node->stop;
+done_testing();

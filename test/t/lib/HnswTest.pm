@@ -1,0 +1,145 @@
+# What the tests of the index's storage share: data, clients, and whether the
+# index and its table agree.
+package HnswTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Temp ();
+use IPC::Run ();
+use OmendbTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems lost_rows
+    strangers recall errors_in_log);
+
+# Scans that go on until they have what they are asked for.
+my $exhaustive = "SET enable_seqscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0; SET hnsw.max_scan_tuples = 1000000; SET work_mem = '256MB';";
+
+# A random seed, or that of OMENDB_SEED, for rand.
+sub seeded
+{
+    my $seed = $ENV{OMENDB_SEED} // int(rand(2**31));
+    diag("OMENDB_SEED=$seed");
+    srand $seed;
+    return $seed;
+}
+
+# SQL functions of reproducible vectors: made(n, dimensions) is near one of 40
+# centres; made_bits(n, bits) as well.
+sub make_data_functions
+{
+    my ($node, $db) = @_;
+    $node->safe_psql($db, q{
+        CREATE FUNCTION noise(a bigint, b bigint) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
+            RETURN (hashint8extended(a * 16384 + b, 7) % 1000000) / 1000000.0;
+        CREATE FUNCTION made(n bigint, dimensions int) RETURNS vector LANGUAGE sql IMMUTABLE PARALLEL SAFE
+            RETURN (SELECT array_agg(noise(n % 40, i) + 0.4 * noise(n + 1000, i) ORDER BY i)::vector FROM generate_series(1, dimensions) i);
+        CREATE FUNCTION made_bits(n bigint, bits int) RETURNS bit LANGUAGE sql IMMUTABLE PARALLEL SAFE
+            RETURN binary_quantize(made(n, bits))});
+    return;
+}
+
+# A pgbench script in a file of that directory: its name.
+sub write_script
+{
+    my ($dir, $name, $sql) = @_;
+    append_to_file("$dir/$name.sql", "$sql\n");
+    return "$dir/$name.sql";
+}
+
+# Clients that run one of the scripts (file, or file@weight) at a time, so many
+# each: to be given to finish.
+sub start_clients
+{
+    my ($node, $db, $clients, $transactions, @scripts) = @_;
+    my %run = (out => '', err => '');
+    $run{run} = IPC::Run::start(
+        [ 'pgbench', '-n', '-c', $clients, '-j', 1, '-t', $transactions, '-d', $node->connstr($db), '--random-seed', int(rand(2**31)), map { ('-f', $_) } @scripts ],
+        '<', \'', '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+    return \%run;
+}
+
+# One psql for some SQL that goes on after errors: to be given to finish.
+sub start_session
+{
+    my ($node, $db, $sql) = @_;
+    my %run = (file => File::Temp->new(TMPDIR => 1), out => '', err => '');
+    # From a file: IPC::Run feeds a pipe only while it is waited for.
+    $run{file}->print($sql);
+    $run{file}->close;
+    $run{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=sqlstate', '-f', $run{file}->filename, '-d', $node->connstr($db) ],
+        '<', \'', '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+    return \%run;
+}
+
+# Waits for what the two before started: what it said of errors, or how it ended.
+sub finish
+{
+    my ($run) = @_;
+    my $good = $run->{run}->finish;
+    my @errors = grep { /error|fatal|panic|aborted|warning/i && !/^pgbench \(/ } split /\n/, $run->{err};
+    return @errors ? join("\n", @errors) : $good ? '' : "exit status " . $run->{run}->full_result . ": $run->{err}";
+}
+
+# What hnsw_index_check says, '' where nothing.
+sub index_problems
+{
+    my ($node, $db, $index, $heap_check) = @_;
+    return $node->safe_psql($db, "SELECT block, node, problem FROM hnsw_index_check('$index'" . ($heap_check ? ', true' : '') . ') LIMIT 20');
+}
+
+# Values of table.v that a search for the value itself does not bring all rows
+# of; 'value: found of all'. slack: rows more to look at.
+sub lost_rows
+{
+    my ($node, $db, $table, $operator, $slack) = @_;
+    $slack //= 0;
+    my $query = qq{
+        SELECT left(v::text, 40), found, n FROM (
+            SELECT g.v, g.n, (SELECT count(DISTINCT b.id) FROM (SELECT id, v FROM $table t ORDER BY t.v $operator g.v LIMIT g.n + $slack) b WHERE b.v = g.v) AS found
+            FROM (SELECT v, count(*) AS n FROM $table WHERE v IS NOT NULL GROUP BY v) g) x
+        WHERE found <> n};
+    my $plan = $node->safe_psql($db, "$exhaustive EXPLAIN (COSTS OFF) $query");
+    return "no index scan:\n$plan" if $plan !~ /Index Scan using \w+ on $table t/;
+    return $node->safe_psql($db, "$exhaustive SELECT * FROM ($query) y LIMIT 10");
+}
+
+# Rows that a scan of the whole index brings twice, or that the table does not
+# have, or that it has and the scan does not bring.
+sub strangers
+{
+    my ($node, $db, $table, $operator) = @_;
+    return $node->safe_psql($db, qq{$exhaustive
+        SELECT id, count(i), count(h) FROM (SELECT id, 1 AS i FROM (SELECT id FROM $table ORDER BY v $operator (SELECT v FROM $table WHERE v IS NOT NULL LIMIT 1) LIMIT 10000000) scan) x
+        FULL JOIN (SELECT id, 1 AS h FROM $table WHERE v IS NOT NULL OFFSET 0) y USING (id)
+        GROUP BY id HAVING count(i) <> 1 OR count(h) <> 1 ORDER BY id LIMIT 10});
+}
+
+# Share of the 10 nearest rows, or rows as near, that the index finds for so
+# many queries (SQL expressions of n).
+sub recall
+{
+    my ($node, $db, $table, $operator, $query, $queries) = @_;
+    return $node->safe_psql($db, qq{
+        SET max_parallel_workers_per_gather = 0;
+        CREATE TEMP TABLE q AS SELECT n, $query AS v FROM generate_series(1, $queries) n;
+        SET enable_indexscan = off;
+        CREATE TEMP TABLE exact AS SELECT n, (SELECT max(d) FROM (SELECT t.v $operator q.v AS d FROM $table t WHERE v IS NOT NULL ORDER BY 1 LIMIT 10) x) AS far,
+            (SELECT least(10, count(v)) FROM $table) AS k FROM q;
+        SET enable_indexscan = on; SET enable_seqscan = off;
+        SELECT sum((SELECT count(*) FROM (SELECT t.v $operator q.v AS d FROM $table t ORDER BY t.v $operator q.v LIMIT 10) x WHERE d <= far))::float8 / sum(k) FROM q JOIN exact USING (n)});
+}
+
+# Lines of the server's log from that offset on that say of an error worse than
+# what the pattern allows.
+sub errors_in_log
+{
+    my ($node, $from, $allowed) = @_;
+    my $log = substr slurp_file($node->logfile), $from // 0;
+    return join "\n", grep { /\b(ERROR|FATAL|PANIC|TRAP|WARNING)\b:?|terminated by signal/ && !($allowed && /$allowed/) } split /\n/, $log;
+}
+
+1;

@@ -1,0 +1,444 @@
+/*
+ * test_code_estimate.c
+ *	  What a record's codes say of its neighbours: estimates are right on
+ *	  average, better with more bits, and exact where the query is the node.
+ *	  Statistics over fixed seeds; the limits are a bit above what was measured.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "index_support.h"
+#include "tap.h"
+
+#define MAX_DIM 1536
+
+/* A node, its neighbours and a query, all through the codec. */
+typedef struct Scene
+{
+	OmendbCodec *codec;
+	OmendbRecord *node;
+	OmendbRecord *neighbour; /* the one encoded last */
+	OmendbQuery *query;
+	float *stored;
+	float *scratch;
+	float *node_stored;
+	float *node_code;
+	float *other_stored;
+	float *other_code;
+} Scene;
+
+static Scene
+scene_new(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t m, uint32_t bits)
+{
+	Scene scene;
+
+	scene.codec = codec_new(metric, own, n, m, bits);
+	scene.node = record_new(scene.codec);
+	scene.neighbour = record_new(scene.codec);
+	scene.query = query_new(scene.codec);
+	scene.stored = malloc(n * sizeof(float));
+	scene.scratch = malloc(2 * n * sizeof(float));
+	scene.node_stored = malloc(n * sizeof(float));
+	scene.other_stored = malloc(n * sizeof(float));
+	scene.node_code = malloc(omendb_code_floats(scene.codec) * sizeof(float));
+	scene.other_code = malloc(omendb_code_floats(scene.codec) * sizeof(float));
+	return scene;
+}
+
+static void
+scene_free(Scene *scene)
+{
+	free(scene->stored);
+	free(scene->scratch);
+	free(scene->node_stored);
+	free(scene->other_stored);
+	free(scene->node_code);
+	free(scene->other_code);
+	query_free(scene->query);
+	free(scene->neighbour);
+	free(scene->node);
+	codec_free(scene->codec);
+}
+
+static void
+set_node(Scene *scene, const float *v)
+{
+	omendb_codec_store(scene->codec, v, scene->stored);
+	omendb_own_encode(scene->codec, scene->stored, scene->node);
+	scene->node->count = 0;
+}
+
+static void
+add_neighbour(Scene *scene, const float *x)
+{
+	const float *v_code, *x_code;
+
+	omendb_codec_store(scene->codec, x, scene->stored);
+	omendb_own_encode(scene->codec, scene->stored, scene->neighbour);
+	omendb_own_decode(scene->codec, scene->node, scene->node_stored);
+	omendb_own_decode(scene->codec, scene->neighbour, scene->other_stored);
+	v_code = omendb_code_vector(scene->codec, scene->node_stored, scene->node_code);
+	x_code = omendb_code_vector(scene->codec, scene->other_stored, scene->other_code);
+	omendb_edge_encode(
+		scene->codec, scene->node, scene->node->count, 1000 + scene->node->count, v_code, x_code,
+		omendb_own_distance(scene->codec, scene->node, scene->neighbour, scene->scratch),
+		scene->node->norm2, scene->neighbour->norm2);
+	scene->node->count++;
+}
+
+typedef struct Quality
+{
+	double mean;     /* of the errors, in units of |r| |q - v| */
+	double spread;   /* root of their mean square */
+	double relative; /* mean of |error| / distance (L2 kinds) */
+	long pairs;
+} Quality;
+
+/*
+ * A node at `offset` from the origin; the query lies around it, and so do the
+ * neighbours, but more on the query's side: what a factor that is wrong would
+ * do to the mean then shows.
+ */
+static Quality
+measure(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits, double offset, int rounds)
+{
+	Scene scene = scene_new(metric, own, n, 16, bits);
+	Random random = {n + bits};
+	Quality quality = {0};
+	static float v[MAX_DIM], x[MAX_DIM], q[MAX_DIM];
+	static float xs[32][MAX_DIM];
+	float *estimates = malloc(OMENDB_ESTIMATES_ROOM * sizeof(float));
+	double *node = malloc(n * sizeof(double));
+	double *kept = malloc(n * sizeof(double));
+
+	for (int round = 0; round < rounds; round++)
+	{
+		float distance;
+
+		for (uint32_t i = 0; i < n; i++)
+			v[i] = (float) (offset + random_normal(&random));
+		for (uint32_t i = 0; i < n; i++)
+			q[i] = (float) (v[i] + random_normal(&random));
+		set_node(&scene, v);
+		own_reference(scene.codec, scene.node, node);
+		for (int k = 0; k < 32; k++)
+		{
+			for (uint32_t i = 0; i < n; i++)
+				x[i] = (float) (v[i] + 0.7 * random_normal(&random) + 0.5 * (q[i] - v[i]));
+			memcpy(xs[k], x, n * sizeof(float));
+			add_neighbour(&scene, x);
+		}
+		omendb_query_set(scene.query, q);
+		distance = omendb_query_distance(scene.query, scene.node);
+		omendb_query_estimates(scene.query, scene.node, distance, estimates);
+		for (int k = 0; k < 32; k++)
+		{
+			double truth = 0, r = 0, u = 0, error;
+
+			omendb_codec_store(scene.codec, xs[k], scene.stored);
+			omendb_own_encode(scene.codec, scene.stored, scene.neighbour);
+			own_reference(scene.codec, scene.neighbour, kept);
+			for (uint32_t i = 0; i < n; i++)
+			{
+				double a = scene.query->stored[i];
+
+				truth += metric == OMENDB_METRIC_IP ? -a * kept[i] : (a - kept[i]) * (a - kept[i]);
+				r += (kept[i] - node[i]) * (kept[i] - node[i]);
+				u += (a - node[i]) * (a - node[i]);
+			}
+			if (r * u == 0)
+				continue;
+			error = estimates[k] - truth;
+			quality.relative += fabs(error) / fabs(truth);
+			error /= sqrt(r * u);
+			quality.mean += error;
+			quality.spread += error * error;
+			quality.pairs++;
+		}
+	}
+	quality.mean /= quality.pairs;
+	quality.spread = sqrt(quality.spread / quality.pairs);
+	quality.relative /= quality.pairs;
+	free(estimates);
+	free(node);
+	free(kept);
+	scene_free(&scene);
+	return quality;
+}
+
+/*
+ * The theory (RaBitQ): <r, u> / |r| |u| is estimated with a standard deviation
+ * of about sqrt((pi / 2 - 1) / bits), and a prefix adds what it does not see. L2
+ * takes twice that. Here the angle is about 55 degrees, which leaves 0.82 of it.
+ */
+static void
+test_quality(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits, double offset)
+{
+	Quality quality = measure(metric, own, n, bits, offset, 40);
+	double factor = metric == OMENDB_METRIC_IP ? 1 : 2;
+	double theory = factor * sqrt(1.5707963 / bits - (bits >= n ? 1.0 / bits : 1.0 / n));
+	const char *name = index_metric_name(metric);
+
+	tap_diag("%s own %d, %u dimensions, %u bits, offset %g: mean %.4f, spread %.4f (theory %.4f), "
+			 "relative %.4f",
+			 name, own, n, bits, offset, quality.mean, quality.spread, theory, quality.relative);
+	tap_result(fabs(quality.mean) < 5 * quality.spread / sqrt(quality.pairs) + 0.01 * factor,
+			   "%s, own %d, %u dimensions, %u bits, offset %g: right on average", name, own, n,
+			   bits, offset);
+	tap_result(quality.spread < 0.95 * theory,
+			   "%s, own %d, %u dimensions, %u bits, offset %g: as near as theory says", name, own,
+			   n, bits, offset);
+}
+
+static void
+test_more_bits(OmendbMetric metric)
+{
+	double last = INFINITY;
+	bool shrinks = true;
+
+	for (uint32_t bits = 64; bits <= 1024; bits *= 2)
+	{
+		Quality quality = measure(metric, OMENDB_OWN_HALF, 1024, bits, 0, 12);
+
+		tap_diag("%s, 1024 dimensions, %u bits: %.4f", index_metric_name(metric), bits,
+				 quality.relative);
+		shrinks = shrinks && quality.relative < last * 0.8;
+		last = quality.relative;
+	}
+	tap_result(shrinks, "%s: twice the bits, two thirds of the error", index_metric_name(metric));
+}
+
+/* Each code-sum is off by half a step of the query's tables for each four bits. */
+static void
+test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
+{
+	Scene scene = scene_new(metric, own, n, 16, bits);
+	Random random = {n};
+	static float v[MAX_DIM], x[MAX_DIM];
+	float estimates[OMENDB_ESTIMATES_ROOM];
+	float distances[32];
+	double worst = 0;
+
+	for (int round = 0; round < 10; round++)
+	{
+		double slack;
+
+		random_floats(&random, DIST_NORMAL, v, n);
+		set_node(&scene, v);
+		for (int k = 0; k < 32; k++)
+		{
+			for (uint32_t i = 0; i < n; i++)
+				x[i] = v[i] + (k == 31 ? 0 : 0.5f * (float) random_normal(&random));
+			add_neighbour(&scene, x);
+			distances[k] =
+				omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
+		}
+		omendb_query_set_record(scene.query, scene.node);
+		omendb_query_estimates(
+			scene.query, scene.node,
+			omendb_own_distance(scene.codec, scene.node, scene.node, scene.scratch), estimates);
+		for (int k = 0; k < 32; k++)
+		{
+			uint32_t b = (uint32_t) omendb_record_factor_b(&scene.codec->layout, scene.node)[k]
+						 << 16;
+			float factor;
+
+			memcpy(&factor, &b, sizeof(factor));
+			slack = fabsf(factor) * bits / 8 * scene.query->step +
+					1e-5 * (fabsf(distances[k]) + scene.node->norm2 +
+							fabsf(factor) * sqrt(bits * scene.node->norm2));
+			worst = fmax(worst, fabs(estimates[k] - distances[k]) / slack);
+		}
+	}
+	tap_result(worst < 1, "%s, own %d, %u dimensions, %u bits: exact where the query is the node",
+			   index_metric_name(metric), own, n, bits);
+	if (worst >= 1)
+		tap_diag("%.3f of what rounding explains", worst);
+	scene_free(&scene);
+}
+
+/* The factors against their formulas, in double from what is kept. */
+static void
+test_factors(OmendbMetric metric, uint32_t n, uint32_t bits)
+{
+	Scene scene = scene_new(metric, OMENDB_OWN_HALF, n, 16, bits);
+	Random random = {bits};
+	static float v[MAX_DIM], x[MAX_DIM];
+	bool ip = metric == OMENDB_METRIC_IP;
+	bool nearest = true, sums = true, codes = true;
+
+	random_floats(&random, DIST_NORMAL, v, n);
+	set_node(&scene, v);
+	for (uint32_t k = 0; k < 32; k++)
+	{
+		double abs_sum = 0, signed_sum = 0, r2, want_b, want_a, b;
+		const uint8_t *code = omendb_record_code(&scene.codec->layout, scene.node, k);
+		const float *v_code, *x_code;
+		uint32_t upper;
+		float widened;
+
+		random_floats(&random, DIST_NORMAL, x, n);
+		add_neighbour(&scene, x);
+		v_code = omendb_code_vector(scene.codec, scene.node_stored, scene.node_code);
+		x_code = omendb_code_vector(scene.codec, scene.other_stored, scene.other_code);
+		for (uint32_t i = 0; i < bits; i++)
+		{
+			bool above = x_code[i] > v_code[i];
+
+			abs_sum += fabs((double) x_code[i] - v_code[i]);
+			signed_sum += above ? v_code[i] : -v_code[i];
+			codes = codes && (code[i / 8] >> (i % 8) & 1) == above;
+		}
+		b = omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
+		r2 = ip ? (double) scene.node->norm2 + scene.neighbour->norm2 + 2 * b : b;
+		want_b = (ip ? -1 : -2) * r2 / abs_sum;
+		upper = (uint32_t) omendb_record_factor_b(&scene.codec->layout, scene.node)[k] << 16;
+		memcpy(&widened, &upper, sizeof(widened));
+		/* 8 bits: off by half of the last one, at most */
+		nearest = nearest && fabs(widened - want_b) <= ldexp(1.001, ilogb(want_b) - 8);
+		want_a = (ip ? scene.node->norm2 + b : r2) - widened * signed_sum;
+		sums = sums && fabs(omendb_record_factor_a(&scene.codec->layout, scene.node)[k] - want_a) <=
+						   1e-5 * (fabs(want_a) + r2 + scene.node->norm2);
+	}
+	tap_result(codes, "%s, %u dimensions, %u bits: codes are signs", index_metric_name(metric), n,
+			   bits);
+	tap_result(nearest, "%s, %u dimensions, %u bits: b is the nearest of 8 bits",
+			   index_metric_name(metric), n, bits);
+	tap_result(sums, "%s, %u dimensions, %u bits: a is made from that b", index_metric_name(metric),
+			   n, bits);
+	scene_free(&scene);
+}
+
+/* What is said of a slot, and that other slots are left alone. */
+static void
+test_slots(void)
+{
+	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_HALF, 100, 20, 192);
+	const OmendbLayout *layout = &scene.codec->layout;
+	Random random = {4};
+	float v[100], x[100];
+	OmendbRecord *before;
+	bool kept = true;
+	bool same = true;
+	float first[OMENDB_ESTIMATES_ROOM], second[OMENDB_ESTIMATES_ROOM];
+
+	random_floats(&random, DIST_NORMAL, v, 100);
+	set_node(&scene, v);
+	for (int k = 0; k < 40; k++)
+	{
+		random_floats(&random, DIST_NORMAL, x, 100);
+		add_neighbour(&scene, x);
+	}
+	before = record_new(scene.codec);
+	memcpy(before, scene.node, layout->record_bytes);
+	omendb_query_set(scene.query, x);
+	omendb_query_estimates(scene.query, scene.node, 1, first);
+
+	scene.node->count = 17;
+	random_floats(&random, DIST_NORMAL, x, 100);
+	add_neighbour(&scene, x);
+	scene.node->count = 40;
+	for (uint32_t k = 0; k < 40; k++)
+	{
+		bool slot_same =
+			omendb_record_neighbours(layout, before)[k] ==
+				omendb_record_neighbours(layout, scene.node)[k] &&
+			omendb_record_factor_a(layout, before)[k] ==
+				omendb_record_factor_a(layout, scene.node)[k] &&
+			omendb_record_factor_b(layout, before)[k] ==
+				omendb_record_factor_b(layout, scene.node)[k] &&
+			memcmp(omendb_record_code(layout, before, k), omendb_record_code(layout, scene.node, k),
+				   omendb_code_bytes(layout)) == 0;
+
+		kept = kept && slot_same == (k != 17);
+	}
+	tap_result(kept, "a slot is written without the others");
+	omendb_query_estimates(scene.query, scene.node, 1, second);
+	for (int k = 0; k < 40; k++)
+		same = same && (first[k] == second[k]) == (k != 17);
+	tap_result(same, "and read without them");
+
+	/* A count beyond the links, as a broken page may have. */
+	scene.node->count = UINT16_MAX;
+	omendb_query_estimates(scene.query, scene.node, 1, first);
+	tap_result(memcmp(first, second, 40 * sizeof(float)) == 0, "a count too large is cut");
+	free(before);
+	scene_free(&scene);
+}
+
+/* Neighbours at the same place, and numbers that overflow: no NaN where it can be avoided. */
+static void
+test_degenerate(void)
+{
+	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_HALF, 64, 16, 64);
+	float v[64], estimates[OMENDB_ESTIMATES_ROOM];
+	Random random = {6};
+
+	random_floats(&random, DIST_NORMAL, v, 64);
+	set_node(&scene, v);
+	add_neighbour(&scene, v);
+	random_floats(&random, DIST_NORMAL, v, 64);
+	omendb_query_set(scene.query, v);
+	omendb_query_estimates(scene.query, scene.node, 5, estimates);
+	tap_result(estimates[0] == 5, "a neighbour at the node's place is as far as the node");
+	scene_free(&scene);
+}
+
+int
+main(void)
+{
+	static const struct
+	{
+		uint32_t n;
+		uint32_t bits;
+	} sizes[] = {{64, 64},     {128, 128}, {384, 384}, {768, 512}, {784, 512},
+				 {1536, 1024}, {384, 192}, {256, 128}, {100, 64}};
+	/* codes longer than the vector */
+	static const struct
+	{
+		uint32_t n;
+		uint32_t bits;
+		double most; /* of the spread */
+	} expanded[] = {{1, 128, 0.3},   {2, 128, 0.3},   {3, 128, 0.3},    {20, 128, 0.25},
+					{100, 128, 0.2}, {100, 192, 0.2}, {100, 256, 0.15}, {127, 192, 0.2}};
+	static const OmendbMetric metrics[] = {OMENDB_METRIC_L2, OMENDB_METRIC_IP,
+										   OMENDB_METRIC_COSINE};
+
+	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
+	for (size_t k = 0; k < LENGTH(metrics); k++)
+	{
+		for (size_t i = 0; i < LENGTH(sizes); i++)
+			test_quality(metrics[k], OMENDB_OWN_HALF, sizes[i].n, sizes[i].bits, 0);
+		test_quality(metrics[k], OMENDB_OWN_INT8, 384, 192, 0);
+		test_quality(metrics[k], OMENDB_OWN_HALF, 384, 384, 1);
+		test_more_bits(metrics[k]);
+	}
+	for (size_t i = 0; i < LENGTH(expanded); i++)
+	{
+		Quality quality =
+			measure(OMENDB_METRIC_L2, OMENDB_OWN_HALF, expanded[i].n, expanded[i].bits, 0, 100);
+
+		tap_diag("%u dimensions, %u bits: mean %.4f, spread %.4f, relative %.4f", expanded[i].n,
+				 expanded[i].bits, quality.mean, quality.spread, quality.relative);
+		tap_result(quality.spread < expanded[i].most, "%u dimensions by %u bits are estimated",
+				   expanded[i].n, expanded[i].bits);
+	}
+	for (size_t k = 0; k < 2; k++)
+		for (int own = OMENDB_OWN_HALF; own <= OMENDB_OWN_INT8; own++)
+		{
+			test_exact(metrics[k], (OmendbOwn) own, 3, 128);
+			test_exact(metrics[k], (OmendbOwn) own, 100, 128);
+			test_exact(metrics[k], (OmendbOwn) own, 384, 384);
+			test_exact(metrics[k], (OmendbOwn) own, 768, 512);
+		}
+	for (size_t k = 0; k < LENGTH(metrics); k++)
+	{
+		test_factors(metrics[k], 100, 192);
+		test_factors(metrics[k], 768, 512);
+	}
+	test_slots();
+	test_degenerate();
+	return tap_done();
+}

@@ -1,0 +1,688 @@
+/*
+ * test_graph_search.c
+ *	  Best-first search: over a graph that answers as the test wants it to, and
+ *	  over records in memory with links that lead nowhere.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "index_support.h"
+#include "tap.h"
+
+/* ---------------------------------------------------------------- a graph of our own */
+
+#define MOCK_LINKS 12
+
+typedef struct Mock
+{
+	uint32_t n;
+	float *distances;
+	OmendbNode *links; /* n * MOCK_LINKS */
+	bool *stale;       /* holds no node */
+	float noise;       /* of estimates, relative */
+	uint32_t every;    /* n-th estimate (or distance) is NaN or infinite; 0: none */
+	long visits;
+	long scores;
+	long prefetches;
+} Mock;
+
+/* The same for a pair in every run; nothing else may depend on when it is asked. */
+static float
+estimate_of(const Mock *mock, OmendbNode from, OmendbNode to)
+{
+	uint64_t hash = omendb_hash64(from * UINT64_C(1000003) + to + 1);
+	float factor = 1 + mock->noise * ((float) (hash >> 40) / (1 << 23) - 1);
+
+	if (mock->every && hash % mock->every == 0)
+		return hash & 1024 ? NAN : INFINITY;
+	return mock->distances[to] * factor;
+}
+
+static bool
+mock_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *query, OmendbStep *step)
+{
+	Mock *mock = store;
+
+	(void) query;
+	if (node >= mock->n || mock->stale[node] || level != 3)
+		return false;
+	mock->visits++;
+	step->distance = mock->distances[node];
+	step->count = MOCK_LINKS;
+	memset(&step->payload, 0, sizeof(step->payload));
+	step->payload.down = node * 3;
+	for (int i = 0; i < MOCK_LINKS; i++)
+	{
+		OmendbNode to = mock->links[node * MOCK_LINKS + i];
+
+		step->neighbours[i] = to;
+		step->estimates[i] = to < mock->n ? estimate_of(mock, node, to) : 0;
+	}
+	return true;
+}
+
+static bool
+mock_distance(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
+			  float *distance)
+{
+	Mock *mock = store;
+
+	(void) query;
+	if (node >= mock->n || mock->stale[node] || level != 3)
+		return false;
+	mock->scores++;
+	*distance = mock->distances[node];
+	return true;
+}
+
+static void
+mock_prefetch(void *store, OmendbNode node)
+{
+	(void) node;
+	((Mock *) store)->prefetches++;
+}
+
+static const OmendbGraphOps mock_ops = {mock_visit, mock_distance, mock_prefetch};
+
+/* A ring, so that all is reached, and links at random. */
+static void
+mock_make(Mock *mock, Random *random, uint32_t n)
+{
+	memset(mock, 0, sizeof(*mock));
+	mock->n = n;
+	mock->distances = malloc(n * sizeof(float));
+	mock->links = malloc((size_t) n * MOCK_LINKS * sizeof(OmendbNode));
+	mock->stale = calloc(n, sizeof(bool));
+	for (uint32_t i = 0; i < n; i++)
+	{
+		mock->distances[i] = (float) (1 + random_uniform(random) * 1000);
+		mock->links[i * MOCK_LINKS] = (i + 1) % n;
+		for (int k = 1; k < MOCK_LINKS; k++)
+			mock->links[i * MOCK_LINKS + k] = (OmendbNode) random_below(random, n);
+	}
+}
+
+static void
+mock_free(Mock *mock)
+{
+	free(mock->distances);
+	free(mock->links);
+	free(mock->stale);
+}
+
+typedef struct Run
+{
+	TestAllocator allocator;
+	OmendbSearch search;
+} Run;
+
+static void
+run_begin(Run *run, Mock *mock, bool coded, uint32_t width, OmendbNode entry)
+{
+	allocator_init(&run->allocator, -1);
+	omendb_search_init(&run->search, &mock_ops, mock, &run->allocator.operations, coded);
+	run->search.keep_aside = true;
+	omendb_search_begin(&run->search, NULL, 3, width);
+	omendb_search_enter(&run->search, entry);
+}
+
+static bool
+run_end(Run *run)
+{
+	omendb_search_free(&run->search);
+	return run->allocator.live == 0;
+}
+
+static bool
+beam_in_order(const OmendbSearch *search)
+{
+	if (search->used > search->width)
+		return false;
+	for (uint32_t i = 1; i < search->used; i++)
+		if (!(search->beam[i - 1].estimate <= search->beam[i].estimate))
+			return false;
+	return true;
+}
+
+static bool
+visited_once(const OmendbSearch *search, uint32_t n)
+{
+	bool *seen = calloc(n, sizeof(bool));
+	bool good = true;
+
+	for (size_t i = 0; i < search->visited_used; i++)
+	{
+		OmendbNode node = search->visited[i].node;
+
+		good = good && node < n && !seen[node];
+		if (node < n)
+			seen[node] = true;
+	}
+	free(seen);
+	return good;
+}
+
+/* ---------------------------------------------------------------- the tests */
+
+static void
+test_exactness(bool coded)
+{
+	Random random = {1};
+	const char *kind = coded ? "coded" : "plain";
+	bool all = true, distances = true, freed = true, noisy = true, order = true;
+
+	for (int turn = 0; turn < 40; turn++)
+	{
+		Mock mock;
+		Run run;
+		uint32_t n = 1 + (uint32_t) random_below(&random, 1500);
+
+		mock_make(&mock, &random, n);
+		run_begin(&run, &mock, coded, n, (OmendbNode) random_below(&random, n));
+		all = all && omendb_search_run(&run.search) && run.search.visited_used == n &&
+			  visited_once(&run.search, n) && mock.visits == n;
+		/* What was set aside by codes may have been visited since: widening looks. */
+		all =
+			all && omendb_search_widen(&run.search, n + 1) && omendb_search_exhausted(&run.search);
+		order = order && beam_in_order(&run.search);
+		for (size_t i = 0; i < run.search.visited_used; i++)
+		{
+			const OmendbVisited *visited = &run.search.visited[i];
+
+			distances = distances && visited->distance == mock.distances[visited->node] &&
+						visited->payload.down == visited->node * 3 &&
+						omendb_search_has_seen(&run.search, visited->node) &&
+						omendb_search_nearest(&run.search)->distance <= visited->distance;
+		}
+		/* A plain search scores every node once. */
+		if (!coded)
+			all = all && mock.scores == n;
+		distances = distances && !omendb_search_has_seen(&run.search, n + 5);
+		freed = freed && run_end(&run);
+
+		/* Estimates of one node may differ, and each takes its place. */
+		mock.noise = 0.5;
+		run_begin(&run, &mock, coded, n * MOCK_LINKS + 1, 0);
+		noisy = noisy && omendb_search_run(&run.search) && run.search.visited_used == n &&
+				visited_once(&run.search, n);
+		freed = freed && run_end(&run);
+		mock_free(&mock);
+	}
+	tap_result(all, "%s: a beam of all nodes visits all, once", kind);
+	tap_result(distances, "%s: with their distances and what the visit told", kind);
+	tap_result(order, "%s: the beam is in order", kind);
+	tap_result(noisy, "%s: also by noisy estimates", kind);
+	tap_result(freed, "%s: all memory is given back", kind);
+}
+
+/* The textbook algorithm for a plain search: lists instead of a beam. */
+static size_t
+naive_search(const Mock *mock, OmendbNode entry, uint32_t width, OmendbNode *order)
+{
+	bool *scored = calloc(mock->n, sizeof(bool));
+	bool *visited = calloc(mock->n, sizeof(bool));
+	size_t used = 0;
+
+	scored[entry] = true;
+	for (;;)
+	{
+		OmendbNode best = OMENDB_NO_NODE;
+		uint32_t nearer = 0;
+
+		for (uint32_t i = 0; i < mock->n; i++)
+			if (scored[i] && !visited[i] &&
+				(best == OMENDB_NO_NODE || mock->distances[i] < mock->distances[best]))
+				best = i;
+		if (best == OMENDB_NO_NODE)
+			break;
+		for (uint32_t i = 0; i < mock->n; i++)
+			nearer += scored[i] && mock->distances[i] < mock->distances[best];
+		if (nearer >= width)
+			break;
+		visited[best] = true;
+		order[used++] = best;
+		for (int k = 0; k < MOCK_LINKS; k++)
+			scored[mock->links[best * MOCK_LINKS + k]] = true;
+	}
+	free(scored);
+	free(visited);
+	return used;
+}
+
+static void
+test_against_naive(void)
+{
+	Random random = {2};
+	bool plain = true, coded = true;
+
+	for (int turn = 0; turn < 60; turn++)
+	{
+		Mock mock;
+		Run run;
+		uint32_t n = 20 + (uint32_t) random_below(&random, 400);
+		uint32_t width = 1 + (uint32_t) random_below(&random, 60);
+		OmendbNode entry = (OmendbNode) random_below(&random, n);
+		OmendbNode *order = malloc(n * sizeof(OmendbNode));
+		size_t used;
+
+		mock_make(&mock, &random, n);
+		used = naive_search(&mock, entry, width, order);
+		run_begin(&run, &mock, false, width, entry);
+		omendb_search_run(&run.search);
+		plain = plain && run.search.visited_used == used;
+		for (size_t i = 0; i < used && plain; i++)
+			plain = run.search.visited[i].node == order[i];
+		run_end(&run);
+
+		/* Exact estimates: the same, but that the entry stays the nearest of the beam. */
+		mock.distances[entry] = 0;
+		used = naive_search(&mock, entry, width, order);
+		run_begin(&run, &mock, true, width, entry);
+		omendb_search_run(&run.search);
+		coded = coded && run.search.visited_used == used;
+		for (size_t i = 0; i < used && coded; i++)
+			coded = run.search.visited[i].node == order[i];
+		run_end(&run);
+		free(order);
+		mock_free(&mock);
+	}
+	tap_result(plain, "a plain search visits what the textbook's does, in its order");
+	tap_result(coded, "so does one by codes whose estimates are exact");
+}
+
+/*
+ * Widened step by step, a search visits in the same order as one with a wide
+ * beam from the start. It may go on a little longer: of the wide beam's places
+ * some are taken by what a narrow one had visited and dropped.
+ */
+static void
+test_resume(bool coded)
+{
+	Random random = {3};
+	const char *kind = coded ? "coded" : "plain";
+	bool prefix = true, exhausted = true, resumed = false;
+	size_t wide_total = 0, extra = 0;
+
+	for (int turn = 0; turn < 60; turn++)
+	{
+		Mock mock;
+		Run wide, step;
+		uint32_t n = 500 + (uint32_t) random_below(&random, 1500);
+		uint32_t width = 2 + (uint32_t) random_below(&random, 20);
+		uint32_t last = width;
+		OmendbNode entry = (OmendbNode) random_below(&random, n);
+
+		mock_make(&mock, &random, n);
+		mock.noise = coded ? 0.3f : 0;
+		run_begin(&step, &mock, coded, width, entry);
+		omendb_search_run(&step.search);
+		for (int k = 0; k < 4; k++)
+		{
+			size_t before = step.search.visited_used;
+
+			last = last * 2;
+			exhausted = exhausted && !omendb_search_exhausted(&step.search);
+			omendb_search_widen(&step.search, last);
+			exhausted = exhausted && beam_in_order(&step.search);
+			omendb_search_run(&step.search);
+			resumed = resumed || step.search.visited_used > before;
+		}
+		run_begin(&wide, &mock, coded, last, entry);
+		omendb_search_run(&wide.search);
+		prefix = prefix && step.search.visited_used >= wide.search.visited_used &&
+				 visited_once(&step.search, n);
+		for (size_t i = 0; i < wide.search.visited_used && prefix; i++)
+			prefix = wide.search.visited[i].node == step.search.visited[i].node;
+		wide_total += wide.search.visited_used;
+		extra += step.search.visited_used - wide.search.visited_used;
+		run_end(&wide);
+
+		/* To the very end, all are visited. */
+		for (; last < 20 * n; last *= 2)
+		{
+			omendb_search_widen(&step.search, last);
+			omendb_search_run(&step.search);
+		}
+		exhausted =
+			exhausted && omendb_search_exhausted(&step.search) && step.search.visited_used == n;
+		run_end(&step);
+		mock_free(&mock);
+	}
+	tap_diag("%s: widened beams visit %.1f%% more than wide ones", kind,
+			 100.0 * (double) extra / (double) wide_total);
+	tap_result(prefix && resumed, "%s: a widened beam visits as a wide one, in its order", kind);
+	tap_result(extra * 5 < wide_total, "%s: and hardly more", kind);
+	tap_result(exhausted, "%s: says when nothing is left, and not before", kind);
+}
+
+/* Without keep_aside nothing is remembered, and nothing costs memory. */
+static void
+test_forgetful(void)
+{
+	Random random = {4};
+	Mock mock;
+	Run run;
+	size_t visited;
+
+	mock_make(&mock, &random, 1000);
+	run_begin(&run, &mock, true, 10, 0);
+	run.search.keep_aside = false;
+	omendb_search_run(&run.search);
+	visited = run.search.visited_used;
+	omendb_search_widen(&run.search, 500);
+	omendb_search_run(&run.search);
+	tap_result(run.search.visited_used == visited && run.search.aside_room == 0 &&
+				   omendb_search_exhausted(&run.search),
+			   "without keep_aside nothing is set aside");
+	run_end(&run);
+	mock_free(&mock);
+}
+
+static void
+test_visit_limit(bool coded)
+{
+	Random random = {5};
+	const char *kind = coded ? "coded" : "plain";
+	Mock mock;
+	Run run, whole;
+	bool limited = true, same;
+
+	mock_make(&mock, &random, 1000);
+	mock.noise = 0.2f;
+	run_begin(&whole, &mock, coded, 100, 0);
+	omendb_search_run(&whole.search);
+	run_begin(&run, &mock, coded, 100, 0);
+	for (size_t limit = 0; limit <= whole.search.visited_used; limit += 7)
+	{
+		run.search.visit_limit = limit;
+		limited = limited && omendb_search_run(&run.search) && run.search.visited_used == limit &&
+				  !omendb_search_exhausted(&run.search);
+	}
+	tap_result(limited, "%s: the search rests at visit_limit", kind);
+	run.search.visit_limit = SIZE_MAX;
+	omendb_search_run(&run.search);
+	same = run.search.visited_used == whole.search.visited_used;
+	for (size_t i = 0; i < whole.search.visited_used && same; i++)
+		same = run.search.visited[i].node == whole.search.visited[i].node;
+	tap_result(same, "%s: and goes on as if it had not", kind);
+	run_end(&run);
+	run_end(&whole);
+	mock_free(&mock);
+}
+
+/* One search after another in the same memory. */
+static void
+test_reuse(bool coded)
+{
+	Random random = {6};
+	Mock mock;
+	Run run, fresh;
+	bool same = true;
+
+	mock_make(&mock, &random, 800);
+	mock.noise = 0.1f;
+	run_begin(&run, &mock, coded, 200, 0);
+	omendb_search_run(&run.search);
+	for (int turn = 0; turn < 20; turn++)
+	{
+		OmendbNode entry = (OmendbNode) random_below(&random, 800);
+		uint32_t width = 1 + (uint32_t) random_below(&random, 300);
+		long before = run.allocator.calls;
+
+		omendb_search_begin(&run.search, NULL, 3, width);
+		omendb_search_enter(&run.search, entry);
+		omendb_search_run(&run.search);
+		run_begin(&fresh, &mock, coded, width, entry);
+		omendb_search_run(&fresh.search);
+		same = same && run.search.visited_used == fresh.search.visited_used;
+		for (size_t i = 0; i < fresh.search.visited_used && same; i++)
+			same = run.search.visited[i].node == fresh.search.visited[i].node;
+		same = same && (turn < 15 || run.allocator.calls == before || width > 200);
+		run_end(&fresh);
+	}
+	tap_result(same, "%s: a search knows nothing of the one before", coded ? "coded" : "plain");
+	tap_result(omendb_search_bytes(&run.search) > 0 && run_end(&run), "%s: and leaves nothing",
+			   coded ? "coded" : "plain");
+	mock_free(&mock);
+}
+
+static void
+test_several_entries(bool coded)
+{
+	Random random = {7};
+	Mock mock;
+	Run run;
+
+	mock_make(&mock, &random, 300);
+	/* Three islands: each node leads only to itself and the next two of its hundred. */
+	for (uint32_t i = 0; i < 300; i++)
+		for (int k = 0; k < MOCK_LINKS; k++)
+			mock.links[i * MOCK_LINKS + k] = i / 100 * 100 + (i % 100 + (uint32_t) k % 3) % 100;
+	run_begin(&run, &mock, coded, 400, 5);
+	omendb_search_enter(&run.search, 250);
+	omendb_search_enter(&run.search, 5);
+	omendb_search_enter(&run.search, 5000); /* none such */
+	omendb_search_run(&run.search);
+	tap_result(run.search.visited_used == 200 && visited_once(&run.search, 300) &&
+				   !omendb_search_has_seen(&run.search, 150),
+			   "%s: a search may start from several nodes", coded ? "coded" : "plain");
+	run_end(&run);
+	mock_free(&mock);
+}
+
+/* Not numbers among distances and estimates: last, and the rest is found all the same. */
+static void
+test_not_numbers(bool coded)
+{
+	Random random = {8};
+	const char *kind = coded ? "coded" : "plain";
+	bool order = true, all = true, nearest = true, narrow = true;
+
+	for (int turn = 0; turn < 40; turn++)
+	{
+		Mock mock;
+		Run run;
+		uint32_t n = 300 + (uint32_t) random_below(&random, 700);
+		float best = INFINITY;
+
+		mock_make(&mock, &random, n);
+		mock.noise = 0.2f;
+		mock.every = 5;
+		for (uint32_t i = 0; i < n; i++)
+		{
+			if (i % 7 == 0)
+				mock.distances[i] = i % 2 ? NAN : INFINITY;
+			else if (mock.distances[i] < best)
+				best = mock.distances[i];
+		}
+		run_begin(&run, &mock, coded, n * MOCK_LINKS + 1, 0);
+		omendb_search_run(&run.search);
+		order = order && beam_in_order(&run.search);
+		all = all && run.search.visited_used == n && visited_once(&run.search, n);
+		nearest = nearest && omendb_search_nearest(&run.search)->distance == best;
+		for (size_t i = 0; i < run.search.visited_used; i++)
+			nearest = nearest && !isnan(run.search.visited[i].distance);
+		run_end(&run);
+
+		run_begin(&run, &mock, coded, 15, 0);
+		for (uint32_t width = 15; width < 20 * n; width *= 2)
+		{
+			omendb_search_widen(&run.search, width);
+			omendb_search_run(&run.search);
+			narrow = narrow && beam_in_order(&run.search);
+		}
+		narrow = narrow && run.search.visited_used == n && visited_once(&run.search, n);
+		run_end(&run);
+		mock_free(&mock);
+	}
+	tap_result(order, "%s: NaN and infinities do not break the beam's order", kind);
+	tap_result(all, "%s: their nodes are visited", kind);
+	tap_result(nearest, "%s: a number is nearer than they are", kind);
+	tap_result(narrow, "%s: also set aside and back", kind);
+}
+
+/* From every point on: false, and nothing is lost. */
+static void
+test_out_of_memory(bool coded)
+{
+	Random random = {9};
+	const char *kind = coded ? "coded" : "plain";
+	Mock mock;
+	bool refused = true, freed = true, succeeded = false;
+	long k;
+
+	mock_make(&mock, &random, 3000);
+	mock.noise = 0.2f;
+	for (k = 0; !succeeded && k < 1000; k++)
+	{
+		TestAllocator allocator;
+		OmendbSearch search;
+		bool good;
+
+		allocator_init(&allocator, k);
+		omendb_search_init(&search, &mock_ops, &mock, &allocator.operations, coded);
+		search.keep_aside = true;
+		good = omendb_search_begin(&search, NULL, 3, 20) && omendb_search_enter(&search, 0) &&
+			   omendb_search_run(&search) && omendb_search_widen(&search, 900) &&
+			   omendb_search_run(&search) && omendb_search_begin(&search, NULL, 3, 5000) &&
+			   omendb_search_enter(&search, 0) && omendb_search_run(&search);
+		omendb_search_free(&search);
+		freed = freed && allocator.live == 0;
+		/* It is false if and only if a call was refused. */
+		if (good)
+			succeeded = true;
+		else
+			refused = refused && allocator.calls == k;
+	}
+	tap_result(succeeded && refused && k > 8, "%s: out of memory is told (%ld places)", kind, k);
+	tap_result(freed, "%s: and nothing leaks", kind);
+	mock_free(&mock);
+}
+
+/* ---------------------------------------------------------------- records */
+
+/* Links of every wrong kind are passed over, as long as there are right ones. */
+static void
+test_stale_links(OmendbMetric metric)
+{
+	const uint32_t n = 300;
+	Random random = {10};
+	OmendbCodec *codec =
+		metric == OMENDB_METRIC_HAMMING
+			? codec_new(metric, OMENDB_OWN_BITS, 200, 8, 0)
+			: codec_new(metric, OMENDB_OWN_HALF, 32, 8, metric == OMENDB_METRIC_L1 ? 0 : 64);
+	TestGraph *graph = graph_new(codec, n);
+	BuildOptions options = {.n = n, .ef = 40, .passes = 1, .chunk = 64, .connect = true};
+	OmendbQuery *query = query_new(codec);
+	TestAllocator allocator;
+	OmendbSearch search;
+	OmendbNode entry;
+	uint32_t linked, live = 0;
+	float x[64];
+	bool good, none = true;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		random_floats(&random, DIST_NORMAL, x, 64);
+		graph_set(graph, i, 0, x);
+	}
+	graph_build(graph, &options, NULL, &entry, &linked);
+
+	/* One in four changes into something else; some links lead beyond the end. */
+	for (uint32_t i = 0; i < n; i++)
+	{
+		OmendbRecord *record = graph_record(graph, i);
+		OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
+
+		if (record->count > 6)
+		{
+			neighbours[0] = n;
+			neighbours[2] = OMENDB_MAX_NODE;
+			neighbours[3] = n + 100000;
+		}
+		if (i == entry)
+			continue;
+		if (i % 4 == 1)
+			record->kind = i % 8 == 1 ? OMENDB_RECORD_FREE : OMENDB_RECORD_OVERFLOW;
+		else if (i % 4 == 2)
+			record->level = 1;
+	}
+	allocator_init(&allocator, -1);
+	omendb_search_init(&search, &omendb_array_ops, &graph->array, &allocator.operations,
+					   omendb_layout_is_coded(&codec->layout));
+	if (metric == OMENDB_METRIC_HAMMING)
+		omendb_query_set_bits(query, (uint8_t *) x);
+	else
+		omendb_query_set(query, x);
+	good = omendb_search_begin(&search, query, 0, 8 * n) && omendb_search_enter(&search, entry) &&
+		   omendb_search_run(&search);
+	for (uint32_t i = 0; i < n; i++)
+		live += graph_record(graph, i)->kind == OMENDB_RECORD_NODE &&
+				graph_record(graph, i)->level == 0;
+	for (size_t i = 0; i < search.visited_used; i++)
+	{
+		OmendbNode node = search.visited[i].node;
+
+		good = good && node < n && graph_record(graph, node)->kind == OMENDB_RECORD_NODE &&
+			   graph_record(graph, node)->level == 0;
+		good = good && search.visited[i].distance ==
+						   omendb_query_distance(query, graph_record(graph, node));
+	}
+	tap_result(good && search.visited_used * 10 >= live * 9 && visited_once(&search, n),
+			   "%s: stale links are passed over (%zu of %u visited)", index_metric_name(metric),
+			   search.visited_used, live);
+
+	/* An entry that is none. */
+	for (int k = 0; k < 3; k++)
+	{
+		OmendbNode wrong = k == 0 ? n : k == 1 ? (entry == 1 ? 5 : 1) : (entry == 2 ? 6 : 2);
+
+		omendb_search_begin(&search, query, 0, 10);
+		none = none && omendb_search_enter(&search, wrong) && omendb_search_run(&search) &&
+			   search.visited_used == 0 && omendb_search_nearest(&search) == NULL;
+	}
+	tap_result(none, "%s: from a stale entry nothing is found", index_metric_name(metric));
+
+	/* What a visit copies. */
+	graph_record(graph, entry)->flags = OMENDB_RECORD_DEAD;
+	graph_record(graph, entry)->ntids = 200;
+	graph_record(graph, entry)->version = 77;
+	memset(graph_record(graph, entry)->tids, 9, OMENDB_INLINE_TIDS * OMENDB_TID_BYTES);
+	omendb_search_begin(&search, query, 0, 10);
+	omendb_search_enter(&search, entry);
+	search.visit_limit = 1;
+	omendb_search_run(&search);
+	tap_result(search.visited_used == 1 && search.visited[0].node == entry &&
+				   !search.visited[0].payload.live &&
+				   search.visited[0].payload.ntids == OMENDB_INLINE_TIDS &&
+				   search.visited[0].payload.version == 77 &&
+				   search.visited[0].payload.tids[OMENDB_INLINE_TIDS * OMENDB_TID_BYTES - 1] == 9,
+			   "%s: a visit copies what the record says", index_metric_name(metric));
+	omendb_search_free(&search);
+	query_free(query);
+	graph_free(graph);
+	codec_free(codec);
+}
+
+int
+main(void)
+{
+	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
+	for (int coded = 1; coded >= 0; coded--)
+	{
+		test_exactness(coded);
+		test_resume(coded);
+		test_visit_limit(coded);
+		test_reuse(coded);
+		test_several_entries(coded);
+		test_not_numbers(coded);
+		test_out_of_memory(coded);
+	}
+	test_against_naive();
+	test_forgetful();
+	test_stale_links(OMENDB_METRIC_L2);
+	test_stale_links(OMENDB_METRIC_L1);
+	test_stale_links(OMENDB_METRIC_HAMMING);
+	return tap_done();
+}
