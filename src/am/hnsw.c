@@ -124,7 +124,7 @@ hnsw_get_compact(Relation index)
 uint32
 hnsw_beam_width(const OmendbLayout *layout, int ef)
 {
-	return omendb_layout_is_coded(layout) ? 2 * ef + 8 : ef;
+	return omendb_layout_is_coded(layout) ? Max(2 * ef + 8, HNSW_LEAST_BEAM) : ef;
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_handler);

@@ -9,6 +9,7 @@
 
 #include "access/amapi.h"
 #include "access/genam.h"
+#include "graph/search.h"
 #include "nodes/execnodes.h"
 #include "page/store.h"
 
@@ -21,6 +22,9 @@
 #define HNSW_MIN_EF_CONSTRUCTION     4
 #define HNSW_MAX_EF_CONSTRUCTION     1000
 #define HNSW_DEFAULT_EF_SEARCH       40
+
+/* A beam of estimates narrower than this saves next to nothing. */
+#define HNSW_LEAST_BEAM 40
 
 /* One node of 2^6 is on the next level too (measured: bench/README.md). */
 #define HNSW_LEVEL_SHIFT 6
@@ -131,14 +135,23 @@ extern char *hnsw_build_phase_name(int64 phase);
 extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 						IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
 
-/*
- * For vacuum: make known a node of which no other knows, by a link from one of
- * its neighbours. record is a copy of its record. The HnswInsert is palloc'd.
- */
+/* For vacuum: what an insert does, a part at a time. Palloc'd. */
 typedef struct HnswInsert HnswInsert;
 extern HnswInsert *hnsw_insert_create(Relation index, const OmendbIndex *open);
+
+/*
+ * The nodes of a level, some dead, that a search for the record's vector visits
+ * from the entry point on; at least one lives if any does there.
+ */
+extern const OmendbVisited *hnsw_find_near(HnswInsert *insert, const OmendbRecord *record,
+										   unsigned level, size_t *n);
+
+/*
+ * Offer links to the node to n others: those for which it is good take one, or
+ * else the first must. record is a copy of the node's.
+ */
 extern void hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
-							const OmendbRecord *record);
+							const OmendbRecord *record, const OmendbNode *to, uint32 n);
 
 /* hnswscan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);

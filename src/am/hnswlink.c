@@ -187,23 +187,37 @@ choose_slot(HnswLinker *linker, OmendbNode neighbour, const OmendbRecord *record
 
 bool
 hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
-			   const OmendbRecord *record, unsigned level, float distance, bool forced)
+			   const OmendbRecord *record, unsigned level, float distance, bool forced,
+			   OmendbNode *given_up)
 {
 	for (;;)
 	{
 		uint32 slot;
+		OmendbNode loser = OMENDB_NO_NODE;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy))
 			return false;
+		/* Vacuum may offer what is there already. */
+		for (uint32 i = 0; i < linker->copy->count; i++)
+			if (omendb_record_neighbours(&linker->store->index->codec.layout, linker->copy)[i] ==
+				node)
+				return true;
 		omendb_chooser_set(linker->chooser, linker->copy);
 		slot = choose_slot(linker, neighbour, record, level, distance, forced);
 		if (slot == OMENDB_MAX_LINKS)
 			return false;
+		if (slot < linker->copy->count)
+			loser =
+				omendb_record_neighbours(&linker->store->index->codec.layout, linker->copy)[slot];
 		omendb_link_write(linker->chooser, linker->copy, slot, node, record, distance);
 		if (slot == linker->copy->count)
 			linker->copy->count++;
 		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot))
+		{
+			if (given_up)
+				*given_up = forced ? loser : OMENDB_NO_NODE;
 			return true;
+		}
 	}
 }

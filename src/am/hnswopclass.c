@@ -87,8 +87,15 @@ hnsw_opclass(Relation index)
 int
 hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 {
-	int dimensions = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
+	int32 dimensions = column->atttypmod;
+	/* That of a domain is of the type it is made of. */
+	Oid type = getBaseTypeAndTypmod(column->atttypid, &dimensions);
 
+	/* bit varying passes for bit. */
+	if (type != index->rd_opcintype[0])
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("type %s is not supported for hnsw index", format_type_be(type))));
 	if (dimensions < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("column does not have dimensions"),

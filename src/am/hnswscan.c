@@ -28,6 +28,9 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+/* So many rows the first beam gives without a second look. */
+#define SURE_ROWS 10
+
 /* How much wider than hnsw.ef_search says the first beam may become. */
 #define MAX_WIDENING 8
 
@@ -54,10 +57,12 @@ typedef struct HnswScan
 	bool null_order; /* every distance is null or NaN */
 	Datum null_value;
 	bool null_is_null;
-	int ef;              /* candidates the beam now stands for */
-	int64 allowed;       /* nodes that may be returned before it is widened */
-	int64 returned;      /* nodes */
-	size_t considered;   /* visited nodes that are in results or beyond */
+	int ef;            /* candidates the beam now stands for */
+	int64 allowed;     /* nodes that may be returned before it is widened */
+	int64 returned;    /* nodes */
+	size_t considered; /* visited nodes that are in results or beyond */
+	float most_error;  /* of them */
+	float most_norm2;
 	HnswResult *results; /* a binary heap, smallest low first */
 	size_t nresults;
 	size_t results_room;
@@ -248,6 +253,8 @@ take_results(HnswScan *state)
 		if (!visited->payload.live)
 			continue;
 		result.visited = state->considered;
+		state->most_error = Max(state->most_error, visited->payload.error);
+		state->most_norm2 = Max(state->most_norm2, visited->payload.norm2);
 		result.low = omendb_lower_bound(&state->query, visited->distance, visited->payload.error,
 										visited->payload.norm2, &result.high);
 		if (result.low < state->last_low && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED)
@@ -280,6 +287,23 @@ may_resume(HnswScan *state)
 	return false;
 }
 
+/*
+ * A node may come into the beam several times, with different estimates. Widen
+ * it until ef different ones were visited, if there are as many.
+ */
+static void
+visit_ef(HnswScan *state)
+{
+	OmendbSearch *search = &state->search;
+
+	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) &&
+		   !omendb_search_exhausted(search))
+	{
+		omendb_search_widen(search, search->width * 2);
+		omendb_search_run(search);
+	}
+}
+
 /* Search on with a wider beam. */
 static void
 resume(HnswScan *state)
@@ -290,6 +314,7 @@ resume(HnswScan *state)
 	omendb_search_widen(&state->search,
 						hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	omendb_search_run(&state->search);
+	visit_ef(state);
 	take_results(state);
 }
 
@@ -323,6 +348,7 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 	omendb_search_begin(search, &state->query, 0, width);
 	omendb_search_enter(search, at);
 	omendb_search_settle(search, MAX_WIDENING * width);
+	visit_ef(state);
 	return search->visited_used > 0;
 }
 
@@ -350,8 +376,13 @@ start(IndexScanDesc scan)
 	memset(&state->store.counters, 0, sizeof(state->store.counters));
 	state->ef = hnsw_ef_search;
 	state->allowed = state->ef;
+	/* The executor may have to see the next row to be sure of the order. */
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
+		state->allowed += 4;
 	state->returned = 0;
 	state->considered = 0;
+	state->most_error = 0;
+	state->most_norm2 = 0;
 	state->nresults = 0;
 	state->nlate = 0;
 	state->last_low = -get_float8_infinity();
@@ -413,17 +444,26 @@ start(IndexScanDesc scan)
 }
 
 /*
- * Is the nearest result farther than what the beam covers? On the way to the
- * query nodes are visited that are no nearer than others set aside.
+ * Could a node that was not visited yet be as near as the nearest result? The
+ * way to the query leads past nodes that are farther than others set aside, and
+ * distances are known within bounds only.
  */
 static bool
 beyond_beam(const HnswScan *state)
 {
 	const OmendbSearch *search = &state->search;
+	double high;
+	double low;
 
-	return hnsw_iterative_scan != HNSW_ITERATIVE_OFF && search->used == search->width &&
-		   search->visited[state->results[0].visited].distance >
-			   search->beam[search->used - 1].estimate;
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
+		state->nresults == 0 || search->used < search->width ||
+		state->returned < Max(state->ef / 4, SURE_ROWS))
+		return false;
+	low = omendb_lower_bound(&state->query, search->beam[search->used - 1].estimate,
+							 state->most_error, state->most_norm2, &high);
+	/* Bits are exact: among equals any order will do. */
+	return state->store.index->codec.layout.own == OMENDB_OWN_BITS ? state->results[0].low > low
+																   : state->results[0].low >= low;
 }
 
 /*

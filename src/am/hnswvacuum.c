@@ -7,9 +7,11 @@
  * 2. Wait until no insert runs that saw a node before it was marked.
  * 3. Upper-level records of dead nodes are marked dead too; if the entry point
  *    is, another becomes it.
- * 4. Every page: a node that has dead neighbours chooses anew among those that
- *    live and the dead ones' neighbours. Then, the nodes that dead ones had
- *    links to: one that none of its neighbours knows is made known to one.
+ * 4. Every page: a link to a dead node becomes one to that node's nearest
+ *    neighbour; no link to a live node is given up, for it may be the only one
+ *    that leads there. A node that has few left looks around as an insert does.
+ *    Then, the nodes that dead ones had links to: one that none of its
+ *    neighbours knows is made known to one.
  * 5. Wait until no insert runs that began at the old entry point.
  * 6. Dead nodes' slots are freed, the upper levels' first.
  *
@@ -58,7 +60,6 @@ typedef struct HnswVacuum
 	size_t refill_room;
 
 	/* for repairs */
-	OmendbSearch search;
 	OmendbQuery query;
 	OmendbChooser chooser;
 	OmendbRecord *record; /* the node being repaired */
@@ -383,69 +384,17 @@ by_estimate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/*
- * The live neighbours of the dead neighbours of vacuum->record, nearest first
- * as far as the dead ones' codes tell, at most `most` of them.
- */
-static void
-add_second_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level, uint32 most)
-{
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	bool coded = omendb_layout_is_coded(layout);
-	Estimate *found = palloc((Size) layout->links * layout->links * sizeof(Estimate));
-	float estimates[OMENDB_ESTIMATES_ROOM];
-	size_t nfound = 0;
-
-	for (uint32 i = 0; i < vacuum->record->count; i++)
-	{
-		OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[i];
-
-		if (!is_dead(vacuum, dead) ||
-			!omendb_record_copy(&vacuum->store, dead, level, vacuum->whole))
-			continue;
-		if (coded)
-			omendb_query_estimates(&vacuum->query, vacuum->whole,
-								   omendb_query_distance(&vacuum->query, vacuum->whole), estimates);
-		for (uint32 k = 0; k < Min(vacuum->whole->count, layout->links); k++)
-			found[nfound++] = (Estimate){coded ? estimates[k] : 0,
-										 omendb_record_neighbours(layout, vacuum->whole)[k]};
-	}
-	qsort(found, nfound, sizeof(Estimate), by_estimate);
-	for (size_t i = 0; i < nfound && most > 0; i++)
-		if (add_candidate(vacuum, n, self, found[i].node, level))
-			most--;
-	pfree(found);
-}
-
 /* Nodes near vacuum->record by a search from the entry point. */
 static void
 add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 {
-	OmendbNode at;
-	unsigned from;
+	size_t nvisited;
+	const OmendbVisited *visited =
+		hnsw_find_near(vacuum->insert, vacuum->record, level, &nvisited);
 
-	if (!omendb_index_entry(&vacuum->store, &at, &from) || from < level)
-		return;
-	for (;; from--)
-	{
-		const OmendbVisited *nearest;
-
-		omendb_search_begin(&vacuum->search, &vacuum->query, from,
-							from > level
-								? 4
-								: hnsw_beam_width(&vacuum->store.index->codec.layout,
-												  vacuum->store.index->meta.ef_construction));
-		omendb_search_enter(&vacuum->search, at);
-		omendb_search_run(&vacuum->search);
-		nearest = omendb_search_nearest(&vacuum->search);
-		if (!nearest)
-			return;
-		if (from == level)
-			break;
-		at = nearest->payload.down;
-	}
-	for (size_t i = 0; i < vacuum->search.visited_used; i++)
-		add_candidate(vacuum, n, self, vacuum->search.visited[i].node, level);
+	for (size_t i = 0; i < nvisited; i++)
+		if (visited[i].payload.live)
+			add_candidate(vacuum, n, self, visited[i].node, level);
 }
 
 /* Note the nodes that dead ones have links to. */
@@ -500,48 +449,160 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 	return false;
 }
 
-/* Choose the neighbours of a node anew if it has dead ones, or none. */
+static bool
+has_neighbour(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode node)
+{
+	for (uint32 i = 0; i < record->count; i++)
+		if (omendb_record_neighbours(layout, record)[i] == node)
+			return true;
+	return false;
+}
+
+/*
+ * Replace a link of vacuum->record to a dead node by one to the live neighbour
+ * of that node which is nearest to it, as far as its codes tell: where it lay in
+ * another part of the graph than vacuum->record, so does this one.
+ */
+static bool
+substitute(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[slot];
+	Estimate found[OMENDB_MAX_LINKS];
+	float estimates[OMENDB_ESTIMATES_ROOM] = {0};
+	uint32 n;
+
+	if (!omendb_record_copy(&vacuum->store, dead, level, vacuum->whole))
+		return false;
+	n = vacuum->whole->count;
+	if (omendb_layout_is_coded(layout))
+	{
+		omendb_query_set_record(&vacuum->query, vacuum->whole);
+		omendb_query_estimates(&vacuum->query, vacuum->whole,
+							   omendb_query_distance(&vacuum->query, vacuum->whole),
+							   estimates);
+	}
+	/* Plain ones stay about as they were chosen: nearest first. */
+	for (uint32 i = 0; i < n; i++)
+		found[i] =
+			(Estimate){omendb_layout_is_coded(layout) ? estimates[i] : (float) i,
+					   omendb_record_neighbours(layout, vacuum->whole)[i]};
+	qsort(found, n, sizeof(Estimate), by_estimate);
+	for (uint32 i = 0; i < n; i++)
+	{
+		OmendbNode node = found[i].node;
+
+		if (node == self || is_dead(vacuum, node) ||
+			has_neighbour(layout, vacuum->record, node) ||
+			!omendb_record_copy(&vacuum->store, node, level, vacuum->whole) ||
+			(vacuum->whole->flags & OMENDB_RECORD_DEAD))
+			continue;
+		omendb_link_write(&vacuum->chooser, vacuum->record, slot, node, vacuum->whole,
+						  omendb_own_distance(&vacuum->store.index->codec, vacuum->record,
+											  vacuum->whole, vacuum->chooser.scratch));
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Fill the free slots of vacuum->record with what lies around, also by a search
+ * from the entry point. Others do so as well: what is left does not fall apart.
+ * to: nodes near that can be reached from the entry point. Returns their number.
+ */
+static uint32
+look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, OmendbNode *to)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	OmendbChooser *chooser = &vacuum->chooser;
+	uint16_t chosen[OMENDB_MAX_LINKS];
+	size_t n = 0;
+	size_t found;
+	uint32 count;
+	uint32 nto = 0;
+
+	add_found(vacuum, &n, node, level);
+	found = n;
+	for (uint32 i = 0; i < vacuum->record->count; i++)
+		add_candidate(vacuum, &n, node, omendb_record_neighbours(layout, vacuum->record)[i],
+					  level);
+	if (n == 0)
+		return 0;
+	omendb_chooser_set(chooser, vacuum->record);
+	count = omendb_choose(chooser, n, links, candidate_record, vacuum, chosen);
+	for (uint32 i = 0; i < count; i++)
+	{
+		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
+
+		if (c->tag < found)
+			to[nto++] = c->node;
+		if (vacuum->record->count < links && !has_neighbour(layout, vacuum->record, c->node))
+			omendb_link_write(chooser, vacuum->record, vacuum->record->count++, c->node,
+							  arena_record(vacuum, c->tag), c->distance);
+	}
+	for (size_t i = 0; i < n && nto == 0; i++)
+		if (chooser->candidates[i].tag < found)
+			to[nto++] = chooser->candidates[i].node;
+	return nto;
+}
+
+/* Give a node live neighbours if it has dead ones, or none. */
 static void
 repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	uint32 links = level == 0 ? layout->links : layout->m;
-	uint16_t chosen[OMENDB_MAX_LINKS];
+	OmendbRecord *record = vacuum->record;
+	OmendbNode to[OMENDB_MAX_LINKS];
 
 	for (;;)
 	{
-		size_t n = 0;
-		uint32 count;
+		uint32 nto = 0;
+		bool broken;
 
 		omendb_vacuum_delay_point();
-		if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
-			(vacuum->record->flags & OMENDB_RECORD_DEAD) ||
-			(vacuum->record->count > 0 && !has_dead_neighbour(vacuum, vacuum->record)))
+		if (!omendb_record_copy(&vacuum->store, node, level, record) ||
+			(record->flags & OMENDB_RECORD_DEAD))
 			return;
-		omendb_query_set_record(&vacuum->query, vacuum->record);
-		for (uint32 i = 0; i < vacuum->record->count; i++)
-			add_candidate(vacuum, &n, node, omendb_record_neighbours(layout, vacuum->record)[i],
-						  level);
-		add_second_neighbours(vacuum, &n, node, level, links);
-		/* A whole neighbourhood died: look around. */
-		if (n < links)
-			add_found(vacuum, &n, node, level);
-		if (n == 0 && vacuum->record->count == 0)
+		broken = has_dead_neighbour(vacuum, record);
+		if (record->count > 0 && !broken)
 			return;
-		omendb_chooser_set(&vacuum->chooser, vacuum->record);
-		count = n == 0
-					? 0
-					: omendb_choose(&vacuum->chooser, n, links, candidate_record, vacuum, chosen);
-		for (uint32 i = 0; i < count; i++)
-		{
-			const OmendbSelectCandidate *c = &vacuum->chooser.candidates[chosen[i]];
+		omendb_chooser_set(&vacuum->chooser, record);
+		for (uint32 i = record->count; i-- > 0;)
+			if (is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
+				!substitute(vacuum, node, level, i))
+				omendb_record_move_link(layout, record, --record->count, i);
+		/* A whole neighbourhood died. */
+		if (record->count < links / 2)
+			nto = look_around(vacuum, node, level, links, to);
+		if (!broken && record->count == 0)
+			return;
+		if (!omendb_record_put_links(&vacuum->store, node, record))
+			continue;
+		if (nto > 0)
+			hnsw_make_known(vacuum->insert, node, level, record, to, nto);
+		return;
+	}
+}
 
-			omendb_link_write(&vacuum->chooser, vacuum->record, i, c->node,
-							  arena_record(vacuum, c->tag), c->distance);
-		}
-		vacuum->record->count = count;
-		if (omendb_record_put_links(&vacuum->store, node, vacuum->record))
+/*
+ * The entry point, and its records below, come first: a search that starts
+ * there then goes among the living.
+ */
+static void
+repair_entry(HnswVacuum *vacuum)
+{
+	OmendbNode at;
+	unsigned level;
+
+	if (!omendb_index_entry(&vacuum->store, &at, &level))
+		return;
+	for (;; level--)
+	{
+		repair_node(vacuum, at, level);
+		if (level == 0 || !omendb_record_copy(&vacuum->store, at, level, vacuum->whole))
 			return;
+		at = vacuum->whole->down;
 	}
 }
 
@@ -563,8 +624,8 @@ repair_graph(HnswVacuum *vacuum)
 		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
 	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
-	omendb_search_init(&vacuum->search, &omendb_store_ops, &vacuum->store, &omendb_palloc_allocator,
-					   omendb_layout_is_coded(layout));
+	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
+	repair_entry(vacuum);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
 		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
@@ -629,7 +690,8 @@ make_known(HnswVacuum *vacuum, OmendbNode node)
 			if (omendb_record_neighbours(layout, vacuum->whole)[k] == node)
 				return;
 	}
-	hnsw_make_known(vacuum->insert, node, level, record);
+	hnsw_make_known(vacuum->insert, node, level, record, omendb_record_neighbours(layout, record),
+					record->count);
 }
 
 static void
@@ -637,7 +699,6 @@ find_lost(HnswVacuum *vacuum)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 
-	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->lost_blocks; block++)
 	{
 		OmendbNode first = omendb_block_node(layout, block, 0);

@@ -30,7 +30,8 @@ spin(const OmendbRotation *rotation)
 
 	for (uint32_t w = rotation->window; w > 0; w /= 2)
 		roundings++;
-	return rotation->rounds * (roundings + 2) * FLT_EPSILON;
+	/* and the butterfly that mixes the two ends */
+	return (rotation->rounds * (roundings + 2) + 2) * FLT_EPSILON;
 }
 
 double
@@ -80,9 +81,9 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		default:
 		{
 			double around = e + 2 * spun * (query_length + length);
-			double slack = n * FLT_MIN + sum * (layout->own == OMENDB_OWN_INT8
-													? 2 * (query->norm2 + (double) norm2)
-													: d);
+			double slack =
+				n * FLT_MIN +
+				sum * (layout->own == OMENDB_OWN_INT8 ? 2 * (query->norm2 + (double) norm2) : d);
 
 			low = sqrt(d > slack ? d - slack : 0) - around;
 			low = low > 0 ? low : 0;

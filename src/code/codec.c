@@ -335,8 +335,9 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
 	{
 		/* the product of the scales is exact, so that both ways give the same */
-		float dot = (float) (omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
-							 ((double) a->scale * b->scale));
+		float dot =
+			(float) (omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
+					 ((double) a->scale * b->scale));
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -dot;

@@ -8,6 +8,9 @@
 
 #include "kernel/kernel.h"
 
+/* 1 / sqrt(2) */
+#define HALF_ROOT 0.70710678f
+
 uint64_t
 omendb_hash64(uint64_t x)
 {
@@ -72,6 +75,16 @@ omendb_rotate(const OmendbRotation *rotation, float *x)
 
 		omendb_kernels.multiply_signs(x, rotation->signs + round * rotation->sign_bytes,
 									  rotation->n);
+		/* Where the windows barely overlap, one end would hardly meet the other. */
+		if (round == 2)
+			for (uint32_t i = 0; i < rotation->n / 2; i++)
+			{
+				float a = x[i];
+				float b = x[rotation->n - 1 - i];
+
+				x[i] = (a + b) * HALF_ROOT;
+				x[rotation->n - 1 - i] = (a - b) * HALF_ROOT;
+			}
 		for (uint32_t i = 0; i < rotation->window; i++)
 			at[i] *= scale;
 		omendb_kernels.hadamard(at, rotation->window);

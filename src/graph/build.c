@@ -12,9 +12,6 @@
 /* So many nodes start a level: each is compared with all others of them. */
 #define FIRST_ROUND 64
 
-/* How often omendb_build_connect looks for nodes that are not reached. */
-#define CONNECT_PASSES 16
-
 struct OmendbBuilder
 {
 	OmendbArray *array;
@@ -373,15 +370,20 @@ omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, OmendbBuildP
 	return true;
 }
 
-/* Mark what can be reached from the node; returns how many were new. */
-static uint32_t
-reach(const OmendbBuildLevel *level, uint32_t start, uint8_t *reached, uint32_t *stack)
+#define UNREACHED UINT32_MAX
+
+/*
+ * Note by which node each one is reached from the start, as far as it was not
+ * before: the links from those nodes make a tree.
+ */
+static void
+reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
+	  uint32_t *stack)
 {
 	uint32_t used = 0;
-	uint32_t marked = 1;
 	uint32_t steps = 0;
 
-	reached[start] = 1;
+	parents[start] = by;
 	stack[used++] = start;
 	while (used > 0)
 	{
@@ -393,15 +395,13 @@ reach(const OmendbBuildLevel *level, uint32_t start, uint8_t *reached, uint32_t 
 		{
 			uint32_t other = links[k].node - level->first;
 
-			if (!reached[other])
+			if (parents[other] == UNREACHED)
 			{
-				reached[other] = 1;
-				marked++;
+				parents[other] = i;
 				stack[used++] = other;
 			}
 		}
 	}
-	return marked;
 }
 
 static int
@@ -415,53 +415,179 @@ by_candidate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
+/* All links the other way round into level->incoming. */
+static void
+turn_links(OmendbBuildLevel *level)
+{
+	uint32_t total = 0;
+
+	memset(level->end, 0, level->n * sizeof(uint32_t));
+	for (uint32_t i = 0; i < level->n; i++)
+		for (uint32_t k = 0; k < level->now_count[i]; k++)
+			level->end[level->now[(size_t) i * level->links + k].node - level->first]++;
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		uint32_t count = level->end[i];
+
+		level->begin[i] = level->end[i] = total;
+		total += count;
+	}
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		interruptible(level, i);
+		for (uint32_t k = 0; k < level->now_count[i]; k++)
+		{
+			const OmendbLink *link = &level->now[(size_t) i * level->links + k];
+
+			level->incoming[level->end[link->node - level->first]++] =
+				(OmendbLink){link->distance, level->first + i};
+		}
+	}
+}
+
+/* Mark the nodes from which the target is reached, by the turned links. */
+static void
+reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint32_t *stack)
+{
+	uint32_t used = 0;
+	uint32_t steps = 0;
+
+	leads[target] = 1;
+	stack[used++] = target;
+	while (used > 0)
+	{
+		uint32_t i = stack[--used];
+
+		interruptible(level, steps++);
+		for (uint32_t k = level->begin[i]; k < level->end[i]; k++)
+		{
+			uint32_t other = level->incoming[k].node - level->first;
+
+			if (!leads[other])
+			{
+				leads[other] = 1;
+				stack[used++] = other;
+			}
+		}
+	}
+}
+
 /*
- * Link an unreached node from the nearest reached one that has room, or that
- * has a neighbour which others link to as well. in_degree of all nodes.
+ * A slot of the node for one more link: a free one, or the farthest by which
+ * nothing is reached that is not reached otherwise. level->links: none.
+ */
+static uint32_t
+spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
+{
+	const OmendbLink *links = &level->now[(size_t) self * level->links];
+	uint32_t slot = level->now_count[self];
+
+	if (slot < level->links)
+		return slot;
+	while (slot > 0 && parents[links[slot - 1].node - level->first] == self)
+		slot--;
+	return slot == 0 ? level->links : slot - 1;
+}
+
+static void
+put_link(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
+		 OmendbLink link)
+{
+	level->now[(size_t) self * level->links + slot] = link;
+	if (slot == level->now_count[self])
+		level->now_count[self]++;
+	omendb_chooser_set(&builder->chooser, omendb_array_record(builder->array, level->first + self));
+	write_links(builder, level, self);
+}
+
+/*
+ * Search for the node from the entry; the nodes found are the chooser's
+ * candidates, nearest first.
  */
 static bool
-link_unreached(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			   const uint8_t *reached, uint32_t *in_degree, bool *linked)
+find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t *n)
 {
 	OmendbNode node = level->first + self;
 	OmendbSearch *search = &builder->search;
-	size_t n = 0;
 
-	*linked = false;
+	*n = 0;
 	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
 	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
 		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
 		!omendb_chooser_room(&builder->chooser, search->visited_used))
 		return false;
 	for (size_t i = 0; i < search->visited_used; i++)
-		if (reached[search->visited[i].node - level->first])
-			builder->chooser.candidates[n++] =
+		if (search->visited[i].node != node)
+			builder->chooser.candidates[(*n)++] =
 				(OmendbSelectCandidate){search->visited[i].distance, search->visited[i].node, 0};
-	qsort(builder->chooser.candidates, n, sizeof(OmendbSelectCandidate), by_candidate);
-	for (size_t i = 0; i < n && !*linked; i++)
+	qsort(builder->chooser.candidates, *n, sizeof(OmendbSelectCandidate), by_candidate);
+	return true;
+}
+
+/*
+ * Link an unreached node from the nearest reached one that can spare a slot;
+ * by: which, or UNREACHED.
+ */
+static bool
+link_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+			   const uint32_t *parents, uint32_t *by)
+{
+	size_t n;
+
+	*by = UNREACHED;
+	if (!find_near(builder, level, self, &n))
+		return false;
+	for (size_t i = 0; i < n && *by == UNREACHED; i++)
 	{
 		uint32_t other = builder->chooser.candidates[i].node - level->first;
-		OmendbLink *links = &level->now[(size_t) other * level->links];
-		bool full = level->now_count[other] == level->links;
-		uint32_t slot = level->now_count[other];
+		uint32_t slot = spare_slot(level, other, parents);
 
-		if (full)
-		{
-			/* the farthest that is reached in other ways as well */
-			while (slot > 0 && in_degree[links[slot - 1].node - level->first] < 3)
-				slot--;
-			if (slot == 0)
-				continue;
-			slot--;
-			in_degree[links[slot].node - level->first]--;
-		}
-		else
-			level->now_count[other]++;
-		links[slot] = (OmendbLink){builder->chooser.candidates[i].distance, node};
-		in_degree[self]++;
-		omendb_chooser_set(&builder->chooser,
-						   omendb_array_record(builder->array, level->first + other));
-		write_links(builder, level, other);
+		if (parents[other] == UNREACHED || slot == level->links)
+			continue;
+		put_link(builder, level, other, slot,
+				 (OmendbLink){builder->chooser.candidates[i].distance, level->first + self});
+		*by = other;
+	}
+	/* None near can: any. There is one, a tree of n nodes needs n - 1 links. */
+	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
+	{
+		uint32_t other = level->order[i];
+		uint32_t slot = spare_slot(level, other, parents);
+
+		if (parents[other] == UNREACHED || slot == level->links)
+			continue;
+		put_link(builder, level, other, slot,
+				 (OmendbLink){
+					 omendb_own_distance(builder->array->codec,
+										 omendb_array_record(builder->array, level->first + other),
+										 omendb_array_record(builder->array, level->first + self),
+										 builder->chooser.scratch),
+					 level->first + self});
+		*by = other;
+	}
+	return true;
+}
+
+/* Link a node from which the entry is not reached to the nearest that leads there. */
+static bool
+link_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+			 const uint32_t *parents, const uint8_t *leads, bool *linked)
+{
+	uint32_t slot = spare_slot(level, self, parents);
+	size_t n;
+
+	*linked = false;
+	if (slot == level->links)
+		return true;
+	if (!find_near(builder, level, self, &n))
+		return false;
+	for (size_t i = 0; i < n && !*linked; i++)
+	{
+		const OmendbSelectCandidate *near = &builder->chooser.candidates[i];
+
+		if (!leads[near->node - level->first])
+			continue;
+		put_link(builder, level, self, slot, (OmendbLink){near->distance, near->node});
 		*linked = true;
 	}
 	return true;
@@ -471,51 +597,77 @@ bool
 omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked)
 {
 	const OmendbAllocator *allocator = builder->allocator;
-	uint8_t *reached = allocator->resize(allocator->context, NULL, level->n);
+	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
 	uint32_t *stack = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	uint32_t *in_degree = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	bool good = reached && stack && in_degree;
-	bool progress = true;
+	uint8_t *leads = allocator->resize(allocator->context, NULL, level->n);
+	bool good = parents && stack && leads;
+	uint32_t root = level->order[0];
+	bool progress;
 
-	*linked = 0;
 	/*
-	 * A replaced link may cut off others: look again until all are reached, or
-	 * it seems that they only change places.
+	 * From the root to every node. No link of the tree is replaced, so that each
+	 * node linked is one less to do.
 	 */
-	for (int i = 0; i < CONNECT_PASSES && good && progress; i++)
+	*linked = 0;
+	if (good)
+	{
+		memset(parents, 0xff, level->n * sizeof(uint32_t));
+		reach(level, root, root, parents, stack);
+	}
+	for (progress = true; good && progress;)
 	{
 		progress = false;
-		memset(reached, 0, level->n);
-		if (reach(level, level->order[0], reached, stack) == level->n)
-			break;
-		memset(in_degree, 0, level->n * sizeof(uint32_t));
-		for (uint32_t i = 0; i < level->n; i++)
+		for (uint32_t i = 0; i < level->n && good; i++)
 		{
-			interruptible(level, i);
-			for (uint32_t k = 0; k < level->now_count[i]; k++)
-				in_degree[level->now[(size_t) i * level->links + k].node - level->first]++;
+			uint32_t by;
+
+			if (parents[i] != UNREACHED)
+				continue;
+			interruptible(level, 0);
+			good = link_from_near(builder, level, i, parents, &by);
+			if (good && by != UNREACHED)
+			{
+				(*linked)++;
+				progress = true;
+				reach(level, i, by, parents, stack);
+			}
 		}
+	}
+
+	/*
+	 * From every node to the root, for a search may come down anywhere. What a
+	 * replaced link led to does not lead to the root either.
+	 */
+	if (good)
+	{
+		memset(leads, 0, level->n);
+		turn_links(level);
+		reach_back(level, root, leads, stack);
+	}
+	for (progress = true; good && progress;)
+	{
+		progress = false;
 		for (uint32_t i = 0; i < level->n && good; i++)
 		{
 			bool made;
 
-			if (reached[i])
+			if (leads[i])
 				continue;
 			interruptible(level, 0);
-			good = link_unreached(builder, level, i, reached, in_degree, &made);
+			good = link_to_near(builder, level, i, parents, leads, &made);
 			if (good && made)
 			{
 				(*linked)++;
 				progress = true;
-				reach(level, i, reached, stack);
+				reach_back(level, i, leads, stack);
 			}
 		}
 	}
-	if (reached)
-		allocator->release(allocator->context, reached);
+	if (parents)
+		allocator->release(allocator->context, parents);
 	if (stack)
 		allocator->release(allocator->context, stack);
-	if (in_degree)
-		allocator->release(allocator->context, in_degree);
+	if (leads)
+		allocator->release(allocator->context, leads);
 	return good;
 }

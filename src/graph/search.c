@@ -12,9 +12,7 @@
 #define FIRST_SEEN 512
 
 /* So many late finds say that there is more to find. */
-#ifndef SETTLE_LATE
-#define SETTLE_LATE 2
-#endif
+#define SETTLE_LATE 3
 
 void
 omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
@@ -369,6 +367,44 @@ by_estimate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
+/*
+ * Move the k nearest of n candidates to the front, in any order (Hoare's
+ * quickselect); 0 < k < n.
+ */
+static void
+move_nearest(OmendbCandidate *c, size_t n, size_t k)
+{
+	size_t low = 0;
+	size_t high = n - 1;
+
+	while (low < high)
+	{
+		OmendbCandidate pivot = c[low + (high - low) / 2];
+		size_t i = low;
+		size_t j = high;
+
+		for (;;)
+		{
+			OmendbCandidate swap;
+
+			while (by_estimate(&c[i], &pivot) < 0)
+				i++;
+			while (by_estimate(&pivot, &c[j]) < 0)
+				j--;
+			if (i >= j)
+				break;
+			swap = c[i];
+			c[i++] = c[j];
+			c[j--] = swap;
+		}
+		/* all up to j are at most the pivot, all after it at least */
+		if (k <= j)
+			high = j;
+		else
+			low = j + 1;
+	}
+}
+
 bool
 omendb_search_widen(OmendbSearch *search, uint32_t width)
 {
@@ -394,10 +430,20 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 	search->aside_used = left;
 	if (left == 0)
 		return true;
-	qsort(search->aside, left, sizeof(OmendbCandidate), by_estimate);
-	for (; at < left && search->used < search->width; at++)
-		if (!insert(search, search->aside[at].estimate, search->aside[at].node))
-			return false;
+	while (at < left && search->used < search->width)
+	{
+		size_t end = at + (search->width - search->used);
+
+		if (end < left)
+			move_nearest(search->aside + at, left - at, end - at);
+		else
+			end = left;
+		qsort(search->aside + at, end - at, sizeof(OmendbCandidate), by_estimate);
+		/* One that is in the beam already takes no place there: then once more. */
+		for (; at < end; at++)
+			if (!insert(search, search->aside[at].estimate, search->aside[at].node))
+				return false;
+	}
 	memmove(search->aside, search->aside + at, (left - at) * sizeof(OmendbCandidate));
 	search->aside_used = left - at;
 	return true;

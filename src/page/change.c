@@ -198,16 +198,26 @@ omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 }
 
 static void
-copy_slot(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from, uint32 slot)
+copy_slot(const OmendbLayout *layout, OmendbRecord *to, uint32 to_slot, const OmendbRecord *from,
+		  uint32 from_slot)
 {
-	omendb_record_neighbours(layout, to)[slot] = omendb_record_neighbours(layout, from)[slot];
+	omendb_record_neighbours(layout, to)[to_slot] =
+		omendb_record_neighbours(layout, from)[from_slot];
 	if (omendb_layout_is_coded(layout))
 	{
-		omendb_record_factor_a(layout, to)[slot] = omendb_record_factor_a(layout, from)[slot];
-		omendb_record_factor_b(layout, to)[slot] = omendb_record_factor_b(layout, from)[slot];
-		memcpy(omendb_record_code(layout, to, slot), omendb_record_code(layout, from, slot),
-			   omendb_code_bytes(layout));
+		omendb_record_factor_a(layout, to)[to_slot] =
+			omendb_record_factor_a(layout, from)[from_slot];
+		omendb_record_factor_b(layout, to)[to_slot] =
+			omendb_record_factor_b(layout, from)[from_slot];
+		memmove(omendb_record_code(layout, to, to_slot),
+				omendb_record_code(layout, from, from_slot), omendb_code_bytes(layout));
 	}
+}
+
+void
+omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32 from, uint32 to)
+{
+	copy_slot(layout, record, to, record, from);
 }
 
 /*
@@ -244,7 +254,7 @@ omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *
 	state = GenericXLogStart(store->relation);
 	record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
 								node % layout->per_page);
-	copy_slot(layout, record, from, slot);
+	copy_slot(layout, record, slot, from, slot);
 	record->count = from->count;
 	record->version++;
 	GenericXLogFinish(state);

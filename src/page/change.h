@@ -35,6 +35,10 @@ extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *l
 extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
 								   uint32 slot);
 
+/* Within a copy of a record: let slot `to` have the link of slot `from`. */
+extern void omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32 from,
+									uint32 to);
+
 /*
  * Replace all neighbours of a node by those of `from`, under the same
  * condition.

@@ -101,7 +101,7 @@ my @changers = (
     write_script($dir, 'delete', "\\set id random(1, $rows)\nDELETE FROM t WHERE id BETWEEN :id AND :id + 3;") . '@3',);
 my $vacuum = write_script($dir, 'vacuum', 'VACUUM (INDEX_CLEANUP ON) t;');
 
-$node->safe_psql($db, 'CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops) WITH (m = 8, ef_construction = 32)');
+$node->safe_psql($db, 'CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops)');
 my @rounds = (
     (map { [ 'inserts', 0, @writers ] } 1 .. 3),
     (map { [ 'inserts and vacuum', 1, @writers, @changers ] } 1 .. 5),

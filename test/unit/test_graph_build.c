@@ -440,6 +440,44 @@ test_ties(OmendbMetric metric, uint32_t kinds)
 	codec_free(codec);
 }
 
+/* Where there is room a link goes both ways, after the rounds as after a pass. */
+static void
+test_both_ways(OmendbMetric metric, uint32_t passes)
+{
+	const uint32_t n = 500, d = 16;
+	OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, 100);
+	const OmendbLayout *layout = &codec->layout;
+	TestGraph *graph = graph_new(codec, n);
+	BuildOptions options = {.n = n, .ef = 10, .passes = passes, .chunk = 64};
+	Random random = {70};
+	float x[16];
+	OmendbNode entry;
+	uint32_t linked, links = 0, missing = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		random_floats(&random, DIST_NORMAL, x, d);
+		graph_set(graph, i, 0, x);
+	}
+	graph_build(graph, &options, NULL, &entry, &linked);
+	for (OmendbNode node = 0; node < n; node++)
+		for (uint32_t i = 0; i < graph_record(graph, node)->count; i++)
+		{
+			OmendbNode other = omendb_record_neighbours(layout, graph_record(graph, node))[i];
+			const OmendbRecord *back = graph_record(graph, other);
+			bool found = back->count == layout->links;
+
+			for (uint32_t k = 0; k < back->count; k++)
+				found = found || omendb_record_neighbours(layout, back)[k] == node;
+			links++;
+			missing += !found;
+		}
+	tap_result(missing == 0 && links > 10 * n, "%s, %u passes: links go both ways",
+			   index_metric_name(metric), passes);
+	graph_free(graph);
+	codec_free(codec);
+}
+
 /* A level above another in the same array, with half of the links. */
 static void
 test_upper_level(OmendbMetric metric)
@@ -582,6 +620,9 @@ main(void)
 	test_ties(OMENDB_METRIC_L1, 2);
 	test_ties(OMENDB_METRIC_HAMMING, 3);
 	test_ties(OMENDB_METRIC_JACCARD, 1);
+	test_both_ways(OMENDB_METRIC_L2, 0);
+	test_both_ways(OMENDB_METRIC_L2, 1);
+	test_both_ways(OMENDB_METRIC_L1, 0);
 	test_upper_level(OMENDB_METRIC_L2);
 	test_upper_level(OMENDB_METRIC_L1);
 	test_out_of_memory();

@@ -124,7 +124,7 @@ test_rule(bool coded)
 			turn < 40 ? (uint32_t) turn / 10 : (uint32_t) random_below(&random, MAX_POINTS);
 		uint32_t want = wants[random_below(&random, LENGTH(wants))];
 		uint32_t looked = n < OMENDB_SELECT_MAX ? n : OMENDB_SELECT_MAX;
-		OmendbSelectInput input = {between, coded ? code_of : NULL, &points, DIM};
+		OmendbSelectInput input = {between, coded ? code_of : NULL, &points, DIM, NULL};
 		uint16_t *chosen = malloc((want + 1) * sizeof(uint16_t));
 		bool kept[MAX_POINTS], taken[MAX_POINTS] = {false};
 		uint32_t count, nkept, rest = 0;
@@ -177,7 +177,7 @@ test_angles(void)
 
 	for (int turn = 0; turn < 100; turn++)
 	{
-		OmendbSelectInput input = {between, code_of, &points, DIM};
+		OmendbSelectInput input = {between, code_of, &points, DIM, NULL};
 		uint16_t chosen[2][32];
 		double least[2] = {0, 0};
 
@@ -237,7 +237,7 @@ test_by_hand(void)
 	static const float at[5][2] = {{1, 0}, {1.5f, 0.1f}, {0, 2}, {0, 2.1f}, {-3, 0}};
 	static const uint8_t codes[5] = {0x00, 0x01, 0xF0, 0xF1, 0xFF};
 	Points points;
-	OmendbSelectInput input = {between, NULL, &points, 8};
+	OmendbSelectInput input = {between, NULL, &points, 8, NULL};
 	uint16_t chosen[5];
 	uint32_t count;
 
@@ -267,11 +267,64 @@ test_by_hand(void)
 			   "by hand: the one with the widest angle is taken back");
 }
 
+static bool
+coincide(void *context, uint32_t i, uint32_t j)
+{
+	return between(context, i, j) == 0;
+}
+
+/*
+ * Twenty points where the node is and three elsewhere: of those that coincide
+ * one is kept, so that there is room for the others.
+ */
+static void
+test_same(void)
+{
+	Points points;
+	OmendbSelectInput input = {between, NULL, &points, 8, coincide};
+	uint16_t chosen[8];
+	uint32_t count;
+
+	memset(&points, 0, sizeof(points));
+	points.n = 23;
+	for (uint32_t i = 0; i < 23; i++)
+	{
+		if (i >= 20)
+			points.at[i][i - 20] = 1;
+		points.candidates[i] = (OmendbSelectCandidate){i >= 20, i, i};
+	}
+	count = omendb_select(points.candidates, 23, 4, &input, chosen);
+	tap_result(count == 4 && chosen[0] == 0 && chosen[1] == 20 && chosen[2] == 21 &&
+				   chosen[3] == 22,
+			   "of candidates that coincide one is kept");
+	count = omendb_select(points.candidates, 23, 6, &input, chosen);
+	tap_result(count == 6 && chosen[0] == 0 && chosen[1] == 1 && chosen[2] == 2 && chosen[3] == 20,
+			   "others only where slots are left");
+	input.same = NULL;
+	count = omendb_select(points.candidates, 23, 4, &input, chosen);
+	tap_result(count == 4 && chosen[3] == 3, "unless they are not said to coincide");
+}
+
 #define SLOT_DIM 256
 
-/* The slot for a new neighbour: free ones first, then that of one that is occluded. */
+/* Write neighbour `i` of the node: number 100 + i, in slot i. */
+static float
+write_neighbour(OmendbChooser *chooser, OmendbRecord *node, uint32_t i, OmendbRecord *other,
+				const float *x)
+{
+	float stored[SLOT_DIM], scratch[2 * SLOT_DIM], distance;
+
+	omendb_codec_store(chooser->codec, x, stored);
+	omendb_own_encode(chooser->codec, stored, other);
+	distance = omendb_own_distance(chooser->codec, node, other, scratch);
+	if (i < chooser->codec->layout.links)
+		omendb_link_write(chooser, node, i, 100 + i, other, distance);
+	return distance;
+}
+
+/* What a full node gives up for a new neighbour. */
 static void
-test_link_slot(OmendbMetric metric)
+test_link_options(OmendbMetric metric)
 {
 	const uint32_t n = SLOT_DIM, links = 16;
 	const char *name = index_metric_name(metric);
@@ -281,10 +334,11 @@ test_link_slot(OmendbMetric metric)
 	OmendbQuery *query = query_new(codec);
 	TestAllocator allocator;
 	OmendbChooser chooser;
+	OmendbLinkOption options[OMENDB_LINK_OPTIONS];
 	Random random = {3};
-	float center[SLOT_DIM], x[SLOT_DIM], stored[SLOT_DIM], scratch[2 * SLOT_DIM];
-	bool free_first = true, twin = true, never = true;
-	int far_refused = 0;
+	float center[SLOT_DIM], x[SLOT_DIM], stored[SLOT_DIM];
+	float hidden[SLOT_DIM] = {0}, hidden_too[SLOT_DIM] = {0};
+	bool order = true, refused = true, forced = true, sane = true, new_hides = true;
 
 	allocator_init(&allocator, -1);
 	if (!omendb_chooser_init(&chooser, codec, &allocator.operations))
@@ -293,64 +347,86 @@ test_link_slot(OmendbMetric metric)
 		others[i] = record_new(codec);
 	for (int turn = 0; turn < 50; turn++)
 	{
+		float distance = 0;
+		uint32_t count;
+
 		random_floats(&random, DIST_NORMAL, center, n);
 		omendb_codec_store(codec, center, stored);
 		omendb_own_encode(codec, stored, node);
 		omendb_chooser_set(&chooser, node);
 		omendb_query_set_record(query, node);
-		node->count = 0;
-		/* Neighbour 11 hides behind neighbour 3: its residual is 1.3 times as long. */
+		node->count = links;
+		/*
+		 * Neighbour 11 hides close behind neighbour 3, and 5 less closely behind
+		 * 8. The 17th, which is new, is the farthest but hides behind none.
+		 */
 		for (uint32_t i = 0; i < 17; i++)
 		{
-			static float hidden[SLOT_DIM];
-			float distance;
-
+			for (uint32_t k = 0; k < n; k++)
+				x[k] = (float) random_normal(&random) * (i == 16 ? 0.7f : 0.5f);
+			if (i == 3)
+				memcpy(hidden, x, sizeof(x));
+			if (i == 5)
+				memcpy(hidden_too, x, sizeof(x));
 			for (uint32_t k = 0; k < n; k++)
 			{
-				float r = (float) random_normal(&random) * 0.5f * (i == 16 ? 1.4f : 1);
-
-				if (i == 3)
-					hidden[k] = r;
-				x[k] = center[k] + (i == 11 ? 1.3f * hidden[k] + 0.05f * r : r);
+				if (i == 8)
+					x[k] = 0.7f * hidden_too[k] + 0.3f * x[k];
+				if (i == 11)
+					x[k] = 1.3f * hidden[k] + 0.1f * x[k];
+				x[k] += center[k];
 			}
-			omendb_codec_store(codec, x, stored);
-			omendb_own_encode(codec, stored, others[i]);
-			distance = omendb_own_distance(codec, node, others[i], scratch);
-			if (i < links)
-			{
-				free_first = free_first && omendb_link_slot(&chooser, query, node, links, others[i],
-															distance, turn % 2) == i;
-				omendb_link_write(&chooser, node, i, 100 + i, others[i], distance);
-				node->count = i + 1;
-			}
-			else
-			{
-				twin = twin && omendb_link_slot(&chooser, query, node, links, others[i], distance,
-												false) == 11;
-				never = never && omendb_link_slot(&chooser, query, node, links, others[i], distance,
-												  true) < links;
-			}
+			distance = write_neighbour(&chooser, node, i, others[i], x);
 		}
-		/* Nothing hides any more; the new one is the farthest. */
-		omendb_link_write(&chooser, node, 11, 111, others[0],
-						  omendb_own_distance(codec, node, others[0], scratch));
+		count = omendb_link_options(&chooser, query, node, others[16], distance, false, options);
+		/* After normalising, others may hide behind what became shorter. */
+		order = order && options[0].slot == 11 && options[0].occluder == 103 &&
+				(metric != OMENDB_METRIC_L2 ||
+				 (count == 2 && options[1].slot == 5 && options[1].occluder == 108));
+		sane = sane && count >= 1 && count <= OMENDB_LINK_OPTIONS;
+		for (uint32_t i = 0; i < count; i++)
+		{
+			sane = sane && (options[i].slot < links || options[i].slot == OMENDB_MAX_LINKS) &&
+				   (options[i].occluder == OMENDB_NO_NODE ||
+					(options[i].occluder >= 100 && options[i].occluder < 116));
+			for (uint32_t k = 0; k < i; k++)
+				sane = sane && options[k].slot != options[i].slot;
+		}
+
+		/* A new one at the very place of neighbour 11, a little farther. */
 		for (uint32_t k = 0; k < n; k++)
-			x[k] = center[k] + (float) random_normal(&random) * 0.5f;
-		omendb_codec_store(codec, x, stored);
-		omendb_own_encode(codec, stored, others[11]);
-		omendb_link_write(&chooser, node, 11, 111, others[11],
-						  omendb_own_distance(codec, node, others[11], scratch));
-		far_refused += omendb_link_slot(&chooser, query, node, links, others[16],
-										omendb_own_distance(codec, node, others[16], scratch),
-										false) == OMENDB_MAX_LINKS;
+			x[k] = center[k] + 1.5f * hidden[k];
+		distance = write_neighbour(&chooser, node, 16, others[16], x);
+		count = omendb_link_options(&chooser, query, node, others[16], distance, false, options);
+		new_hides = new_hides && (options[0].slot == OMENDB_MAX_LINKS ||
+								  (count > 1 && options[1].slot == OMENDB_MAX_LINKS));
+		count = omendb_link_options(&chooser, query, node, others[16], distance, true, options);
+		forced = forced && count >= 1;
+		for (uint32_t i = 0; i < count; i++)
+			forced = forced && options[i].slot < links;
+
+		/* Now none hides. */
+		for (uint32_t i = 0; i < 17; i++)
+			if (i == 5 || i == 8 || i == 11 || i == 16)
+			{
+				for (uint32_t k = 0; k < n; k++)
+					x[k] = center[k] + (float) random_normal(&random) * (i == 16 ? 0.7f : 0.5f);
+				distance = write_neighbour(&chooser, node, i, others[i], x);
+			}
+		count = omendb_link_options(&chooser, query, node, others[16], distance, false, options);
+		refused = refused && count == 1 && options[0].slot == OMENDB_MAX_LINKS &&
+				  options[0].occluder == OMENDB_NO_NODE;
+		count = omendb_link_options(&chooser, query, node, others[16], distance, true, options);
+		forced = forced && options[0].slot < links;
 	}
-	tap_result(free_first, "%s: a new link takes the first free slot", name);
-	tap_result(never, "%s: forced, it takes one", name);
+	tap_result(sane, "%s: options are slots, each once", name);
+	tap_result(forced, "%s: the new one is no option where it is forced", name);
 	/* By inner products another one is the nearest, and hides others. */
 	if (metric != OMENDB_METRIC_IP)
 	{
-		tap_result(twin, "%s: then that of a neighbour behind another", name);
-		tap_result(far_refused == 50, "%s: or none, where it would be the farthest", name);
+		tap_result(order, "%s: given up is what hides behind another, most closely first", name);
+		tap_result(new_hides, "%s: also the new one", name);
+		tap_result(refused, "%s: and where none hides, the farthest", name);
 	}
 	omendb_chooser_free(&chooser);
 	tap_result(allocator.live == 0, "%s: the chooser gives its memory back", name);
@@ -369,8 +445,9 @@ main(void)
 	test_rule(false);
 	test_rule(true);
 	test_angles();
-	test_link_slot(OMENDB_METRIC_L2);
-	test_link_slot(OMENDB_METRIC_COSINE);
-	test_link_slot(OMENDB_METRIC_IP);
+	test_same();
+	test_link_options(OMENDB_METRIC_L2);
+	test_link_options(OMENDB_METRIC_COSINE);
+	test_link_options(OMENDB_METRIC_IP);
 	return tap_done();
 }

@@ -27,8 +27,8 @@ sub seeded
     return $seed;
 }
 
-# SQL functions of reproducible vectors: made(n, dimensions) is near one of 40
-# centres; made_bits(n, bits) as well.
+# SQL functions of reproducible vectors around 40 centres: made(n, dimensions),
+# made_bits(n, bits); those of tight(n, dimensions) lie far apart from others'.
 sub make_data_functions
 {
     my ($node, $db) = @_;
@@ -36,6 +36,8 @@ sub make_data_functions
         CREATE FUNCTION noise(a bigint, b bigint) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE
             RETURN (hashint8extended(a * 16384 + b, 7) % 1000000) / 1000000.0;
         CREATE FUNCTION made(n bigint, dimensions int) RETURNS vector LANGUAGE sql IMMUTABLE PARALLEL SAFE
+            RETURN (SELECT array_agg(noise(n % 40, i) + 0.9 * noise(n + 1000, i) ORDER BY i)::vector FROM generate_series(1, dimensions) i);
+        CREATE FUNCTION tight(n bigint, dimensions int) RETURNS vector LANGUAGE sql IMMUTABLE PARALLEL SAFE
             RETURN (SELECT array_agg(noise(n % 40, i) + 0.4 * noise(n + 1000, i) ORDER BY i)::vector FROM generate_series(1, dimensions) i);
         CREATE FUNCTION made_bits(n bigint, bits int) RETURNS bit LANGUAGE sql IMMUTABLE PARALLEL SAFE
             RETURN binary_quantize(made(n, bits))});
@@ -57,7 +59,7 @@ sub start_clients
     my ($node, $db, $clients, $transactions, @scripts) = @_;
     my %run = (out => '', err => '');
     $run{run} = IPC::Run::start(
-        [ 'pgbench', '-n', '-c', $clients, '-j', 1, '-t', $transactions, '-d', $node->connstr($db), '--random-seed', int(rand(2**31)), map { ('-f', $_) } @scripts ],
+        [ 'pgbench', '-n', '-c', $clients, '-j', 1, '-t', $transactions, '--random-seed', int(rand(2**31)), (map { ('-f', $_) } @scripts), $node->connstr($db) ],
         '<', \'', '>', \$run{out}, '2>', \$run{err}, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     return \%run;
 }
@@ -92,19 +94,26 @@ sub index_problems
 }
 
 # Values of table.v that a search for the value itself does not bring all rows
-# of; 'value: found of all'. slack: rows more to look at.
+# of, however wide: 'value|found|of all'. slack: rows more to look at. In a list
+# the second element is the number that a narrow search does not bring.
 sub lost_rows
 {
     my ($node, $db, $table, $operator, $slack) = @_;
     $slack //= 0;
-    my $query = qq{
-        SELECT left(v::text, 40), found, n FROM (
+    my $lost = sub {
+        my ($values) = @_;
+        return qq{SELECT v, found, n FROM (
             SELECT g.v, g.n, (SELECT count(DISTINCT b.id) FROM (SELECT id, v FROM $table t ORDER BY t.v $operator g.v LIMIT g.n + $slack) b WHERE b.v = g.v) AS found
-            FROM (SELECT v, count(*) AS n FROM $table WHERE v IS NOT NULL GROUP BY v) g) x
-        WHERE found <> n};
-    my $plan = $node->safe_psql($db, "$exhaustive EXPLAIN (COSTS OFF) $query");
+            FROM ($values) g) x WHERE found <> n};
+    };
+    my $narrow = $lost->("SELECT v, count(*) AS n FROM $table WHERE v IS NOT NULL GROUP BY v");
+    my $plan   = $node->safe_psql($db, "$exhaustive EXPLAIN (COSTS OFF) $narrow");
     return "no index scan:\n$plan" if $plan !~ /Index Scan using \w+ on $table t/;
-    return $node->safe_psql($db, "$exhaustive SELECT * FROM ($query) y LIMIT 10");
+    my $out = $node->safe_psql($db, "$exhaustive SET hnsw.ef_search = 120; CREATE TEMP TABLE narrow AS $narrow; SELECT count(*) FROM narrow;
+        SET hnsw.ef_search = 1000; SELECT left(v::text, 40), found, n FROM (" . $lost->('SELECT v, n FROM narrow') . ') y LIMIT 10');
+    my ($narrowly, @lines) = split /\n/, $out;
+    note("$narrowly values are not found by a narrow search") if $narrowly;
+    return wantarray ? (join("\n", @lines), $narrowly) : join "\n", @lines;
 }
 
 # Rows that a scan of the whole index brings twice, or that the table does not

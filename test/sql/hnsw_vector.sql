@@ -1,0 +1,162 @@
+-- hnsw indexes of vector: small tables, whose results are certain.
+SET enable_seqscan = off;
+CREATE FUNCTION uses_index(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF line ~ 'Index Scan using .*hnsw' THEN RETURN true; END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+
+-- ---------------------------------------------------------------- each operator class: rows before the index
+
+CREATE TABLE t (i int, v vector(3));
+INSERT INTO t VALUES (1, '[0,0,0]'), (2, '[1,2,3]'), (3, '[1,1,1]'), (4, NULL), (5, '[-1,-2,-3]'), (6, '[1,2,4]'), (7, '[2,4,7]');
+
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
+SELECT uses_index($$ SELECT i FROM t ORDER BY v <-> '[3,3,3]' $$);
+SELECT i, v, round((v <-> '[3,3,3]')::numeric, 4) AS distance FROM t ORDER BY v <-> '[3,3,3]';
+SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 2;
+SELECT i FROM t ORDER BY v <-> '[3,3,3]' OFFSET 2 LIMIT 2;
+SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 0;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> NULL::vector) q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> (SELECT NULL::vector)) q;
+-- not another operator's order
+SELECT uses_index($$ SELECT i FROM t ORDER BY v <#> '[3,3,3]' $$), uses_index($$ SELECT i FROM t ORDER BY v <-> '[3,3,3]' DESC $$);
+DROP INDEX t_hnsw;
+
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_ip_ops);
+SELECT i, v <#> '[3,3,3]' AS distance FROM t ORDER BY v <#> '[3,3,3]';
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <#> '[0,0,0]') q;
+DROP INDEX t_hnsw;
+
+-- of a zero vector cosine knows no direction: it is not in the index
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_cosine_ops);
+SELECT i, round((v <=> '[1,1,2]')::numeric, 4) AS distance FROM t ORDER BY v <=> '[1,1,2]';
+SELECT count(*), count(v <=> '[0,0,0]'), min(v <=> '[0,0,0]') FROM (SELECT v FROM t ORDER BY v <=> '[0,0,0]') q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <=> NULL::vector) q;
+DROP INDEX t_hnsw;
+
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l1_ops);
+SELECT i, v <+> '[3,3,3]' AS distance FROM t ORDER BY v <+> '[3,3,3]';
+DROP INDEX t_hnsw;
+DROP TABLE t;
+
+-- ---------------------------------------------------------------- each operator class: rows after the index
+
+CREATE TABLE t (i int, v vector(2));
+CREATE INDEX t_l2_hnsw ON t USING hnsw (v vector_l2_ops);
+CREATE INDEX t_ip_hnsw ON t USING hnsw (v vector_ip_ops);
+CREATE INDEX t_cosine_hnsw ON t USING hnsw (v vector_cosine_ops);
+CREATE INDEX t_l1_hnsw ON t USING hnsw (v vector_l1_ops);
+-- nothing in it yet
+SELECT * FROM t ORDER BY v <-> '[1,2]';
+SELECT * FROM t ORDER BY v <-> NULL::vector;
+INSERT INTO t SELECT i, ARRAY[i, i % 7] FROM generate_series(1, 100) i;
+INSERT INTO t VALUES (0, '[0,0]'), (NULL, NULL), (101, '[50,1]');
+SELECT * FROM (SELECT i, v <-> '[50,1]' AS distance FROM t ORDER BY v <-> '[50,1]' LIMIT 4) q ORDER BY distance, i;
+SELECT i, v <#> '[1,0]' AS distance FROM t ORDER BY v <#> '[1,0]' LIMIT 4;
+SELECT * FROM (SELECT i, round((v <=> '[50,1]')::numeric, 6) AS distance FROM t WHERE i > 92 ORDER BY v <=> '[50,1]' LIMIT 3) q ORDER BY distance, i;
+SELECT * FROM (SELECT i, v <+> '[50,1]' AS distance FROM t ORDER BY v <+> '[50,1]' LIMIT 4) q ORDER BY distance, i;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[50,1]') q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <=> '[50,1]') q;
+DROP TABLE t;
+
+-- ---------------------------------------------------------------- dimensions
+
+CREATE TABLE t (v vector(3));
+INSERT INTO t VALUES ('[1,2,3]');
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
+SELECT * FROM t ORDER BY v <-> '[1,2]';
+SELECT * FROM t ORDER BY v <-> '[1,2,3,4]' LIMIT 1;
+INSERT INTO t VALUES ('[1,2]');
+PREPARE wrong(vector) AS SELECT * FROM t ORDER BY v <-> $1 LIMIT 1;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE wrong('[1,2]');
+EXECUTE wrong('[1,2,3]');
+EXECUTE wrong(NULL);
+RESET plan_cache_mode;
+DEALLOCATE wrong;
+DROP TABLE t;
+
+CREATE TABLE t (i int, v vector);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops);
+-- but by a cast, of the rows that have those dimensions
+INSERT INTO t VALUES (1, '[1,1]'), (2, '[2,2]'), (3, '[1,2,3]');
+CREATE INDEX ON t USING hnsw ((v::vector(2)) vector_l2_ops);
+CREATE INDEX t_hnsw ON t USING hnsw ((v::vector(2)) vector_l2_ops) WHERE vector_dims(v) = 2;
+INSERT INTO t VALUES (4, '[0,0]'), (5, '[1,2,4]');
+SELECT uses_index($$ SELECT i FROM t WHERE vector_dims(v) = 2 ORDER BY v::vector(2) <-> '[2,3]' $$);
+SELECT i FROM t WHERE vector_dims(v) = 2 ORDER BY v::vector(2) <-> '[2,3]';
+SELECT pg_get_indexdef('t_hnsw'::regclass);
+DROP TABLE t;
+
+-- domains
+CREATE DOMAIN embedding AS vector(2);
+CREATE DOMAIN anyhow AS vector;
+CREATE TABLE t (i int, v embedding, w anyhow);
+INSERT INTO t VALUES (1, '[1,1]', '[1,1]'), (2, '[2,2]', '[1,2,3]');
+CREATE INDEX ON t USING hnsw (w vector_l2_ops);
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
+INSERT INTO t VALUES (3, '[2,3]', NULL);
+SELECT i FROM t ORDER BY v <-> '[2,2.6]';
+INSERT INTO t VALUES (4, '[1,2,3]', NULL);
+DROP TABLE t;
+DROP DOMAIN embedding, anyhow;
+
+-- as wide as a page takes
+CREATE TABLE t (i int, v vector(8024));
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
+INSERT INTO t SELECT i, array_fill(i, ARRAY[8024]) FROM generate_series(1, 5) i;
+SELECT i FROM t ORDER BY v <-> array_fill(3.1, ARRAY[8024])::vector LIMIT 3;
+DROP TABLE t;
+CREATE TABLE t (v vector(16000));
+CREATE INDEX ON t USING hnsw (v vector_l2_ops);
+DROP TABLE t;
+CREATE TABLE t (v vector(16001));
+
+-- ---------------------------------------------------------------- what it is not
+
+CREATE TABLE t (i int, v vector(3), w vector(3));
+CREATE INDEX ON t USING hnsw (v);
+CREATE INDEX ON t USING hnsw (v vector_ops);
+CREATE INDEX ON t USING hnsw (i vector_l2_ops);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops, w vector_l2_ops);
+CREATE UNIQUE INDEX ON t USING hnsw (v vector_l2_ops);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) INCLUDE (i);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops DESC);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops NULLS FIRST);
+ALTER TABLE t ADD EXCLUDE USING hnsw (v vector_l2_ops WITH =);
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
+CLUSTER t USING t_hnsw;
+ALTER TABLE t ALTER v TYPE vector(4);
+ALTER TABLE t ALTER v TYPE halfvec(3);
+SELECT amname, pg_indexam_has_property(oid, 'can_order') AS can_order, pg_indexam_has_property(oid, 'can_unique') AS can_unique,
+       pg_indexam_has_property(oid, 'can_multi_col') AS can_multi_col, pg_indexam_has_property(oid, 'can_exclude') AS can_exclude,
+       pg_indexam_has_property(oid, 'can_include') AS can_include
+    FROM pg_am WHERE amname = 'hnsw';
+SELECT p, pg_index_has_property('t_hnsw', p) FROM unnest(ARRAY['clusterable', 'index_scan', 'bitmap_scan', 'backward_scan']) p;
+SELECT p, pg_index_column_has_property('t_hnsw', 1, p) FROM unnest(ARRAY['asc', 'orderable', 'distance_orderable', 'returnable', 'search_array', 'search_nulls']) p;
+-- nothing to find by a condition alone, however cheap it is made to look
+SELECT uses_index('SELECT count(*) FROM t'), uses_index($$ SELECT i FROM t WHERE v = '[1,2,3]' $$), uses_index('SELECT i FROM t WHERE v IS NULL'),
+       uses_index($$ SELECT i FROM t WHERE v <-> '[1,2,3]' < 1 $$);
+DROP TABLE t;
+
+-- ---------------------------------------------------------------- operator classes
+
+SELECT opcname, format_type(opcintype, NULL) AS type, opcdefault, amvalidate(c.oid)
+    FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' ORDER BY 1;
+-- what is wrong with others is said
+CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;
+SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
+DROP OPERATOR FAMILY odd_ops USING hnsw;
+CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 1 = (vector, vector);
+SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
+DROP OPERATOR FAMILY odd_ops USING hnsw;
+CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 2 <-> (vector, vector) FOR ORDER BY float_ops;
+CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 vector_norm(vector);
+SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
+DROP OPERATOR FAMILY odd_ops USING hnsw;
+
+DROP FUNCTION uses_index;

@@ -1,0 +1,67 @@
+-- A query with a condition and a LIMIT returns as many rows as there are, up to the LIMIT, and only rows that fulfil
+-- the condition; one whose LIMIT is beyond the table returns every row once.
+\ir hnsw_data.psql
+SET client_min_messages = warning;
+SET enable_seqscan = off;
+SELECT plan(64);
+
+-- Wrong counts, rows or orders of ten queries: NULL if none.
+CREATE FUNCTION filter_problem(opclass text, condition text, k int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    op text := operator_of(opclass);
+    column_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'points'::regclass AND attname = 'v');
+    query text;
+    sql text;
+    matching int;
+    found int;
+    good int;
+    disorder int;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM points WHERE v IS NOT NULL AND (%s)', condition) INTO matching;
+    FOR query IN SELECT v::text FROM points WHERE v IS NOT NULL ORDER BY noise(3, i) LIMIT 10 LOOP
+        sql := format('SELECT i, w, v %s %L::%s AS d FROM points WHERE %s ORDER BY v %s %L::%s LIMIT %s', op, query, column_type, condition, op, query, column_type, k);
+        PERFORM must_use_index(sql);
+        EXECUTE format('SELECT count(*), count(DISTINCT i) FILTER (WHERE %s) FROM (%s) q', condition, sql) INTO found, good;
+        IF found <> least(k, matching) OR good <> found THEN
+            RETURN format('%s rows, %s good, of %s: %s', found, good, matching, left(sql, 1000));
+        END IF;
+        IF current_setting('hnsw.iterative_scan') = 'strict_order' AND k < matching THEN
+            EXECUTE format('SELECT count(*) FROM (SELECT d, lag(d) OVER (ORDER BY n) AS before FROM (SELECT d, row_number() OVER () AS n FROM (%s) a) b) c WHERE d < before', sql) INTO disorder;
+            IF disorder > 0 THEN
+                RETURN format('%s of %s rows out of order: %s', disorder, found, left(sql, 1000));
+            END IF;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+CREATE TABLE conditions (name text, condition text);
+INSERT INTO conditions VALUES ('half', 'w < 0.5'), ('a tenth', 'w < 0.1'), ('a hundredth', 'w < 0.01'), ('a thousandth', 'w < 0.001'), ('all', 'w >= 0'), ('none', 'w > 2');
+
+SELECT make_points('vector', 32, 4000, 'clusters') \g /dev/null
+INSERT INTO points SELECT i, NULL, noise(9, i) FROM generate_series(4001, 4100) i;
+SELECT index_points('vector_l2_ops') \g /dev/null
+SELECT is(filter_problem('vector_l2_ops', condition, k), NULL, format('vector_l2_ops, %s, LIMIT %s', name, k)) FROM conditions, unnest(ARRAY[1, 10, 100, 10000]) k;
+SET hnsw.iterative_scan = relaxed_order;
+SELECT is(filter_problem('vector_l2_ops', condition, k), NULL, format('relaxed order, %s, LIMIT %s', name, k)) FROM conditions, unnest(ARRAY[10, 10000]) k;
+RESET hnsw.iterative_scan;
+SET hnsw.ef_search = 5;
+SELECT is(filter_problem('vector_l2_ops', condition, k), NULL, format('ef_search 5, %s, LIMIT %s', name, k)) FROM conditions, unnest(ARRAY[10, 10000]) k;
+RESET hnsw.ef_search;
+-- a whole centre, near none of the others
+SELECT is(filter_problem('vector_l2_ops', 'i % 40 = 7', k), NULL, format('one centre, LIMIT %s', k)) FROM unnest(ARRAY[10, 100]) k;
+SELECT index_points('vector_cosine_ops', 'WITH (compact = on)') \g /dev/null
+SELECT is(filter_problem('vector_cosine_ops', condition, 10), NULL, format('vector_cosine_ops, compact, %s', name)) FROM conditions;
+SELECT make_points('bit', 64, 2000, 'uniform') \g /dev/null
+SELECT index_points('bit_hamming_ops') \g /dev/null
+SELECT is(filter_problem('bit_hamming_ops', condition, 10), NULL, format('bit_hamming_ops, %s', name)) FROM conditions;
+-- off: what is among the ef_search nearest, of them only what matches
+SET hnsw.iterative_scan = off;
+SELECT make_points('vector', 32, 2000, 'clusters') \g /dev/null
+SELECT index_points('vector_l2_ops') \g /dev/null
+CREATE FUNCTION rows_of(condition text, k int) RETURNS SETOF int LANGUAGE plpgsql AS
+    $$ BEGIN RETURN QUERY EXECUTE format('SELECT i FROM points WHERE %s ORDER BY v <-> (SELECT v FROM points WHERE i = 1) LIMIT %s', condition, k); END $$;
+SELECT is((SELECT count(*)::int FROM rows_of('true', 10000)), 40, 'off: ef_search rows');
+SELECT cmp_ok((SELECT count(*)::int FROM rows_of('w < 0.1', 10000)), '<', 40, 'off: fewer with a condition');
+
+SELECT finish();

@@ -1,0 +1,79 @@
+-- An hnsw index returns rows in the exact order of the operator's values, whatever it knows of them, and a query
+-- without a LIMIT returns every row that is indexed, once.
+\ir hnsw_data.psql
+SET client_min_messages = warning;
+SET enable_seqscan = off;
+SELECT plan(69);
+
+-- What is wrong with the rows of some queries, which are rows of the table: NULL if nothing.
+CREATE FUNCTION order_problem(opclass text, first_rows int DEFAULT 50) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    op text := operator_of(opclass);
+    column_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'points'::regclass AND attname = 'v');
+    indexed int;
+    query text;
+    sql text;
+    rows int;
+    different int;
+    disorder int;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM points WHERE %s', CASE WHEN opclass ~ 'cosine' THEN 'v::text ~ ''[1-9]''' ELSE 'v IS NOT NULL' END) INTO indexed;
+    FOR query IN SELECT v::text FROM points WHERE v IS NOT NULL ORDER BY w LIMIT 4 LOOP
+        sql := format('SELECT i, v %s %L::%s AS d FROM points ORDER BY v %s %L::%s', op, query, column_type, op, query, column_type);
+        PERFORM must_use_index(sql);
+        EXECUTE format('SELECT count(*), count(DISTINCT i) FROM (%s) q', sql) INTO rows, different;
+        IF rows <> indexed OR different <> indexed THEN
+            RETURN format('%s rows, %s different ones, of %s: %s', rows, different, indexed, sql);
+        END IF;
+        EXECUTE format('SELECT count(*), count(*) FILTER (WHERE d < before) FROM (SELECT d, lag(d) OVER (ORDER BY n) AS before FROM (SELECT d, row_number() OVER () AS n FROM (%s LIMIT %s) a) b) c',
+                       sql, first_rows) INTO rows, disorder;
+        IF rows <> least(first_rows, indexed) OR disorder > 0 THEN
+            RETURN format('%s of %s rows out of order: %s', disorder, rows, sql);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN format('%s: %s', SQLERRM, sql);
+END $$;
+
+CREATE FUNCTION problems(opclass text, d int, kinds text[], magnitudes float8[], n int, options text DEFAULT '') RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    kind text;
+    magnitude float8;
+    problem text;
+BEGIN
+    FOREACH kind IN ARRAY kinds LOOP
+        FOREACH magnitude IN ARRAY magnitudes LOOP
+            PERFORM make_points(split_part(opclass, '_', 1), d, n, kind, magnitude);
+            PERFORM index_points(opclass, options);
+            problem := order_problem(opclass);
+            IF problem IS NOT NULL THEN RETURN format('%s, %s: %s', kind, magnitude, left(problem, 1000)); END IF;
+        END LOOP;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+-- ------------------------------------------------------------------ dimensions
+
+SELECT is(problems(opclass, d, ARRAY['uniform', 'grid', 'line'], ARRAY[1.0], 150), NULL, format('%s, %s dimensions', opclass, d))
+    FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops', 'halfvec_l2_ops', 'halfvec_ip_ops', 'halfvec_cosine_ops', 'halfvec_l1_ops']) opclass,
+         unnest(ARRAY[1, 2, 3, 16, 100]) d;
+SELECT is(problems(opclass, d, ARRAY['uniform'], ARRAY[1.0], 60), NULL, format('%s, %s dimensions', opclass, d))
+    FROM unnest(ARRAY['vector_l2_ops', 'vector_cosine_ops', 'halfvec_ip_ops', 'vector_l1_ops']) opclass, unnest(ARRAY[384, 1536]) d;
+SELECT is(problems(opclass, d, ARRAY['uniform', 'sparse', 'dups'], ARRAY[1.0], 150), NULL, format('%s, %s dimensions', opclass, d))
+    FROM unnest(ARRAY['bit_hamming_ops', 'bit_jaccard_ops']) opclass, unnest(ARRAY[1, 3, 100, 1536]) d;
+
+-- ------------------------------------------------------------------ magnitudes, many equal distances, equal rows
+
+SELECT is(problems(opclass, 16, ARRAY['uniform', 'grid', 'dups', 'offset', 'close', 'wide'], ARRAY[1e-10, 1e-5, 1e-2, 1e2, 1e5, 1e10], 100), NULL, opclass || ', magnitudes')
+    FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops']) opclass;
+SELECT is(problems(opclass, 16, ARRAY['uniform', 'grid', 'dups', 'offset'], ARRAY[1e-6, 1e-3, 1, 50], 100), NULL, opclass || ', magnitudes')
+    FROM unnest(ARRAY['halfvec_l2_ops', 'halfvec_ip_ops', 'halfvec_cosine_ops', 'halfvec_l1_ops']) opclass;
+
+-- ------------------------------------------------------------------ vectors in 8 bits, at which nearly every order is in doubt
+
+SELECT is(problems(opclass, 24, ARRAY['uniform', 'grid', 'dups', 'offset', 'close', 'wide'], ARRAY[1e-5, 1, 1e5], 100, 'WITH (compact = on)'), NULL, opclass || ', compact')
+    FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops']) opclass;
+SELECT is(problems('halfvec_l2_ops', 24, ARRAY['uniform', 'grid', 'dups', 'offset'], ARRAY[1e-3, 1, 50], 100, 'WITH (compact = on)'), NULL, 'halfvec_l2_ops, compact');
+
+SELECT finish();

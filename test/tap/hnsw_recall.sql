@@ -1,0 +1,88 @@
+-- Of the 10 nearest rows, how many an hnsw index finds at hnsw.ef_search = 100, for each operator class: 2,000 rows
+-- around 40 centres. What is near is judged by the distance: rows at the distance of the tenth count as found.
+\ir hnsw_data.psql
+SET client_min_messages = warning;
+SELECT plan(35);
+
+CREATE FUNCTION recall_of(opclass text, queries int DEFAULT 50, k int DEFAULT 10) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    op text := operator_of(opclass);
+    column_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'points'::regclass AND attname = 'v');
+    query record;
+    sql text;
+    tenth float8;
+    found int := 0;
+    n int;
+BEGIN
+    -- halfway between two rows near each other: in no row
+    FOR query IN EXECUTE format('SELECT %s AS v FROM points a JOIN points b ON b.i = a.i + 40 ORDER BY a.w LIMIT %s',
+                                CASE WHEN column_type ~ 'bit' THEN '(a.v & b.v)::text' ELSE '((a.v + b.v)::text)' END, queries) LOOP
+        sql := format('SELECT v %s %L::%s AS d FROM points ORDER BY v %s %L::%s LIMIT %s', op, query.v, column_type, op, query.v, column_type, k);
+        PERFORM set_config('enable_indexscan', 'off', true), set_config('enable_seqscan', 'on', true);
+        EXECUTE format('SELECT max(d) FROM (%s) q', sql) INTO tenth;
+        PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_seqscan', 'off', true);
+        IF found = 0 THEN PERFORM must_use_index(sql); END IF;
+        EXECUTE format('SELECT count(*) FROM (%s) q WHERE d <= %L', sql, tenth) INTO n;
+        found := found + n;
+    END LOOP;
+    RETURN found::float8 / k / queries;
+END $$;
+
+SET hnsw.ef_search = 100;
+
+-- built over the rows, inserted row by row, both, and after half of the rows went
+CREATE FUNCTION check_recall(opclass text, d int, OUT result text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    recall float8;
+    least float8 := current_setting('recall.least');
+BEGIN
+    PERFORM make_points(split_part(opclass, '_', 1), d, 2000, 'clusters');
+    PERFORM index_points(opclass);
+    recall := recall_of(opclass);
+    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s dimensions, built', opclass, d));
+    ALTER TABLE points RENAME TO data;
+    DROP INDEX points_hnsw;
+    CREATE TABLE points (LIKE data);
+    PERFORM index_points(opclass);
+    INSERT INTO points SELECT * FROM data;
+    recall := recall_of(opclass);
+    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s dimensions, inserted', opclass, d));
+    TRUNCATE points;
+    DROP INDEX points_hnsw;
+    INSERT INTO points SELECT * FROM data WHERE i <= 1000;
+    PERFORM index_points(opclass);
+    INSERT INTO points SELECT * FROM data WHERE i > 1000;
+    recall := recall_of(opclass);
+    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s dimensions, half built, half inserted', opclass, d));
+    DROP TABLE data;
+END $$;
+
+SET recall.least = 0.95;
+SELECT check_recall(opclass, 100) FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops', 'halfvec_l2_ops', 'halfvec_ip_ops', 'halfvec_cosine_ops', 'halfvec_l1_ops']) opclass;
+SELECT check_recall(opclass, 256) FROM unnest(ARRAY['bit_hamming_ops', 'bit_jaccard_ops']) opclass;
+
+-- vectors in 8 bits
+SELECT make_points('vector', 100, 2000, 'clusters') \g /dev/null
+SELECT index_points('vector_l2_ops', 'WITH (compact = on)') \g /dev/null
+SELECT cmp_ok(recall_of('vector_l2_ops'), '>=', current_setting('recall.least')::float8, 'compact');
+SELECT index_points('vector_cosine_ops', 'WITH (compact = on, m = 8)') \g /dev/null
+SELECT cmp_ok(recall_of('vector_cosine_ops'), '>=', current_setting('recall.least')::float8, 'compact, of few neighbours');
+
+-- after vacuum, and rows in the places of those that went
+SELECT index_points('vector_l2_ops') \g /dev/null
+DELETE FROM points WHERE i % 2 = 0;
+VACUUM points;
+SELECT cmp_ok(recall_of('vector_l2_ops'), '>=', current_setting('recall.least')::float8, 'after vacuum of every other row');
+DELETE FROM points WHERE i % 40 < 20;
+VACUUM points;
+SELECT cmp_ok(recall_of('vector_l2_ops', 20), '>=', current_setting('recall.least')::float8, 'after vacuum of half of the centres');
+CREATE TABLE kept AS SELECT * FROM points;
+SELECT make_points('vector', 100, 2000, 'clusters') \g /dev/null
+CREATE TABLE all_points AS SELECT * FROM points;
+DROP TABLE points;
+ALTER TABLE kept RENAME TO points;
+SELECT index_points('vector_l2_ops') \g /dev/null
+INSERT INTO points SELECT * FROM all_points a WHERE NOT EXISTS (SELECT FROM points p WHERE p.i = a.i);
+SELECT cmp_ok(recall_of('vector_l2_ops'), '>=', current_setting('recall.least')::float8, 'after three quarters were inserted, whole clusters at a time');
+
+SELECT finish();
