@@ -197,7 +197,7 @@ random_level(void)
 	return level;
 }
 
-/* Give the node that is being inserted a link to another one. */
+/* Give the node that is being inserted a link to another one, if that lives. */
 static void
 link_forward(HnswInsert *insert, OmendbNode node, OmendbNode to, unsigned level)
 {
@@ -205,7 +205,8 @@ link_forward(HnswInsert *insert, OmendbNode node, OmendbNode to, unsigned level)
 	OmendbRecord *record = palloc(codec->layout.record_bytes);
 	float distance;
 
-	if (omendb_record_copy(&insert->store, to, level, record))
+	if (omendb_record_copy(&insert->store, to, level, record) &&
+		!(record->flags & OMENDB_RECORD_DEAD))
 	{
 		distance = omendb_own_distance(codec, insert->record, record, insert->chooser.scratch);
 		if (!hnsw_link_back(&insert->linker, node, to, record, level, distance, false, NULL))

@@ -28,9 +28,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* So many rows the first beam gives without a second look. */
-#define SURE_ROWS 10
-
 /* How much wider than hnsw.ef_search says the first beam may become. */
 #define MAX_WIDENING 8
 
@@ -456,8 +453,7 @@ beyond_beam(const HnswScan *state)
 	double low;
 
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
-		state->nresults == 0 || search->used < search->width ||
-		state->returned < Max(state->ef / 4, SURE_ROWS))
+		state->nresults == 0 || search->used < search->width)
 		return false;
 	low = omendb_lower_bound(&state->query, search->beam[search->used - 1].estimate,
 							 state->most_error, state->most_norm2, &high);
@@ -501,7 +497,7 @@ next_node(HnswScan *state)
 	else
 		return false;
 	state->returned++;
-	last = state->nresults == 0 || beyond_beam(state);
+	last = state->nresults == 0 || state->returned >= state->allowed || beyond_beam(state);
 	state->now = state->search.visited[result.visited];
 	state->now_low = result.low;
 	state->now_recheck = result.low < state->last_high ||

@@ -103,8 +103,8 @@ my $vacuum = write_script($dir, 'vacuum', 'VACUUM (INDEX_CLEANUP ON) t;');
 
 $node->safe_psql($db, 'CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops)');
 my @rounds = (
-    (map { [ 'inserts', 0, @writers ] } 1 .. 3),
-    (map { [ 'inserts and vacuum', 1, @writers, @changers ] } 1 .. 5),
+    (map { [ 'inserts', 0, @writers ] } 1 .. 2),
+    (map { [ 'inserts and vacuum', 1, @writers, @changers ] } 1 .. 4),
     # nothing but dead rows, and rows that come meanwhile
     [ 'vacuum of all rows', 2, @writers ],
     [ 'vacuum of all rows', 2, @writers ],);
@@ -116,9 +116,9 @@ for my $round (0 .. $#rounds)
     $node->poll_query_until($db, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") or die 'the open transaction did not come up';
     $node->safe_psql($db, 'DELETE FROM t') if $vacuums == 2;
     my $clients = start_clients($node, $db, 4, 100000, @scripts);
-    sleep(0.3 + rand(0.7));
+    sleep(0.2 + rand(0.5));
     my $vacuumer = $vacuums ? start_clients($node, $db, 1, 100000, $vacuum) : undef;
-    sleep($vacuums ? rand(1) : 0);
+    sleep($vacuums ? rand(0.8) : 0);
     crash();
     my $errors = join "\n", map { finish($_) } $open, $clients, $vacuumer ? $vacuumer : ();
     unlike($errors, qr/ERROR/, "$name: no error before the crash");

@@ -21,6 +21,7 @@ my $primary = start_node(
     fsync = off
     log_statement = none
     wal_consistency_checking = 'all'
+    wal_keep_size = 4GB
     max_parallel_workers_per_gather = 0
 }, { allows_streaming => 1 });
 my $db = 'standby';
