@@ -333,10 +333,10 @@ add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, O
 	const OmendbLayout *layout = &codec->layout;
 	BlockNumber node_block = omendb_node_block(layout, node);
 	BlockNumber head_block = omendb_node_block(layout, head);
-	Buffer first = ReadBuffer(store->relation, Min(node_block, head_block));
+	Buffer first = omendb_store_read(store, Min(node_block, head_block));
 	Buffer second = node_block == head_block
 						? InvalidBuffer
-						: ReadBuffer(store->relation, Max(node_block, head_block));
+						: omendb_store_read(store, Max(node_block, head_block));
 	Buffer head_buffer;
 	OmendbRecord *owner;
 	OmendbRecord *record;
@@ -397,7 +397,7 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 		node_buffer = slot_buffer;
 	else
 	{
-		node_buffer = ReadBuffer(store->relation, node_block);
+		node_buffer = omendb_store_read(store, node_block);
 		if (node_block < slot_block)
 		{
 			/* The order of blocks: let go, and look again. */
@@ -626,10 +626,10 @@ refill_from(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode a
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber before_block = omendb_node_block(layout, before);
 	BlockNumber at_block = omendb_node_block(layout, at);
-	Buffer first = ReadBuffer(store->relation, Min(before_block, at_block));
+	Buffer first = omendb_store_read(store, Min(before_block, at_block));
 	Buffer second = before_block == at_block
 						? InvalidBuffer
-						: ReadBuffer(store->relation, Max(before_block, at_block));
+						: omendb_store_read(store, Max(before_block, at_block));
 	Buffer before_buffer = before_block > at_block ? second : first;
 	Buffer at_buffer = at_block > before_block ? second : first;
 	OmendbRecord *owner;

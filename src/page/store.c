@@ -175,8 +175,17 @@ hint_of(Relation relation, BlockNumber block)
 	return &hints[(block + key * 0x9e3779b1u) & hint_mask];
 }
 
-static Buffer
-read_block(OmendbStore *store, BlockNumber block)
+/* Is it a block of the file? Asks for its length only where it must have grown. */
+static bool
+has_block(OmendbStore *store, BlockNumber block)
+{
+	if (block >= store->blocks)
+		store->blocks = RelationGetNumberOfBlocks(store->relation);
+	return block < store->blocks;
+}
+
+Buffer
+omendb_store_read(OmendbStore *store, BlockNumber block)
 {
 	Relation relation = store->relation;
 	BufferHint *hint = hint_of(relation, block);
@@ -187,6 +196,8 @@ read_block(OmendbStore *store, BlockNumber block)
 			   omendb_read_recent_buffer(relation, block, hint->buffer)))
 		return hint->buffer;
 	store->counters.misses++;
+	if (!has_block(store, block))
+		omendb_corrupt_page(relation, block, "A link leads there, beyond the end of the index.");
 	buffer = ReadBuffer(relation, block);
 	/* A local buffer (of a temporary table) is found by its own table. */
 	if (!BufferIsLocal(buffer))
@@ -203,7 +214,7 @@ omendb_store_check(OmendbStore *store, Buffer buffer)
 Buffer
 omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
 {
-	Buffer buffer = read_block(store, block);
+	Buffer buffer = omendb_store_read(store, block);
 	Page page;
 
 	LockBuffer(buffer, mode);
@@ -221,7 +232,7 @@ omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
 bool
 omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level)
 {
-	Buffer buffer = read_block(store, OMENDB_META_BLOCK);
+	Buffer buffer = omendb_store_read(store, OMENDB_META_BLOCK);
 	const OmendbMetaPage *meta;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
@@ -315,8 +326,11 @@ store_prefetch(void *context, OmendbNode node)
 
 	if (hint->block != block || hint->relation != relation_key(store->relation))
 	{
-		PrefetchBufferResult result = PrefetchBuffer(store->relation, MAIN_FORKNUM, block);
+		PrefetchBufferResult result;
 
+		if (!has_block(store, block))
+			return;
+		result = PrefetchBuffer(store->relation, MAIN_FORKNUM, block);
 		if (!BufferIsValid(result.recent_buffer) || BufferIsLocal(result.recent_buffer))
 			return;
 		*hint = (BufferHint){relation_key(store->relation), block, result.recent_buffer};

@@ -37,6 +37,7 @@ typedef struct OmendbStore
 {
 	Relation relation;
 	const OmendbIndex *index;
+	BlockNumber blocks; /* that the file has at least; 0 before it was asked */
 	OmendbCounters counters;
 } OmendbStore;
 
@@ -64,10 +65,12 @@ extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *
 /* The layout that a metapage says; raises an error where that is impossible. */
 extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 
+/* The block, pinned; an error where the file ends before it. */
+extern Buffer omendb_store_read(OmendbStore *store, BlockNumber block);
+
 /*
  * The block's page, pinned and locked (BUFFER_LOCK_SHARE or _EXCLUSIVE), known
- * to be a page of records; InvalidBuffer where it lies beyond the end or was
- * never initialised.
+ * to be a page of records; InvalidBuffer where it was never initialised.
  */
 extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
 
