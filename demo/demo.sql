@@ -212,7 +212,7 @@ SELECT 'index', ef, pg_temp.recall(ef), round(pg_temp.microseconds(true, ef))
   FROM (VALUES (10), (20), (40), (80)) AS settings(ef);
 
 \echo
-\echo '== 8. Without an index ================================================================================'
+\echo '== 8. Without an index ========================================================================='
 \echo
 \echo 'What counts then is how fast one core compares:'
 \echo
