@@ -99,7 +99,7 @@ worker(void *argument)
 		if (from >= size)
 			return NULL;
 		if (!omendb_build_chunk(work->builder, work->level, work->phase, from,
-		                        from + 64 < size ? from + 64 : size))
+								from + 64 < size ? from + 64 : size))
 			abort();
 	}
 }
@@ -147,22 +147,22 @@ main(int argc, char **argv)
 	queries = load(argv[2], &nq, &dq);
 	truth = load(argv[3], &ng, &kg);
 	metric = strcmp(argv[4], "l2") == 0   ? OMENDB_METRIC_L2
-	         : strcmp(argv[4], "ip") == 0 ? OMENDB_METRIC_IP
-	         : strcmp(argv[4], "l1") == 0 ? OMENDB_METRIC_L1
-	                                      : OMENDB_METRIC_COSINE;
+			 : strcmp(argv[4], "ip") == 0 ? OMENDB_METRIC_IP
+			 : strcmp(argv[4], "l1") == 0 ? OMENDB_METRIC_L1
+										  : OMENDB_METRIC_COSINE;
 	n = (int) option("rows", n) < n ? (int) option("rows", n) : n;
 	nq = nq < ng ? nq : ng;
 	threads = (int) option("threads", 2);
 	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
-	if (!omendb_layout_choose(&layout, metric, d, (int) option("m", 16),
-	                          option("compact", 0) != 0, 8160))
+	if (!omendb_layout_choose(&layout, metric, d, (int) option("m", 16), option("compact", 0) != 0,
+							  8160))
 		return 1;
 	if (option("bits", 0) > 0 &&
-	    !omendb_layout_set(&layout, metric, layout.own, d, layout.m, (int) option("bits", 0), 8160))
+		!omendb_layout_set(&layout, metric, layout.own, d, layout.m, (int) option("bits", 0), 8160))
 		return 1;
 	omendb_codec_init(&codec, &layout, 42, malloc(omendb_codec_bytes(&layout) + 1));
 	printf("own %d, %u bits, record %u, %u a page (%u bytes a row)\n", layout.own, layout.code_bits,
-	       layout.record_bytes, layout.per_page, 8192 / layout.per_page);
+		   layout.record_bytes, layout.per_page, 8192 / layout.per_page);
 
 	array.codec = &codec;
 	array.chunk_shift = 14;
@@ -186,8 +186,7 @@ main(int argc, char **argv)
 			for (int i = 0; i < n; i++)
 			{
 				if (!array.chunks[i >> 14])
-					array.chunks[i >> 14] =
-						aligned_alloc(4096, omendb_array_stride(&layout) << 14);
+					array.chunks[i >> 14] = aligned_alloc(4096, omendb_array_stride(&layout) << 14);
 				OmendbRecord *record = omendb_array_record(&array, i);
 
 				memset(record, 0, layout.record_bytes);
@@ -208,11 +207,10 @@ main(int argc, char **argv)
 		build.beam = (uint32_t) option("beam", 2 * option("ef_construction", 64));
 		build.rough_beam = (uint32_t) option("rough", option("ef_construction", 64));
 		build.seed = 7;
-		omendb_build_level_attach(
-			&build, malloc(omendb_build_level_bytes(members, build.links)));
+		omendb_build_level_attach(&build, malloc(omendb_build_level_bytes(members, build.links)));
 		omendb_build_level_init(&build);
 		for (uint32_t step = 0; omendb_build_step(&build, step, (uint32_t) option("passes", 1));
-		     step++)
+			 step++)
 		{
 			t0 = now();
 			run_phase(builders, threads, &build, OMENDB_BUILD_SEARCH);
@@ -225,7 +223,7 @@ main(int argc, char **argv)
 			tm += now() - t0;
 			if (level == 0 && build.to == build.n)
 				printf("  to %u%s: search %.2f gather %.2f merge %.2f\n", build.to,
-				       build.refines ? " refining" : "", ts, tg, tm),
+					   build.refines ? " refining" : "", ts, tg, tm),
 					ts = tg = tm = 0;
 		}
 		t0 = now();
@@ -239,7 +237,7 @@ main(int argc, char **argv)
 			for (uint32_t i = 0; i < members; i++)
 				links += build.now_count[i];
 			printf("level %u: %u nodes, %.1f links, %u connected in %.2f s\n", level, members,
-			       links / members, linked, now() - t0);
+				   links / members, linked, now() - t0);
 			entry = omendb_build_entry(&build);
 			top = level;
 			first = array.n;
@@ -249,7 +247,7 @@ main(int argc, char **argv)
 					OmendbNode node = from + i;
 
 					if ((omendb_hash64(999 + i + level * 77777777) &
-					     ((1u << (int) option("ratio", 6)) - 1)) != 0)
+						 ((1u << (int) option("ratio", 6)) - 1)) != 0)
 						continue;
 					if (!array.chunks[array.n >> 14])
 						array.chunks[array.n >> 14] =
@@ -267,7 +265,7 @@ main(int argc, char **argv)
 		}
 	}
 	printf("build %.2f s, %.0f vectors/s with %d threads\n", now() - start, n / (now() - start),
-	       threads);
+		   threads);
 	if (option("flat", 0) != 0)
 	{
 		entry = (OmendbNode) option("entry", 0);
@@ -281,7 +279,7 @@ main(int argc, char **argv)
 
 		omendb_query_init(&query, &codec, malloc(omendb_query_bytes(&codec) + 1));
 		omendb_search_init(&search, &omendb_array_ops, &array, &allocator,
-		                   omendb_layout_is_coded(&layout));
+						   omendb_layout_is_coded(&layout));
 		search.keep_aside = option("aside", 1) != 0;
 		for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++)
 		{
@@ -324,7 +322,7 @@ main(int argc, char **argv)
 						if (found < 10)
 							found++;
 						for (k = found - 1;
-						     k > 0 && nearest[k - 1].distance > search.visited[v].distance; k--)
+							 k > 0 && nearest[k - 1].distance > search.visited[v].distance; k--)
 							nearest[k] = nearest[k - 1];
 						nearest[k] = search.visited[v];
 					}
@@ -335,8 +333,8 @@ main(int argc, char **argv)
 				t = now() - t;
 				best = t < best ? t : best;
 			}
-			printf("width %3d  recall %.4f  us %6.1f  visits %.0f\n", widths[w],
-			       hits / (10.0 * nq), best / nq * 1e6, (double) visits / nq);
+			printf("width %3d  recall %.4f  us %6.1f  visits %.0f\n", widths[w], hits / (10.0 * nq),
+				   best / nq * 1e6, (double) visits / nq);
 		}
 	}
 	return 0;

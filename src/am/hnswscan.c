@@ -567,6 +567,15 @@ next_tid(HnswScan *state, ItemPointer tid)
 	return true;
 }
 
+static void
+check_tid(HnswScan *state, ItemPointer tid)
+{
+	if (unlikely(!ItemPointerIsValid(tid)))
+		omendb_corrupt_page(state->store.relation,
+							omendb_node_block(&state->store.index->codec.layout, state->now.node),
+							"A record has an impossible heap TID.");
+}
+
 bool
 hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 {
@@ -583,6 +592,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
+	check_tid(state, &scan->xs_heaptid);
 
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = state->now_recheck && !state->null_order;

@@ -46,6 +46,7 @@ typedef struct HnswVacuum
 	IndexBulkDeleteCallback callback;
 	void *callback_state;
 	BlockNumber blocks; /* that the index had when we began */
+	BlockNumber block;  /* whose heap TIDs are being looked at */
 	uint64 nnodes;      /* slots in them */
 	uint8 *dead;        /* a bit for each */
 	uint64 ndead;
@@ -105,6 +106,9 @@ tid_is_dead(ItemPointer tid, void *context)
 {
 	HnswVacuum *vacuum = context;
 
+	if (!ItemPointerIsValid(tid))
+		omendb_corrupt_page(vacuum->store.relation, vacuum->block,
+							"A record has an impossible heap TID.");
 	return vacuum->callback(tid, vacuum->callback_state);
 }
 
@@ -212,6 +216,7 @@ remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
 
 		if (!BufferIsValid(buffer))
 			continue;
+		vacuum->block = block;
 		if (page_has_work(vacuum, BufferGetPage(buffer)))
 		{
 			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
@@ -389,8 +394,7 @@ static void
 add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 {
 	size_t nvisited;
-	const OmendbVisited *visited =
-		hnsw_find_near(vacuum->insert, vacuum->record, level, &nvisited);
+	const OmendbVisited *visited = hnsw_find_near(vacuum->insert, vacuum->record, level, &nvisited);
 
 	for (size_t i = 0; i < nvisited; i++)
 		if (visited[i].payload.live)
@@ -479,21 +483,18 @@ substitute(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot)
 	{
 		omendb_query_set_record(&vacuum->query, vacuum->whole);
 		omendb_query_estimates(&vacuum->query, vacuum->whole,
-							   omendb_query_distance(&vacuum->query, vacuum->whole),
-							   estimates);
+							   omendb_query_distance(&vacuum->query, vacuum->whole), estimates);
 	}
 	/* Plain ones stay about as they were chosen: nearest first. */
 	for (uint32 i = 0; i < n; i++)
-		found[i] =
-			(Estimate){omendb_layout_is_coded(layout) ? estimates[i] : (float) i,
-					   omendb_record_neighbours(layout, vacuum->whole)[i]};
+		found[i] = (Estimate){omendb_layout_is_coded(layout) ? estimates[i] : (float) i,
+							  omendb_record_neighbours(layout, vacuum->whole)[i]};
 	qsort(found, n, sizeof(Estimate), by_estimate);
 	for (uint32 i = 0; i < n; i++)
 	{
 		OmendbNode node = found[i].node;
 
-		if (node == self || is_dead(vacuum, node) ||
-			has_neighbour(layout, vacuum->record, node) ||
+		if (node == self || is_dead(vacuum, node) || has_neighbour(layout, vacuum->record, node) ||
 			!omendb_record_copy(&vacuum->store, node, level, vacuum->whole) ||
 			(vacuum->whole->flags & OMENDB_RECORD_DEAD))
 			continue;
@@ -524,8 +525,7 @@ look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, O
 	add_found(vacuum, &n, node, level);
 	found = n;
 	for (uint32 i = 0; i < vacuum->record->count; i++)
-		add_candidate(vacuum, &n, node, omendb_record_neighbours(layout, vacuum->record)[i],
-					  level);
+		add_candidate(vacuum, &n, node, omendb_record_neighbours(layout, vacuum->record)[i], level);
 	if (n == 0)
 		return 0;
 	omendb_chooser_set(chooser, vacuum->record);

@@ -186,6 +186,6 @@ omendb_diagnosis_scan_heap(OmendbDiagnosis *diagnosis, Snapshot snapshot,
 
 	/* Not a build: the rows of the snapshot, no waiting for transactions. */
 	info->ii_Concurrent = true;
-	table_index_build_scan(diagnosis->heap, diagnosis->relation, info, true, false, callback,
-						   state, scan);
+	table_index_build_scan(diagnosis->heap, diagnosis->relation, info, true, false, callback, state,
+						   scan);
 }

@@ -80,7 +80,6 @@ extern void omendb_store_check(OmendbStore *store, Buffer buffer);
 /* palloc and pfree in CurrentMemoryContext, huge sizes allowed. */
 extern const OmendbAllocator omendb_palloc_allocator;
 
-pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block,
-											const char *what);
+pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
 
 #endif /* OMENDB_STORE_H */
