@@ -10,6 +10,7 @@ use HnswTest;
 use OmendbTest;
 
 use Test::More;
+use Time::HiRes qw(sleep);
 
 seeded();
 my $node = start_node(
@@ -114,6 +115,26 @@ for (1 .. 6)
 is($errors,   '', 'inserts among the dead: no error');
 is($problems, '', 'inserts among the dead: nothing is wrong');
 is($lost,     '', 'inserts among the dead: every row is found');
+# Inserts that stand still in the middle, while vacuum takes away what they saw.
+$node->safe_psql($db, 'TRUNCATE t; INSERT INTO t (v) SELECT made(n, 8) FROM generate_series(1, 300) n');
+my $work = start_clients($node, $db, 4, 2500, write_script($dir, 'frozen', "\\set n random(1, 1000000000)\nINSERT INTO t (v) VALUES (made(:n, 8));"));
+my $admin = start_session($node, $db, join "\n", ('DELETE FROM t WHERE hashint8(id) % 3 > 0;', 'VACUUM (INDEX_CLEANUP ON) t;') x 40);
+my $pids  = q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND backend_type = 'client backend'};
+$node->poll_query_until($db, "SELECT count(*) = 4 FROM ($pids) x") or die 'the clients did not come up';
+my @pids = split /\n/, $node->safe_psql($db, $pids);
+my $standstills = 0;
+for (1 .. 50)
+{
+    my $pid = $pids[ rand @pids ];
+    $standstills += kill 'STOP', $pid;
+    sleep(0.02 + rand(0.03));
+    kill 'CONT', $pid;
+    sleep(0.005);
+}
+cmp_ok($standstills, '>', 10, "$standstills standstills");
+is(finish($work) . finish($admin), '', 'standstills: no error');
+is(index_problems($node, $db, 't_v', 1), '', 'standstills: nothing is wrong');
+is(lost_rows($node, $db, 't', '<->'), '', 'standstills: every row is found');
 is(errors_in_log($node), '', 'no error in the log');
 
 $node->stop;
