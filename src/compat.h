@@ -142,4 +142,18 @@ omendb_count_search(IndexScanDesc scan)
 #endif
 }
 
+#include "nodes/pathnodes.h"
+
+/*
+ * From 18 on the planner counts disabled nodes before it compares costs: an
+ * infinite cost alone loses against a disabled sequential scan.
+ */
+static inline void
+omendb_disable_path(IndexPath *path)
+{
+#if PG_VERSION_NUM >= 180000
+	path->path.disabled_nodes = 2;
+#endif
+}
+
 #endif /* OMENDB_COMPAT_H */

@@ -21,6 +21,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "compat.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/float.h"
@@ -69,6 +70,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	/* Without an order to return there is nothing that the index can do. */
 	if (path->indexorderbys == NIL)
 	{
+		omendb_disable_path(path);
 		*startup = *total = get_float8_infinity();
 		*selectivity = 0;
 		*correlation = 0;
