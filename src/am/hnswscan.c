@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
+#include "page/reach.h"
 #include "pgstat.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
@@ -41,6 +42,14 @@ typedef struct HnswResult
 	size_t visited; /* its place in the search's list */
 } HnswResult;
 
+/* Where level 0 was entered. */
+typedef enum HnswEntered
+{
+	ENTERED_NEAREST, /* at the nearest of the level above */
+	ENTERED_ENTRY,   /* also below the entry point */
+	ENTERED_ALL      /* also below every node of level 1 */
+} HnswEntered;
+
 typedef struct HnswScan
 {
 	MemoryContext context;
@@ -54,9 +63,10 @@ typedef struct HnswScan
 	bool null_order; /* every distance is null or NaN */
 	Datum null_value;
 	bool null_is_null;
-	int ef;            /* candidates the beam now stands for */
-	int64 allowed;     /* nodes that may be returned before it is widened */
-	int64 returned;    /* nodes */
+	int ef;         /* candidates the beam now stands for */
+	int64 allowed;  /* nodes that may be returned before it is widened */
+	int64 returned; /* nodes */
+	HnswEntered entered;
 	size_t considered; /* visited nodes that are in results or beyond */
 	float most_error;  /* of them */
 	float most_norm2;
@@ -264,6 +274,45 @@ take_results(HnswScan *state)
 	}
 }
 
+/*
+ * Start again from the entry point, or from every node of the levels above,
+ * beside what was visited.
+ *
+ * Links lead one way, and the node of level 0 that the search came down to may
+ * lie among a few whose links lead nowhere else.
+ */
+static void
+enter_from_above(HnswScan *state, bool all)
+{
+	OmendbReach reach;
+	OmendbNode at;
+	unsigned level;
+
+	if (!omendb_index_entry(&state->store, &at, &level))
+		return;
+	omendb_reach_init(&reach, &state->store, NULL);
+	omendb_reach_add(&reach, at);
+	for (; level > 0; level--)
+		omendb_reach_descend(&reach, level, all);
+	for (at = 0; (at = omendb_reach_next(&reach, at)) != OMENDB_NO_NODE; at++)
+		if (!omendb_search_has_seen(&state->search, at))
+			omendb_search_enter(&state->search, at);
+	omendb_reach_free(&reach);
+}
+
+/* Is there no node left to visit? */
+static bool
+exhausted(HnswScan *state)
+{
+	while (omendb_search_exhausted(&state->search))
+	{
+		if (state->entered == ENTERED_ALL)
+			return true;
+		enter_from_above(state, ++state->entered == ENTERED_ALL);
+	}
+	return false;
+}
+
 static bool
 may_resume(HnswScan *state)
 {
@@ -271,7 +320,7 @@ may_resume(HnswScan *state)
 
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		state->report.stop = HNSW_STOP_EF_SEARCH;
-	else if (omendb_search_exhausted(search))
+	else if (exhausted(state))
 		state->report.stop = HNSW_STOP_EXHAUSTED;
 	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
 		state->report.stop = HNSW_STOP_TUPLES;
@@ -293,8 +342,7 @@ visit_ef(HnswScan *state)
 {
 	OmendbSearch *search = &state->search;
 
-	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) &&
-		   !omendb_search_exhausted(search))
+	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) && !exhausted(state))
 	{
 		omendb_search_widen(search, search->width * 2);
 		omendb_search_run(search);
@@ -377,6 +425,7 @@ start(IndexScanDesc scan)
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
 		state->allowed += 4;
 	state->returned = 0;
+	state->entered = ENTERED_NEAREST;
 	state->considered = 0;
 	state->most_error = 0;
 	state->most_norm2 = 0;

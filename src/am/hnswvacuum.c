@@ -11,8 +11,7 @@
  *    neighbour; no link to a live node is given up, for it may be the only one
  *    that leads there. A node that has few left looks around as an insert does.
  *    Then, the nodes that dead ones had links to: one that none of its
- *    neighbours knows is made known to one. Where many died, islands are
- *    joined.
+ *    neighbours knows is made known to one. Islands are joined.
  * 5. Wait until no insert runs that began at the old entry point.
  * 6. Dead nodes' slots are freed, the upper levels' first.
  *
@@ -28,6 +27,7 @@
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/reach.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -715,48 +715,6 @@ find_lost(HnswVacuum *vacuum)
 	}
 }
 
-/* What a search of one level comes by. */
-typedef struct Reach
-{
-	uint64 nnodes; /* slots there were when it began */
-	uint8 *reached;
-	OmendbNode *stack;
-	size_t used;
-	size_t room;
-} Reach;
-
-static void
-reach_node(Reach *reach, OmendbNode node)
-{
-	if (node >= reach->nnodes || (reach->reached[node / 8] >> (node % 8) & 1))
-		return;
-	reach->reached[node / 8] |= 1 << (node % 8);
-	if (reach->used == reach->room)
-	{
-		reach->room *= 2;
-		reach->stack = repalloc_huge(reach->stack, reach->room * sizeof(OmendbNode));
-	}
-	reach->stack[reach->used++] = node;
-}
-
-/* Follow the links of all nodes on the stack. */
-static void
-follow_links(HnswVacuum *vacuum, Reach *reach, unsigned level)
-{
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-
-	while (reach->used > 0)
-	{
-		OmendbNode node = reach->stack[--reach->used];
-
-		omendb_vacuum_delay_point();
-		if (!omendb_record_copy(&vacuum->store, node, level, vacuum->whole))
-			continue;
-		for (uint32 i = 0; i < vacuum->whole->count; i++)
-			reach_node(reach, omendb_record_neighbours(layout, vacuum->whole)[i]);
-	}
-}
-
 /* Make the node known to the nearest that a search for it finds. */
 static void
 join_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
@@ -794,16 +752,14 @@ join_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 		hnsw_make_known(vacuum->insert, node, level, vacuum->record, nearest, n);
 }
 
-/* Join the nodes of a level that are not reached from one of its nodes. */
+/* Join the nodes of a level that are not reached from those that wait. */
 static void
-join_level(HnswVacuum *vacuum, Reach *reach, OmendbNode from, unsigned level)
+join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nnodes / layout->per_page;
+	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
 
-	memset(reach->reached, 0, reach->nnodes / 8 + 1);
-	reach_node(reach, from);
-	follow_links(vacuum, reach, level);
+	omendb_reach_follow(reach, level);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
 		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
@@ -823,39 +779,33 @@ join_level(HnswVacuum *vacuum, Reach *reach, OmendbNode from, unsigned level)
 		{
 			OmendbNode node = omendb_block_node(layout, block, slot);
 
-			if (!missing[slot] || (reach->reached[node / 8] >> (node % 8) & 1))
+			if (!missing[slot] || omendb_reach_has(reach, node))
 				continue;
 			join_node(vacuum, node, level);
-			reach_node(reach, node);
-			follow_links(vacuum, reach, level);
+			omendb_reach_add(reach, node);
+			omendb_reach_follow(reach, level);
 		}
 	}
 }
 
 /*
- * Where many died, those that live may be left in islands: each node is known
- * to a neighbour, but none of them to the rest. Reads every record that lives
- * once more, so only after such losses.
+ * Those that live may be left in islands: each node is known to a neighbour,
+ * but none of them to the rest.
  */
 static void
 join_islands(HnswVacuum *vacuum)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	Reach reach = {0};
+	OmendbReach reach;
 	OmendbNode at;
 	unsigned level;
 
-	if (vacuum->ndead < vacuum->nnodes / 16 || !omendb_index_entry(&vacuum->store, &at, &level))
+	if (!omendb_index_entry(&vacuum->store, &at, &level))
 		return;
-	reach.nnodes =
-		(uint64) (RelationGetNumberOfBlocks(vacuum->store.relation) - OMENDB_FIRST_BLOCK) *
-		layout->per_page;
-	reach.reached = MemoryContextAllocHuge(CurrentMemoryContext, reach.nnodes / 8 + 1);
-	reach.room = 1024;
-	reach.stack = palloc(reach.room * sizeof(OmendbNode));
+	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
 	for (;; level--)
 	{
-		join_level(vacuum, &reach, at, level);
+		omendb_reach_add(&reach, at);
+		join_level(vacuum, &reach, level);
 		if (level == 0 || !omendb_record_copy(&vacuum->store, at, level, vacuum->whole))
 			break;
 		at = vacuum->whole->down;

@@ -60,7 +60,7 @@ typedef struct OmendbLinkOption
 	OmendbNode occluder; /* a nearer neighbour in nearly its direction, or none */
 } OmendbLinkOption;
 
-#define OMENDB_LINK_OPTIONS 4
+#define OMENDB_LINK_OPTIONS 16
 
 /*
  * Which neighbour does a full node give up for a new one at that distance?

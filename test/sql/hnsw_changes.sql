@@ -191,3 +191,25 @@ SELECT i FROM t ORDER BY v <-> '[5.2,0]' LIMIT 2;
 REFRESH MATERIALIZED VIEW t;
 SELECT i FROM t ORDER BY v <-> '[5.2,0]' LIMIT 2;
 DROP MATERIALIZED VIEW t;
+
+-- With few links, too, no change leaves a node that none leads to: a scan that
+-- goes on to the end finds every row, wherever it begins.
+CREATE TABLE t (i int, v vector(8));
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops) WITH (m = 2, ef_construction = 4);
+CREATE INDEX t_bit ON t USING hnsw ((binary_quantize(v)::bit(8)) bit_hamming_ops) WITH (m = 2, ef_construction = 4);
+INSERT INTO t SELECT i, (SELECT array_agg(hashint4extended(i, n) % 1000 / 100.0) FROM generate_series(1, 8) n) FROM generate_series(1, 2000) i;
+SELECT * FROM hnsw_index_check('t_hnsw', true);
+SELECT * FROM hnsw_index_check('t_bit', true);
+SET hnsw.ef_search = 10;
+SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q WHERE i % 20 = 0;
+DELETE FROM t WHERE i % 20 = 1;
+VACUUM t;
+SELECT * FROM hnsw_index_check('t_hnsw', true);
+SELECT * FROM hnsw_index_check('t_bit', true);
+SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q WHERE i % 20 = 0;
+DELETE FROM t WHERE i % 20 > 1;
+VACUUM t;
+SELECT * FROM hnsw_index_check('t_hnsw', true);
+SELECT * FROM hnsw_index_check('t_bit', true);
+SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q;
+DROP TABLE t;
