@@ -92,29 +92,34 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
 	return arena_record(context, candidate->tag);
 }
 
+/* So much wider than asked for at most, to find more than one live node. */
+#define MAX_WIDER 16
+
 /*
  * Search a level from a node, and from `also` if that is one; wider as long as
- * only dead nodes are found, to which nothing may be linked. False where no
- * live one can be reached.
+ * most of what is found is dead, for to that nothing may be linked. want: live
+ * nodes that are enough. False where none can be reached.
  */
 static bool
-search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned level, uint32 width)
+search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned level, uint32 width,
+			 uint32 want)
 {
 	OmendbSearch *search = &insert->search;
 
-	for (;; width *= 8)
+	for (uint32 wider = 1;; wider *= 4)
 	{
-		omendb_search_begin(search, &insert->query, level, width);
+		uint32 live = 0;
+
+		omendb_search_begin(search, &insert->query, level, width * wider);
 		omendb_search_enter(search, from);
 		if (also != OMENDB_NO_NODE)
 			omendb_search_enter(search, also);
 		omendb_search_run(search);
 		for (size_t i = 0; i < search->visited_used; i++)
-			if (search->visited[i].payload.live)
-				return true;
+			live += search->visited[i].payload.live;
 		/* A beam that is not full has seen all there is. */
-		if (search->used < width)
-			return false;
+		if (live >= want || (live > 0 && wider >= MAX_WIDER) || search->used < search->width)
+			return live > 0;
 	}
 }
 
@@ -311,7 +316,8 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	plans = palloc0((level + 1) * sizeof(LevelPlan));
 	for (unsigned at = entry_level;; at--)
 	{
-		bool found = search_level(insert, entry, live, at, at > level ? 4 : width);
+		bool found = at > level ? search_level(insert, entry, live, at, 4, 1)
+								: search_level(insert, entry, live, at, width, layout->m);
 
 		if (at == 0 && !found)
 		{
@@ -396,7 +402,10 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level, s
 	omendb_query_set_record(&insert->query, record);
 	for (;; at--)
 	{
-		search_level(insert, entry, live, at, at > level ? 4 : width);
+		if (at > level)
+			search_level(insert, entry, live, at, 4, 1);
+		else
+			search_level(insert, entry, live, at, width, layout->m);
 		if (at == level || !next_level(insert, &entry, &live))
 			break;
 	}
