@@ -58,6 +58,7 @@ _PG_init(void)
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
 	hnsw_init_module();
+	hnsw_init_plans();
 	omendb_explain_init_module();
 }
 

@@ -8,4 +8,7 @@
 /* Define the settings hnsw.* and the index options. */
 extern void hnsw_init_module(void);
 
+/* Take part in planning: distances that only a sort would need are not computed. */
+extern void hnsw_init_plans(void);
+
 #endif /* OMENDB_MODULE_H */

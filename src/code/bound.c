@@ -83,7 +83,7 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 			double around = e + 2 * spun * (query_length + length);
 			double slack =
 				n * FLT_MIN +
-				sum * (layout->own == OMENDB_OWN_INT8 ? 2 * (query->norm2 + (double) norm2) : d);
+				sum * (omendb_own_is_short(layout->own) ? 2 * (query->norm2 + (double) norm2) : d);
 
 			low = sqrt(d > slack ? d - slack : 0) - around;
 			low = low > 0 ? low : 0;

@@ -158,82 +158,222 @@ half_scale(float largest)
 	return ldexpf(1.0f, exponent > 112 ? 112 : exponent < -144 ? -144 : exponent);
 }
 
-/* What distances make of an element: L1 decodes to floats, others scale the sum. */
+/*
+ * What distances make of an element: of bytes they scale the sum of products,
+ * as inner products do of int16; elsewhere each element is scaled, and rounded.
+ */
 static inline double
-kept_element(float element, float scale, OmendbMetric metric)
+kept_element(const OmendbLayout *layout, float element, float scale)
 {
-	return metric == OMENDB_METRIC_L1 ? (double) (element * scale) : (double) element * scale;
+	if (omendb_own_is_short(layout->own) ? layout->metric == OMENDB_METRIC_L1
+										 : layout->metric != OMENDB_METRIC_IP)
+		return (double) (element * scale);
+	return (double) element * scale;
+}
+
+/* Adds up what an own vector is and how far it is from the stored one. */
+typedef struct Kept
+{
+	double error;
+	double norm2;
+} Kept;
+
+static inline void
+add_kept(Kept *kept, const OmendbLayout *layout, float stored, float element, float scale)
+{
+	double is = kept_element(layout, element, scale);
+	double diff = stored - is;
+
+	kept->norm2 += is * is;
+	kept->error += layout->metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
+}
+
+static Kept
+encode_halves(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
+{
+	size_t n = layout->dimensions;
+	OmendbHalf *own = (OmendbHalf *) omendb_record_own(record);
+	float scale = half_scale(largest);
+	double inverse = 1.0 / scale;
+	Kept kept = {0, 0};
+	float part[64];
+	float back[64];
+
+	record->scale = scale;
+	for (size_t i = 0; i < n; i += 64)
+	{
+		size_t some = n - i < 64 ? n - i : 64;
+
+		for (size_t k = 0; k < some; k++)
+		{
+			float y = (float) (stored[i + k] * inverse);
+
+			part[k] = y > 65504.0f ? 65504.0f : y < -65504.0f ? -65504.0f : y;
+		}
+		omendb_kernels.float_to_half(part, own + i, some);
+		omendb_kernels.half_to_float(own + i, back, some);
+		for (size_t k = 0; k < some; k++)
+			add_kept(&kept, layout, stored[i + k], back[k], scale);
+	}
+	return kept;
+}
+
+/* A scale that serves: where there is none, all elements become 0. */
+static float
+sound_scale(float scale)
+{
+	return scale > FLT_MIN && isfinite(scale) ? scale : 1.0f;
+}
+
+/* To the nearest of -most .. most; NaN to 0. */
+static inline float
+nearest_int(float x, float most)
+{
+	float y = rintf(x);
+
+	return y > most ? most : y < -most ? -most : y == y ? y : 0;
+}
+
+static Kept
+encode_ints(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
+{
+	size_t n = layout->dimensions;
+	uint8_t *own = omendb_record_own(record);
+	bool wide = layout->own == OMENDB_OWN_INT16;
+	float most = wide ? 32767 : 127;
+	float scale = sound_scale(largest / most);
+	Kept kept = {0, 0};
+
+	record->scale = scale;
+	for (size_t i = 0; i < n; i++)
+	{
+		float y = nearest_int(stored[i] / scale, most);
+
+		if (wide)
+			((int16_t *) own)[i] = (int16_t) y;
+		else
+			((int8_t *) own)[i] = (int8_t) y;
+		add_kept(&kept, layout, stored[i], y, scale);
+	}
+	return kept;
+}
+
+/* To the nearest odd number of -most .. most, which is odd; NaN to 1. */
+static inline float
+nearest_odd(float x, float most)
+{
+	float y = 2 * floorf(x / 2) + 1;
+
+	return y > most ? most : y < -most ? -most : y == y ? y : 1;
+}
+
+static Kept
+measure_odd(const OmendbLayout *layout, const float *stored, float scale, float most)
+{
+	Kept kept = {0, 0};
+
+	for (size_t i = 0; i < layout->dimensions; i++)
+		add_kept(&kept, layout, stored[i], nearest_odd(stored[i] / scale, most), scale);
+	return kept;
+}
+
+/*
+ * Few levels: some elements are better cut off than all others made coarse.
+ * The scale of least error, of some around that which is best for a normal
+ * distribution (Max, "Quantizing for minimum distortion", 1960).
+ */
+static Kept
+encode_packed(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
+{
+	size_t n = layout->dimensions;
+	uint8_t *own = omendb_record_own(record);
+	bool four = layout->own == OMENDB_OWN_INT4;
+	float most = four ? 15 : 3;
+	float deviation = (float) sqrt(omendb_kernels.norm2_f32(stored, n) / n);
+	float normal = deviation * (four ? 0.1676f : 0.4979f);
+	Kept best = {INFINITY, 0};
+
+	/* There is no 0 among the levels: a scale of 0 makes it. */
+	record->scale = largest / most > FLT_MIN && isfinite(largest) ? largest / most : 0;
+	best = measure_odd(layout, stored, record->scale, most);
+	for (float part = 0.5f;
+		 part <= 2.0f && record->scale > 0 && normal * part > FLT_MIN && isfinite(normal * part);
+		 part *= 1.189207f)
+	{
+		Kept kept = measure_odd(layout, stored, normal * part, most);
+
+		if (kept.error < best.error)
+		{
+			best = kept;
+			record->scale = normal * part;
+		}
+	}
+	memset(own, 0, layout->own_bytes);
+	for (size_t i = 0; i < n; i++)
+	{
+		uint8_t level = (uint8_t) ((nearest_odd(stored[i] / record->scale, most) + most) / 2);
+		size_t at = i % OMENDB_PACKED_BLOCK;
+
+		if (four)
+			own[i / OMENDB_PACKED_BLOCK * 32 + at % 32] |= level << (at / 32 * 4);
+		else
+			own[i / OMENDB_PACKED_BLOCK * 16 + at % 16] |= level << (at / 16 * 2);
+	}
+	return best;
+}
+
+/* The odd numbers of a packed vector; out: dimensions, rounded up to whole blocks. */
+static void
+unpack(const OmendbLayout *layout, const uint8_t *own, int8_t *out)
+{
+	size_t blocks = (layout->dimensions + OMENDB_PACKED_BLOCK - 1) / OMENDB_PACKED_BLOCK;
+
+	/* Loops of constant length, which compilers make SIMD of. */
+	if (layout->own == OMENDB_OWN_INT4)
+		for (size_t b = 0; b < blocks; b++, own += 32, out += 64)
+			for (int i = 0; i < 32; i++)
+			{
+				out[i] = (int8_t) ((own[i] & 15) * 2 - 15);
+				out[i + 32] = (int8_t) ((own[i] >> 4) * 2 - 15);
+			}
+	else
+		for (size_t b = 0; b < blocks; b++, own += 16, out += 64)
+			for (int i = 0; i < 16; i++)
+			{
+				out[i] = (int8_t) ((own[i] & 3) * 2 - 3);
+				out[i + 16] = (int8_t) ((own[i] >> 2 & 3) * 2 - 3);
+				out[i + 32] = (int8_t) ((own[i] >> 4 & 3) * 2 - 3);
+				out[i + 48] = (int8_t) ((own[i] >> 6) * 2 - 3);
+			}
+}
+
+/* The bytes of an own vector that is_short, unpacked into room where needed. */
+static const int8_t *
+own_ints(const OmendbLayout *layout, const OmendbRecord *record, void *room)
+{
+	if (!omendb_own_is_packed(layout->own))
+		return (const int8_t *) omendb_record_own(record);
+	unpack(layout, omendb_record_own(record), room);
+	return room;
 }
 
 void
 omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record)
 {
-	size_t n = codec->layout.dimensions;
-	uint8_t *own = omendb_record_own(record);
-	float largest = largest_magnitude(stored, n);
-	double error = 0;
-	double norm2 = 0;
+	const OmendbLayout *layout = &codec->layout;
+	float largest = largest_magnitude(stored, layout->dimensions);
+	Kept kept = layout->own == OMENDB_OWN_HALF      ? encode_halves(layout, stored, largest, record)
+				: omendb_own_is_packed(layout->own) ? encode_packed(layout, stored, largest, record)
+													: encode_ints(layout, stored, largest, record);
+	double error = layout->metric == OMENDB_METRIC_L1 ? kept.error : sqrt(kept.error);
 
-	if (codec->layout.own == OMENDB_OWN_HALF)
-	{
-		float scale = half_scale(largest);
-		double inverse = 1.0 / scale;
-		float part[64];
-		float back[64];
-
-		record->scale = scale;
-		for (size_t i = 0; i < n; i += 64)
-		{
-			size_t some = n - i < 64 ? n - i : 64;
-
-			for (size_t k = 0; k < some; k++)
-			{
-				float y = (float) (stored[i + k] * inverse);
-
-				part[k] = y > 65504.0f ? 65504.0f : y < -65504.0f ? -65504.0f : y;
-			}
-			omendb_kernels.float_to_half(part, (OmendbHalf *) own + i, some);
-			omendb_kernels.half_to_float((OmendbHalf *) own + i, back, some);
-			for (size_t k = 0; k < some; k++)
-			{
-				double kept = kept_element(back[k], scale, codec->layout.metric);
-				double diff = stored[i + k] - kept;
-
-				norm2 += kept * kept;
-				error += codec->layout.metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
-			}
-		}
-	}
-	else
-	{
-		float scale = largest / 127.0f;
-
-		if (!(scale > FLT_MIN) || !isfinite(scale))
-			scale = 1.0f;
-		record->scale = scale;
-		for (size_t i = 0; i < n; i++)
-		{
-			float y = rintf(stored[i] / scale);
-			double kept;
-			double diff;
-
-			y = y > 127 ? 127 : y < -127 ? -127 : y == y ? y : 0;
-			((int8_t *) own)[i] = (int8_t) y;
-			kept = kept_element(y, scale, codec->layout.metric);
-			diff = stored[i] - kept;
-			norm2 += kept * kept;
-			error += codec->layout.metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
-		}
-	}
-	if (codec->layout.metric != OMENDB_METRIC_L1)
-		error = sqrt(error);
 	/* up, so that the float is a bound; NaN (infinite elements) bounds nothing */
 	record->error = error < FLT_MAX / 2 ? nextafterf((float) error, INFINITY) : INFINITY;
 	if (error == 0)
 		record->error = 0;
-	record->norm2 = (float) norm2;
-	memset(own + codec->layout.own_bytes, 0,
-		   codec->layout.neighbours_offset - sizeof(OmendbRecord) - codec->layout.own_bytes);
+	record->norm2 = (float) kept.norm2;
+	memset(omendb_record_own(record) + layout->own_bytes, 0,
+		   layout->neighbours_offset - sizeof(OmendbRecord) - layout->own_bytes);
 }
 
 void
@@ -252,20 +392,28 @@ omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits, OmendbReco
 void
 omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out)
 {
-	size_t n = codec->layout.dimensions;
+	const OmendbLayout *layout = &codec->layout;
+	size_t n = layout->dimensions;
 	const uint8_t *own = omendb_record_own(record);
 	float scale = record->scale;
 
-	if (codec->layout.own == OMENDB_OWN_HALF)
+	if (layout->own == OMENDB_OWN_HALF)
 	{
 		omendb_kernels.half_to_float((const OmendbHalf *) own, out, n);
 		if (scale != 1.0f)
 			for (size_t i = 0; i < n; i++)
 				out[i] *= scale;
 	}
+	else if (layout->own == OMENDB_OWN_INT16)
+		omendb_kernels.i16_to_float((const int16_t *) own, scale, out, n);
 	else
+	{
+		int8_t ints[OMENDB_MAX_DIM + OMENDB_PACKED_BLOCK];
+		const int8_t *from = own_ints(layout, record, ints);
+
 		for (size_t i = 0; i < n; i++)
-			out[i] = scale * ((const int8_t *) own)[i];
+			out[i] = scale * from[i];
+	}
 }
 
 bool
@@ -316,28 +464,24 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	const uint8_t *own_a = omendb_record_own(a);
 	const uint8_t *own_b = omendb_record_own(b);
 
-	if (layout->own == OMENDB_OWN_HALF && a->scale == b->scale)
+	if (layout->own == OMENDB_OWN_INT16)
 	{
-		const OmendbHalf *ha = (const OmendbHalf *) own_a;
-		const OmendbHalf *hb = (const OmendbHalf *) own_b;
-		float scale = a->scale;
+		const int16_t *ia = (const int16_t *) own_a;
+		const int16_t *ib = (const int16_t *) own_b;
 
-		switch (layout->metric)
-		{
-			case OMENDB_METRIC_IP:
-				return -omendb_kernels.dot_f16(ha, hb, n) * scale * scale;
-			case OMENDB_METRIC_L1:
-				return omendb_kernels.l1_f16(ha, hb, n) * scale;
-			default:
-				return omendb_kernels.l2sq_f16(ha, hb, n) * scale * scale;
-		}
+		if (layout->metric == OMENDB_METRIC_IP)
+			return -(float) (omendb_kernels.dot_i16(ia, ib, n) * ((double) a->scale * b->scale));
+		return omendb_kernels.l2sq_i16(ia, a->scale, ib, b->scale, n);
 	}
-	if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
+	if (layout->own == OMENDB_OWN_HALF && a->scale == b->scale)
+		return omendb_kernels.l1_f16((const OmendbHalf *) own_a, (const OmendbHalf *) own_b, n) *
+			   a->scale;
+	if (omendb_own_is_short(layout->own) && layout->metric != OMENDB_METRIC_L1)
 	{
+		const int8_t *ia = own_ints(layout, a, scratch);
+		const int8_t *ib = own_ints(layout, b, scratch + n);
 		/* the product of the scales is exact, so that both ways give the same */
-		float dot =
-			(float) (omendb_kernels.dot_i8((const int8_t *) own_a, (const int8_t *) own_b, n) *
-					 ((double) a->scale * b->scale));
+		float dot = (float) (omendb_kernels.dot_i8(ia, ib, n) * ((double) a->scale * b->scale));
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -dot;
@@ -445,19 +589,18 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 	size_t n = layout->dimensions;
 	const uint8_t *own = omendb_record_own(record);
 
-	if (layout->own == OMENDB_OWN_HALF && layout->metric != OMENDB_METRIC_L1)
+	if (layout->own == OMENDB_OWN_INT16)
 	{
-		const OmendbHalf *half = (const OmendbHalf *) own;
+		const int16_t *ints = (const int16_t *) own;
 
 		if (layout->metric == OMENDB_METRIC_IP)
-			return -omendb_kernels.dot_f32_f16(query->stored, half, n) * record->scale;
-		if (record->scale == 1.0f)
-			return omendb_kernels.l2sq_f32_f16(query->stored, half, n);
+			return -omendb_kernels.dot_f32_i16(query->stored, ints, n) * record->scale;
+		return omendb_kernels.l2sq_f32_i16(query->stored, ints, record->scale, n);
 	}
-	else if (layout->own == OMENDB_OWN_INT8 && layout->metric != OMENDB_METRIC_L1)
+	else if (omendb_own_is_short(layout->own) && layout->metric != OMENDB_METRIC_L1)
 	{
-		float dot =
-			omendb_kernels.dot_f32_i8(query->stored, (const int8_t *) own, n) * record->scale;
+		const int8_t *ints = own_ints(layout, record, query->scratch);
+		float dot = omendb_kernels.dot_f32_i8(query->stored, ints, n) * record->scale;
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -dot;

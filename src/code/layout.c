@@ -19,6 +19,44 @@ is_plain(OmendbMetric metric)
 		   metric == OMENDB_METRIC_JACCARD;
 }
 
+/* Bytes of an own vector, without padding to 8; 0 for a kind there is not. */
+static uint32_t
+own_bytes(OmendbOwn own, uint32_t dimensions)
+{
+	switch (own)
+	{
+		case OMENDB_OWN_HALF:
+		case OMENDB_OWN_INT16:
+			return 2 * dimensions;
+		case OMENDB_OWN_INT8:
+			return dimensions;
+		case OMENDB_OWN_BITS:
+			return (dimensions + 7) / 8;
+		case OMENDB_OWN_INT4:
+			return round_up(dimensions, OMENDB_PACKED_BLOCK) / 2;
+		case OMENDB_OWN_INT2:
+			return round_up(dimensions, OMENDB_PACKED_BLOCK) / 4;
+	}
+	return 0;
+}
+
+/* Is that kind of own vectors one for the metric? */
+static bool
+serves(OmendbOwn own, OmendbMetric metric)
+{
+	switch (own)
+	{
+		case OMENDB_OWN_HALF:
+			return metric == OMENDB_METRIC_L1;
+		case OMENDB_OWN_BITS:
+			return metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD;
+		case OMENDB_OWN_INT16:
+			return !is_plain(metric);
+		default:
+			return metric == OMENDB_METRIC_L1 || !is_plain(metric);
+	}
+}
+
 bool
 omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint32_t dimensions,
 				  uint32_t m, uint32_t code_bits, uint32_t page_bytes)
@@ -29,11 +67,14 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	memset(layout, 0, sizeof(*layout));
 	if (metric < OMENDB_METRIC_L2 || metric > OMENDB_METRIC_JACCARD)
 		return false;
-	if (own < OMENDB_OWN_HALF || own > OMENDB_OWN_BITS || bits != (own == OMENDB_OWN_BITS))
+	if (own_bytes(own, 64) == 0 || !serves(own, metric))
 		return false;
 	if (m < OMENDB_MIN_M || m > OMENDB_MAX_M || dimensions < 1)
 		return false;
 	if (dimensions > (bits ? page_bytes * 8 : OMENDB_MAX_DIM))
+		return false;
+	/* Packed vectors are unpacked where 2 * dimensions floats have room. */
+	if (omendb_own_is_packed(own) && dimensions < OMENDB_PACKED_BLOCK)
 		return false;
 	if (code_bits % OMENDB_CODE_ALIGN != 0 || code_bits > OMENDB_MAX_CODE ||
 		(code_bits == 0) != is_plain(metric))
@@ -45,18 +86,7 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	layout->links = 2 * m;
 	layout->code_bits = code_bits;
 	layout->dimensions = dimensions;
-	switch (own)
-	{
-		case OMENDB_OWN_HALF:
-			layout->own_bytes = 2 * dimensions;
-			break;
-		case OMENDB_OWN_INT8:
-			layout->own_bytes = dimensions;
-			break;
-		case OMENDB_OWN_BITS:
-			layout->own_bytes = (dimensions + 7) / 8;
-			break;
-	}
+	layout->own_bytes = own_bytes(own, dimensions);
 
 	at += round_up(layout->own_bytes, 8);
 	layout->neighbours_offset = at;
@@ -83,8 +113,7 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
 			 uint32_t page_bytes)
 {
 	uint32_t share = page_bytes / k / 8 * 8;
-	uint32_t own_bytes = round_up(own == OMENDB_OWN_HALF ? 2 * dimensions : dimensions, 8);
-	uint32_t fixed = sizeof(OmendbRecord) + own_bytes + 2 * m * 10;
+	uint32_t fixed = sizeof(OmendbRecord) + round_up(own_bytes(own, dimensions), 8) + 2 * m * 10;
 	uint32_t bits;
 
 	if (fixed >= share)
@@ -96,12 +125,15 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
 /*
  * Most records a page whose codes still have the wanted bits: a longer code
  * saves visits, a smaller record saves memory. The wanted bits are measured
- * (bench/README.md): about half the dimensions, from 128 up to 512.
+ * (bench/README.md): as many as dimensions, from 192 up to 384.
  */
 bool
 omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions, uint32_t m,
 					 bool compact, uint32_t page_bytes)
 {
+	static const OmendbOwn kinds[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
+									  OMENDB_OWN_INT2};
+	const size_t nkinds = sizeof(kinds) / sizeof(kinds[0]);
 	uint32_t wanted;
 	uint32_t least;
 	uint32_t most;
@@ -110,10 +142,13 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 		return omendb_layout_set(layout, metric, OMENDB_OWN_BITS, dimensions, m, 0, page_bytes);
 	if (metric == OMENDB_METRIC_L1)
 	{
-		OmendbOwn own = compact ? OMENDB_OWN_INT8 : OMENDB_OWN_HALF;
-
-		return omendb_layout_set(layout, metric, own, dimensions, m, 0, page_bytes) ||
-			   omendb_layout_set(layout, metric, OMENDB_OWN_INT8, dimensions, m, 0, page_bytes);
+		if (!compact &&
+			omendb_layout_set(layout, metric, OMENDB_OWN_HALF, dimensions, m, 0, page_bytes))
+			return true;
+		for (size_t i = 1; i < nkinds; i++)
+			if (omendb_layout_set(layout, metric, kinds[i], dimensions, m, 0, page_bytes))
+				return true;
+		return false;
 	}
 	if (dimensions < 1 || dimensions > OMENDB_MAX_DIM || m < OMENDB_MIN_M || m > OMENDB_MAX_M)
 		return false;
@@ -129,16 +164,17 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 	/* Take the best that fits; give up bits before precision of own vectors. */
 	for (; wanted >= OMENDB_CODE_ALIGN; wanted -= OMENDB_CODE_ALIGN)
 	{
-		for (int own = compact ? OMENDB_OWN_INT8 : OMENDB_OWN_HALF; own <= OMENDB_OWN_INT8; own++)
+		for (size_t i = compact ? 1 : 0; i < nkinds; i++)
 		{
 			for (uint32_t k = page_bytes / sizeof(OmendbRecord); k > 0; k--)
 			{
-				uint32_t bits = longest_code(own, dimensions, m, k, most, page_bytes);
+				uint32_t bits = longest_code(kinds[i], dimensions, m, k, most, page_bytes);
 
 				if (bits >= wanted)
-					return omendb_layout_set(layout, metric, own, dimensions, m, bits, page_bytes);
+					return omendb_layout_set(layout, metric, kinds[i], dimensions, m, bits,
+											 page_bytes);
 			}
-			/* int8 only where halves do not fit at all with half of what is wanted */
+			/* less precise only where not even 128 bits fit otherwise */
 			if (wanted > 128)
 				break;
 		}

@@ -45,10 +45,20 @@ typedef enum OmendbMetric
 /* How a record keeps its own vector. Values are on disk. */
 typedef enum OmendbOwn
 {
-	OMENDB_OWN_HALF = 1, /* scale * binary16, scale a power of two */
-	OMENDB_OWN_INT8 = 2, /* scale * int8 */
-	OMENDB_OWN_BITS = 3, /* the bits themselves */
+	OMENDB_OWN_HALF = 1,  /* scale * binary16, scale a power of two; L1 */
+	OMENDB_OWN_INT8 = 2,  /* scale * int8 */
+	OMENDB_OWN_BITS = 3,  /* the bits themselves; bit distances */
+	OMENDB_OWN_INT16 = 4, /* scale * int16; coded layouts */
+	OMENDB_OWN_INT4 = 5,  /* scale * odd number from -15 to 15, packed */
+	OMENDB_OWN_INT2 = 6,  /* scale * odd number from -3 to 3, packed */
 } OmendbOwn;
+
+/*
+ * Packed: blocks of 64 elements. An element of 4 bits shares its byte with that
+ * 32 places behind it, one of 2 bits with those 16, 32 and 48 places behind it,
+ * the first in the lowest bits. Padding is 0 bits.
+ */
+#define OMENDB_PACKED_BLOCK 64
 
 typedef enum OmendbRecordKind
 {
@@ -114,7 +124,8 @@ typedef struct OmendbLayout
 
 /*
  * Choose the layout for pages with page_bytes free for records. compact asks
- * for int8 own vectors and shorter codes. False where no layout fits.
+ * for int8 own vectors and shorter codes; vectors too long for a page get
+ * packed ones. False where no layout fits.
  */
 extern bool omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
 								 uint32_t m, bool compact, uint32_t page_bytes);
@@ -126,6 +137,27 @@ extern bool omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint
 extern bool omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own,
 							  uint32_t dimensions, uint32_t m, uint32_t code_bits,
 							  uint32_t page_bytes);
+
+/* Integers and a scale of each record. */
+static inline bool
+omendb_own_is_int(OmendbOwn own)
+{
+	return own == OMENDB_OWN_INT16 || own == OMENDB_OWN_INT8 || own == OMENDB_OWN_INT4 ||
+		   own == OMENDB_OWN_INT2;
+}
+
+/* Bytes once unpacked: products are summed as integers. */
+static inline bool
+omendb_own_is_short(OmendbOwn own)
+{
+	return omendb_own_is_int(own) && own != OMENDB_OWN_INT16;
+}
+
+static inline bool
+omendb_own_is_packed(OmendbOwn own)
+{
+	return own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2;
+}
 
 static inline bool
 omendb_layout_is_coded(const OmendbLayout *layout)

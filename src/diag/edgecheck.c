@@ -193,7 +193,7 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	r2 = layout->metric == OMENDB_METRIC_IP ? norms + 2 * distance : distance;
 	base = fresh_a + fresh_b * fresh_sum;
 	/* An inner product, or a distance from one, is a difference of larger numbers. */
-	if (layout->metric == OMENDB_METRIC_IP || layout->own == OMENDB_OWN_INT8)
+	if (layout->metric == OMENDB_METRIC_IP || omendb_own_is_short(layout->own))
 		base_slack = r2_slack = share * (norms + fabs(base));
 	else
 	{

@@ -56,6 +56,12 @@ storage_name(uint8 own)
 			return "int8";
 		case OMENDB_OWN_BITS:
 			return "bit";
+		case OMENDB_OWN_INT16:
+			return "int16";
+		case OMENDB_OWN_INT4:
+			return "int4";
+		case OMENDB_OWN_INT2:
+			return "int2";
 	}
 	return NULL;
 }

@@ -68,15 +68,32 @@ typedef struct OmendbKernels
 	float (*l1_f16)(const OmendbHalf *a, const OmendbHalf *b, size_t n);
 
 	/*
-	 * A query in float against stored halves or int8, widened to float (exact)
-	 * before use. Of int8, only the product: the caller scales it.
+	 * A query in float against stored int8, widened to float (exact) before
+	 * use: the sum of a[i] * b[i], which the caller scales.
 	 */
-	float (*l2sq_f32_f16)(const float *a, const OmendbHalf *b, size_t n);
-	float (*dot_f32_f16)(const float *a, const OmendbHalf *b, size_t n);
 	float (*dot_f32_i8)(const float *a, const int8_t *b, size_t n);
 
 	/*
-	 * The same for int8, all of -128..127, exact. Accumulators are 32 bits
+	 * Stored int16, all of -32768..32767, that stand for scale * b[i]. With
+	 * y[i] being that product rounded to float, the same bits at every level:
+	 *
+	 * l2sq_f32_i16: the sum of (a[i] - y[i])^2, a difference being rounded before
+	 * it is squared: the terms of l2sq_f32 for what i16_to_float gives.
+	 * l2sq_i16: the same of two of them. Operands change places together with
+	 * their scales, and one compared with itself gives 0, if its y are finite.
+	 * i16_to_float: out[i] = y[i]. The operands must not overlap.
+	 *
+	 * The products know no scale: sums of a[i] * b[i], widened to float (exact)
+	 * before use, in float, which the caller scales.
+	 */
+	float (*l2sq_f32_i16)(const float *a, const int16_t *b, float scale, size_t n);
+	float (*dot_f32_i16)(const float *a, const int16_t *b, size_t n);
+	float (*l2sq_i16)(const int16_t *a, float scale_a, const int16_t *b, float scale_b, size_t n);
+	float (*dot_i16)(const int16_t *a, const int16_t *b, size_t n);
+	void (*i16_to_float)(const int16_t *b, float scale, float *out, size_t n);
+
+	/*
+	 * The first four for int8, all of -128..127, exact. Accumulators are 32 bits
 	 * wide: n may be up to OMENDB_INT8_MAX_DIM.
 	 */
 	int32_t (*l2sq_i8)(const int8_t *a, const int8_t *b, size_t n);

@@ -95,12 +95,47 @@ load_part_f32_i8(const int8_t *p, size_t k)
 	return widen_i8(load_part(p, k));
 }
 
-OMENDB_REDUCTION(l2sq_f32_f16, l2sq_step, float, load_f32, load_part_f32, OmendbHalf, load_f16,
-				 load_part_f16)
-OMENDB_REDUCTION(dot_f32_f16, vec_fma, float, load_f32, load_part_f32, OmendbHalf, load_f16,
-				 load_part_f16)
 OMENDB_REDUCTION(dot_f32_i8, vec_fma, float, load_f32, load_part_f32, int8_t, load_f32_i8,
 				 load_part_f32_i8)
+
+INLINE VEC
+load_i16(const int16_t *p)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *) p)));
+}
+
+INLINE VEC
+load_part_i16(const int16_t *p, size_t k)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(load_part(p, k * sizeof(int16_t))));
+}
+
+INLINE VEC
+vec_all(float x)
+{
+	return _mm256_set1_ps(x);
+}
+
+/*
+ * Through a statement that the compiler cannot look into: it would otherwise
+ * take the multiplication together with the subtraction that follows, unrounded.
+ */
+INLINE VEC
+vec_product(VEC x, VEC y)
+{
+	VEC product = _mm256_mul_ps(x, y);
+
+	__asm__("" : "+x"(product));
+	return product;
+}
+
+INLINE VEC
+vec_first(VEC x, size_t k)
+{
+	return _mm256_and_ps(x, _mm256_castsi256_ps(first_lanes(k)));
+}
+
+#include "kernel/int16_template.h"
 
 /* ---------------------------------------------------------------- norms */
 
@@ -185,6 +220,18 @@ half_to_float(const OmendbHalf *a, float *out, size_t n)
 		_mm256_storeu_ps(out + i, load_f16(a + i));
 	for (; i < n; i++)
 		out[i] = omendb_half_to_float(a[i]);
+}
+
+TARGET static void
+i16_to_float(const int16_t *b, float scale, float *out, size_t n)
+{
+	VEC factor = vec_all(scale);
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		_mm256_storeu_ps(out + i, vec_product(load_i16(b + i), factor));
+	for (; i < n; i++)
+		out[i] = scale * (float) b[i];
 }
 
 TARGET static void

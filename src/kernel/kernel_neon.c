@@ -107,11 +107,6 @@ load_part_f16(const OmendbHalf *p, size_t k)
 #define LOAD_PART(p, k) load_part_f16(p, k)
 #include "kernel/dense_template.h"
 
-OMENDB_REDUCTION(l2sq_f32_f16, l2sq_step, float, load_f32, load_part_f32, OmendbHalf, load_f16,
-				 load_part_f16)
-OMENDB_REDUCTION(dot_f32_f16, vec_fma, float, load_f32, load_part_f32, OmendbHalf, load_f16,
-				 load_part_f16)
-
 INLINE VEC
 widen_i8(int8x8_t x, int half)
 {
@@ -147,6 +142,54 @@ dot_f32_i8(const float *a, const int8_t *b, size_t n)
 					 widen_i8(vreinterpret_s8_u8(vget_low_u8(load_part(b + i, n - i))), 0), s1);
 	return vec_sum(vec_add(vec_add(s0, s1), vec_add(s2, s3)));
 }
+
+INLINE VEC
+widen_i16(int16x4_t x)
+{
+	return vcvtq_f32_s32(vmovl_s16(x));
+}
+
+INLINE VEC
+load_i16(const int16_t *p)
+{
+	return widen_i16(vld1_s16(p));
+}
+
+INLINE VEC
+load_part_i16(const int16_t *p, size_t k)
+{
+	return widen_i16(vreinterpret_s16_u8(vget_low_u8(load_part(p, k * sizeof(int16_t)))));
+}
+
+INLINE VEC
+vec_all(float x)
+{
+	return vdupq_n_f32(x);
+}
+
+/*
+ * Through a statement that the compiler cannot look into: it would otherwise
+ * take the multiplication together with the subtraction that follows, unrounded.
+ */
+INLINE VEC
+vec_product(VEC x, VEC y)
+{
+	VEC product = vmulq_f32(x, y);
+
+	__asm__("" : "+w"(product));
+	return product;
+}
+
+INLINE VEC
+vec_first(VEC x, size_t k)
+{
+	static const uint32_t lane[LANES] = {0, 1, 2, 3};
+	uint32x4_t first = vcltq_u32(vld1q_u32(lane), vdupq_n_u32((uint32_t) k));
+
+	return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), first));
+}
+
+#include "kernel/int16_template.h"
 
 /* ---------------------------------------------------------------- norms */
 
@@ -217,6 +260,18 @@ half_to_float(const OmendbHalf *a, float *out, size_t n)
 		vst1q_f32(out + i, load_f16(a + i));
 	for (; i < n; i++)
 		out[i] = omendb_half_to_float(a[i]);
+}
+
+static void
+i16_to_float(const int16_t *b, float scale, float *out, size_t n)
+{
+	VEC factor = vec_all(scale);
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		vst1q_f32(out + i, vec_product(load_i16(b + i), factor));
+	for (; i < n; i++)
+		out[i] = scale * (float) b[i];
 }
 
 static void

@@ -90,30 +90,6 @@ DEFINE_SCALAR_DENSE(float, f32, same)
 DEFINE_SCALAR_DENSE(OmendbHalf, f16, omendb_half_to_float)
 
 static float
-l2sq_f32_f16(const float *a, const OmendbHalf *b, size_t n)
-{
-	float sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		float diff = a[i] - omendb_half_to_float(b[i]);
-
-		sum += diff * diff;
-	}
-	return sum;
-}
-
-static float
-dot_f32_f16(const float *a, const OmendbHalf *b, size_t n)
-{
-	float sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += a[i] * omendb_half_to_float(b[i]);
-	return sum;
-}
-
-static float
 dot_f32_i8(const float *a, const int8_t *b, size_t n)
 {
 	float sum = 0;
@@ -121,6 +97,71 @@ dot_f32_i8(const float *a, const int8_t *b, size_t n)
 	for (size_t i = 0; i < n; i++)
 		sum += a[i] * (float) b[i];
 	return sum;
+}
+
+/*
+ * The product rounded to float, once, because it is exact in double: in float
+ * the compiler might take it together with a subtraction, unrounded.
+ */
+static inline float
+scaled(int16_t x, float scale)
+{
+	return (float) ((double) scale * x);
+}
+
+static float
+l2sq_f32_i16(const float *a, const int16_t *b, float scale, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float diff = a[i] - scaled(b[i], scale);
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+static float
+dot_f32_i16(const float *a, const int16_t *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * (float) b[i];
+	return sum;
+}
+
+static float
+l2sq_i16(const int16_t *a, float scale_a, const int16_t *b, float scale_b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float diff = scaled(a[i], scale_a) - scaled(b[i], scale_b);
+
+		sum += diff * diff;
+	}
+	return sum;
+}
+
+static float
+dot_i16(const int16_t *a, const int16_t *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (float) a[i] * (float) b[i];
+	return sum;
+}
+
+static void
+i16_to_float(const int16_t *b, float scale, float *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = scaled(b[i], scale);
 }
 
 static void

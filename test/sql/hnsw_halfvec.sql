@@ -64,13 +64,10 @@ CREATE TABLE t (v halfvec);
 CREATE INDEX ON t USING hnsw (v halfvec_l2_ops);
 CREATE INDEX ON t USING hnsw ((v::halfvec(2)) halfvec_l2_ops);
 DROP TABLE t;
-CREATE TABLE t (i int, v halfvec(8024));
+CREATE TABLE t (i int, v halfvec(16000));
 CREATE INDEX t_hnsw ON t USING hnsw (v halfvec_cosine_ops);
-INSERT INTO t SELECT i, array_fill(1, ARRAY[i * 1000])::halfvec || array_fill(-1, ARRAY[8024 - i * 1000])::halfvec FROM generate_series(1, 5) i;
-SELECT i FROM t ORDER BY v <=> array_fill(1, ARRAY[8024])::halfvec LIMIT 3;
-DROP TABLE t;
-CREATE TABLE t (v halfvec(16000));
-CREATE INDEX ON t USING hnsw (v halfvec_l2_ops);
+INSERT INTO t SELECT i, array_fill(1, ARRAY[i * 2000])::halfvec || array_fill(-1, ARRAY[16000 - i * 2000])::halfvec FROM generate_series(1, 5) i;
+SELECT i FROM t ORDER BY v <=> array_fill(1, ARRAY[16000])::halfvec LIMIT 3;
 DROP TABLE t;
 -- what only the other type's classes take
 CREATE TABLE t (v halfvec(3));

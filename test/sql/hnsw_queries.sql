@@ -144,3 +144,30 @@ SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 1;
 ROLLBACK;
 SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 1;
 DROP TABLE t;
+
+-- ---------------------------------------------------------------- distances that nobody reads
+
+-- The order is the index's: the hidden distance is not computed again.
+CREATE TABLE t (i int, v vector(2));
+INSERT INTO t SELECT i, ARRAY[i / 2, 0] FROM generate_series(1, 100) i;
+CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
+EXPLAIN (VERBOSE, COSTS OFF) SELECT i FROM t ORDER BY v <-> '[20.3,0]' LIMIT 3;
+SELECT i FROM t ORDER BY v <-> '[20.3,0]' LIMIT 3;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT i FROM t ORDER BY v <-> '[20.3,0]';
+SELECT a.i, b.i FROM t a, t b WHERE b.i = a.i + 1 ORDER BY a.v <-> '[20.3,0]' LIMIT 3;
+-- whoever reads it gets it
+EXPLAIN (VERBOSE, COSTS OFF) SELECT v <-> '[20.3,0]' AS d FROM t ORDER BY d LIMIT 3;
+SELECT v <-> '[20.3,0]' AS d FROM t ORDER BY d LIMIT 3;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT i FROM t ORDER BY v <-> '[20.3,0]' FETCH FIRST 3 ROWS WITH TIES;
+SELECT i FROM t ORDER BY v <-> '[20.3,0]' FETCH FIRST 3 ROWS WITH TIES;
+SELECT i FROM t ORDER BY v <-> '[20.3,0]', i LIMIT 3;
+SELECT i, rank() OVER (ORDER BY v <-> '[20.3,0]') FROM t ORDER BY v <-> '[20.3,0]' LIMIT 3;
+SELECT i FROM t ORDER BY v <-> '[20.3,0]' LIMIT 3 FOR UPDATE;
+(SELECT i FROM t ORDER BY v <-> '[20.3,0]' LIMIT 2) UNION ALL (SELECT i FROM t ORDER BY v <-> '[3,0]' LIMIT 2);
+SELECT x.i, (SELECT array_agg(y.i) FROM (SELECT i FROM t ORDER BY t.v <-> x.v LIMIT 2) y) FROM t x WHERE i IN (10, 30) ORDER BY 1;
+INSERT INTO t (i) SELECT i + 1000 FROM t ORDER BY v <-> '[20.3,0]' LIMIT 2;
+SELECT i, v FROM t WHERE i > 1000 ORDER BY i;
+DECLARE c CURSOR WITH HOLD FOR SELECT i FROM t ORDER BY v <-> '[20.3,0]';
+FETCH 2 FROM c;
+CLOSE c;
+DROP TABLE t;

@@ -33,6 +33,30 @@ metric_is_plain(OmendbMetric metric)
 	return metric == OMENDB_METRIC_L1 || metric_is_bits(metric);
 }
 
+const char *
+own_name(OmendbOwn own)
+{
+	static const char *const names[] = {"", "halves", "int8", "bits", "int16", "int4", "int2"};
+
+	return names[own];
+}
+
+OmendbOwn
+metric_own(OmendbMetric metric)
+{
+	return metric_is_bits(metric)       ? OMENDB_OWN_BITS
+		   : metric == OMENDB_METRIC_L1 ? OMENDB_OWN_HALF
+										: OMENDB_OWN_INT16;
+}
+
+bool
+own_serves(OmendbOwn own, OmendbMetric metric)
+{
+	return own == metric_own(metric) ||
+		   (!metric_is_bits(metric) &&
+			(own == OMENDB_OWN_INT8 || own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2));
+}
+
 size_t
 simd_levels(OmendbSimdLevel levels[OMENDB_SIMD_LEVELS])
 {
@@ -132,10 +156,25 @@ own_reference(const OmendbCodec *codec, const OmendbRecord *record, double *out)
 	const uint8_t *own = (const uint8_t *) record + 64;
 
 	for (uint32_t i = 0; i < codec->layout.dimensions; i++)
-		if (codec->layout.own == OMENDB_OWN_HALF)
-			out[i] = reference_half_to_double(((const OmendbHalf *) own)[i]) * record->scale;
-		else
-			out[i] = (double) ((const int8_t *) own)[i] * record->scale;
+		switch (codec->layout.own)
+		{
+			case OMENDB_OWN_HALF:
+				out[i] = reference_half_to_double(((const OmendbHalf *) own)[i]) * record->scale;
+				break;
+			case OMENDB_OWN_INT16:
+				out[i] = (double) ((const int16_t *) own)[i] * record->scale;
+				break;
+			case OMENDB_OWN_INT8:
+				out[i] = (double) ((const int8_t *) own)[i] * record->scale;
+				break;
+			case OMENDB_OWN_INT4:
+				out[i] = own[i / 64 * 32 + i % 32] >> (i % 64 < 32 ? 0 : 4) & 15;
+				out[i] = (2 * out[i] - 15) * record->scale;
+				break;
+			default:
+				out[i] = own[i / 64 * 16 + i % 16] >> i % 64 / 16 * 2 & 3;
+				out[i] = (2 * out[i] - 3) * record->scale;
+		}
 }
 
 /* ---------------------------------------------------------------- memory */

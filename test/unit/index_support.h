@@ -17,6 +17,13 @@ extern const char *index_metric_name(OmendbMetric metric);
 extern bool metric_is_bits(OmendbMetric metric);
 extern bool metric_is_plain(OmendbMetric metric);
 
+extern const char *own_name(OmendbOwn own);
+/* The most precise kind of own vectors that the metric has. */
+extern OmendbOwn metric_own(OmendbMetric metric);
+extern bool own_serves(OmendbOwn own, OmendbMetric metric);
+/* From the first to the last. */
+#define OWN_KINDS(own) (int own = OMENDB_OWN_HALF; own <= OMENDB_OWN_INT2; own++)
+
 /* Run everything once for each level of this machine. */
 extern size_t simd_levels(OmendbSimdLevel levels[OMENDB_SIMD_LEVELS]);
 

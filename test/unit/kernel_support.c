@@ -348,6 +348,53 @@ random_bytes(Random *random, Distribution distribution, uint8_t *out, size_t n)
 		out[random_place(random, n)] = (uint8_t) (1u << random_below(random, 8));
 }
 
+void
+random_int16s(Random *random, Distribution distribution, int16_t *out, size_t n)
+{
+	int16_t constant = (int16_t) random_bits(random);
+
+	for (size_t i = 0; i < n; i++)
+		switch (distribution)
+		{
+			case DIST_NORMAL:
+				out[i] = (int16_t) fmax(-32768, fmin(32767, 8000 * random_normal(random)));
+				break;
+			case DIST_LARGEST:
+				out[i] = random_bits(random) & 1 ? INT16_MIN : INT16_MAX;
+				break;
+			case DIST_EXTREME: /* the sums' largest: the same sign everywhere */
+				out[i] = constant & 1 ? INT16_MIN : INT16_MAX;
+				break;
+			case DIST_TINY:
+				out[i] = (int16_t) ((int) random_below(random, 3) - 1);
+				break;
+			case DIST_CONSTANT:
+				out[i] = constant;
+				break;
+			case DIST_ONE_HOT:
+			case DIST_ZERO:
+				out[i] = 0;
+				break;
+			case DIST_INTEGER:
+				out[i] = (int16_t) ((int) random_below(random, 17) - 8);
+				break;
+			default:
+				out[i] = (int16_t) random_bits(random);
+				break;
+		}
+	if (distribution == DIST_ONE_HOT && n > 0)
+		out[random_place(random, n)] = constant;
+}
+
+float
+random_scale(Random *random, Distribution distribution)
+{
+	float scale;
+
+	random_floats(random, distribution, &scale, 1);
+	return fabsf(scale) < 1 ? scale : scale * 0x1p-15f;
+}
+
 /* ---------------------------------------------------------------- references */
 
 bool
@@ -439,6 +486,36 @@ reference_int8(const int8_t *a, const int8_t *b, size_t n)
 	return want;
 }
 
+/* Exact in double, so rounded once. */
+float
+reference_scaled(int16_t number, float scale)
+{
+	return (float) ((double) number * (double) scale);
+}
+
+Int16Reference
+reference_int16(const float *x, const int16_t *a, float scale_a, const int16_t *b, float scale_b,
+				size_t n)
+{
+	Int16Reference want = {0};
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double q = x[i];
+		double y = reference_scaled(a[i], scale_a);
+		double z = reference_scaled(b[i], scale_b);
+		double product = (double) a[i] * (double) b[i];
+
+		want.mixed_l2sq += (q - z) * (q - z);
+		want.mixed_dot += q * b[i];
+		want.mixed_dot_magnitude += fabs(q * b[i]);
+		want.l2sq += (y - z) * (y - z);
+		want.dot += product;
+		want.dot_magnitude += fabs(product);
+	}
+	return want;
+}
+
 BitReference
 reference_bits(const uint8_t *a, const uint8_t *b, size_t n)
 {
@@ -479,6 +556,17 @@ sum_within_bound(float got, double want, double magnitude, bool both_signs, size
 		return magnitude * (1 + relative) > (double) FLT_MAX &&
 			   (both_signs || got == (float) INFINITY);
 	return fabs((double) got - want) <= bound;
+}
+
+bool
+check_sum(const Variant *variant, const char *kernel, size_t n, float got, double want,
+		  double magnitude, bool both_signs)
+{
+	if (sum_within_bound(got, want, magnitude, both_signs, n, variant->level))
+		return true;
+	tap_diag("%s %s n=%zu: got %.9g, want %.17g, magnitude %.9g", variant->name, kernel, n,
+			 (double) got, want, magnitude);
+	return false;
 }
 
 const char *
@@ -687,6 +775,39 @@ check_i8(const Variant *variant, Metric metric, const int8_t *a, const int8_t *b
 				   check_exact(variant, "l1_i8", n, "(a,a)", k->l1_i8(a, a, n), 0);
 	}
 	abort();
+}
+
+static bool
+check_same(const Variant *variant, const char *kernel, size_t n, const char *what, float got,
+		   float want)
+{
+	if (same_float(got, want))
+		return true;
+	tap_diag("%s %s n=%zu %s: got %.9g, want %.9g", variant->name, kernel, n, what, (double) got,
+			 (double) want);
+	return false;
+}
+
+bool
+check_i16(const Variant *variant, const float *x, const int16_t *a, float scale_a, const int16_t *b,
+		  float scale_b, size_t n, const Int16Reference *want)
+{
+	const OmendbKernels *k = &variant->kernels;
+	float l2sq = k->l2sq_i16(a, scale_a, b, scale_b, n);
+	float dot = k->dot_i16(a, b, n);
+	bool good = true;
+
+	good &= check_sum(variant, "l2sq_f32_i16", n, k->l2sq_f32_i16(x, b, scale_b, n),
+					  want->mixed_l2sq, want->mixed_l2sq, false);
+	good &= check_sum(variant, "dot_f32_i16", n, k->dot_f32_i16(x, b, n), want->mixed_dot,
+					  want->mixed_dot_magnitude, true);
+	good &= check_sum(variant, "l2sq_i16", n, l2sq, want->l2sq, want->l2sq, false);
+	good &=
+		check_same(variant, "l2sq_i16", n, "(b,a)", k->l2sq_i16(b, scale_b, a, scale_a, n), l2sq);
+	good &= check_same(variant, "l2sq_i16", n, "(a,a)", k->l2sq_i16(a, scale_a, a, scale_a, n), 0);
+	good &= check_sum(variant, "dot_i16", n, dot, want->dot, want->dot_magnitude, true);
+	good &= check_same(variant, "dot_i16", n, "(b,a)", k->dot_i16(b, a, n), dot);
+	return good;
 }
 
 bool

@@ -98,6 +98,10 @@ extern void random_floats(Random *random, Distribution distribution, float *out,
 extern void random_halves(Random *random, Distribution distribution, OmendbHalf *out, size_t n);
 /* As bytes, which serve as int8 and as bit strings; LARGEST: -128 or 127. */
 extern void random_bytes(Random *random, Distribution distribution, uint8_t *out, size_t n);
+/* LARGEST: -32768 or 32767. */
+extern void random_int16s(Random *random, Distribution distribution, int16_t *out, size_t n);
+/* By which no int16 gets beyond the range of float. */
+extern float random_scale(Random *random, Distribution distribution);
 
 /* ---------------------------------------------------------------- references */
 
@@ -130,6 +134,23 @@ typedef struct Int8Reference
 
 extern Int8Reference reference_int8(const int8_t *a, const int8_t *b, size_t n);
 
+/* scale * number rounded to float. */
+extern float reference_scaled(int16_t number, float scale);
+
+/* Of x in float, and of a and b with their scales; the products without them. */
+typedef struct Int16Reference
+{
+	double mixed_l2sq; /* x against b */
+	double mixed_dot;
+	double mixed_dot_magnitude;
+	double l2sq; /* a against b */
+	double dot;
+	double dot_magnitude;
+} Int16Reference;
+
+extern Int16Reference reference_int16(const float *x, const int16_t *a, float scale_a,
+									  const int16_t *b, float scale_b, size_t n);
+
 typedef struct BitReference
 {
 	uint64_t differ;
@@ -152,6 +173,10 @@ extern bool same_float(float x, float y);
 extern bool sum_within_bound(float got, double want, double magnitude, bool both_signs, size_t n,
 							 OmendbSimdLevel level);
 
+/* That, and says so if it is not. */
+extern bool check_sum(const Variant *variant, const char *kernel, size_t n, float got, double want,
+					  double magnitude, bool both_signs);
+
 /*
  * The distance kernels of one element type. Checks compare with the reference
  * and with the scalar level, swap the operands, and compare each with itself.
@@ -173,6 +198,9 @@ extern bool check_f16(const Variant *variant, Metric metric, const OmendbHalf *a
 					  const OmendbHalf *b, size_t n, const DenseReference *want);
 extern bool check_i8(const Variant *variant, Metric metric, const int8_t *a, const int8_t *b,
 					 size_t n, const Int8Reference *want);
+/* All distances of int16, besides x against b. */
+extern bool check_i16(const Variant *variant, const float *x, const int16_t *a, float scale_a,
+					  const int16_t *b, float scale_b, size_t n, const Int16Reference *want);
 extern bool check_hamming(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n,
 						  const BitReference *want);
 extern bool check_overlap(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n,

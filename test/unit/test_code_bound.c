@@ -273,8 +273,9 @@ test_floats(OmendbSimdLevel level, OmendbMetric metric, OmendbOwn own, Span span
 	omendb_kernels_use(level);
 	while (total.pairs < pairs)
 	{
-		uint32_t n = random_below(&random, 3) ? 1 + (uint32_t) random_below(&random, MAX_DIM)
-											  : 1 + (uint32_t) random_below(&random, 40);
+		uint32_t least = omendb_own_is_packed(own) ? 64 : 1;
+		uint32_t n = least + (uint32_t) random_below(
+								 &random, random_below(&random, 3) ? MAX_DIM + 1 - least : 40);
 		OmendbCodec *codec = codec_new(metric, own, n, 2, metric == OMENDB_METRIC_L1 ? 0 : 64);
 		OmendbRecord *record = record_new(codec);
 		OmendbQuery *query = query_new(codec);
@@ -320,13 +321,12 @@ test_floats(OmendbSimdLevel level, OmendbMetric metric, OmendbOwn own, Span span
 		codec_free(codec);
 	}
 	tap_diag("%s %s %s %s: %ld pairs, %ld unbounded, the nearest to a bound at %.3f (shape %d)",
-			 omendb_level_name(level), index_metric_name(metric),
-			 own == OMENDB_OWN_HALF ? "half" : "int8", spans[span], total.pairs, total.endless,
-			 total.closest, total.closest_shape);
+			 omendb_level_name(level), index_metric_name(metric), own_name(own), spans[span],
+			 total.pairs, total.endless, total.closest, total.closest_shape);
 	tap_result(total.violations == 0 &&
 				   (span == SPAN_ANY || span == SPAN_APART || total.endless * 10 < total.pairs),
 			   "%s: %s between its bounds, %s, %s", omendb_level_name(level),
-			   index_metric_name(metric), own == OMENDB_OWN_HALF ? "halves" : "int8", spans[span]);
+			   index_metric_name(metric), own_name(own), spans[span]);
 }
 
 /* Order is certain for unequal fractions: their intervals must not meet. */
@@ -453,7 +453,7 @@ test_width(OmendbMetric metric, OmendbOwn own, double most)
 	}
 	tap_diag("%s own %d: widest interval %.2e", index_metric_name(metric), own, widest);
 	tap_result(widest < most, "%s: intervals of unit vectors are narrower than %g, %s",
-			   index_metric_name(metric), most, own == OMENDB_OWN_HALF ? "halves" : "int8");
+			   index_metric_name(metric), most, own_name(own));
 	query_free(query);
 	free(record);
 	codec_free(codec);
@@ -462,7 +462,7 @@ test_width(OmendbMetric metric, OmendbOwn own, double most)
 static void
 test_overflow(void)
 {
-	OmendbCodec *codec = codec_new(OMENDB_METRIC_IP, OMENDB_OWN_HALF, 4, 2, 64);
+	OmendbCodec *codec = codec_new(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 4, 2, 64);
 	OmendbQuery *query = query_new(codec);
 	float x[4] = {1, 2, 3, 4};
 	double high;
@@ -480,7 +480,7 @@ test_overflow(void)
 	query_free(query);
 	codec_free(codec);
 
-	codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_HALF, 4, 2, 64);
+	codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 4, 2, 64);
 	query = query_new(codec);
 	omendb_query_set(query, x);
 	good = omendb_lower_bound(query, NAN, 0, 1, &high) == 0 && high == INFINITY;
@@ -505,21 +505,27 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < nlevels; i++)
 	{
 		for (size_t k = 0; k < LENGTH(metrics); k++)
-			for (int own = OMENDB_OWN_HALF; own <= OMENDB_OWN_INT8; own++)
-			{
-				test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_USUAL, 2000 * times);
-				test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_ANY, 1000 * times);
-				if (metrics[k] != OMENDB_METRIC_COSINE)
-					test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_APART, 1000 * times);
-				test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_HALF, 1000 * times);
-			}
+			for
+				OWN_KINDS(own)
+				{
+					if (!own_serves((OmendbOwn) own, metrics[k]))
+						continue;
+					test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_USUAL, 2000 * times);
+					test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_ANY, 1000 * times);
+					if (metrics[k] != OMENDB_METRIC_COSINE)
+						test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_APART,
+									1000 * times);
+					test_floats(levels[i], metrics[k], (OmendbOwn) own, SPAN_HALF, 1000 * times);
+				}
 		test_bits(levels[i], OMENDB_METRIC_HAMMING);
 		test_bits(levels[i], OMENDB_METRIC_JACCARD);
 	}
 	test_fractions();
-	test_width(OMENDB_METRIC_L2, OMENDB_OWN_HALF, 1e-2);
-	test_width(OMENDB_METRIC_IP, OMENDB_OWN_HALF, 1e-2);
-	test_width(OMENDB_METRIC_COSINE, OMENDB_OWN_HALF, 1e-2);
+	test_width(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 1e-3);
+	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 1e-3);
+	test_width(OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 1e-2);
+	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT4, 0.3);
+	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT2, 0.8);
 	test_width(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 1e-2);
 	test_width(OMENDB_METRIC_L2, OMENDB_OWN_INT8, 0.2);
 	test_width(OMENDB_METRIC_COSINE, OMENDB_OWN_INT8, 0.4);

@@ -49,12 +49,6 @@ to_bits(float *vectors, uint32_t n, uint32_t dimensions)
 	}
 }
 
-static const char *
-own_name(OmendbOwn own)
-{
-	return own == OMENDB_OWN_HALF ? "halves" : own == OMENDB_OWN_INT8 ? "int8" : "bits";
-}
-
 static OmendbCodec *
 make_codec(OmendbMetric metric, OmendbOwn own, uint32_t dimensions, uint32_t m)
 {
@@ -283,7 +277,7 @@ static void
 test_determinism(OmendbMetric metric)
 {
 	const uint32_t n = 700, d = 32;
-	OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, 6);
+	OmendbCodec *codec = make_codec(metric, metric_own(metric), d, 6);
 	TestGraph *graphs[5];
 	BuildOptions options[5] = {
 		{.n = n, .ef = 24, .passes = 2, .chunk = n, .connect = true},
@@ -325,7 +319,7 @@ test_islands(OmendbMetric metric, uint32_t n, uint32_t m, uint32_t clusters, dou
 			 bool duplicates)
 {
 	const uint32_t d = 16;
-	OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, m);
+	OmendbCodec *codec = make_codec(metric, metric_own(metric), d, m);
 	TestGraph *graph = graph_new(codec, n);
 	BuildOptions options = {.n = n, .ef = 2 * m, .passes = 1, .chunk = 64};
 	Random random = {30};
@@ -382,7 +376,7 @@ test_sizes(OmendbMetric metric)
 	for (size_t s = 0; s < LENGTH(sizes); s++)
 	{
 		uint32_t n = sizes[s];
-		OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, 4);
+		OmendbCodec *codec = make_codec(metric, metric_own(metric), d, 4);
 		TestGraph *graph = graph_new(codec, n);
 		BuildOptions options = {.n = n, .ef = 16, .passes = 1, .chunk = 10, .connect = true};
 		Random random = {s};
@@ -416,7 +410,7 @@ static void
 test_ties(OmendbMetric metric, uint32_t kinds)
 {
 	const uint32_t n = 600, d = 16;
-	OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, 8);
+	OmendbCodec *codec = make_codec(metric, metric_own(metric), d, 8);
 	TestGraph *graph = graph_new(codec, n);
 	BuildOptions options = {.n = n, .ef = 20, .passes = 1, .chunk = 64, .connect = true};
 	Random random = {40};
@@ -445,7 +439,7 @@ static void
 test_both_ways(OmendbMetric metric, uint32_t passes)
 {
 	const uint32_t n = 500, d = 16;
-	OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, 100);
+	OmendbCodec *codec = make_codec(metric, metric_own(metric), d, 100);
 	const OmendbLayout *layout = &codec->layout;
 	TestGraph *graph = graph_new(codec, n);
 	BuildOptions options = {.n = n, .ef = 10, .passes = passes, .chunk = 64};
@@ -483,7 +477,7 @@ static void
 test_upper_level(OmendbMetric metric)
 {
 	const uint32_t n = 400, upper = 150, d = 32;
-	OmendbCodec *codec = make_codec(metric, OMENDB_OWN_HALF, d, 6);
+	OmendbCodec *codec = make_codec(metric, metric_own(metric), d, 6);
 	TestGraph *graph = graph_new(codec, n + upper);
 	BuildOptions lower = {.n = n, .ef = 24, .passes = 1, .chunk = 64, .connect = true};
 	BuildOptions higher = {
@@ -522,7 +516,7 @@ static void
 test_out_of_memory(void)
 {
 	const uint32_t n = 300, d = 16;
-	OmendbCodec *codec = make_codec(OMENDB_METRIC_L2, OMENDB_OWN_HALF, d, 4);
+	OmendbCodec *codec = make_codec(OMENDB_METRIC_L2, OMENDB_OWN_INT16, d, 4);
 	TestGraph *graph = graph_new(codec, n);
 	BuildOptions options = {.n = n, .ef = 16, .passes = 1, .chunk = 64, .connect = true};
 	Random random = {60};
@@ -629,11 +623,12 @@ main(void)
 	test_determinism(OMENDB_METRIC_L2);
 	test_determinism(OMENDB_METRIC_L1);
 	test_determinism(OMENDB_METRIC_JACCARD);
-	test_recall(OMENDB_METRIC_L2, OMENDB_OWN_HALF, 64, 0.93);
+	test_recall(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 64, 0.93);
 	test_recall(OMENDB_METRIC_L2, OMENDB_OWN_INT8, 64, 0.92);
-	test_recall(OMENDB_METRIC_IP, OMENDB_OWN_HALF, 48, 0.92);
-	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_HALF, 32, 0.91);
+	test_recall(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 48, 0.92);
+	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 32, 0.91);
 	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT8, 64, 0.93);
+	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT4, 64, 0.9);
 	test_recall(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 32, 0.92);
 	test_recall(OMENDB_METRIC_HAMMING, OMENDB_OWN_BITS, 64, 0.945);
 	test_recall(OMENDB_METRIC_JACCARD, OMENDB_OWN_BITS, 64, 0.9);

@@ -571,7 +571,7 @@ test_stale_links(OmendbMetric metric)
 	OmendbCodec *codec =
 		metric == OMENDB_METRIC_HAMMING
 			? codec_new(metric, OMENDB_OWN_BITS, 200, 8, 0)
-			: codec_new(metric, OMENDB_OWN_HALF, 32, 8, metric == OMENDB_METRIC_L1 ? 0 : 64);
+			: codec_new(metric, metric_own(metric), 32, 8, metric == OMENDB_METRIC_L1 ? 0 : 64);
 	TestGraph *graph = graph_new(codec, n);
 	BuildOptions options = {.n = n, .ef = 40, .passes = 1, .chunk = 64, .connect = true};
 	OmendbQuery *query = query_new(codec);

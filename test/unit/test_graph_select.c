@@ -328,7 +328,7 @@ test_link_options(OmendbMetric metric)
 {
 	const uint32_t n = SLOT_DIM, links = 16;
 	const char *name = index_metric_name(metric);
-	OmendbCodec *codec = codec_new(metric, OMENDB_OWN_HALF, n, 8, SLOT_DIM);
+	OmendbCodec *codec = codec_new(metric, metric_own(metric), n, 8, SLOT_DIM);
 	OmendbRecord *node = record_new(codec);
 	OmendbRecord *others[17];
 	OmendbQuery *query = query_new(codec);

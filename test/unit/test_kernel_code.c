@@ -1,8 +1,7 @@
 /*
  * test_kernel_code.c
- *	  The kernels of the index: a query in float against stored halves and int8,
- *	  codes of one bit an element, the tables that sum over them, and the
- *	  rotation.
+ *	  The kernels of the index: stored int8 and int16, codes of one bit an
+ *	  element, the tables that sum over them, and the rotation.
  */
 #include <float.h>
 #include <math.h>
@@ -55,27 +54,14 @@ bit(const uint8_t *bits, size_t i)
 	return bits[i / 8] >> (i % 8) & 1;
 }
 
-/* ---------------------------------------------------------------- float against half, int8 */
-
-static bool
-check_sum(const Variant *variant, const char *kernel, size_t n, float got, double want,
-		  double magnitude, bool both_signs)
-{
-	if (sum_within_bound(got, want, magnitude, both_signs, n, variant->level))
-		return true;
-	tap_diag("%s %s n=%zu: got %.9g, want %.17g, magnitude %.9g", variant->name, kernel, n,
-			 (double) got, want, magnitude);
-	return false;
-}
+/* ---------------------------------------------------------------- int8, int16 */
 
 static void
-test_mixed(void)
+test_int8(void)
 {
 	static float x[TEST_MAX_DIM];
-	static OmendbHalf y[TEST_MAX_DIM];
 	static uint8_t bytes[TEST_MAX_DIM];
 	static float wide[TEST_MAX_DIM];
-	bool byte_failed[MAX_VARIANTS] = {false};
 	Random random = {41};
 
 	for (int round = 0; round < 2 * DISTRIBUTIONS; round++)
@@ -87,81 +73,137 @@ test_mixed(void)
 			size_t n = test_dim(i);
 			DenseReference want;
 			const float *a;
-			const OmendbHalf *b;
-			const int8_t *c;
+			const int8_t *b;
 
 			random_floats(&random, first, x, n);
-			random_halves(&random, second, y, n);
 			random_bytes(&random, second, bytes, n);
 			a = guarded_place(&memory_a, x, n * sizeof(float), random_offset(&random, 4));
-			b = guarded_place(&memory_b, y, n * sizeof(OmendbHalf), random_offset(&random, 2));
-			c = guarded_place(&memory_c, bytes, n, random_offset(&random, 1));
-
-			reference_widen(y, wide, n);
-			want = reference_dense(x, wide, n);
-			for (size_t v = 0; v < n_variants; v++)
-			{
-				const OmendbKernels *k = &variants[v].kernels;
-
-				failed[v] |= !check_sum(&variants[v], "l2sq_f32_f16", n, k->l2sq_f32_f16(a, b, n),
-										want.l2sq, want.l2sq, false);
-				failed[v] |= !check_sum(&variants[v], "dot_f32_f16", n, k->dot_f32_f16(a, b, n),
-										want.dot, want.dot_magnitude, true);
-			}
+			b = guarded_place(&memory_b, bytes, n, random_offset(&random, 1));
 			for (size_t j = 0; j < n; j++)
 				wide[j] = (int8_t) bytes[j];
 			want = reference_dense(x, wide, n);
 			for (size_t v = 0; v < n_variants; v++)
-				byte_failed[v] |= !check_sum(&variants[v], "dot_f32_i8", n,
-											 variants[v].kernels.dot_f32_i8(a, c, n), want.dot,
-											 want.dot_magnitude, true);
+				failed[v] |= !check_sum(&variants[v], "dot_f32_i8", n,
+										variants[v].kernels.dot_f32_i8(a, b, n), want.dot,
+										want.dot_magnitude, true);
 		}
-	report("l2sq_f32_f16, dot_f32_f16 within the bound");
-	memcpy(failed, byte_failed, sizeof(failed));
 	report("dot_f32_i8 within the bound");
 }
 
-/* Each element alone, in every place, so that none is lost, doubled or moved. */
 static void
-test_mixed_places(void)
+test_int16(void)
+{
+	static float x[TEST_MAX_DIM];
+	static int16_t y[TEST_MAX_DIM];
+	static int16_t z[TEST_MAX_DIM];
+	Random random = {52};
+
+	for (int round = 0; round < 4 * DISTRIBUTIONS; round++)
+		for (size_t i = 0; i < TEST_DIMS; i++)
+		{
+			/* The same for all, then unlike ones. */
+			int turn = round / DISTRIBUTIONS;
+			Distribution first = round % DISTRIBUTIONS;
+			Distribution second = (round + turn) % DISTRIBUTIONS;
+			Distribution third = (round + 3 * turn) % DISTRIBUTIONS;
+			size_t n = test_dim(i);
+			float scale_a = random_scale(&random, first);
+			float scale_b = turn == 0 ? scale_a : random_scale(&random, third);
+			Int16Reference want;
+			const float *q;
+			const int16_t *a;
+			const int16_t *b;
+
+			random_floats(&random, first, x, n);
+			random_int16s(&random, second, y, n);
+			random_int16s(&random, third, z, n);
+			q = guarded_place(&memory_a, x, n * sizeof(float), random_offset(&random, 4));
+			a = guarded_place(&memory_b, y, n * sizeof(int16_t), random_offset(&random, 2));
+			b = guarded_place(&memory_c, z, n * sizeof(int16_t), random_offset(&random, 2));
+			want = reference_int16(q, a, scale_a, b, scale_b, n);
+			for (size_t v = 0; v < n_variants; v++)
+				failed[v] |= !check_i16(&variants[v], q, a, scale_a, b, scale_b, n, &want);
+		}
+	report("int16: within the bound, the same both ways, 0 on itself");
+}
+
+/*
+ * Each element alone, in every place, so that none is lost, doubled or moved. In
+ * the other places the factor is 0, or the difference: that of two products
+ * which are 0 only if both are rounded.
+ */
+static void
+test_int_places(void)
 {
 	static const size_t dims[] = {1, 7, 8, 9, 16, 31, 33, 64, 100, 130, 200};
-	float x[200] = {0};
-	OmendbHalf y[200];
+	bool difference_failed[MAX_VARIANTS] = {false};
+	float one[200] = {0};
+	int16_t one_i16[200] = {0};
+	float near_y[200];
+	int16_t twice_y[200];
+	int16_t y[200];
 	int8_t z[200];
 	Random random = {42};
 
-	for (size_t i = 0; i < 200; i++)
-	{
-		y[i] = reference_double_to_half((double) (i + 1));
-		z[i] = (int8_t) (i - 100);
-	}
 	for (size_t d = 0; d < LENGTH(dims); d++)
 		for (size_t place = 0; place < dims[d]; place++)
 		{
 			size_t n = dims[d];
+			float scale = (float) random_normal(&random);
+			float want;
+			float want_i16;
 			const float *a;
-			const OmendbHalf *b;
+			const int16_t *a_i16;
 			const int8_t *c;
-			float l2sq = 0;
+			const int16_t *b;
 
-			x[place] = 3;
 			for (size_t i = 0; i < n; i++)
-				l2sq += (x[i] - (float) (i + 1)) * (x[i] - (float) (i + 1)); /* exact: integers */
-			a = guarded_place(&memory_a, x, n * sizeof(float), random_offset(&random, 4));
-			b = guarded_place(&memory_b, y, n * sizeof(OmendbHalf), random_offset(&random, 2));
-			c = guarded_place(&memory_c, z, n, random_offset(&random, 1));
-			x[place] = 0;
+			{
+				y[i] = (int16_t) ((int) random_below(&random, 32768) - 16384);
+				z[i] = (int8_t) random_bits(&random);
+				near_y[i] = reference_scaled(y[i], scale);
+				twice_y[i] = (int16_t) (2 * y[i]);
+			}
+			one[place] = 3;
+			one_i16[place] = 3;
+			a = guarded_place(&memory_a, one, n * sizeof(float), random_offset(&random, 4));
+			c = guarded_place(&memory_b, z, n, random_offset(&random, 1));
+			for (size_t v = 0; v < n_variants; v++)
+				failed[v] |= variants[v].kernels.dot_f32_i8(a, c, n) != 3 * (float) z[place];
+			b = guarded_place(&memory_b, y, n * sizeof(int16_t), random_offset(&random, 2));
+			a_i16 =
+				guarded_place(&memory_c, one_i16, n * sizeof(int16_t), random_offset(&random, 2));
+			for (size_t v = 0; v < n_variants; v++)
+			{
+				failed[v] |= variants[v].kernels.dot_f32_i16(a, b, n) != 3 * (float) y[place];
+				failed[v] |= variants[v].kernels.dot_i16(a_i16, b, n) != 3 * (float) y[place];
+			}
+			one[place] = 0;
+			one_i16[place] = 0;
+
+			near_y[place] = (float) random_normal(&random) * 10000;
+			twice_y[place] = (int16_t) random_bits(&random);
+			a = guarded_place(&memory_a, near_y, n * sizeof(float), random_offset(&random, 4));
+			a_i16 =
+				guarded_place(&memory_c, twice_y, n * sizeof(int16_t), random_offset(&random, 2));
+			want = near_y[place] - reference_scaled(y[place], scale);
+			want_i16 =
+				reference_scaled(twice_y[place], scale / 2) - reference_scaled(y[place], scale);
+			/* Exact in double. */
+			want = (float) ((double) want * (double) want);
+			want_i16 = (float) ((double) want_i16 * (double) want_i16);
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				const OmendbKernels *k = &variants[v].kernels;
 
-				failed[v] |= k->l2sq_f32_f16(a, b, n) != l2sq;
-				failed[v] |= k->dot_f32_f16(a, b, n) != 3 * (float) (place + 1);
-				failed[v] |= k->dot_f32_i8(a, c, n) != 3 * (float) z[place];
+				difference_failed[v] |= k->l2sq_f32_i16(a, b, scale, n) != want;
+				difference_failed[v] |= k->l2sq_i16(a_i16, scale / 2, b, scale, n) != want_i16;
+				difference_failed[v] |= k->l2sq_i16(b, scale, a_i16, scale / 2, n) != want_i16;
 			}
 		}
-	report("float against half and int8: every element in its place");
+	report("products with int8 and int16: every element in its place");
+	memcpy(failed, difference_failed, sizeof(failed));
+	report("differences of int16 with a scale: every element in its place, rounded");
 }
 
 static bool
@@ -175,55 +217,57 @@ same_class(float got, double want)
 }
 
 static void
-test_mixed_special(void)
+test_int_special(void)
 {
-	static const float specials[][2] = {
-		{NAN, 1},        {1, NAN},      {INFINITY, 1}, {1, -INFINITY},         {-INFINITY, 1},
-		{INFINITY, 0},   {0, INFINITY}, {NAN, NAN},    {INFINITY, INFINITY},   {2, -3},
-		{NAN, INFINITY}, {1, INFINITY}, {INFINITY, 2}, {-INFINITY, -INFINITY},
-	};
+	static const float specials[] = {NAN, -NAN, INFINITY, -INFINITY, 0, -0.0f, 2};
+	static const float scales[] = {NAN,   INFINITY, -INFINITY,    0,       -0.0f,
+								   0.25f, -0.001f,  FLT_TRUE_MIN, FLT_MIN, FLT_MAX};
 	static const size_t dims[] = {1, 7, 8, 9, 17, 33, 64, 100};
 	float x[100];
-	float y[100];
-	OmendbHalf half[100];
+	int16_t y[100];
+	int16_t z[100];
 	int8_t bytes[100];
+	float whole[100];
 	Random random = {43};
 
 	for (size_t d = 0; d < LENGTH(dims); d++)
 		for (size_t place = 0; place < dims[d]; place++)
-			for (size_t s = 0; s < LENGTH(specials); s++)
+			for (size_t s = 0; s < LENGTH(specials) * LENGTH(scales); s++)
 			{
 				size_t n = dims[d];
-				size_t other = random_below(&random, n);
-				size_t t = random_below(&random, LENGTH(specials));
-				DenseReference want;
+				float scale_a = scales[random_below(&random, LENGTH(scales))];
+				float scale_b = scales[s % LENGTH(scales)];
 				DenseReference want_i8;
-				float whole[100];
+				Int16Reference want;
 
 				random_floats(&random, DIST_UNIFORM, x, n);
-				random_floats(&random, DIST_NORMAL, y, n);
-				x[other] = specials[t][0];
-				y[other] = specials[t][1];
-				x[place] = specials[s][0];
-				y[place] = specials[s][1];
+				random_int16s(&random, DIST_UNIFORM, y, n);
+				random_int16s(&random, DIST_UNIFORM, z, n);
+				x[random_below(&random, n)] = specials[random_below(&random, LENGTH(specials))];
+				x[place] = specials[s / LENGTH(scales)];
 				for (size_t i = 0; i < n; i++)
 				{
-					half[i] = reference_double_to_half((double) y[i]);
 					bytes[i] = (int8_t) random_bits(&random);
 					whole[i] = bytes[i];
+					/* FLT_MAX times 1 is finite, but not its square. */
+					y[i] = abs(y[i]) == 1 ? 2 : y[i];
+					z[i] = abs(z[i]) == 1 ? 2 : z[i];
 				}
-				want = reference_dense(x, y, n);
+				if (s % 3 == 0)
+					z[random_below(&random, n)] = 0; /* times infinity is NaN */
 				want_i8 = reference_dense(x, whole, n);
+				want = reference_int16(x, y, scale_a, z, scale_b, n);
 				for (size_t v = 0; v < n_variants; v++)
 				{
 					const OmendbKernels *k = &variants[v].kernels;
 
-					failed[v] |= !same_class(k->l2sq_f32_f16(x, half, n), want.l2sq);
-					failed[v] |= !same_class(k->dot_f32_f16(x, half, n), want.dot);
 					failed[v] |= !same_class(k->dot_f32_i8(x, bytes, n), want_i8.dot);
+					failed[v] |= !same_class(k->l2sq_f32_i16(x, z, scale_b, n), want.mixed_l2sq);
+					failed[v] |= !same_class(k->dot_f32_i16(x, z, n), want.mixed_dot);
+					failed[v] |= !same_class(k->l2sq_i16(y, scale_a, z, scale_b, n), want.l2sq);
 				}
 			}
-	report("float against half and int8 with NaN and infinities");
+	report("int8 and int16 with NaN and infinities, also as scales");
 }
 
 /* ---------------------------------------------------------------- residual codes */
@@ -658,9 +702,10 @@ main(void)
 	memory_b = guarded_new(MAX_N * sizeof(float) + 256);
 	memory_c = guarded_new(MAX_N * sizeof(float) + 256);
 
-	test_mixed();
-	test_mixed_places();
-	test_mixed_special();
+	test_int8();
+	test_int16();
+	test_int_places();
+	test_int_special();
 	test_residual_code();
 	test_code_sums();
 	test_code_sums_places();

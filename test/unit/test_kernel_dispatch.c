@@ -173,9 +173,9 @@ test_tables(void)
 
 #if defined(__x86_64__)
 	static const size_t own[] = {
-		INDEX(l2sq_f32),    INDEX(dot_f32),    INDEX(cosine_f32),
-		INDEX(l1_f32),      INDEX(l1_i8),      INDEX(l2sq_f32_f16),
-		INDEX(dot_f32_f16), INDEX(dot_f32_i8), INDEX(multiply_signs),
+		INDEX(l2sq_f32), INDEX(dot_f32),    INDEX(cosine_f32),     INDEX(l1_f32),
+		INDEX(l1_i8),    INDEX(dot_f32_i8), INDEX(l2sq_f32_i16),   INDEX(dot_f32_i16),
+		INDEX(l2sq_i16), INDEX(dot_i16),    INDEX(multiply_signs),
 	};
 	static const size_t vnni[] = {INDEX(l2sq_i8), INDEX(dot_i8), INDEX(cosine_i8)};
 	static const size_t vpopcntdq[] = {INDEX(hamming), INDEX(overlap)};
