@@ -99,7 +99,10 @@ check_own(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 	if (!(record->error >= 0))
 		omendb_check_problem(edge->check, 0, node, "impossible error of the own vector: %g",
 							 record->error);
-	if (!(record->scale > 0) || isinf(record->scale))
+	/* A packed vector is 0 by its scale. */
+	if (!(record->scale > 0 ||
+		  (record->scale == 0 && omendb_own_is_packed(edge->codec->layout.own))) ||
+		isinf(record->scale))
 	{
 		omendb_check_problem(edge->check, 0, node, "impossible scale of the own vector: %g",
 							 record->scale);

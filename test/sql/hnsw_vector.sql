@@ -110,6 +110,9 @@ CREATE TABLE t (i int, v vector(16000));
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
 INSERT INTO t SELECT i, array_fill(i, ARRAY[16000]) FROM generate_series(1, 5) i;
 SELECT i FROM t ORDER BY v <-> array_fill(3.1, ARRAY[16000])::vector LIMIT 3;
+INSERT INTO t VALUES (0, array_fill(0, ARRAY[16000]));
+SELECT i FROM t ORDER BY v <-> array_fill(0.1, ARRAY[16000])::vector LIMIT 2;
+SELECT * FROM hnsw_index_check('t_hnsw', true);
 DROP TABLE t;
 CREATE TABLE t (v vector(16001));
 

@@ -61,7 +61,7 @@ sub set_meta
     return;
 }
 
-# Where the parts of a record begin, after half floats of 8 dimensions.
+# Where the parts of a record begin, after int16 of 8 dimensions.
 sub links_at   { return HEADER + 2 * 8 }
 sub factor_a_at { return links_at() + 4 * 2 * $info{m} }
 sub factor_b_at { return factor_a_at() + 4 * 2 * $info{m} }
@@ -118,7 +118,7 @@ my @damages = (
     factor_b       => [ sub { flip(5, factor_b_at() + 2 * 2, 0x0c) }, qr/^\d+\|5\|factor b of link 2, to node \d+, is \S+ where the vectors give \S+$/m ],
     own            => [ sub { flip(5, HEADER + 3, 0x18) }, qr/^\d+\|5\|its heap TID \(0,\d+\) is of a row with another vector$/m, 1 ],
     own_stale      => [ sub { flip(5, HEADER + 3, 0x18) }, qr/stale$/m ],
-    own_infinite   => [ sub { substr($file, record_at(5) + HEADER, 2) = pack 'S', 0x7c00 }, qr/^\d+\|5\|the own vector is not finite$/m ],
+    own_infinite   => [ sub { set(5, 'scale', 3e38) }, qr/^\d+\|5\|the own vector is not finite$/m ],
     norm           => [ sub { set(5, 'norm2', 1) }, qr/^\d+\|5\|its squared length is kept as 1, but is \d/m ],
     scale          => [ sub { set(5, 'scale', 0) }, qr/^\d+\|5\|impossible scale of the own vector: 0$/m ],
     error_bound    => [ sub { set(5, 'error', -1) }, qr/^\d+\|5\|impossible error of the own vector: -1$/m ],

@@ -379,6 +379,95 @@ test_forgetful(void)
 	mock_free(&mock);
 }
 
+static int
+by_visited_distance(const void *a, const void *b)
+{
+	float x = (*(const OmendbVisited *const *) a)->distance;
+	float y = (*(const OmendbVisited *const *) b)->distance;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Of the ten nearest visited nodes, how many the last third of the visits found. */
+static int
+late_finds(const OmendbSearch *search)
+{
+	size_t n = search->visited_used;
+	const OmendbVisited **order = malloc((n + 1) * sizeof(OmendbVisited *));
+	int late = 0;
+
+	for (size_t i = 0; i < n; i++)
+		order[i] = &search->visited[i];
+	qsort(order, n, sizeof(OmendbVisited *), by_visited_distance);
+	for (size_t i = 0; i < n && i < OMENDB_SETTLE; i++)
+		late += order[i] - search->visited >= (ptrdiff_t) (n - n / 3);
+	free(order);
+	return late;
+}
+
+/*
+ * A search that settles widens its beam by half while three of the ten nearest
+ * were found late, and is otherwise one that was widened by hand.
+ */
+static void
+test_settle(void)
+{
+	Random random = {12};
+	bool same = true, capped = true, once = false, again = false, at_most = false;
+	bool plain = true;
+
+	for (int turn = 0; turn < 200; turn++)
+	{
+		Mock mock;
+		Run settled, stepped;
+		uint32_t n = 500 + (uint32_t) random_below(&random, 1500);
+		uint32_t width = 10 + (uint32_t) random_below(&random, 40);
+		uint32_t most = width * (1 + (uint32_t) random_below(&random, 4));
+		OmendbNode entry = (OmendbNode) random_below(&random, n);
+
+		mock_make(&mock, &random, n);
+		mock.noise = turn % 4 * 0.3f;
+		run_begin(&settled, &mock, true, width, entry);
+		same = same && omendb_search_settle(&settled.search, most);
+		run_begin(&stepped, &mock, true, width, entry);
+		omendb_search_run(&stepped.search);
+		while (stepped.search.width < most && late_finds(&stepped.search) >= 3 &&
+			   !omendb_search_exhausted(&stepped.search))
+		{
+			uint32_t next = stepped.search.width + stepped.search.width / 2;
+
+			omendb_search_widen(&stepped.search, next < most ? next : most);
+			omendb_search_run(&stepped.search);
+		}
+		same = same && settled.search.width == stepped.search.width &&
+			   settled.search.visited_used == stepped.search.visited_used;
+		for (size_t i = 0; i < stepped.search.visited_used && same; i++)
+			same = settled.search.visited[i].node == stepped.search.visited[i].node;
+		capped = capped && settled.search.width <= most;
+		once = once || (settled.search.width == width && most > width);
+		again = again || (settled.search.width > width && settled.search.width < most);
+		at_most = at_most || (settled.search.width == most && most > width);
+		run_end(&settled);
+		run_end(&stepped);
+
+		run_begin(&settled, &mock, true, width, entry);
+		settled.search.visit_limit = 15;
+		omendb_search_settle(&settled.search, most);
+		capped = capped && settled.search.visited_used <= 15;
+		run_end(&settled);
+
+		run_begin(&settled, &mock, false, width, entry);
+		omendb_search_settle(&settled.search, most);
+		plain = plain && settled.search.width == width;
+		run_end(&settled);
+		mock_free(&mock);
+	}
+	tap_result(same, "a search that settles widens while near nodes are found late");
+	tap_result(once && again && at_most, "sometimes not at all, sometimes as far as it may");
+	tap_result(capped, "but never beyond that, nor beyond visit_limit");
+	tap_result(plain, "where estimates are distances it does not");
+}
+
 static void
 test_visit_limit(bool coded)
 {
@@ -681,6 +770,7 @@ main(void)
 	}
 	test_against_naive();
 	test_forgetful();
+	test_settle();
 	test_stale_links(OMENDB_METRIC_L2);
 	test_stale_links(OMENDB_METRIC_L1);
 	test_stale_links(OMENDB_METRIC_HAMMING);
