@@ -181,6 +181,24 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 }
 
 bool
+omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level, OmendbNode to)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
+	const OmendbRecord *record;
+	bool found = false;
+
+	if (!BufferIsValid(buffer))
+		return false;
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	if (record->kind == OMENDB_RECORD_NODE && record->level == level)
+		for (uint32 i = 0; i < Min(record->count, layout->links) && !found; i++)
+			found = omendb_record_neighbours(layout, record)[i] == to;
+	UnlockReleaseBuffer(buffer);
+	return found;
+}
+
+bool
 omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;

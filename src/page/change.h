@@ -24,6 +24,10 @@ extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *reco
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
 							   OmendbRecord *out);
 
+/* Does that node link to that other one? */
+extern bool omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level,
+								   OmendbNode to);
+
 /* The level of a node; false where it is no node. */
 extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level);
 
