@@ -63,30 +63,52 @@ omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed, void *
 		rotation->signs[i] = omendb_random_next(&seed) >> 56;
 }
 
+#define PART 64
+
+/* The butterfly of each element with that as far from the other end. */
+static void
+mix_ends(float *x, uint32_t n)
+{
+	/* The second half in reverse, part by part: loops that compilers make SIMD of. */
+	for (uint32_t i = 0; i < n / 2; i += PART)
+	{
+		float other[PART];
+		uint32_t some = n / 2 - i < PART ? n / 2 - i : PART;
+		float *restrict a = x + i;
+		float *restrict b = x + n - i - some;
+
+		for (uint32_t k = 0; k < some; k++)
+			other[k] = b[some - 1 - k];
+		for (uint32_t k = 0; k < some; k++)
+		{
+			float sum = (a[k] + other[k]) * HALF_ROOT;
+
+			other[k] = (a[k] - other[k]) * HALF_ROOT;
+			a[k] = sum;
+		}
+		for (uint32_t k = 0; k < some; k++)
+			b[k] = other[some - 1 - k];
+	}
+}
+
 void
 omendb_rotate(const OmendbRotation *rotation, float *x)
 {
-	float scale = (float) (1.0 / sqrt(rotation->window));
+	const uint32_t n = rotation->n;
+	const uint32_t window = rotation->window;
+	const float scale = (float) (1.0 / sqrt(window));
 
 	for (uint32_t round = 0; round < rotation->rounds; round++)
 	{
 		/* at the beginning and at the end by turns */
-		float *at = round % 2 == 0 ? x : x + (rotation->n - rotation->window);
+		float *at = round % 2 == 0 ? x : x + (n - window);
 
-		omendb_kernels.multiply_signs(x, rotation->signs + round * rotation->sign_bytes,
-									  rotation->n);
+		omendb_kernels.multiply_signs(x, rotation->signs + round * rotation->sign_bytes, n);
 		/* Where the windows barely overlap, one end would hardly meet the other. */
 		if (round == 2)
-			for (uint32_t i = 0; i < rotation->n / 2; i++)
-			{
-				float a = x[i];
-				float b = x[rotation->n - 1 - i];
-
-				x[i] = (a + b) * HALF_ROOT;
-				x[rotation->n - 1 - i] = (a - b) * HALF_ROOT;
-			}
-		for (uint32_t i = 0; i < rotation->window; i++)
+			mix_ends(x, n);
+		for (uint32_t i = 0; i < window; i++)
 			at[i] *= scale;
-		omendb_kernels.hadamard(at, rotation->window);
+		omendb_kernels.hadamard(at, window);
 	}
 }

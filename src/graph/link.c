@@ -129,13 +129,38 @@ encode_code(OmendbChooser *chooser, const OmendbRecord *other, uint8_t *code)
 								 chooser->codec->layout.code_bits, code, &abs_sum, &signed_sum);
 }
 
+/*
+ * The bits that angles between candidates are told by. Where code space has more
+ * dimensions than the vectors, the way there costs more than its bits are worth,
+ * as long as the vectors have enough themselves; there is a 0 in their padding.
+ */
+static uint32_t
+angle_bits(const OmendbCodec *codec)
+{
+	uint32_t dimensions = codec->layout.dimensions;
+
+	if (!codec->expands || dimensions < 64)
+		return codec->layout.code_bits;
+	return (dimensions + OMENDB_CODE_ALIGN - 1) / OMENDB_CODE_ALIGN * OMENDB_CODE_ALIGN;
+}
+
 static const uint8_t *
 candidate_code(void *context, uint32_t i)
 {
 	OmendbChooser *chooser = context;
-	uint8_t *code = chooser->codes + i * omendb_code_bytes(&chooser->codec->layout);
+	uint32_t bits = angle_bits(chooser->codec);
+	uint8_t *code = chooser->codes + i * (bits / 8);
+	float abs_sum;
+	float signed_sum;
 
-	encode_code(chooser, chooser->records[i], code);
+	if (bits == chooser->codec->layout.code_bits)
+	{
+		encode_code(chooser, chooser->records[i], code);
+		return code;
+	}
+	omendb_own_decode(chooser->codec, chooser->records[i], chooser->other_stored);
+	omendb_kernels.residual_code(chooser->own_stored, chooser->other_stored, bits, code, &abs_sum,
+								 &signed_sum);
 	return code;
 }
 
@@ -145,7 +170,7 @@ omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 			  void *context, uint16_t *chosen)
 {
 	OmendbSelectInput input = {pair_distance, coded(chooser) ? candidate_code : NULL, chooser,
-							   omendb_code_bytes(&chooser->codec->layout), pair_same};
+							   coded(chooser) ? angle_bits(chooser->codec) / 8 : 0, pair_same};
 
 	qsort(chooser->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
 	if (n > OMENDB_SELECT_MAX)
