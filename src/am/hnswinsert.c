@@ -123,6 +123,16 @@ search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned leve
 	}
 }
 
+/* The same on the way down to a level, where one node is enough, or on that level. */
+static bool
+search_towards(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned at, unsigned level,
+			   uint32 width)
+{
+	return at > level
+			   ? search_level(insert, from, also, at, 4, 1)
+			   : search_level(insert, from, also, at, width, insert->store.index->codec.layout.m);
+}
+
 /*
  * Where a search goes on a level below: from the nearest node, and from the
  * nearest live one if that is another (for all around may be dead).
@@ -316,8 +326,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	plans = palloc0((level + 1) * sizeof(LevelPlan));
 	for (unsigned at = entry_level;; at--)
 	{
-		bool found = at > level ? search_level(insert, entry, live, at, 4, 1)
-								: search_level(insert, entry, live, at, width, layout->m);
+		bool found = search_towards(insert, entry, live, at, level, width);
 
 		if (at == 0 && !found)
 		{
@@ -402,10 +411,7 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level, s
 	omendb_query_set_record(&insert->query, record);
 	for (;; at--)
 	{
-		if (at > level)
-			search_level(insert, entry, live, at, 4, 1);
-		else
-			search_level(insert, entry, live, at, width, layout->m);
+		search_towards(insert, entry, live, at, level, width);
 		if (at == level || !next_level(insert, &entry, &live))
 			break;
 	}

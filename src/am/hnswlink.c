@@ -35,17 +35,6 @@ hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
 	omendb_query_init(&linker->query, codec, palloc(omendb_query_bytes(codec) + 1));
 }
 
-static bool
-has_link(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
-{
-	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
-
-	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
-		if (neighbours[i] == to)
-			return true;
-	return false;
-}
-
 /* Does the node in linker->copy lead to `via`, in one step or two, and that to `node`? */
 static bool
 leads_by(HnswLinker *linker, OmendbNode via, OmendbNode node, unsigned level)
@@ -56,7 +45,7 @@ leads_by(HnswLinker *linker, OmendbNode via, OmendbNode node, unsigned level)
 
 	if (!omendb_record_links_to(linker->store, via, level, node))
 		return false;
-	if (has_link(layout, linker->copy, via))
+	if (omendb_record_has_link(layout, linker->copy, via))
 		return true;
 	if (!omendb_record_copy(linker->store, via, level, linker->other))
 		return false;
@@ -64,7 +53,7 @@ leads_by(HnswLinker *linker, OmendbNode via, OmendbNode node, unsigned level)
 	{
 		OmendbNode neighbour = omendb_record_neighbours(layout, linker->other)[i];
 
-		if (neighbour != node && has_link(layout, linker->copy, neighbour))
+		if (neighbour != node && omendb_record_has_link(layout, linker->copy, neighbour))
 			first[n++] = neighbour;
 	}
 	for (uint32 i = 0; i < n; i++)
@@ -239,10 +228,8 @@ hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
 		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy))
 			return false;
 		/* Vacuum may offer what is there already. */
-		for (uint32 i = 0; i < linker->copy->count; i++)
-			if (omendb_record_neighbours(&linker->store->index->codec.layout, linker->copy)[i] ==
-				node)
-				return true;
+		if (omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node))
+			return true;
 		omendb_chooser_set(linker->chooser, linker->copy);
 		slot = choose_slot(linker, neighbour, node, record, level, distance, forced);
 		if (slot == OMENDB_MAX_LINKS)

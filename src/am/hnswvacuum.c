@@ -454,15 +454,6 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 	return false;
 }
 
-static bool
-has_neighbour(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode node)
-{
-	for (uint32 i = 0; i < record->count; i++)
-		if (omendb_record_neighbours(layout, record)[i] == node)
-			return true;
-	return false;
-}
-
 /*
  * Replace a link of vacuum->record to a dead node by one to the live neighbour
  * of that node which is nearest to it, as far as its codes tell: where it lay in
@@ -495,7 +486,8 @@ substitute(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot)
 	{
 		OmendbNode node = found[i].node;
 
-		if (node == self || is_dead(vacuum, node) || has_neighbour(layout, vacuum->record, node) ||
+		if (node == self || is_dead(vacuum, node) ||
+			omendb_record_has_link(layout, vacuum->record, node) ||
 			!omendb_record_copy(&vacuum->store, node, level, vacuum->whole) ||
 			(vacuum->whole->flags & OMENDB_RECORD_DEAD))
 			continue;
@@ -537,7 +529,8 @@ look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, O
 
 		if (c->tag < found)
 			to[nto++] = c->node;
-		if (vacuum->record->count < links && !has_neighbour(layout, vacuum->record, c->node))
+		if (vacuum->record->count < links &&
+			!omendb_record_has_link(layout, vacuum->record, c->node))
 			omendb_link_write(chooser, vacuum->record, vacuum->record->count++, c->node,
 							  arena_record(vacuum, c->tag), c->distance);
 	}
@@ -685,11 +678,8 @@ make_known(HnswVacuum *vacuum, OmendbNode node)
 	{
 		OmendbNode neighbour = omendb_record_neighbours(layout, record)[i];
 
-		if (!omendb_record_copy(&vacuum->store, neighbour, level, vacuum->whole))
-			continue;
-		for (uint32 k = 0; k < vacuum->whole->count; k++)
-			if (omendb_record_neighbours(layout, vacuum->whole)[k] == node)
-				return;
+		if (omendb_record_links_to(&vacuum->store, neighbour, level, node))
+			return;
 	}
 	hnsw_make_known(vacuum->insert, node, level, record, omendb_record_neighbours(layout, record),
 					record->count);

@@ -291,7 +291,7 @@ encode_packed(const OmendbLayout *layout, const float *stored, float largest, Om
 	float most = four ? 15 : 3;
 	float deviation = (float) sqrt(omendb_kernels.norm2_f32(stored, n) / n);
 	float normal = deviation * (four ? 0.1676f : 0.4979f);
-	Kept best = {INFINITY, 0};
+	Kept best;
 
 	/* There is no 0 among the levels: a scale of 0 makes it. */
 	record->scale = largest / most > FLT_MIN && isfinite(largest) ? largest / most : 0;

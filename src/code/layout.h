@@ -138,25 +138,17 @@ extern bool omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbO
 							  uint32_t dimensions, uint32_t m, uint32_t code_bits,
 							  uint32_t page_bytes);
 
-/* Integers and a scale of each record. */
 static inline bool
-omendb_own_is_int(OmendbOwn own)
+omendb_own_is_packed(OmendbOwn own)
 {
-	return own == OMENDB_OWN_INT16 || own == OMENDB_OWN_INT8 || own == OMENDB_OWN_INT4 ||
-		   own == OMENDB_OWN_INT2;
+	return own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2;
 }
 
 /* Bytes once unpacked: products are summed as integers. */
 static inline bool
 omendb_own_is_short(OmendbOwn own)
 {
-	return omendb_own_is_int(own) && own != OMENDB_OWN_INT16;
-}
-
-static inline bool
-omendb_own_is_packed(OmendbOwn own)
-{
-	return own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2;
+	return own == OMENDB_OWN_INT8 || omendb_own_is_packed(own);
 }
 
 static inline bool
@@ -181,6 +173,18 @@ static inline OmendbNode *
 omendb_record_neighbours(const OmendbLayout *layout, const OmendbRecord *record)
 {
 	return (OmendbNode *) ((uint8_t *) record + layout->neighbours_offset);
+}
+
+/* Does the record have a link to that node? */
+static inline bool
+omendb_record_has_link(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
+{
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+
+	for (uint32_t i = 0; i < record->count && i < layout->links; i++)
+		if (neighbours[i] == to)
+			return true;
+	return false;
 }
 
 static inline float *

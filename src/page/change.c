@@ -171,11 +171,11 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 		return false;
 	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
 	good = record->kind == OMENDB_RECORD_NODE && record->level == level;
-	if (good && record->count > layout->links)
-		omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
-							"A record has too many links.");
 	if (good)
+	{
+		omendb_store_check_links(store, node, record);
 		memcpy(out, record, layout->record_bytes);
+	}
 	UnlockReleaseBuffer(buffer);
 	return good;
 }
@@ -186,14 +186,17 @@ omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level, Omen
 	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
 	const OmendbRecord *record;
-	bool found = false;
+	bool found;
 
 	if (!BufferIsValid(buffer))
 		return false;
 	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
-	if (record->kind == OMENDB_RECORD_NODE && record->level == level)
-		for (uint32 i = 0; i < Min(record->count, layout->links) && !found; i++)
-			found = omendb_record_neighbours(layout, record)[i] == to;
+	found = record->kind == OMENDB_RECORD_NODE && record->level == level;
+	if (found)
+	{
+		omendb_store_check_links(store, node, record);
+		found = omendb_record_has_link(layout, record, to);
+	}
 	UnlockReleaseBuffer(buffer);
 	return found;
 }

@@ -74,9 +74,7 @@ follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned
 		reach->reached[node / 8] &= ~(1 << (node % 8));
 		return;
 	}
-	if (record->count > layout->links)
-		omendb_corrupt_page(reach->store->relation, omendb_node_block(layout, node),
-							"A record has too many links.");
+	omendb_store_check_links(reach->store, node, record);
 	if (below)
 		omendb_reach_add(below, record->down);
 	for (uint32 i = 0; links && i < record->count; i++)

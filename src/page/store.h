@@ -82,4 +82,15 @@ extern const OmendbAllocator omendb_palloc_allocator;
 
 pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
 
+/* An error where a node's record has more links than there is room for. */
+static inline void
+omendb_store_check_links(OmendbStore *store, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+
+	if (unlikely(record->count > layout->links))
+		omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
+							"A record has too many links.");
+}
+
 #endif /* OMENDB_STORE_H */
