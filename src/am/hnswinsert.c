@@ -95,14 +95,20 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
 /* So much wider than asked for at most, to find more than one live node. */
 #define MAX_WIDER 16
 
+/* Where the search of a level starts. */
+typedef struct Entrances
+{
+	uint32 n;
+	OmendbNode nodes[OMENDB_UPPER_BEAM + 1];
+} Entrances;
+
 /*
- * Search a level from a node, and from `also` if that is one; wider as long as
- * most of what is found is dead, for to that nothing may be linked. want: live
- * nodes that are enough. False where none can be reached.
+ * Search a level; wider as long as most of what is found is dead, for to that
+ * nothing may be linked. want: live nodes that are enough. False where none can
+ * be reached.
  */
 static bool
-search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned level, uint32 width,
-			 uint32 want)
+search_level(HnswInsert *insert, const Entrances *from, unsigned level, uint32 width, uint32 want)
 {
 	OmendbSearch *search = &insert->search;
 
@@ -111,9 +117,8 @@ search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned leve
 		uint32 live = 0;
 
 		omendb_search_begin(search, &insert->query, level, width * wider);
-		omendb_search_enter(search, from);
-		if (also != OMENDB_NO_NODE)
-			omendb_search_enter(search, also);
+		for (uint32 i = 0; i < from->n; i++)
+			omendb_search_enter(search, from->nodes[i]);
 		omendb_search_run(search);
 		for (size_t i = 0; i < search->visited_used; i++)
 			live += search->visited[i].payload.live;
@@ -125,34 +130,27 @@ search_level(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned leve
 
 /* The same on the way down to a level, where one node is enough, or on that level. */
 static bool
-search_towards(HnswInsert *insert, OmendbNode from, OmendbNode also, unsigned at, unsigned level,
-			   uint32 width)
+search_towards(HnswInsert *insert, const Entrances *from, unsigned at, unsigned level, uint32 width)
 {
-	return at > level
-			   ? search_level(insert, from, also, at, 4, 1)
-			   : search_level(insert, from, also, at, width, insert->store.index->codec.layout.m);
+	return at > level ? search_level(insert, from, at, OMENDB_UPPER_BEAM, 1)
+					  : search_level(insert, from, at, width, insert->store.index->codec.layout.m);
 }
 
 /*
- * Where a search goes on a level below: from the nearest node, and from the
- * nearest live one if that is another (for all around may be dead).
+ * Where the search goes on a level below: from the nearest nodes, and from the
+ * nearest live one (for all around may be dead).
  */
 static bool
-next_level(HnswInsert *insert, OmendbNode *entry, OmendbNode *live)
+next_level(HnswInsert *insert, Entrances *below)
 {
-	const OmendbSearch *search = &insert->search;
-	const OmendbVisited *nearest = omendb_search_nearest(search);
-	const OmendbVisited *alive = NULL;
+	const OmendbVisited *nearest[OMENDB_UPPER_BEAM + 1];
+	uint32 n = omendb_search_nearest(&insert->search, OMENDB_UPPER_BEAM, false, nearest);
 
-	if (!nearest)
-		return false;
-	for (size_t i = 0; i < search->visited_used; i++)
-		if (search->visited[i].payload.live &&
-			(!alive || search->visited[i].distance < alive->distance))
-			alive = &search->visited[i];
-	*entry = nearest->payload.down;
-	*live = alive && alive != nearest ? alive->payload.down : OMENDB_NO_NODE;
-	return true;
+	n += omendb_search_nearest(&insert->search, 1, true, &nearest[n]);
+	for (uint32 i = 0; i < n; i++)
+		below->nodes[i] = nearest[i]->payload.down;
+	below->n = n;
+	return n > 0;
 }
 
 /* The node among the visited ones that holds the same vector, or none. */
@@ -297,23 +295,22 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	Relation index = insert->store.relation;
 	unsigned level = random_level();
 	LevelPlan *plans;
-	OmendbNode entry;
+	Entrances from = {1, {0}};
 	OmendbNode node = OMENDB_NO_NODE;
 	OmendbNode same;
-	OmendbNode live = OMENDB_NO_NODE;
 	unsigned entry_level;
 	bool begun;
 	uint32 width = 2 * hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
 
 	LockPage(index, OMENDB_META_BLOCK, mode);
-	begun = omendb_index_entry(&insert->store, &entry, &entry_level);
+	begun = omendb_index_entry(&insert->store, &from.nodes[0], &entry_level);
 	if (mode == ShareLock && (!begun || level > entry_level))
 	{
 		/* Only one at a time begins the graph, or a level. */
 		UnlockPage(index, OMENDB_META_BLOCK, mode);
 		mode = ExclusiveLock;
 		LockPage(index, OMENDB_META_BLOCK, mode);
-		begun = omendb_index_entry(&insert->store, &entry, &entry_level);
+		begun = omendb_index_entry(&insert->store, &from.nodes[0], &entry_level);
 	}
 	if (!begun)
 	{
@@ -326,7 +323,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	plans = palloc0((level + 1) * sizeof(LevelPlan));
 	for (unsigned at = entry_level;; at--)
 	{
-		bool found = search_towards(insert, entry, live, at, level, width);
+		bool found = search_towards(insert, &from, at, level, width);
 
 		if (at == 0 && !found)
 		{
@@ -348,7 +345,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 			level = at - 1;
 		if (at <= level)
 			plan_level(insert, &plans[at], layout->m);
-		if (!next_level(insert, &entry, &live))
+		if (!next_level(insert, &from))
 			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 							errmsg("index \"%s\" has no node on level %u to go on from",
 								   RelationGetRelationName(index), at),
@@ -401,18 +398,17 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level, s
 {
 	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	uint32 width = hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
-	OmendbNode live = OMENDB_NO_NODE;
-	OmendbNode entry;
+	Entrances from = {1, {0}};
 	unsigned at;
 
 	*n = 0;
-	if (!omendb_index_entry(&insert->store, &entry, &at) || at < level)
+	if (!omendb_index_entry(&insert->store, &from.nodes[0], &at) || at < level)
 		return NULL;
 	omendb_query_set_record(&insert->query, record);
 	for (;; at--)
 	{
-		search_towards(insert, entry, live, at, level, width);
-		if (at == level || !next_level(insert, &entry, &live))
+		search_towards(insert, &from, at, level, width);
+		if (at == level || !next_level(insert, &from))
 			break;
 	}
 	if (at == level)

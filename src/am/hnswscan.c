@@ -372,26 +372,29 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 {
 	OmendbSearch *search = &state->search;
 	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
+	OmendbNode from[OMENDB_UPPER_BEAM] = {at};
+	uint32 n = 1;
 
 	search->keep_aside = false;
 	search->visit_limit = SIZE_MAX;
 	for (; level > 0; level--)
 	{
-		const OmendbVisited *nearest;
+		const OmendbVisited *nearest[OMENDB_UPPER_BEAM];
 
-		omendb_search_begin(search, &state->query, level, 4);
-		omendb_search_enter(search, at);
+		omendb_search_begin(search, &state->query, level, OMENDB_UPPER_BEAM);
+		for (uint32 i = 0; i < n; i++)
+			omendb_search_enter(search, from[i]);
 		omendb_search_run(search);
-		nearest = omendb_search_nearest(search);
-		if (!nearest)
-			return false;
-		at = nearest->payload.down;
+		n = omendb_search_nearest(search, OMENDB_UPPER_BEAM, false, nearest);
+		for (uint32 i = 0; i < n; i++)
+			from[i] = nearest[i]->payload.down;
 	}
 	search->keep_aside = true;
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
 		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
 	omendb_search_begin(search, &state->query, 0, width);
-	omendb_search_enter(search, at);
+	for (uint32 i = 0; i < n; i++)
+		omendb_search_enter(search, from[i]);
 	omendb_search_settle(search, MAX_WIDENING * width);
 	visit_ef(state);
 	return search->visited_used > 0;

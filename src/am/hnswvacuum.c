@@ -7,9 +7,12 @@
  * 2. Wait until no insert runs that saw a node before it was marked.
  * 3. Upper-level records of dead nodes are marked dead too; if the entry point
  *    is, another becomes it.
- * 4. Every page: a link to a dead node becomes one to that node's nearest
- *    neighbour; no link to a live node is given up, for it may be the only one
- *    that leads there. A node that has few left looks around as an insert does.
+ * 4. Every page: a node's links to dead ones are replaced by the best of those
+ *    that the dead ones had; no link to a live node is given up, for it may be
+ *    the only one that leads there. The nearest neighbours of a dead node are its
+ *    heirs: they take over its farthest links, which may be all that leads to
+ *    another part of the graph. A node that has few left looks around as an
+ *    insert does.
  *    Then, the nodes that dead ones had links to: one that none of its
  *    neighbours knows is made known to one. Islands are joined.
  * 5. Wait until no insert runs that began at the old entry point.
@@ -19,6 +22,8 @@
  * whole: dead nodes stay marked, and the next vacuum begins with them.
  */
 #include "am/hnsw.h"
+
+#include <math.h>
 
 #include "access/genam.h"
 #include "commands/vacuum.h"
@@ -31,6 +36,18 @@
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
+
+/* One of so many neighbours of a dead node is its heir. */
+#define HEIR_SHARE 8
+
+/* Of what dead neighbours had, so many times a node's links are candidates for it. */
+#define POOL_SHARE 2
+
+typedef struct Estimate
+{
+	float estimate;
+	OmendbNode node;
+} Estimate;
 
 /* A record above level 0. */
 typedef struct UpperRecord
@@ -62,11 +79,15 @@ typedef struct HnswVacuum
 	size_t refill_room;
 
 	/* for repairs */
-	OmendbQuery query;
 	OmendbChooser chooser;
 	OmendbRecord *record; /* the node being repaired */
 	OmendbRecord *whole;  /* another */
-	uint8 *arena;         /* headers and own vectors of candidates */
+	OmendbQuery query;    /* for distances from the one */
+	OmendbQuery around;   /* from the other */
+	Estimate *pool;       /* live neighbours of the node's dead ones */
+	size_t npool;
+	Estimate apart; /* one in another part of the graph, as a dead one was */
+	uint8 *arena;   /* headers and own vectors of candidates */
 	Size copy_bytes;
 	size_t arena_room;
 	size_t narena;
@@ -353,9 +374,7 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 {
 	OmendbRecord *copy;
 
-	if (node == self || is_dead(vacuum, node) || is_candidate(vacuum, *n, node) ||
-		!omendb_record_copy(&vacuum->store, node, level, vacuum->whole) ||
-		(vacuum->whole->flags & OMENDB_RECORD_DEAD))
+	if (node == self || is_dead(vacuum, node) || is_candidate(vacuum, *n, node))
 		return false;
 	if (*n >= vacuum->arena_room)
 	{
@@ -363,7 +382,9 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 		vacuum->arena = repalloc_huge(vacuum->arena, vacuum->arena_room * vacuum->copy_bytes);
 	}
 	copy = arena_record(vacuum, *n);
-	memcpy(copy, vacuum->whole, vacuum->copy_bytes);
+	if (!omendb_record_copy_own(&vacuum->store, node, level, copy) ||
+		(copy->flags & OMENDB_RECORD_DEAD))
+		return false;
 	omendb_chooser_room(&vacuum->chooser, *n + 1);
 	vacuum->chooser.candidates[*n] =
 		(OmendbSelectCandidate){omendb_own_distance(&vacuum->store.index->codec, vacuum->record,
@@ -372,12 +393,6 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 	(*n)++;
 	return true;
 }
-
-typedef struct Estimate
-{
-	float estimate;
-	OmendbNode node;
-} Estimate;
 
 static int
 by_estimate(const void *a, const void *b)
@@ -455,48 +470,195 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 }
 
 /*
- * Replace a link of vacuum->record to a dead node by one to the live neighbour
- * of that node which is nearest to it, as far as its codes tell: where it lay in
- * another part of the graph than vacuum->record, so does this one.
+ * Put the live neighbours of vacuum->whole, a dead node, into the pool, with
+ * distances from vacuum->record as codes tell them; where there are none, with
+ * their places, for plain ones stay about as they were chosen: nearest first.
+ * Returns the distance of the dead node. Self is no neighbour here.
+ */
+static float
+pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
+{
+	const OmendbCodec *codec = &vacuum->store.index->codec;
+	const OmendbLayout *layout = &codec->layout;
+	float estimates[OMENDB_ESTIMATES_ROOM];
+	float distance;
+
+	if (omendb_layout_is_coded(layout))
+	{
+		distance = omendb_query_distance(&vacuum->query, vacuum->whole);
+		omendb_query_estimates(&vacuum->query, vacuum->whole, distance, estimates);
+	}
+	else
+		distance =
+			omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch);
+	for (uint32 i = 0; i < vacuum->whole->count; i++)
+	{
+		OmendbNode node = omendb_record_neighbours(layout, vacuum->whole)[i];
+
+		if (node != self && !is_dead(vacuum, node))
+			vacuum->pool[vacuum->npool++] =
+				(Estimate){omendb_layout_is_coded(layout) ? estimates[i] : (float) i, node};
+	}
+	return distance;
+}
+
+/*
+ * The live neighbours of vacuum->whole but for self, nearest to that node first.
+ * Returns their number; *rank: how many are nearer than self, all where it has no
+ * link to self.
+ */
+static uint32
+survivors(HnswVacuum *vacuum, OmendbNode self, Estimate *out, uint32 *rank)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	float estimates[OMENDB_ESTIMATES_ROOM];
+	uint32 n = 0;
+	float own = INFINITY;
+
+	if (omendb_layout_is_coded(layout))
+	{
+		omendb_query_set_record(&vacuum->around, vacuum->whole);
+		omendb_query_estimates(&vacuum->around, vacuum->whole,
+							   omendb_query_distance(&vacuum->around, vacuum->whole), estimates);
+	}
+	for (uint32 i = 0; i < vacuum->whole->count; i++)
+	{
+		OmendbNode node = omendb_record_neighbours(layout, vacuum->whole)[i];
+		float estimate = omendb_layout_is_coded(layout) ? estimates[i] : (float) i;
+
+		if (node == self)
+			own = estimate;
+		else if (!is_dead(vacuum, node))
+			out[n++] = (Estimate){estimate, node};
+	}
+	qsort(out, n, sizeof(Estimate), by_estimate);
+	*rank = 0;
+	while (*rank < n && out[*rank].estimate < own)
+		(*rank)++;
+	return n;
+}
+
+/* Have vacuum->record and vacuum->whole a neighbour in common? */
+static bool
+have_common_neighbour(const HnswVacuum *vacuum)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+
+	for (uint32 i = 0; i < vacuum->whole->count; i++)
+		if (omendb_record_has_link(layout, vacuum->record,
+								   omendb_record_neighbours(layout, vacuum->whole)[i]))
+			return true;
+	return false;
+}
+
+/* Let a slot of vacuum->record have a link to a node, if that lives and has none yet. */
+static bool
+relink(HnswVacuum *vacuum, unsigned level, uint32 slot, OmendbNode node)
+{
+	const OmendbCodec *codec = &vacuum->store.index->codec;
+
+	if (omendb_record_has_link(&codec->layout, vacuum->record, node) ||
+		!omendb_record_copy_own(&vacuum->store, node, level, vacuum->whole) ||
+		(vacuum->whole->flags & OMENDB_RECORD_DEAD))
+		return false;
+	omendb_link_write(
+		&vacuum->chooser, vacuum->record, slot, node, vacuum->whole,
+		omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch));
+	return true;
+}
+
+/*
+ * The node that a slot of vacuum->record has a link to is dead: note what there
+ * is instead, in vacuum->pool and vacuum->apart. If self is an heir, the slot
+ * gets one of the dead node's farthest links, another for each heir: true then.
  */
 static bool
-substitute(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot)
+inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32 heirs)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[slot];
-	Estimate found[OMENDB_MAX_LINKS];
-	float estimates[OMENDB_ESTIMATES_ROOM] = {0};
+	Estimate live[OMENDB_MAX_LINKS];
+	float distance;
+	uint32 rank;
 	uint32 n;
 
 	if (!omendb_record_copy(&vacuum->store, dead, level, vacuum->whole))
 		return false;
-	n = vacuum->whole->count;
-	if (omendb_layout_is_coded(layout))
-	{
-		omendb_query_set_record(&vacuum->query, vacuum->whole);
-		omendb_query_estimates(&vacuum->query, vacuum->whole,
-							   omendb_query_distance(&vacuum->query, vacuum->whole), estimates);
-	}
-	/* Plain ones stay about as they were chosen: nearest first. */
-	for (uint32 i = 0; i < n; i++)
-		found[i] = (Estimate){omendb_layout_is_coded(layout) ? estimates[i] : (float) i,
-							  omendb_record_neighbours(layout, vacuum->whole)[i]};
-	qsort(found, n, sizeof(Estimate), by_estimate);
-	for (uint32 i = 0; i < n; i++)
-	{
-		OmendbNode node = found[i].node;
+	distance = pool_neighbours(vacuum, self);
+	n = survivors(vacuum, self, live, &rank);
+	if (n > 0 && distance > vacuum->apart.estimate && !have_common_neighbour(vacuum))
+		vacuum->apart = (Estimate){distance, live[0].node};
+	return rank < Min(heirs, n) && relink(vacuum, level, slot, live[n - 1 - rank].node);
+}
 
-		if (node == self || is_dead(vacuum, node) ||
-			omendb_record_has_link(layout, vacuum->record, node) ||
-			!omendb_record_copy(&vacuum->store, node, level, vacuum->whole) ||
-			(vacuum->whole->flags & OMENDB_RECORD_DEAD))
-			continue;
-		omendb_link_write(&vacuum->chooser, vacuum->record, slot, node, vacuum->whole,
-						  omendb_own_distance(&vacuum->store.index->codec, vacuum->record,
-											  vacuum->whole, vacuum->chooser.scratch));
-		return true;
+/*
+ * Fill the free slots of vacuum->record with the best of n candidates, which
+ * have its present neighbours among them. Returns how many are chosen, with
+ * present ones.
+ */
+static uint32
+fill_slots(HnswVacuum *vacuum, size_t n, uint32 links, uint16_t *chosen)
+{
+	OmendbChooser *chooser = &vacuum->chooser;
+	uint32 count;
+
+	omendb_chooser_set(chooser, vacuum->record);
+	count = omendb_choose(chooser, n, links, candidate_record, vacuum, chosen);
+	for (uint32 i = 0; i < count && vacuum->record->count < links; i++)
+	{
+		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
+
+		if (!omendb_record_has_link(&vacuum->store.index->codec.layout, vacuum->record, c->node))
+			omendb_link_write(chooser, vacuum->record, vacuum->record->count++, c->node,
+							  arena_record(vacuum, c->tag), c->distance);
 	}
-	return false;
+	return count;
+}
+
+static void
+add_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+
+	for (uint32 i = 0; i < vacuum->record->count; i++)
+		add_candidate(vacuum, n, self, omendb_record_neighbours(layout, vacuum->record)[i], level);
+}
+
+/*
+ * Replace the links of vacuum->record to dead nodes, as far as the neighbours
+ * of those go: one to another part of the graph by one to there, the others by
+ * what is best for the node. Leaves vacuum->whole changed.
+ */
+static void
+replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	OmendbRecord *record = vacuum->record;
+	uint16_t chosen[OMENDB_MAX_LINKS];
+	size_t n = 0;
+	size_t most;
+
+	omendb_chooser_set(&vacuum->chooser, record);
+	if (omendb_layout_is_coded(layout))
+		omendb_query_set_record(&vacuum->query, record);
+	vacuum->npool = 0;
+	vacuum->apart = (Estimate){-INFINITY, OMENDB_NO_NODE};
+	for (uint32 i = record->count; i-- > 0;)
+		if (is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
+			!inherit(vacuum, node, level, i, Max(links / HEIR_SHARE, 1)))
+			omendb_record_move_link(layout, record, --record->count, i);
+	if (record->count < links && vacuum->apart.node != OMENDB_NO_NODE &&
+		relink(vacuum, level, record->count, vacuum->apart.node))
+		record->count++;
+	if (record->count == links || vacuum->npool == 0)
+		return;
+	add_neighbours(vacuum, &n, node, level);
+	most = n + POOL_SHARE * links;
+	qsort(vacuum->pool, vacuum->npool, sizeof(Estimate), by_estimate);
+	for (size_t i = 0; i < vacuum->npool && n < most; i++)
+		add_candidate(vacuum, &n, node, vacuum->pool[i].node, level);
+	if (n > 0)
+		fill_slots(vacuum, n, links, chosen);
 }
 
 /*
@@ -507,7 +669,6 @@ substitute(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot)
 static uint32
 look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, OmendbNode *to)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	OmendbChooser *chooser = &vacuum->chooser;
 	uint16_t chosen[OMENDB_MAX_LINKS];
 	size_t n = 0;
@@ -517,23 +678,13 @@ look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, O
 
 	add_found(vacuum, &n, node, level);
 	found = n;
-	for (uint32 i = 0; i < vacuum->record->count; i++)
-		add_candidate(vacuum, &n, node, omendb_record_neighbours(layout, vacuum->record)[i], level);
+	add_neighbours(vacuum, &n, node, level);
 	if (n == 0)
 		return 0;
-	omendb_chooser_set(chooser, vacuum->record);
-	count = omendb_choose(chooser, n, links, candidate_record, vacuum, chosen);
+	count = fill_slots(vacuum, n, links, chosen);
 	for (uint32 i = 0; i < count; i++)
-	{
-		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
-
-		if (c->tag < found)
-			to[nto++] = c->node;
-		if (vacuum->record->count < links &&
-			!omendb_record_has_link(layout, vacuum->record, c->node))
-			omendb_link_write(chooser, vacuum->record, vacuum->record->count++, c->node,
-							  arena_record(vacuum, c->tag), c->distance);
-	}
+		if (chooser->candidates[chosen[i]].tag < found)
+			to[nto++] = chooser->candidates[chosen[i]].node;
 	for (size_t i = 0; i < n && nto == 0; i++)
 		if (chooser->candidates[i].tag < found)
 			to[nto++] = chooser->candidates[i].node;
@@ -561,11 +712,7 @@ repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 		broken = has_dead_neighbour(vacuum, record);
 		if (record->count > 0 && !broken)
 			return;
-		omendb_chooser_set(&vacuum->chooser, record);
-		for (uint32 i = record->count; i-- > 0;)
-			if (is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
-				!substitute(vacuum, node, level, i))
-				omendb_record_move_link(layout, record, --record->count, i);
+		replace_dead_links(vacuum, node, level, links);
 		/* A whole neighbourhood died. */
 		if (record->count < links / 2)
 			nto = look_around(vacuum, node, level, links, to);
@@ -617,6 +764,8 @@ repair_graph(HnswVacuum *vacuum)
 	vacuum->arena =
 		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
 	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
+	omendb_query_init(&vacuum->around, codec, palloc(omendb_query_bytes(codec) + 1));
+	vacuum->pool = palloc((Size) layout->links * layout->links * sizeof(Estimate));
 	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
 	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
 	repair_entry(vacuum);

@@ -498,15 +498,27 @@ omendb_search_exhausted(const OmendbSearch *search)
 	return next_unvisited(search, search->cursor) == search->used && search->aside_used == 0;
 }
 
-const OmendbVisited *
-omendb_search_nearest(const OmendbSearch *search)
+uint32_t
+omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
+					  const OmendbVisited **nearest)
 {
-	const OmendbVisited *nearest = NULL;
+	uint32_t n = 0;
 
 	for (size_t i = 0; i < search->visited_used; i++)
-		if (!nearest || search->visited[i].distance < nearest->distance)
-			nearest = &search->visited[i];
-	return nearest;
+	{
+		const OmendbVisited *visited = &search->visited[i];
+		uint32_t k;
+
+		if ((live && !visited->payload.live) ||
+			(n == want && visited->distance >= nearest[n - 1]->distance))
+			continue;
+		if (n < want)
+			n++;
+		for (k = n - 1; k > 0 && nearest[k - 1]->distance > visited->distance; k--)
+			nearest[k] = nearest[k - 1];
+		nearest[k] = visited;
+	}
+	return n;
 }
 
 size_t

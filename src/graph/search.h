@@ -89,6 +89,13 @@ extern bool omendb_search_settle(OmendbSearch *search, uint32_t most);
 
 #define OMENDB_SETTLE 10
 
+/*
+ * The beam on levels above the one that is searched, and how many of what it
+ * found are entered below: what the nearest leads to may lie apart from what is
+ * looked for, where no node near that is on the upper level.
+ */
+#define OMENDB_UPPER_BEAM 4
+
 /* Widen the beam; the candidates set aside compete for it. */
 extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
 
@@ -98,8 +105,12 @@ extern bool omendb_search_exhausted(const OmendbSearch *search);
 /* Was the node visited (coded) or scored (plain)? */
 extern bool omendb_search_has_seen(const OmendbSearch *search, OmendbNode node);
 
-/* The nearest visited node; NULL where there is none. Dead ones count. */
-extern const OmendbVisited *omendb_search_nearest(const OmendbSearch *search);
+/*
+ * The `want` nearest visited nodes, or all if fewer, nearest first; live: none
+ * that is dead. Returns how many.
+ */
+extern uint32_t omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
+									  const OmendbVisited **nearest);
 
 /* Bytes of memory in use. */
 extern size_t omendb_search_bytes(const OmendbSearch *search);

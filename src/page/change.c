@@ -159,8 +159,8 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 	return omendb_block_node(layout, block, slot);
 }
 
-bool
-omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+static bool
+copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out, Size bytes)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
@@ -174,10 +174,22 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 	if (good)
 	{
 		omendb_store_check_links(store, node, record);
-		memcpy(out, record, layout->record_bytes);
+		memcpy(out, record, bytes);
 	}
 	UnlockReleaseBuffer(buffer);
 	return good;
+}
+
+bool
+omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+{
+	return copy_record(store, node, level, out, store->index->codec.layout.record_bytes);
+}
+
+bool
+omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+{
+	return copy_record(store, node, level, out, store->index->codec.layout.neighbours_offset);
 }
 
 bool

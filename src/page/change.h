@@ -24,6 +24,10 @@ extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *reco
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
 							   OmendbRecord *out);
 
+/* The same for its header and own vector only (neighbours_offset bytes). */
+extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level,
+								   OmendbRecord *out);
+
 /* Does that node link to that other one? */
 extern bool omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbNode to);

@@ -52,6 +52,7 @@ mock_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *quer
 	step->count = MOCK_LINKS;
 	memset(&step->payload, 0, sizeof(step->payload));
 	step->payload.down = node * 3;
+	step->payload.live = node % 3 != 0;
 	for (int i = 0; i < MOCK_LINKS; i++)
 	{
 		OmendbNode to = mock->links[node * MOCK_LINKS + i];
@@ -163,6 +164,41 @@ visited_once(const OmendbSearch *search, uint32_t n)
 	return good;
 }
 
+/* NaN where nothing was visited. */
+static float
+nearest_distance(const OmendbSearch *search)
+{
+	const OmendbVisited *nearest;
+
+	return omendb_search_nearest(search, 1, false, &nearest) == 1 ? nearest->distance : NAN;
+}
+
+/* Are the nearest ascending, of the asked kind, and is none nearer that is not among them? */
+static bool
+nearest_are_right(const OmendbSearch *search, uint32_t want, bool live)
+{
+	const OmendbVisited *nearest[64];
+	uint32_t n = omendb_search_nearest(search, want, live, nearest);
+	uint32_t eligible = 0;
+	uint32_t nearer = 0;
+
+	for (size_t i = 0; i < search->visited_used; i++)
+	{
+		const OmendbVisited *visited = &search->visited[i];
+
+		if (live && !visited->payload.live)
+			continue;
+		eligible++;
+		nearer += n > 0 && visited->distance < nearest[n - 1]->distance;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if ((live && !nearest[i]->payload.live) ||
+			(i > 0 && (nearest[i - 1]->distance > nearest[i]->distance ||
+					   nearest[i - 1]->node == nearest[i]->node)))
+			return false;
+	return n == (want < eligible ? want : eligible) && nearer < (n > 0 ? n : 1);
+}
+
 /* ---------------------------------------------------------------- the tests */
 
 static void
@@ -171,6 +207,7 @@ test_exactness(bool coded)
 	Random random = {1};
 	const char *kind = coded ? "coded" : "plain";
 	bool all = true, distances = true, freed = true, noisy = true, order = true;
+	bool nearest = true;
 
 	for (int turn = 0; turn < 40; turn++)
 	{
@@ -193,8 +230,11 @@ test_exactness(bool coded)
 			distances = distances && visited->distance == mock.distances[visited->node] &&
 						visited->payload.down == visited->node * 3 &&
 						omendb_search_has_seen(&run.search, visited->node) &&
-						omendb_search_nearest(&run.search)->distance <= visited->distance;
+						nearest_distance(&run.search) <= visited->distance;
 		}
+		for (uint32_t want = 1; want <= 64; want *= 4)
+			nearest = nearest && nearest_are_right(&run.search, want, false) &&
+					  nearest_are_right(&run.search, want, true);
 		/* A plain search scores every node once. */
 		if (!coded)
 			all = all && mock.scores == n;
@@ -209,6 +249,7 @@ test_exactness(bool coded)
 		freed = freed && run_end(&run);
 		mock_free(&mock);
 	}
+	tap_result(nearest, "%s: the nearest visited ones, dead or only alive", kind);
 	tap_result(all, "%s: a beam of all nodes visits all, once", kind);
 	tap_result(distances, "%s: with their distances and what the visit told", kind);
 	tap_result(order, "%s: the beam is in order", kind);
@@ -589,7 +630,7 @@ test_not_numbers(bool coded)
 		omendb_search_run(&run.search);
 		order = order && beam_in_order(&run.search);
 		all = all && run.search.visited_used == n && visited_once(&run.search, n);
-		nearest = nearest && omendb_search_nearest(&run.search)->distance == best;
+		nearest = nearest && nearest_distance(&run.search) == best;
 		for (size_t i = 0; i < run.search.visited_used; i++)
 			nearest = nearest && !isnan(run.search.visited[i].distance);
 		run_end(&run);
@@ -729,7 +770,7 @@ test_stale_links(OmendbMetric metric)
 
 		omendb_search_begin(&search, query, 0, 10);
 		none = none && omendb_search_enter(&search, wrong) && omendb_search_run(&search) &&
-			   search.visited_used == 0 && omendb_search_nearest(&search) == NULL;
+			   search.visited_used == 0 && isnan(nearest_distance(&search));
 	}
 	tap_result(none, "%s: from a stale entry nothing is found", index_metric_name(metric));
 
