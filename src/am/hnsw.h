@@ -140,11 +140,12 @@ typedef struct HnswInsert HnswInsert;
 extern HnswInsert *hnsw_insert_create(Relation index, const OmendbIndex *open);
 
 /*
- * The nodes of a level, some dead, that a search for the record's vector visits
- * from the entry point on; at least one lives if any does there.
+ * A search of a level for the record's vector, from the entry point on. Of what
+ * it visited some may be dead; at least one lives if any does there. NULL where
+ * it comes to nothing.
  */
-extern const OmendbVisited *hnsw_find_near(HnswInsert *insert, const OmendbRecord *record,
-										   unsigned level, size_t *n);
+extern const OmendbSearch *hnsw_find_near(HnswInsert *insert, const OmendbRecord *record,
+										  unsigned level);
 
 /*
  * Offer links to the node to n others: those for which it is good take one, or

@@ -393,27 +393,25 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 	return insert;
 }
 
-const OmendbVisited *
-hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level, size_t *n)
+const OmendbSearch *
+hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level)
 {
 	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	uint32 width = hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
 	Entrances from = {1, {0}};
 	unsigned at;
 
-	*n = 0;
 	if (!omendb_index_entry(&insert->store, &from.nodes[0], &at) || at < level)
 		return NULL;
 	omendb_query_set_record(&insert->query, record);
 	for (;; at--)
 	{
 		search_towards(insert, &from, at, level, width);
-		if (at == level || !next_level(insert, &from))
-			break;
+		if (at == level)
+			return &insert->search;
+		if (!next_level(insert, &from))
+			return NULL;
 	}
-	if (at == level)
-		*n = insert->search.visited_used;
-	return insert->search.visited;
 }
 
 void

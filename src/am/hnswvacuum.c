@@ -409,12 +409,11 @@ by_estimate(const void *a, const void *b)
 static void
 add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 {
-	size_t nvisited;
-	const OmendbVisited *visited = hnsw_find_near(vacuum->insert, vacuum->record, level, &nvisited);
+	const OmendbSearch *search = hnsw_find_near(vacuum->insert, vacuum->record, level);
 
-	for (size_t i = 0; i < nvisited; i++)
-		if (visited[i].payload.live)
-			add_candidate(vacuum, n, self, visited[i].node, level);
+	for (size_t i = 0; search && i < search->visited_used; i++)
+		if (search->visited[i].payload.live)
+			add_candidate(vacuum, n, self, search->visited[i].node, level);
 }
 
 /* Note the nodes that dead ones have links to. */
@@ -858,35 +857,21 @@ find_lost(HnswVacuum *vacuum)
 static void
 join_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 {
-	OmendbNode nearest[OMENDB_MAX_M];
-	float distances[OMENDB_MAX_M];
 	uint32 most = vacuum->store.index->codec.layout.m;
+	const OmendbVisited *found[OMENDB_MAX_M + 1];
+	OmendbNode nearest[OMENDB_MAX_M];
+	const OmendbSearch *search;
+	uint32 nfound;
 	uint32 n = 0;
-	size_t nvisited;
-	const OmendbVisited *visited;
 
 	if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
 		(vacuum->record->flags & OMENDB_RECORD_DEAD))
 		return;
-	visited = hnsw_find_near(vacuum->insert, vacuum->record, level, &nvisited);
-	for (size_t i = 0; i < nvisited; i++)
-	{
-		float distance = visited[i].distance;
-		uint32 k;
-
-		if (!visited[i].payload.live || visited[i].node == node ||
-			(n == most && distance >= distances[n - 1]))
-			continue;
-		if (n < most)
-			n++;
-		for (k = n - 1; k > 0 && distances[k - 1] > distance; k--)
-		{
-			distances[k] = distances[k - 1];
-			nearest[k] = nearest[k - 1];
-		}
-		distances[k] = distance;
-		nearest[k] = visited[i].node;
-	}
+	search = hnsw_find_near(vacuum->insert, vacuum->record, level);
+	nfound = search ? omendb_search_nearest(search, most + 1, true, found) : 0;
+	for (uint32 i = 0; i < nfound && n < most; i++)
+		if (found[i]->node != node)
+			nearest[n++] = found[i]->node;
 	if (n > 0)
 		hnsw_make_known(vacuum->insert, node, level, vacuum->record, nearest, n);
 }
