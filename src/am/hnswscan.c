@@ -185,6 +185,9 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
 	if (state->started)
 		publish_report(state);
+	/* What took much memory is not kept: clearing it costs each search that follows. */
+	if (state->started && state->report.resumes > 0)
+		omendb_search_free(&state->search);
 	state->started = false;
 }
 
@@ -324,8 +327,7 @@ may_resume(HnswScan *state)
 		state->report.stop = HNSW_STOP_EXHAUSTED;
 	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
 		state->report.stop = HNSW_STOP_TUPLES;
-	else if (omendb_search_bytes(search) +
-				 (state->results_room + state->late_room) * sizeof(HnswResult) >
+	else if (omendb_search_bytes(search) + (state->nresults + state->nlate) * sizeof(HnswResult) >
 			 (double) work_mem * 1024 * hnsw_scan_mem_multiplier)
 		state->report.stop = HNSW_STOP_MEMORY;
 	else

@@ -40,9 +40,13 @@ omendb_search_free(OmendbSearch *search)
 	if (search->visited)
 		allocator->release(allocator->context, search->visited);
 	search->beam = NULL;
+	search->width_room = 0;
 	search->aside = NULL;
+	search->aside_room = 0;
 	search->seen = NULL;
+	search->seen_room = 0;
 	search->visited = NULL;
+	search->visited_room = 0;
 }
 
 static bool
@@ -524,7 +528,6 @@ omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
 size_t
 omendb_search_bytes(const OmendbSearch *search)
 {
-	return search->width_room * sizeof(OmendbCandidate) +
-		   search->aside_room * sizeof(OmendbCandidate) + search->seen_room * sizeof(uint32_t) +
-		   search->visited_room * sizeof(OmendbVisited);
+	return search->width * sizeof(OmendbCandidate) + search->aside_used * sizeof(OmendbCandidate) +
+		   2 * search->seen_used * sizeof(uint32_t) + search->visited_used * sizeof(OmendbVisited);
 }

@@ -112,7 +112,10 @@ extern bool omendb_search_has_seen(const OmendbSearch *search, OmendbNode node);
 extern uint32_t omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
 									  const OmendbVisited **nearest);
 
-/* Bytes of memory in use. */
+/*
+ * Bytes that the present search takes, whatever came before it; up to four times
+ * as many may be allocated.
+ */
 extern size_t omendb_search_bytes(const OmendbSearch *search);
 
 #endif /* OMENDB_SEARCH_H */

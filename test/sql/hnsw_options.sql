@@ -108,6 +108,8 @@ CREATE INDEX many_hnsw ON many USING hnsw (v vector_l2_ops);
 SET work_mem = '64kB';
 SELECT count(*) < 2500 AS bounded FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]') q;
 SELECT stopped_by FROM omendb_last_scan();
+-- of each search by itself: what an earlier one of the same plan took is not counted
+SELECT divisor, (SELECT count(*) FROM (SELECT FROM many WHERE i % divisor = 0 ORDER BY v <-> '[100.2,0]' LIMIT 10) q) AS found FROM (VALUES (8), (5000), (8), (7)) x(divisor);
 SET hnsw.scan_mem_multiplier = 100;
 SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]') q;
 SELECT stopped_by FROM omendb_last_scan();

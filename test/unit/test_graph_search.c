@@ -568,6 +568,7 @@ test_reuse(bool coded)
 		same = same && run.search.visited_used == fresh.search.visited_used;
 		for (size_t i = 0; i < fresh.search.visited_used && same; i++)
 			same = run.search.visited[i].node == fresh.search.visited[i].node;
+		same = same && omendb_search_bytes(&run.search) == omendb_search_bytes(&fresh.search);
 		same = same && (turn < 15 || run.allocator.calls == before || width > 200);
 		run_end(&fresh);
 	}
