@@ -1,5 +1,6 @@
 """Statements from clients: inserts, COPY, and queries as pgbench sees them."""
 import concurrent.futures
+import statistics
 import time
 
 import numpy as np
@@ -115,7 +116,7 @@ def latency(bench):
                         crowd[system].append(result["busy"])
         runs = percentile_runs(bench, query)
     for system in bench.working("latency"):
-        us = {f"us_{name}": min(values) for name, values in samples[system].items()}
+        us = {f"us_{name}": statistics.median(values) for name, values in samples[system].items()}
         us["us_overhead"] = round(us["us_query"] - us["us_statement"], 1)
         bench.record("latency", system, {"ef": ef, **us, "busy": min(crowd[system]), "samples": samples[system],
                                          "runs": runs[system]})

@@ -170,17 +170,17 @@ def arguments(given=None):
     add("--report", metavar="FILE", help="only print the tables of such a file")
 
     given, former = sys.argv[1:] if given is None else given, None
-    args = parser.parse_args(given)
+    args = parser.parse_intermixed_args(given)
     if args.resume:
-        if vars(args) != {**vars(parser.parse_args([])), "resume": args.resume}:
+        if vars(args) != {**vars(parser.parse_intermixed_args([])), "resume": args.resume}:
             parser.error("--resume takes the arguments from the file, and no others")
         file, former = args.resume, read_json(args.resume)
         given = former["arguments"]
-        args = parser.parse_args(given)
+        args = parser.parse_intermixed_args(given)
         args.resume = file
     if args.quick:
         parser.set_defaults(**QUICK)
-        args = parser.parse_args(given, argparse.Namespace(resume=args.resume))
+        args = parser.parse_intermixed_args(given, argparse.Namespace(resume=args.resume))
     args.arguments = given
     check(parser, args)
     return args, former

@@ -154,8 +154,7 @@ def report_latency(systems):
                          *(with_spread(r, p) for p in ("p50_us", "p95_us", "p99_us"))])
     return (table(["latency", "ef", "us by pgbench", "us in one statement", "difference", "us of a trivial statement", ""],
                   [[s, x["ef"], *(f"{x[kind]:.0f}" for kind in kinds), noisy(x["busy"])] for s, x in systems.items()])
-            + ["", "The best of several.", "",
-               *table(["latency", "clients", "ef", "queries/s", "x", "p50 us", "p95 us", "p99 us"], rows)])
+            + ["", *table(["latency", "clients", "ef", "queries/s", "x", "p50 us", "p95 us", "p99 us"], rows)])
 
 
 def report_filter(systems):
