@@ -315,8 +315,11 @@ class Bench:
         """This run's, and of the same data what earlier runs measured of what it did not."""
         data = {key: {stage: dict(systems) for stage, systems in stages.items()} for key, stages in self.measured.items()}
         for key, stages in self.earlier().items():
+            # Of a name with other data they say nothing.
+            if key not in data or stages["about"] != data[key]["about"]:
+                continue
             for stage, systems in stages.items():
-                if key in data and stage != "about":
+                if stage != "about":
                     for system, figures in systems.items():
                         data[key].setdefault(stage, {}).setdefault(system, {**figures, "kept": True})
         return {**self.general, "failures": self.failures, "data": data}
@@ -332,6 +335,8 @@ class Bench:
         """After every stage of every system: whoever is interrupted goes on from there."""
         results, earlier = self.results(), self.earlier()
         for key, stages in self.measured.items():
+            if earlier.get(key, stages)["about"] != stages["about"]:
+                del earlier[key]
             for stage, systems in stages.items():
                 earlier.setdefault(key, {}).setdefault(stage, {}).update(systems)
         replace(self.last, earlier)

@@ -92,7 +92,7 @@ class Data(Vectors):
             die(f"{name}: vectors of {base.shape[1]} dimensions, queries of {query.shape[1]}")
         self.complete = not 0 < args.rows < len(base)
         super().__init__(base if self.complete else base[:args.rows], query, self.metric)
-        self.key = self.name if self.complete else f"{self.name}:{self.rows}"
+        self.key = self.name if not args.rows or self.complete and name != SYNTHETIC else f"{self.name}:{self.rows}"
         status = os.stat(self.base_file)
         self.signature = [self.name, self.metric, self.rows, status.st_size, int(status.st_mtime)]
         self.truth = self.cached_truth()

@@ -86,29 +86,38 @@ def churn(bench):
     """Recall and speed while a fifth of the rows goes and comes back, ten times."""
     generator = np.random.default_rng(2)
     rounds = [generator.choice(bench.data.rows, bench.data.rows // 5, replace=False).tolist() for _ in range(10)]
-    for system in bench.working("churn"):
-        with bench.attempt("churn", system), bench.open(system, **{"hnsw.ef_search": bench.args.latency_ef}) as db:
-            bench.grown(db, system, bench.data)
-            nearest = bench.nearest(table="grown")
+    states = {s: [] for s in bench.systems}
+    nearest = bench.nearest(table="grown")
 
-            def state(**more):
-                samples = [bench.sample(db, nearest) for _ in range(bench.args.repetitions)]
-                figures = {**bench.data.recall(bench.found(db, nearest), bench.data.truth),
-                           **medians(samples), "samples": samples,
-                           "bytes": db.value("SELECT pg_relation_size('grown_hnsw')"), **more}
-                say(f"{bench.data.key}: churn, {system}: recall {figures['recall']:.4f}, {figures['us']:.0f} us")
-                return figures
+    def state(system, db, **more):
+        samples = [bench.sample(db, nearest) for _ in range(bench.args.repetitions)]
+        figures = {**bench.data.recall(bench.found(db, nearest), bench.data.truth), **medians(samples), "samples": samples,
+                   "bytes": db.value("SELECT pg_relation_size('grown_hnsw')"), **more}
+        say(f"{bench.data.key}: churn, {system}: recall {figures['recall']:.4f}, {figures['us']:.0f} us")
+        states[system].append(figures)
 
-            states = [state()]
-            for ids in rounds:
-                db.rows("WITH gone AS (DELETE FROM grown WHERE id = ANY (%s) RETURNING 1) SELECT count(*) FROM gone", ids)
-                vacuum = db.seconds("VACUUM grown")
-                start = time.perf_counter()
-                db.rows("WITH back AS (INSERT INTO grown SELECT id, embedding FROM items WHERE id = ANY (%s) RETURNING 1)"
-                        " SELECT count(*) FROM back", ids)
-                states.append(state(vacuum_seconds=vacuum, insert_seconds=time.perf_counter() - start))
-            db.run("DROP TABLE grown")
-            bench.record("churn", system, {"ef": bench.args.latency_ef, "states": states})
+    with contextlib.ExitStack() as stack:
+        sessions = {}
+        for system in bench.working("churn"):
+            with bench.attempt("churn", system):
+                db = stack.enter_context(bench.open(system, **{"hnsw.ef_search": bench.args.latency_ef}))
+                bench.grown(db, system, bench.data)
+                state(system, db)
+                sessions[system] = db
+        for ids in rounds:
+            for system in bench.working("churn"):
+                with bench.attempt("churn", system):
+                    db = sessions[system]
+                    db.rows("WITH gone AS (DELETE FROM grown WHERE id = ANY (%s) RETURNING 1) SELECT count(*) FROM gone", ids)
+                    vacuum = db.seconds("VACUUM grown")
+                    start = time.perf_counter()
+                    db.rows("WITH back AS (INSERT INTO grown SELECT id, embedding FROM items WHERE id = ANY (%s)"
+                            " RETURNING 1) SELECT count(*) FROM back", ids)
+                    state(system, db, vacuum_seconds=vacuum, insert_seconds=time.perf_counter() - start)
+        for system in bench.working("churn"):
+            bench.record("churn", system, {"ef": bench.args.latency_ef, "states": states[system]})
+            with bench.attempt("churn", system):
+                sessions[system].run("DROP TABLE grown")
 
 
 def wide(bench):

@@ -129,7 +129,7 @@ class Files(unittest.TestCase):
         self.arguments.rows = 500
         data = Data("synthetic", self.arguments)
         self.assertEqual((data.base.shape, data.about()["synthetic"]), ((500, 6), True))
-        self.assertIn("synthetic", data.key)
+        self.assertEqual(data.key, "synthetic:500")
 
 
 class Filters(unittest.TestCase):

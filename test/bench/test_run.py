@@ -101,6 +101,14 @@ class Run(unittest.TestCase):
         self.assertNotIn("omendb", bench.measured_in(results).get("some", {}).get("search", {}))
         self.assertIn("omendb", bench.measured_in(results)["some"]["build"])
 
+    def test_figures_of_other_data_of_that_name_are_left_out(self):
+        self.interrupted()
+        run = self.run_of("--json", f"{self.directory}/other.json", "--data", "fashion-mnist")
+        run.data.about = lambda: {"rows": 2000, "dims": 3, "metric": "l2"}
+        run.record("build", "omendb", {})
+        with open(run.path) as f:
+            self.assertEqual(set(json.load(f)["data"]["some"]), {"about", "build"})
+
     def test_a_failure_stops_what_needs_it(self):
         run = self.run_of("--json", self.path, "--data", "fashion-mnist")
         run.failures.append(["some", "build", "omendb", "it failed"])
