@@ -141,6 +141,7 @@ def arguments(given=None):
     add("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
         help="further setting of the sessions, omendb only; may be repeated")
     add("--build-processes", type=int, default=2, metavar="N", help="that build an index, leader included (default: 2)")
+    add("--builds", type=int, default=1, metavar="N", help="of each index, of which the median counts (default: 1)")
     add("--maintenance-work-mem", default="4GB", metavar="SIZE", help="(default: 4GB)")
     add("--disable-seqscan", action="store_true", help="enable_seqscan = off in the queries")
     add("--insert-seconds", type=int, default=4, metavar="N", help="of each of the four insert runs (default: 4)")

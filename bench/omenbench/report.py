@@ -69,7 +69,9 @@ def report_build(systems):
     rows = []
     for s, b in systems.items():
         peak = b.get("peak_memory_bytes")
-        rows.append([s, f"{b['seconds']:.1f}", ratio(reference(systems, "seconds"), b["seconds"]), f"{b['rows_per_second']:,}",
+        seconds = [sample["seconds"] for sample in b.get("samples", [])]
+        took = f"{b['seconds']:.1f}" + (f" ({min(seconds):.1f}-{max(seconds):.1f})" if len(seconds) > 1 else "")
+        rows.append([s, took, ratio(reference(systems, "seconds"), b["seconds"]), f"{b['rows_per_second']:,}",
                      b["workers"], f"{b['bytes_per_row']:,.0f}", f"{b['bytes'] / 1e6:.0f}",
                      f"{b['wal_bytes_per_row']:,}" if "wal_bytes_per_row" in b else "", f"{peak / 1e6:,.0f}" if peak else "-",
                      b.get("busy", ""), "; ".join(b.get("notices", []))])

@@ -122,7 +122,12 @@ class Files(unittest.TestCase):
         np.testing.assert_array_equal(data.truth, right)
 
     def test_hdf5_that_is_wrong(self):
-        with self.assertRaises(SystemExit):
+        self.arguments.metric = None
+        with self.assertRaisesRegex(SystemExit, "disagrees"):
+            Data(self.hdf5(np.zeros((10, 100), np.int32)), self.arguments)
+
+    def test_hdf5_of_another_metric(self):
+        with self.assertRaisesRegex(SystemExit, "cosine, not l2"):
             Data(self.hdf5(np.zeros((10, 100), np.int32)), self.arguments)
 
     def test_synthetic_is_called_so(self):
@@ -152,6 +157,8 @@ class Filters(unittest.TestCase):
         case = self.cases("independent", 0.01)
         self.assertTrue(all((self.rows[right, 0] < 10).all() and len(right) == 10 for right in case.truth))
         case = self.cases("correlated", 0.1)
+        self.assertEqual(case.where, "items.c10 = q.near10")
+        self.assertEqual(case.where_of_one, "items.c10 = (SELECT near10 FROM q WHERE id = :x)")
         for i, right in enumerate(case.truth):
             near = self.queries[i, filters.QUERY_COLUMNS.index("near10")]
             matching = np.flatnonzero(self.rows[:, filters.COLUMNS.index("c10")] == near)

@@ -108,6 +108,7 @@ class Run(unittest.TestCase):
         run.record("build", "omendb", {})
         with open(run.path) as f:
             self.assertEqual(set(json.load(f)["data"]["some"]), {"about", "build"})
+        self.assertEqual(set(run.earlier()["some"]), {"about", "build"})
 
     def test_a_failure_stops_what_needs_it(self):
         run = self.run_of("--json", self.path, "--data", "fashion-mnist")
