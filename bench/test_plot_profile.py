@@ -97,6 +97,20 @@ class Plot(unittest.TestCase):
         files = self.draw(result({"search": no_recall100, "latency": old_latency, "build": {"omendb": {"seconds": 1}}}))
         self.assertEqual(sorted(files), ["tiny-search.png", "tiny-search.svg"])
 
+    def test_a_point_that_was_not_timed_is_skipped(self):
+        """As a system leaves it that failed in the middle."""
+        failed = {"omendb": {"points": [*points(1), {"ef": 320, "recall": 0.999, "samples": []}]}}
+        sizes = {"omendb": {"sizes": [{"rows": 1000, "points": failed["omendb"]["points"]}]}}
+        self.assertEqual(len(self.draw(result({"search": failed, "growth": sizes}))), 4)
+
+    def test_a_hundred_rows_have_their_own_time(self):
+        search = {"omendb": {"points": [{"ef": 40, "recall": 0.9, "us": 100, "recall100": 0.8, "us100": 250}]}}
+        plot.install()
+        figure = plot.draw_search(search, {})
+        drawn = [[tuple(point) for line in axis.lines for point in line.get_xydata()] for axis in figure.axes]
+        plot.plt.close(figure)
+        self.assertEqual(drawn, [[(0.9, 10000.0)], [(0.8, 4000.0)]])
+
     def test_nothing_to_draw_is_an_error(self):
         with self.assertRaisesRegex(SystemExit, "nothing to draw"):
             self.draw(result({"build": {"omendb": {"seconds": 1}}}))
@@ -108,6 +122,7 @@ class Plot(unittest.TestCase):
         text = plot.title(result({}, "x-synthetic"), "x-synthetic", {"rows": 12345, "dims": 8, "metric": "l2"}, "search", SEARCH)
         for part in ("SYNTHETIC DATA", "12,345 x 8, l2", "Some CPU, 2 processors", "2026-11-21", "pgvector of 2026-11-01"):
             self.assertIn(part, text)
+        self.assertIn("SYNTHETIC", plot.title(result({}), "x", {"rows": 1, "dims": 8, "metric": "l2", "synthetic": True}, "search", {}))
         self.assertNotIn("SYNTHETIC", plot.title(result({}), "tiny", {"rows": 1, "dims": 8, "metric": "l2"}, "search", {}))
 
     def test_only_root_installs(self):
