@@ -123,6 +123,8 @@ class Plot(unittest.TestCase):
         for part in ("SYNTHETIC DATA", "12,345 x 8, l2", "Some CPU, 2 processors", "2026-11-21", "pgvector of 2026-11-01"):
             self.assertIn(part, text)
         self.assertIn("SYNTHETIC", plot.title(result({}), "x", {"rows": 1, "dims": 8, "metric": "l2", "synthetic": True}, "search", {}))
+        self.assertIn("not finished: omendb", plot.title(result({}), "x", {"rows": 1, "dims": 8, "metric": "l2"}, "growth",
+                                                         {"omendb": {"partial": True}, "pgvector": {"partial": False}}))
         self.assertNotIn("SYNTHETIC", plot.title(result({}), "tiny", {"rows": 1, "dims": 8, "metric": "l2"}, "search", {}))
 
     def test_only_root_installs(self):
@@ -205,11 +207,11 @@ class Profile(unittest.TestCase):
                 "\t           31f38 store_read@@V1 (/usr/lib/postgresql/17/lib/omendb.so)\n"
                 "\t           31f40 memmove@plt (/usr/lib/postgresql/17/lib/omendb.so)\n"
                 "\t          354329 [unknown] (/usr/lib/postgresql/17/bin/postgres)\n\n"
-                "29396 \n\tffffffff81000000 do_syscall_64 ([kernel.kallsyms])\n\n")
+                "29396 \n\tffffffff81000000 do_syscall_64 ([kernel.kallsyms])\n\t               0 [unknown] ([unknown])\n\n")
         self.assertEqual(profile.parse_script(text), [
             [(0x4b2fe0, "LockBufHdr", False), (0x31f38, "store_read", True), (0x31f40, "memmove", False),
              (0x354329, "[postgres]", False)],
-            [(0xffffffff81000000, "do_syscall_64", False)]])
+            [(0xffffffff81000000, "do_syscall_64", False), (0, "[unknown]", False)]])
 
     def test_addr2line_is_read(self):
         text = ("0x0000000000020710\n_mm512_loadu_ps\n/usr/lib/gcc/include/avx512fintrin.h:42\n"
