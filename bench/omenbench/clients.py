@@ -42,7 +42,7 @@ def insert(bench):
                 result.update(clients=clients, synchronous_commit=commit,
                               wal_bytes_per_row=round(wal / max(result["transactions"], 1)))
                 figures[system]["runs"].append(result)
-                say(f"{bench.data.key}: {system}, {clients} clients, synchronous_commit {commit}:"
+                say(f"{bench.data.key}: {system}, clients {clients}, synchronous_commit {commit}:"
                     f" {result['tps']:.0f} rows/s")
     for run, clients in enumerate(COPY_CLIENTS, len(runs)):
         ids = np.arange(half + run * share, half + (run + 1) * share)
@@ -50,7 +50,7 @@ def insert(bench):
             with bench.attempt("insert", system):
                 result = copy_into_index(bench, system, ids, clients)
                 figures[system]["copy"].append(result)
-                say(f"{bench.data.key}: {system}, COPY by {clients} clients: {result['rows_per_second']} rows/s")
+                say(f"{bench.data.key}: {system}, COPY, clients {clients}: {result['rows_per_second']} rows/s")
     # What the graph is worth afterwards, with the rows inserted by several at a time.
     for system in bench.working("insert"):
         with bench.attempt("insert", system), bench.open(system) as db:
@@ -136,7 +136,7 @@ def percentile_runs(bench, script):
             for system in bench.working("latency"):
                 run = runs[system][-1]
                 run.update(medians(run["samples"], "qps", *PERCENTILES))
-                say(f"{bench.data.key}: {system} ef {ef}, {clients} clients: {run['qps']:.0f} queries/s,"
+                say(f"{bench.data.key}: {system} ef {ef}, clients {clients}: {run['qps']:.0f} queries/s,"
                     f" p50 {run['p50_us']:.0f}, p99 {run['p99_us']:.0f} us")
     return runs
 

@@ -1,4 +1,6 @@
 """Queries with a filter: the columns that it asks for, and what each system makes of it."""
+import functools
+
 import numpy as np
 
 from omenbench.data import K
@@ -21,6 +23,7 @@ SETTINGS = {
 }
 
 
+@functools.lru_cache(maxsize=1)
 def columns(data):
     """(COLUMNS of all rows, QUERY_COLUMNS of all queries). A query's cluster has at
     least half as many rows as its selectivity says."""

@@ -7,7 +7,7 @@
 //
 // RESULTS receives, for each such line, K int32 ids for each query, nearest first.
 //
-// usage: index_hnswlib BASE.fbin ROWS QUERY.fbin cosine|l2|ip M EF_CONSTRUCTION GRAPH RESULTS REPETITIONS EF...
+// usage: hnswlib_curve BASE.fbin ROWS QUERY.fbin cosine|l2|ip M EF_CONSTRUCTION GRAPH RESULTS REPETITIONS EF...
 #include <hnswlib/hnswlib.h>
 
 #include <sys/resource.h>

@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def hnswlib(bench):
     if bench.takes_part("hnswlib"):
-        program, source = f"{bench.args.cache}/index_hnswlib", f"{HERE}/hnswlib_curve.cpp"
+        program, source = f"{bench.args.cache}/hnswlib_curve", f"{HERE}/hnswlib_curve.cpp"
         if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
             quiet(["g++", "-O3", "-march=native", "-std=c++17", source, "-o", program])
         curve(bench, "hnswlib", [program], "libhnswlib-dev")

@@ -53,12 +53,18 @@ def ratio(more, less):
     return f"{more / less:.2f}" if more and less else "-"
 
 
-def reference(systems, *path):
+def reference(systems, name):
     """pgvector's figure, or None where it was not measured."""
-    value = systems.get(REFERENCE)
-    for key in path:
-        value = value[key] if value else None
-    return value
+    return systems.get(REFERENCE, {}).get(name)
+
+
+def counterpart(systems, name, figures, keys, value):
+    """The value of that of pgvector's figures which was measured under the same conditions."""
+    return next((x[value] for x in systems.get(REFERENCE, {}).get(name, []) if all(x[k] == figures[k] for k in keys)), None)
+
+
+def clients(number):
+    return "1 client" if number == 1 else f"{number} clients"
 
 
 def noisy(busy):
@@ -132,13 +138,13 @@ def report_exact(systems):
 def report_insert(systems):
     runs, copies, rows = [], [], []
     for system, insert in systems.items():
-        for i, r in enumerate(insert["runs"]):
-            by = f"INSERT, {r['clients']} clients" + (", asynchronous" if r["synchronous_commit"] == "off" else "")
-            runs.append([system, by, f"{r['tps']:,.0f}", ratio(r["tps"], reference(systems, "runs", i, "tps")),
+        for r in insert["runs"]:
+            by = "INSERT, " + clients(r["clients"]) + (", asynchronous" if r["synchronous_commit"] == "off" else "")
+            runs.append([system, by, f"{r['tps']:,.0f}", ratio(r["tps"], counterpart(systems, "runs", r, ("clients", "synchronous_commit"), "tps")),
                          f"{r['wal_bytes_per_row']:,}", noisy(r["busy"]) if r["clients"] == 1 else ""])
-        for i, r in enumerate(insert["copy"]):
-            copies.append([system, f"COPY, {r['clients']} clients", f"{r['rows_per_second']:,}",
-                           ratio(r["rows_per_second"], reference(systems, "copy", i, "rows_per_second")),
+        for r in insert["copy"]:
+            copies.append([system, "COPY, " + clients(r["clients"]), f"{r['rows_per_second']:,}",
+                           ratio(r["rows_per_second"], counterpart(systems, "copy", r, ("clients",), "rows_per_second")),
                            f"{r['wal_bytes_per_row']:,}", noisy(r["busy"]) if r["clients"] == 1 else ""])
         after = insert["after"]
         rows.append([system, f"{after['recall']:.4f}", with_spread(after), f"{after['cpu_us']:,.0f}"])
@@ -150,9 +156,9 @@ def report_latency(systems):
     kinds = ("us_query", "us_statement", "us_overhead", "us_trivial")
     rows = []
     for s, x in systems.items():
-        for i, r in enumerate(x["runs"]):
+        for r in x["runs"]:
             rows.append([s, r["clients"], r["ef"], f"{r['qps']:,.0f} {spread(r['samples'], 'qps')}",
-                         ratio(r["qps"], reference(systems, "runs", i, "qps")),
+                         ratio(r["qps"], counterpart(systems, "runs", r, ("clients", "ef"), "qps")),
                          *(with_spread(r, p) for p in ("p50_us", "p95_us", "p99_us"))])
     return (table(["latency", "ef", "us by pgbench", "us in one statement", "difference", "us of a trivial statement", ""],
                   [[s, x["ef"], *(f"{x[kind]:.0f}" for kind in kinds), noisy(x["busy"])] for s, x in systems.items()])
@@ -161,13 +167,11 @@ def report_latency(systems):
 
 def report_filter(systems):
     rows = []
-    strict = {(c["kind"], c["selectivity"], c["ef"]): c for c in systems.get(REFERENCE, {"cases": []})["cases"]
-              if c["setting"] == "strict_order"}
     cases = [(c, s) for s, f in systems.items() for c in f["cases"]]
     for c, s in sorted(cases, key=lambda x: (-x[0]["selectivity"], x[0]["ef"])):
-        other = strict.get((c["kind"], c["selectivity"], c["ef"]), {})
+        strict = counterpart(systems, "cases", {**c, "setting": "strict_order"}, ("kind", "selectivity", "ef", "setting"), "us")
         rows.append([c["kind"], f"{c['selectivity']:.1%}", f"{c['matching_rows']:,.0f}", s, c["setting"], c["ef"],
-                     f"{c['recall']:.4f}", f"{c['rows']:.2f}", c["short"], with_spread(c), ratio(other.get("us"), c["us"]),
+                     f"{c['recall']:.4f}", f"{c['rows']:.2f}", c["short"], with_spread(c), ratio(strict, c["us"]),
                      *(f"{c[p]:,.0f}" for p in ("p50_us", "p95_us", "p99_us")), "" if c["index_used"] else "not by the index"])
     rows.sort(key=lambda row: ["independent", "correlated", "anticorrelated"].index(row[0]))
     return table(["filter", "selectivity", "rows that match", "", "setting", "ef", "recall@10", "rows", "queries with too few",
@@ -196,7 +200,8 @@ def report_growth(systems):
     first = next(iter(systems.values()))
     rows = [[f"{size:,}", *(cell for s in systems for cell in of.get(s, empty))] for size, of in sorted(by_rows.items())]
     return (table(head, rows)
-            + ["", f"Beyond {first['real_rows']:,} rows NOT REAL DATA: the rows again, with noise of {first['noise']} of their length."]
+            + ["", f"Beyond {first['real_rows']:,} rows NOT REAL DATA: the rows again, with noise of {first['noise']}"
+               " of their length."]
             + [f"**Not complete**: {s}." for s, growth in systems.items() if growth["partial"]])
 
 

@@ -140,7 +140,8 @@ class Files(unittest.TestCase):
 class Filters(unittest.TestCase):
     def setUp(self):
         generator = np.random.default_rng(3)
-        self.data = Vectors(generator.standard_normal((3000, 3), np.float32), generator.standard_normal((20, 3), np.float32), "l2")
+        base, query = (generator.standard_normal((count, 3), np.float32) for count in (3000, 20))
+        self.data = Vectors(base, query, "l2")
         self.rows, self.queries = filters.columns(self.data)
 
     def test_shape(self):
