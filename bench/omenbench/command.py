@@ -62,6 +62,8 @@ NAMES = ["fashion-mnist", "debian-384", "glove-100", "synthetic"]
 SUFFIXES = (".fbin", ".fvecs", ".bvecs", ".hdf5", ".h5")
 QUICK = {"rows": 20000, "ef": [10, 40, 160], "repetitions": 2, "insert_seconds": 2, "latency_seconds": 1,
          "latency_efs": [40], "filter_queries": 100, "library_ef": [16, 48, 128], "sizes": [5000, 20000]}
+# The stages that bench/plot makes a figure of.
+DRAWN = {"search", "growth", "filter", "churn", "latency"}
 
 
 def main():
@@ -84,7 +86,7 @@ def main():
             server = RunningServer(args.dsn) if args.dsn else PrivateServer(args, keep)
             bench.connect(stack.enter_context(server))
         bench.run()
-    if bench.measured:
+    if any(stage in DRAWN for stages in bench.measured.values() for stage in stages):
         plot(bench.path)
     if bench.failures:
         sys.exit(1)
@@ -99,10 +101,9 @@ def show(bench):
 
 def plot(path):
     program, directory = f"{TREE}/bench/plot", os.path.splitext(path)[0] + "-plots"
-    if os.path.exists(program):
-        if subprocess.run([program, path, directory]).returncode:
-            die(f"{program} {path} {directory} failed")
-        say(f"plots are in {directory}")
+    if subprocess.run([program, path, directory]).returncode:
+        die(f"{program} {path} {directory} failed")
+    say(f"plots are in {directory}")
 
 
 def arguments(given=None):

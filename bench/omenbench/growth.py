@@ -35,7 +35,9 @@ def growth(bench):
             search_grown(bench, sessions, {s: figures[s]["sizes"][-1]["points"] for s in sessions}, vectors, truth)
             for system in bench.working("growth"):
                 if system in sessions:
-                    bench.record("growth", system, {**figures[system], "partial": size != sizes[-1]})
+                    # The sizes so far: what an interrupt leaves of the next is not to be taken for measured.
+                    bench.record("growth", system, {**figures[system], "sizes": list(figures[system]["sizes"]),
+                                                    "partial": size != sizes[-1]})
                     with bench.attempt("growth", system):
                         sessions[system].run("DROP TABLE grown")
 

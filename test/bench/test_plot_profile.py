@@ -1,5 +1,4 @@
-#!/usr/bin/python3
-"""Tests of bench/plot and bench/profile without a server: /usr/bin/python3 bench/test_plot_profile.py"""
+"""bench/plot and bench/profile, without a server."""
 import collections
 import contextlib
 import importlib.machinery
@@ -12,12 +11,11 @@ import tempfile
 import unittest
 from unittest import mock
 
-sys.dont_write_bytecode = True
-HERE = os.path.dirname(os.path.abspath(__file__))
+BENCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench")
 
 
 def program(name):
-    loader = importlib.machinery.SourceFileLoader(f"bench_{name}", f"{HERE}/{name}")
+    loader = importlib.machinery.SourceFileLoader(f"bench_{name}", f"{BENCH}/{name}")
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
     return module
@@ -233,6 +231,3 @@ class Profile(unittest.TestCase):
             with self.assertRaisesRegex(profile.NoPerf, "linux-perf"):
                 profile.find_perf()
 
-
-if __name__ == "__main__":
-    unittest.main()
