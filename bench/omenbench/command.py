@@ -177,6 +177,8 @@ def arguments(given=None):
         if vars(args) != {**vars(parser.parse_intermixed_args([])), "resume": args.resume}:
             parser.error("--resume takes the arguments from the file, and no others")
         file, former = args.resume, read_json(args.resume)
+        if "resumed" not in former:
+            die(f"{file} is the result of another version of this program")
         given = former["arguments"]
         args = parser.parse_intermixed_args(given)
         args.resume = file

@@ -28,8 +28,8 @@ class Run(unittest.TestCase):
         with contextlib.redirect_stderr(io.StringIO()) as error:
             try:
                 return command.arguments(list(given))
-            except SystemExit:
-                raise AssertionError(error.getvalue()) from None
+            except SystemExit as end:
+                raise AssertionError(f"{end.code} {error.getvalue()}") from None
 
     def run_of(self, *given):
         args, former = self.arguments(*given)
@@ -85,6 +85,11 @@ class Run(unittest.TestCase):
                 json.dump(results, f)
             with self.subTest(path[-1]), self.assertRaisesRegex(SystemExit, path[-1]):
                 self.run_of("--resume", self.path)
+
+    def test_result_of_another_version(self):
+        bench.replace(self.path, {"arguments": [], "data": {}})
+        with self.assertRaisesRegex(AssertionError, "another version"):
+            self.arguments("--resume", self.path)
 
     def test_resume_takes_no_other_arguments(self):
         self.interrupted()
