@@ -10,10 +10,13 @@ export TESTS PG_CONFIG PGVERSION
 help:
 	@echo 'make demo          see it work: real data, a throwaway server, one minute'
 	@echo 'make check         all tests; TESTS="regress tap" runs a part of:'
-	@echo '                   lint regress isolation tap perl unit'
+	@echo '                   lint regress isolation tap perl unit bench'
 	@echo 'make unit          the C unit tests alone, no server needed'
-	@echo 'make bench         measure the kernels; BENCH="..." are arguments of bench/run'
-	@echo 'make lint          layer rules, shellcheck, perl -c'
+	@echo 'make bench         measure the index beside pgvector, hnswlib and FAISS: hours;'
+	@echo '                   BENCH="FILE... --option..." adds data and arguments of bench/index'
+	@echo 'make bench-quick   the same in ten minutes, with fewer rows and stages'
+	@echo 'make bench-kernels measure the kernels; BENCH="..." are arguments of bench/run'
+	@echo 'make lint          layer rules, shellcheck, perl -c, pyflakes'
 	@echo 'make format        lay the C sources out; format-check only looks'
 	@echo 'make setup         install what the goals above need'
 	@echo 'make, make install, make installcheck   for your own server, the usual way'
@@ -32,7 +35,13 @@ lint:
 	@TESTS=lint tools/check
 
 bench:
-	@tools/bench $(BENCH)
+	@tools/bench index --data fashion-mnist --stages all --builds 3 $(BENCH)
+
+bench-quick:
+	@tools/bench index --data fashion-mnist --quick $(BENCH)
+
+bench-kernels:
+	@tools/bench run $(BENCH)
 
 format:
 	@tools/format

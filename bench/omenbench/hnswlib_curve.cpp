@@ -1,13 +1,16 @@
 // hnswlib's side of bench/index: builds or loads a graph, then answers the
 // queries, all in one thread. What it prints is for bench/index:
 //
-//   build SECONDS           (only if GRAPH did not exist; it is written then)
-//   ef EF [US CPU_US]...    microseconds a query, a pair for each repetition
+//   build SECONDS PEAK_BYTES   (only if GRAPH did not exist; it is written then)
+//   ef EF K [US CPU_US]...     microseconds a query, a pair for each repetition,
+//                              a line for ten rows, then one for a hundred
 //
-// RESULTS receives, for each ef, ten int32 ids for each query, nearest first.
+// RESULTS receives, for each such line, K int32 ids for each query, nearest first.
 //
-// usage: index_hnswlib BASE.fbin ROWS QUERY.fbin cosine|l2 M EF_CONSTRUCTION GRAPH RESULTS REPETITIONS EF...
+// usage: hnswlib_curve BASE.fbin ROWS QUERY.fbin cosine|l2|ip M EF_CONSTRUCTION GRAPH RESULTS REPETITIONS EF...
 #include <hnswlib/hnswlib.h>
+
+#include <sys/resource.h>
 
 #include <cmath>
 #include <cstdint>
@@ -56,6 +59,13 @@ static double seconds(clockid_t clock = CLOCK_MONOTONIC)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+static long long peak_bytes()
+{
+	rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_maxrss * 1024LL;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 11)
@@ -67,7 +77,7 @@ int main(int argc, char **argv)
 	std::unique_ptr<hnswlib::SpaceInterface<float>> space;
 	std::unique_ptr<hnswlib::HierarchicalNSW<float>> graph;
 
-	if (cosine)
+	if (strcmp(argv[4], "l2"))
 		space.reset(new hnswlib::InnerProductSpace(base.dims));
 	else
 		space.reset(new hnswlib::L2Space(base.dims));
@@ -78,31 +88,35 @@ int main(int argc, char **argv)
 		graph.reset(new hnswlib::HierarchicalNSW<float>(space.get(), base.rows, atoi(argv[5]), atoi(argv[6])));
 		for (int i = 0; i < base.rows; i++)
 			graph->addPoint(base.row(i), i);
-		printf("build %.3f\n", seconds() - start);
+		printf("build %.3f %lld\n", seconds() - start, peak_bytes());
 		graph->saveIndex(graph_file);
 	}
 
 	std::ofstream results(argv[8], std::ios::binary);
-	std::vector<int32_t> found((size_t)queries.rows * 10);
 	for (int a = 10; a < argc; a++) {
 		graph->setEf(atoi(argv[a]));
-		printf("ef %s", argv[a]);
-		for (int r = -1; r < repetitions; r++) { // the first warms up
-			double start = seconds(), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-			for (int i = 0; i < queries.rows; i++) {
-				auto nearest = graph->searchKnn(queries.row(i), 10);
-				for (int k = 9; k >= 0; k--) {
-					found[i * 10 + k] = nearest.empty() ? -1 : (int32_t)nearest.top().second;
-					if (!nearest.empty())
-						nearest.pop();
+		for (int k : {10, 100}) {
+			std::vector<int32_t> found((size_t)queries.rows * k);
+			printf("ef %s %d", argv[a], k);
+			for (int r = -1; r < repetitions; r++) { // the first warms up
+				double start = seconds(), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+				for (int i = 0; i < queries.rows; i++) {
+					auto nearest = graph->searchKnn(queries.row(i), k);
+					for (int j = k - 1; j >= 0; j--) {
+						// Fewer than k leave -1 at the end.
+						bool there = (int)nearest.size() > j;
+						found[(size_t)i * k + j] = there ? (int32_t)nearest.top().second : -1;
+						if (there)
+							nearest.pop();
+					}
 				}
+				if (r >= 0)
+					printf(" %.1f %.1f", (seconds() - start) / queries.rows * 1e6,
+					       (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / queries.rows * 1e6);
 			}
-			if (r >= 0)
-				printf(" %.1f %.1f", (seconds() - start) / queries.rows * 1e6,
-				       (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / queries.rows * 1e6);
+			printf("\n");
+			results.write((const char *)found.data(), found.size() * 4);
 		}
-		printf("\n");
-		results.write((const char *)found.data(), found.size() * 4);
 	}
 	return results.good() ? 0 : 1;
 }

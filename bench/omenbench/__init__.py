@@ -1,0 +1,16 @@
+"""The benchmark of the hnsw index; bench/index is its command. Here are the names
+that its options and its results share.
+
+  command    options, the order of a run        host       this machine, packages
+  bench      a run and its results              server     a PostgreSQL for it
+  data       data sets, what is exactly true    database   sessions, COPY
+  formats    files of vectors                   figures    percentiles, frontiers
+  search, libraries, clients, filters, growth   the stages
+  report     the tables
+"""
+EXTENSIONS = {"omendb": "omendb", "pgvector": "vector"}
+LIBRARIES = ["hnswlib", "faiss"]
+SYSTEMS = [*EXTENSIONS, *LIBRARIES]
+# In this order. Those of the second line take minutes to hours.
+STAGES = ["load", "build", "hnswlib", "faiss", "search", "exact", "insert", "latency", "filter", "cold"]
+LONG_STAGES = ["growth", "churn", "wide"]

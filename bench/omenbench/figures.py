@@ -1,0 +1,48 @@
+"""Arithmetic over what was measured: no server, no packages."""
+import statistics
+
+# Processors busy while one session works, from which on others must have worked as well.
+CROWDED = 1.3
+PERCENTILES = {"p50_us": 50, "p95_us": 95, "p99_us": 99}
+
+
+def medians(samples, *names):
+    """What a point says of its samples, which stay beside it."""
+    return {name: round(statistics.median(s[name] for s in samples), 1) for name in names or ("us", "cpu_us")}
+
+
+def quiet_enough(samples):
+    """Whether several samples can be believed: the fastest was measured while
+    nobody else worked, and another comes near it."""
+    first, second = sorted(samples, key=lambda s: s["us"])[:2] if len(samples) > 1 else samples * 2
+    return first["busy"] <= CROWDED and second["us"] <= first["us"] * 1.05
+
+
+def percentile(values, percent):
+    """The smallest value that as many per cent of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def percentiles(values):
+    return {name: percentile(values, percent) for name, percent in PERCENTILES.items()}
+
+
+def frontier(points, clock="us", recall="recall"):
+    """(recall, microseconds) of the points that no faster one equals in recall."""
+    curve = []
+    for p in sorted(points, key=lambda p: p[clock]):
+        if not curve or p[recall] > curve[-1][0]:
+            curve.append((p[recall], p[clock]))
+    return curve
+
+
+def us_at(curve, level):
+    """(microseconds, whether that is a bound only), or None if the level is not reached."""
+    if not curve or curve[-1][0] < level:
+        return None
+    if curve[0][0] >= level:
+        return curve[0][1], curve[0][0] > level
+    for (r0, u0), (r1, u1) in zip(curve, curve[1:]):
+        if r1 >= level:
+            return u0 + (u1 - u0) * (level - r0) / (r1 - r0), False

@@ -1,0 +1,152 @@
+"""Queries with a filter: the columns that it asks for, and what each system makes of it."""
+import functools
+
+import numpy as np
+
+from omenbench.data import K
+from omenbench.figures import PERCENTILES, medians
+from omenbench.host import say
+
+# Share of the rows that match -> number of clusters of which one matches.
+SELECTIVITIES = {0.5: 2, 0.1: 10, 0.01: 100, 0.001: 1000}
+# Of a row: a number from 0 to 999 that has to do with nothing, and its clusters.
+COLUMNS = ["n", *(f"c{k}" for k in SELECTIVITIES.values())]
+# Of a query: the clusters that are nearest to it and farthest from it.
+QUERY_COLUMNS = [f"{which}{k}" for which in ("near", "far") for k in SELECTIVITIES.values()]
+KINDS = ["independent", "correlated", "anticorrelated"]
+# omendb as it comes; pgvector as it comes, which is off, and both ways of its iterative scan.
+SETTINGS = {
+    "omendb": {"default": {}},
+    "pgvector": {"default": {"hnsw.iterative_scan": "off"},
+                 "strict_order": {"hnsw.iterative_scan": "strict_order"},
+                 "relaxed_order": {"hnsw.iterative_scan": "relaxed_order"}},
+}
+
+
+@functools.lru_cache(maxsize=1)
+def columns(data):
+    """(COLUMNS of all rows, QUERY_COLUMNS of all queries). A query's cluster has at
+    least half as many rows as its selectivity says."""
+    generator = np.random.default_rng(6)
+    rows, near, far = [generator.permutation(data.rows) % 1000], [], []
+    length = np.linalg.norm(data.query, axis=1, keepdims=True) if data.metric == "cosine" else 1
+    for k in SELECTIVITIES.values():
+        centres = cluster_centres(data, k, generator)
+        rows.append(nearest_centre(data, slice(None), centres))
+        large = np.bincount(rows[-1], minlength=k) >= data.rows / k / 2
+        distance = (centres ** 2).sum(axis=1) - 2 * (data.query / length) @ centres.T
+        near.append(np.where(large, distance, np.inf).argmin(axis=1))
+        far.append(np.where(large, distance, -np.inf).argmax(axis=1))
+    return np.stack(rows, axis=1).astype(np.int32), np.stack(near + far, axis=1).astype(np.int32)
+
+
+def direction(data, rows):
+    """For cosine, what has the same direction is the same."""
+    vectors = data.base[rows]
+    if data.metric == "cosine":
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
+    return vectors
+
+
+def cluster_centres(data, k, generator):
+    """A few rounds of k-means over some of the rows."""
+    some = np.sort(generator.choice(data.rows, min(data.rows, max(20 * k, 2000)), replace=False))
+    vectors = direction(data, some)
+    centres = vectors[generator.choice(len(some), k, replace=len(some) < k)]
+    for _ in range(5):
+        own = nearest(vectors, centres)
+        order = np.argsort(own, kind="stable")
+        present, first, count = np.unique(own[order], return_index=True, return_counts=True)
+        centres[present] = np.add.reduceat(vectors[order], first) / count[:, None]
+    return centres
+
+
+def nearest_centre(data, rows, centres):
+    numbers = np.arange(data.rows)[rows]
+    return np.concatenate([nearest(direction(data, numbers[start:start + 10000]), centres)
+                           for start in range(0, len(numbers), 10000)])
+
+
+def nearest(vectors, centres):
+    return ((centres ** 2).sum(axis=1) - 2 * vectors @ centres.T).argmin(axis=1)
+
+
+class Case:
+    """A kind of filter at a selectivity: its condition in SQL, and what is true."""
+
+    def __init__(self, data, kind, selectivity, rows, queries, count):
+        clusters = SELECTIVITIES[selectivity]
+        self.kind, self.selectivity = kind, selectivity
+        if kind == "independent":
+            self.where = self.where_of_one = f"items.n < {round(1000 * selectivity)}"
+            matching = {0: np.flatnonzero(rows[:, 0] < round(1000 * selectivity))}
+            wanted = np.zeros(count, int)
+        else:
+            column = ("near" if kind == "correlated" else "far") + str(clusters)
+            self.where = f"items.c{clusters} = q.{column}"
+            self.where_of_one = f"items.c{clusters} = (SELECT {column} FROM q WHERE id = :x)"
+            wanted = queries[:count, QUERY_COLUMNS.index(column)]
+            own = rows[:, COLUMNS.index(f"c{clusters}")]
+            matching = {c: np.flatnonzero(own == c) for c in np.unique(wanted)}
+        self.truth = [()] * count
+        for value, ids in matching.items():
+            asking = np.flatnonzero(wanted == value)
+            for i, right in zip(asking, data.nearest(ids, K, asking)):
+                self.truth[i] = right
+        self.matching = float(np.mean([len(matching[value]) for value in wanted]))
+
+
+def filters(bench):
+    data, args = bench.data, bench.args
+    rows, queries = columns(data)
+    count = min(args.filter_queries, len(data.query))
+    cases = {system: [] for system in bench.working("filter")}
+    with bench.sessions("filter") as sessions:
+        for kind in KINDS:
+            for selectivity in SELECTIVITIES:
+                case = Case(data, kind, selectivity, rows, queries, count)
+                for ef in args.filter_ef:
+                    for system, figures in turns(bench, sessions, case, ef, count):
+                        cases[system].append(figures)
+    for system in bench.working("filter"):
+        bench.record("filter", system, {"queries": count, "cases": cases[system]})
+
+
+def turns(bench, sessions, case, ef, count):
+    """(system, figures) of every system and setting, each timed by turns."""
+    search = bench.nearest(where=case.where, queries=count)
+    variants = {}
+    for system in bench.working("filter"):
+        for name, settings in SETTINGS[system].items():
+            settings = {"hnsw.ef_search": ef, **settings}
+            with bench.attempt("filter", system):
+                db = sessions[system]
+                switch(db, settings)
+                found = bench.found(db, search)
+                recall = bench.data.recall(found, case.truth)
+                variants[system, name] = settings, {
+                    "kind": case.kind, "selectivity": case.selectivity, "matching_rows": case.matching, "setting": name,
+                    "ef": ef, **recall, "rows": round(float(np.mean([len(ids) for ids in found])), 2),
+                    "short": recall["incomplete"], "index_used": bench.uses_index(db, search), "samples": [], "runs": []}
+    for _ in range(bench.args.repetitions):
+        for (system, name), (settings, figures) in variants.items():
+            if system in bench.working("filter"):
+                with bench.attempt("filter", system):
+                    switch(sessions[system], settings)
+                    figures["samples"].append(bench.sample(sessions[system], search))
+    script = (f"\\set x random(0, {count - 1})\nSELECT id FROM items WHERE {case.where_of_one} ORDER BY embedding"
+              f" {bench.operator()} (SELECT embedding FROM q WHERE id = :x) LIMIT {K};")
+    for (system, name), (settings, figures) in variants.items():
+        if system in bench.working("filter"):
+            with bench.attempt("filter", system):
+                figures["runs"].append(bench.server.pgbench(
+                    sessions[system].name, script, ["-n", "-M", "prepared", "-T", str(bench.args.latency_seconds)],
+                    bench.session(system, **settings), log=True))
+                figures.update(medians(figures["samples"]), **medians(figures["runs"], *PERCENTILES))
+                say(f"{case.kind}, {case.selectivity:.1%}, {system} {name}: recall {figures['recall']:.4f},"
+                    f" {figures['rows']} rows, {figures['us']:.0f} us, p99 {figures['p99_us']:.0f} us")
+    return [(system, figures) for (system, _), (_, figures) in variants.items() if system in bench.working("filter")]
+
+
+def switch(db, settings):
+    db.run(*(f"SET {name} = '{value}'" for name, value in settings.items()))

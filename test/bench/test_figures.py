@@ -1,0 +1,52 @@
+"""Percentiles, medians, and what a system needs for a recall between two measured ones."""
+import unittest
+
+from omenbench import figures
+
+
+def points(*pairs):
+    return [{"recall": recall, "us": us} for recall, us in pairs]
+
+
+class Figures(unittest.TestCase):
+    def test_percentile(self):
+        values = list(range(100, 0, -1))
+        self.assertEqual([figures.percentile(values, p) for p in (1, 50, 95, 99, 100)], [1, 50, 95, 99, 100])
+
+    def test_percentile_of_few(self):
+        self.assertEqual(figures.percentile([7], 50), 7)
+        self.assertEqual(figures.percentile([7, 9], 50), 7)
+        self.assertEqual(figures.percentile([7, 9], 51), 9)
+        self.assertEqual(figures.percentile([1, 2, 3], 99), 3)
+
+    def test_percentiles(self):
+        self.assertEqual(figures.percentiles(range(1, 1001)), {"p50_us": 500, "p95_us": 950, "p99_us": 990})
+
+    def test_medians(self):
+        samples = [{"us": 9, "cpu_us": 1}, {"us": 1, "cpu_us": 3}, {"us": 2, "cpu_us": 2}]
+        self.assertEqual(figures.medians(samples), {"us": 2, "cpu_us": 2})
+        self.assertEqual(figures.medians(samples[:2], "us"), {"us": 5})
+
+    def test_frontier(self):
+        self.assertEqual(figures.frontier(points((.9, 10), (.8, 20), (.95, 30), (.95, 40))), [(.9, 10), (.95, 30)])
+        self.assertEqual(figures.frontier([{"recall100": .5, "us100": 7}], "us100", "recall100"), [(.5, 7)])
+
+    def test_interpolation(self):
+        curve = figures.frontier(points((.9, 10), (.95, 30)))
+        us, bound = figures.us_at(curve, .925)
+        self.assertAlmostEqual(us, 20)
+        self.assertFalse(bound)
+        self.assertEqual(figures.us_at(curve, .95), (30, False))
+
+    def test_beyond_the_curve(self):
+        curve = figures.frontier(points((.9, 10), (.95, 30)))
+        self.assertEqual(figures.us_at(curve, .8), (10, True))
+        self.assertEqual(figures.us_at(curve, .9), (10, False))
+        self.assertIsNone(figures.us_at(curve, .951))
+        self.assertIsNone(figures.us_at([], .9))
+
+    def test_quiet_enough(self):
+        quiet, loud = {"us": 100, "busy": 1.0}, {"us": 100, "busy": 2.0}
+        self.assertTrue(figures.quiet_enough([quiet, quiet]))
+        self.assertFalse(figures.quiet_enough([loud, loud]))
+        self.assertFalse(figures.quiet_enough([quiet, {"us": 110, "busy": 1.0}]))
