@@ -346,8 +346,7 @@ visit_ef(HnswScan *state)
 
 	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) && !exhausted(state))
 	{
-		omendb_search_widen(search, search->width * 2);
-		omendb_search_run(search);
+		omendb_search_extend(search, search->width * 2);
 	}
 }
 
@@ -358,9 +357,8 @@ resume(HnswScan *state)
 	state->report.resumes++;
 	state->ef = state->ef > INT_MAX / 8 ? INT_MAX / 4 : state->ef * 2;
 	state->allowed = Max(state->allowed, state->ef / 2);
-	omendb_search_widen(&state->search,
-						hnsw_beam_width(&state->store.index->codec.layout, state->ef));
-	omendb_search_run(&state->search);
+	omendb_search_extend(&state->search,
+						 hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	visit_ef(state);
 	take_results(state);
 }

@@ -11,6 +11,9 @@
 #define VISITED    UINT32_C(0x80000000)
 #define FIRST_SEEN 512
 
+/* Entries by which a beam is extended at a time, at least. */
+#define MIN_STEP 512
+
 /* So many late finds say that there is more to find. */
 #define SETTLE_LATE 3
 
@@ -450,6 +453,21 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 	}
 	memmove(search->aside, search->aside + at, (left - at) * sizeof(OmendbCandidate));
 	search->aside_used = left - at;
+	return true;
+}
+
+bool
+omendb_search_extend(OmendbSearch *search, uint32_t width)
+{
+	while (search->width < width)
+	{
+		uint32_t step = search->width / 4 > MIN_STEP ? search->width / 4 : MIN_STEP;
+
+		if (!omendb_search_widen(search,
+								 width - search->width > step ? search->width + step : width) ||
+			!omendb_search_run(search))
+			return false;
+	}
 	return true;
 }
 

@@ -99,6 +99,12 @@ extern bool omendb_search_settle(OmendbSearch *search, uint32_t most);
 /* Widen the beam; the candidates set aside compete for it. */
 extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
 
+/*
+ * Widen the beam and run, by steps: whatever enters a beam moves all that is
+ * behind it, and so few unvisited entries are in it at a time.
+ */
+extern bool omendb_search_extend(OmendbSearch *search, uint32_t width);
+
 /* Is there any candidate left that a wider beam would visit? */
 extern bool omendb_search_exhausted(const OmendbSearch *search);
 

@@ -397,6 +397,53 @@ test_resume(bool coded)
 	tap_result(exhausted, "%s: says when nothing is left, and not before", kind);
 }
 
+/* By steps a beam comes to the same, and at its end nothing nearer is left out. */
+static void
+test_extend(bool coded)
+{
+	Random random = {11};
+	const char *kind = coded ? "coded" : "plain";
+	bool prefix = true, nothing_left = true, end = true;
+	size_t extra = 0, wide_total = 0;
+
+	for (int turn = 0; turn < 10; turn++)
+	{
+		Mock mock;
+		Run step, wide;
+		uint32_t n = 4000 + (uint32_t) random_below(&random, 4000);
+		uint32_t width = 1000 + (uint32_t) random_below(&random, 2000);
+		OmendbNode entry = (OmendbNode) random_below(&random, n);
+
+		mock_make(&mock, &random, n);
+		mock.noise = coded ? 0.3f : 0;
+		run_begin(&step, &mock, coded, 10 + (uint32_t) random_below(&random, 500), entry);
+		omendb_search_run(&step.search);
+		end = end && omendb_search_extend(&step.search, width) && step.search.width == width &&
+			  omendb_search_extend(&step.search, 5) && step.search.width == width;
+		run_begin(&wide, &mock, coded, width, entry);
+		omendb_search_run(&wide.search);
+		prefix = prefix && step.search.visited_used >= wide.search.visited_used &&
+				 visited_once(&step.search, n);
+		for (size_t i = 0; i < wide.search.visited_used && prefix; i++)
+			prefix = wide.search.visited[i].node == step.search.visited[i].node;
+		wide_total += wide.search.visited_used;
+		extra += step.search.visited_used - wide.search.visited_used;
+		nothing_left = nothing_left && beam_in_order(&step.search);
+		for (size_t i = 0; i < step.search.aside_used; i++)
+			nothing_left = nothing_left &&
+						   step.search.aside[i].estimate >= step.search.beam[width - 1].estimate;
+		end = end && omendb_search_extend(&step.search, 20 * n) &&
+			  omendb_search_exhausted(&step.search) && step.search.visited_used == n;
+		run_end(&wide);
+		run_end(&step);
+		mock_free(&mock);
+	}
+	tap_result(prefix, "%s: a beam extended by steps visits as a wide one, in its order", kind);
+	tap_result(extra * 5 < wide_total, "%s: and hardly more (%zu to %zu)", kind, extra, wide_total);
+	tap_result(nothing_left, "%s: and leaves nothing out that is nearer", kind);
+	tap_result(end, "%s: to the width asked for, or the end", kind);
+}
+
 /* Without keep_aside nothing is remembered, and nothing costs memory. */
 static void
 test_forgetful(void)
@@ -807,6 +854,7 @@ main(void)
 		test_visit_limit(coded);
 		test_reuse(coded);
 		test_several_entries(coded);
+		test_extend(coded);
 		test_not_numbers(coded);
 		test_out_of_memory(coded);
 	}
