@@ -30,8 +30,15 @@
 /* Added to plans that would return too few rows: more than any honest cost. */
 #define SHORT_RESULT_COST 1.0e8
 
-/* Visits to each row returned beyond the first beam. */
-#define VISITS_A_ROW 2.0
+/*
+ * Visits to each row returned beyond the first beam, or what costs as much: the
+ * beam is doubled whenever its nearer half is used up, and such rows are rechecked
+ * more often than not. Measured over 60,000 rows of 784 dimensions: where one row
+ * of 20, 50, 100, 200 passes a filter, ten of them take 4, 9, 17, 45 ms, and
+ * reading all rows 44, 25, 16, 12: with this factor the planner changes its mind
+ * at one of 100.
+ */
+#define VISITS_A_ROW 10.0
 
 /* Visits on each level above 0. */
 #define VISITS_A_LEVEL 6.0

@@ -1,9 +1,9 @@
 -- Which plan the planner chooses, without being told: the hnsw index, a condition's own index, or the table.
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(17);
+SELECT plan(19);
 
-CREATE TABLE points AS SELECT i, i % 1000 AS fine, i % 2 AS coarse,
+CREATE TABLE points AS SELECT i, i % 1000 AS fine, i % 250 AS rare, i % 2 AS coarse,
     (SELECT array_agg(hashint4extended(i, j) % 1000 / 1000.0)::vector(32) FROM generate_series(1, 32) j) AS v FROM generate_series(1, 20000) i;
 CREATE INDEX points_v ON points USING hnsw (v vector_l2_ops);
 CREATE INDEX points_fine ON points (fine);
@@ -34,6 +34,8 @@ SELECT is(nearest('points', 'coarse = 1', 'LIMIT 10'), 'points_v', 'half of the 
 SELECT is(nearest('points', 'fine < 500', 'LIMIT 10'), 'points_v', 'also where they have an index of their own');
 SELECT is(nearest('points', 'fine = 7', 'LIMIT 10'), 'points_fine', 'one in a thousand matches');
 SELECT is(nearest('points', 'fine = 7 AND coarse = 1', 'LIMIT 10'), 'points_fine', 'as if some of them did not');
+SELECT is(nearest('points', 'rare < 50', 'LIMIT 10'), 'points_v', 'no index of its own, one in five matches');
+SELECT is(nearest('points', 'rare = 7', 'LIMIT 10'), 'points', 'one in 250 matches: reading all rows is quicker');
 SELECT is(nearest('points', 'v IS NOT NULL', 'LIMIT 10'), 'points_v', 'all match');
 SELECT is(nearest('few', 'true', 'LIMIT 10'), 'few', 'a small table is read');
 SELECT is(source('SELECT i FROM points LIMIT 10'), 'points', 'no order, no index');
