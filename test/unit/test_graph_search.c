@@ -164,6 +164,18 @@ visited_once(const OmendbSearch *search, uint32_t n)
 	return good;
 }
 
+/* Are the first visits those of the other, in its order? */
+static bool
+begins_as(const OmendbSearch *search, const OmendbSearch *other)
+{
+	if (search->visited_used < other->visited_used)
+		return false;
+	for (size_t i = 0; i < other->visited_used; i++)
+		if (search->visited[i].node != other->visited[i].node)
+			return false;
+	return true;
+}
+
 /* NaN where nothing was visited. */
 static float
 nearest_distance(const OmendbSearch *search)
@@ -371,10 +383,7 @@ test_resume(bool coded)
 		}
 		run_begin(&wide, &mock, coded, last, entry);
 		omendb_search_run(&wide.search);
-		prefix = prefix && step.search.visited_used >= wide.search.visited_used &&
-				 visited_once(&step.search, n);
-		for (size_t i = 0; i < wide.search.visited_used && prefix; i++)
-			prefix = wide.search.visited[i].node == step.search.visited[i].node;
+		prefix = prefix && begins_as(&step.search, &wide.search) && visited_once(&step.search, n);
 		wide_total += wide.search.visited_used;
 		extra += step.search.visited_used - wide.search.visited_used;
 		run_end(&wide);
@@ -422,10 +431,7 @@ test_extend(bool coded)
 			  omendb_search_extend(&step.search, 5) && step.search.width == width;
 		run_begin(&wide, &mock, coded, width, entry);
 		omendb_search_run(&wide.search);
-		prefix = prefix && step.search.visited_used >= wide.search.visited_used &&
-				 visited_once(&step.search, n);
-		for (size_t i = 0; i < wide.search.visited_used && prefix; i++)
-			prefix = wide.search.visited[i].node == step.search.visited[i].node;
+		prefix = prefix && begins_as(&step.search, &wide.search) && visited_once(&step.search, n);
 		wide_total += wide.search.visited_used;
 		extra += step.search.visited_used - wide.search.visited_used;
 		nothing_left = nothing_left && beam_in_order(&step.search);
