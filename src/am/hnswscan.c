@@ -345,9 +345,7 @@ visit_ef(HnswScan *state)
 	OmendbSearch *search = &state->search;
 
 	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) && !exhausted(state))
-	{
 		omendb_search_extend(search, search->width * 2);
-	}
 }
 
 /* Search on with a wider beam. */

@@ -469,67 +469,69 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 }
 
 /*
- * Put the live neighbours of vacuum->whole, a dead node, into the pool, with
- * distances from vacuum->record as codes tell them; where there are none, with
- * their places, for plain ones stay about as they were chosen: nearest first.
- * Returns the distance of the dead node. Self is no neighbour here.
- */
-static float
-pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
-{
-	const OmendbCodec *codec = &vacuum->store.index->codec;
-	const OmendbLayout *layout = &codec->layout;
-	float estimates[OMENDB_ESTIMATES_ROOM];
-	float distance;
-
-	if (omendb_layout_is_coded(layout))
-	{
-		distance = omendb_query_distance(&vacuum->query, vacuum->whole);
-		omendb_query_estimates(&vacuum->query, vacuum->whole, distance, estimates);
-	}
-	else
-		distance =
-			omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch);
-	for (uint32 i = 0; i < vacuum->whole->count; i++)
-	{
-		OmendbNode node = omendb_record_neighbours(layout, vacuum->whole)[i];
-
-		if (node != self && !is_dead(vacuum, node))
-			vacuum->pool[vacuum->npool++] =
-				(Estimate){omendb_layout_is_coded(layout) ? estimates[i] : (float) i, node};
-	}
-	return distance;
-}
-
-/*
- * The live neighbours of vacuum->whole but for self, nearest to that node first.
- * Returns their number; *rank: how many are nearer than self, all where it has no
- * link to self.
+ * The live neighbours of vacuum->whole, a dead node, but for self, with distances
+ * from the query, from which that node is so far, as codes tell them; where there
+ * are none, with their places, for plain ones stay about as they were chosen:
+ * nearest first. Returns their number; *own is self's, infinite where the node has
+ * no link to self.
  */
 static uint32
-survivors(HnswVacuum *vacuum, OmendbNode self, Estimate *out, uint32 *rank)
+live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, OmendbNode self,
+				Estimate *out, float *own)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	uint32 n = 0;
-	float own = INFINITY;
 
+	*own = INFINITY;
 	if (omendb_layout_is_coded(layout))
-	{
-		omendb_query_set_record(&vacuum->around, vacuum->whole);
-		omendb_query_estimates(&vacuum->around, vacuum->whole,
-							   omendb_query_distance(&vacuum->around, vacuum->whole), estimates);
-	}
+		omendb_query_estimates(query, vacuum->whole, distance, estimates);
 	for (uint32 i = 0; i < vacuum->whole->count; i++)
 	{
 		OmendbNode node = omendb_record_neighbours(layout, vacuum->whole)[i];
 		float estimate = omendb_layout_is_coded(layout) ? estimates[i] : (float) i;
 
 		if (node == self)
-			own = estimate;
+			*own = estimate;
 		else if (!is_dead(vacuum, node))
 			out[n++] = (Estimate){estimate, node};
 	}
+	return n;
+}
+
+/* Put them into the pool as vacuum->record sees them. Returns the dead node's distance. */
+static float
+pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
+{
+	const OmendbCodec *codec = &vacuum->store.index->codec;
+	float distance =
+		omendb_layout_is_coded(&codec->layout)
+			? omendb_query_distance(&vacuum->query, vacuum->whole)
+			: omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch);
+	float own;
+
+	vacuum->npool +=
+		live_neighbours(vacuum, &vacuum->query, distance, self, vacuum->pool + vacuum->npool, &own);
+	return distance;
+}
+
+/*
+ * The same, nearest to the dead node first. *rank: how many are nearer than self,
+ * all where it has no link to self.
+ */
+static uint32
+survivors(HnswVacuum *vacuum, OmendbNode self, Estimate *out, uint32 *rank)
+{
+	float distance = 0;
+	float own;
+	uint32 n;
+
+	if (omendb_layout_is_coded(&vacuum->store.index->codec.layout))
+	{
+		omendb_query_set_record(&vacuum->around, vacuum->whole);
+		distance = omendb_query_distance(&vacuum->around, vacuum->whole);
+	}
+	n = live_neighbours(vacuum, &vacuum->around, distance, self, out, &own);
 	qsort(out, n, sizeof(Estimate), by_estimate);
 	*rank = 0;
 	while (*rank < n && out[*rank].estimate < own)
@@ -591,8 +593,8 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
 }
 
 /*
- * Fill the free slots of vacuum->record with the best of n candidates, which
- * have its present neighbours among them. Returns how many are chosen, with
+ * Fill the free slots of vacuum->record, which the chooser is set to, with the best
+ * of n candidates, which have its present neighbours among them. Returns how many are chosen, with
  * present ones.
  */
 static uint32
@@ -601,7 +603,6 @@ fill_slots(HnswVacuum *vacuum, size_t n, uint32 links, uint16_t *chosen)
 	OmendbChooser *chooser = &vacuum->chooser;
 	uint32 count;
 
-	omendb_chooser_set(chooser, vacuum->record);
 	count = omendb_choose(chooser, n, links, candidate_record, vacuum, chosen);
 	for (uint32 i = 0; i < count && vacuum->record->count < links; i++)
 	{
