@@ -324,6 +324,24 @@ next_unvisited(const OmendbSearch *search, uint32_t at)
 	return at;
 }
 
+/*
+ * The node visited next is needed at once, but the one after it, if nothing
+ * nearer comes between, only in a step: by then it is there.
+ */
+static void
+prefetch_next(OmendbSearch *search)
+{
+	uint32_t at = search->cursor;
+
+	for (int ahead = 0; ahead < 2; ahead++)
+	{
+		at = next_unvisited(search, at);
+		if (at >= search->used)
+			break;
+		search->ops->prefetch(search->store, search->beam[at++].node);
+	}
+}
+
 bool
 omendb_search_run(OmendbSearch *search)
 {
@@ -331,7 +349,6 @@ omendb_search_run(OmendbSearch *search)
 	{
 		uint32_t at = next_unvisited(search, search->cursor);
 		uint32_t node;
-		uint32_t next;
 
 		search->cursor = at;
 		if (at == search->used)
@@ -355,10 +372,7 @@ omendb_search_run(OmendbSearch *search)
 			return false;
 		if (!(search->coded ? expand_coded(search) : expand_plain(search)))
 			return false;
-		/* Two ahead: the next is needed at once, the one after it in a step. */
-		next = next_unvisited(search, search->cursor);
-		if (next < search->used)
-			search->ops->prefetch(search->store, search->beam[next].node);
+		prefetch_next(search);
 	}
 	return true;
 }
