@@ -505,8 +505,9 @@ beyond_beam(const HnswScan *state)
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
 		state->nresults == 0 || search->used < search->width)
 		return false;
-	low = omendb_lower_bound(&state->query, search->beam[search->used - 1].estimate,
-							 state->most_error, state->most_norm2, &high);
+	low =
+		omendb_lower_bound(&state->query, omendb_candidate_estimate(search->beam[search->used - 1]),
+						   state->most_error, state->most_norm2, &high);
 	/* Bits are exact: among equals any order will do. */
 	return state->store.index->codec.layout.own == OMENDB_OWN_BITS ? state->results[0].low > low
 																   : state->results[0].low >= low;

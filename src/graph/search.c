@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VISITED    UINT32_C(0x80000000)
 #define FIRST_SEEN 512
 
 /* Entries by which a beam is extended at a time, at least. */
@@ -164,58 +163,66 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 }
 
 static bool
-set_aside(OmendbSearch *search, float estimate, uint32_t node)
+aside_room(OmendbSearch *search, size_t n)
 {
-	if (search->aside_used == search->aside_room &&
-		!grow(search->allocator, (void **) &search->aside, &search->aside_room, 1024,
-			  sizeof(OmendbCandidate)))
+	if (search->aside_used + n <= search->aside_room)
+		return true;
+	return grow(search->allocator, (void **) &search->aside, &search->aside_room,
+				search->aside_used + n + 1024, sizeof(OmendbCandidate));
+}
+
+static bool
+set_aside(OmendbSearch *search, OmendbCandidate candidate)
+{
+	if (!aside_room(search, 1))
 		return false;
-	search->aside[search->aside_used++] = (OmendbCandidate){estimate, node};
+	search->aside[search->aside_used++] = candidate;
 	return true;
 }
 
-/* The largest estimate that the beam still takes is below this. */
-static inline float
+/* The beam takes what has a smaller estimate, in its order-preserving bits, than this. */
+static inline uint64_t
 threshold(const OmendbSearch *search)
 {
-	return search->used == search->width ? search->beam[search->used - 1].estimate : INFINITY;
+	return search->used == search->width ? search->beam[search->used - 1] >> 32 : UINT64_MAX;
 }
 
-/* Into the beam at its place; estimate < threshold. */
+/* How many entries of the beam come before it. No branch depends on what they are. */
+static inline uint32_t
+place(const OmendbSearch *search, OmendbCandidate candidate)
+{
+	const OmendbCandidate *at = search->beam;
+
+	if (search->used == 0)
+		return 0;
+	for (uint32_t n = search->used; n > 1; n -= n / 2)
+		at += n / 2 * (size_t) (at[n / 2 - 1] < candidate);
+	return at - search->beam + (*at < candidate);
+}
+
+/* Into the beam at its place. */
 static inline bool
-insert(OmendbSearch *search, float estimate, uint32_t node)
+insert(OmendbSearch *search, OmendbCandidate candidate)
 {
 	OmendbCandidate *beam = search->beam;
-	uint32_t low = 0;
-	uint32_t high = search->used;
+	uint32_t low = place(search, candidate);
 
-	while (low < high)
-	{
-		uint32_t middle = (low + high) / 2;
-
-		if (beam[middle].estimate < estimate ||
-			(beam[middle].estimate == estimate && (beam[middle].node & ~VISITED) < node))
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	/* The same node with the same estimate: reached twice the same way. */
-	if (low < search->used && beam[low].estimate == estimate && (beam[low].node & ~VISITED) == node)
+	if (low < search->used && (beam[low] & ~OMENDB_VISITED) == candidate)
 		return true;
 	if (search->used == search->width)
 	{
 		OmendbCandidate last = beam[search->used - 1];
 
 		if (low == search->used)
-			return !search->keep_aside || set_aside(search, estimate, node);
-		if (search->keep_aside && !(last.node & VISITED) &&
-			!set_aside(search, last.estimate, last.node))
+			return !search->keep_aside || set_aside(search, candidate);
+		if (search->keep_aside && !(last & OMENDB_VISITED) && !set_aside(search, last))
 			return false;
 	}
 	else
 		search->used++;
 	memmove(&beam[low + 1], &beam[low], (search->used - 1 - low) * sizeof(OmendbCandidate));
-	beam[low] = (OmendbCandidate){estimate, node};
+	beam[low] = candidate;
 	if (low < search->cursor)
 		search->cursor = low;
 	return true;
@@ -231,10 +238,11 @@ orderly(float x)
 static bool
 offer(OmendbSearch *search, float estimate, uint32_t node)
 {
-	estimate = orderly(estimate);
-	if (search->used < search->width || estimate < threshold(search))
-		return insert(search, estimate, node);
-	return !search->keep_aside || set_aside(search, estimate, node);
+	OmendbCandidate candidate = omendb_candidate(orderly(estimate), node);
+
+	if (candidate >> 32 < threshold(search))
+		return insert(search, candidate);
+	return !search->keep_aside || set_aside(search, candidate);
 }
 
 bool
@@ -275,18 +283,43 @@ static bool
 expand_coded(OmendbSearch *search)
 {
 	const OmendbStep *step = &search->step;
+	OmendbCandidate candidates[OMENDB_MAX_LINKS];
+	OmendbCandidate near[OMENDB_MAX_LINKS];
+	uint64_t limit = threshold(search);
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < step->count; i++)
+		candidates[i] = omendb_candidate(orderly(step->estimates[i]), step->neighbours[i]);
+	/* Sorting out without branches: which way each goes is anybody's guess. */
+	for (uint32_t i = 0; i < step->count; i++)
 	{
-		float estimate = orderly(step->estimates[i]);
-		uint32_t node = step->neighbours[i];
+		near[n] = candidates[i];
+		n += candidates[i] >> 32 < limit;
+	}
+	if (search->keep_aside)
+	{
+		OmendbCandidate *aside;
 
-		if (search->used == search->width && !(estimate < threshold(search)))
+		if (!aside_room(search, step->count))
+			return false;
+		aside = search->aside + search->aside_used;
+		for (uint32_t i = 0; i < step->count; i++)
 		{
-			if (search->keep_aside && !set_aside(search, estimate, node))
+			*aside = candidates[i];
+			aside += candidates[i] >> 32 >= limit;
+		}
+		search->aside_used = aside - search->aside;
+	}
+	for (uint32_t i = 0; i < n; i++)
+	{
+		/* The beam may have filled up, or its last become nearer. */
+		if (near[i] >> 32 >= threshold(search))
+		{
+			if (search->keep_aside && !set_aside(search, near[i]))
 				return false;
 		}
-		else if (!omendb_search_has_seen(search, node) && !insert(search, estimate, node))
+		else if (!omendb_search_has_seen(search, omendb_candidate_node(near[i])) &&
+				 !insert(search, near[i]))
 			return false;
 	}
 	return true;
@@ -319,7 +352,7 @@ expand_plain(OmendbSearch *search)
 static inline uint32_t
 next_unvisited(const OmendbSearch *search, uint32_t at)
 {
-	while (at < search->used && (search->beam[at].node & VISITED))
+	while (at < search->used && (search->beam[at] & OMENDB_VISITED))
 		at++;
 	return at;
 }
@@ -338,7 +371,7 @@ prefetch_next(OmendbSearch *search)
 		at = next_unvisited(search, at);
 		if (at >= search->used)
 			break;
-		search->ops->prefetch(search->store, search->beam[at++].node);
+		search->ops->prefetch(search->store, omendb_candidate_node(search->beam[at++]));
 	}
 }
 
@@ -353,8 +386,8 @@ omendb_search_run(OmendbSearch *search)
 		search->cursor = at;
 		if (at == search->used)
 			break;
-		node = search->beam[at].node;
-		search->beam[at].node |= VISITED;
+		node = omendb_candidate_node(search->beam[at]);
+		search->beam[at] |= OMENDB_VISITED;
 		search->cursor++;
 		if (search->coded)
 		{
@@ -380,12 +413,10 @@ omendb_search_run(OmendbSearch *search)
 static int
 by_estimate(const void *a, const void *b)
 {
-	const OmendbCandidate *x = a;
-	const OmendbCandidate *y = b;
+	OmendbCandidate x = *(const OmendbCandidate *) a;
+	OmendbCandidate y = *(const OmendbCandidate *) b;
 
-	if (x->estimate != y->estimate)
-		return x->estimate < y->estimate ? -1 : 1;
-	return x->node < y->node ? -1 : x->node > y->node;
+	return x < y ? -1 : x > y;
 }
 
 /*
@@ -408,9 +439,9 @@ move_nearest(OmendbCandidate *c, size_t n, size_t k)
 		{
 			OmendbCandidate swap;
 
-			while (by_estimate(&c[i], &pivot) < 0)
+			while (c[i] < pivot)
 				i++;
-			while (by_estimate(&pivot, &c[j]) < 0)
+			while (pivot < c[j])
 				j--;
 			if (i >= j)
 				break;
@@ -446,7 +477,8 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 	search->width = width;
 	/* Plain: what was set aside has been scored, so it counts as seen. */
 	for (size_t i = 0; i < search->aside_used; i++)
-		if (!search->coded || !omendb_search_has_seen(search, search->aside[i].node))
+		if (!search->coded ||
+			!omendb_search_has_seen(search, omendb_candidate_node(search->aside[i])))
 			search->aside[left++] = search->aside[i];
 	search->aside_used = left;
 	if (left == 0)
@@ -462,7 +494,7 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 		qsort(search->aside + at, end - at, sizeof(OmendbCandidate), by_estimate);
 		/* One that is in the beam already takes no place there: then once more. */
 		for (; at < end; at++)
-			if (!insert(search, search->aside[at].estimate, search->aside[at].node))
+			if (!insert(search, search->aside[at]))
 				return false;
 	}
 	memmove(search->aside, search->aside + at, (left - at) * sizeof(OmendbCandidate));

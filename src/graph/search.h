@@ -13,13 +13,45 @@
 #ifndef OMENDB_SEARCH_H
 #define OMENDB_SEARCH_H
 
+#include <string.h>
+
 #include "graph/graph.h"
 
-typedef struct OmendbCandidate
+/*
+ * A node and the estimate of its distance in one number, by which candidates are
+ * ordered: the estimate's bits such that they compare as the estimates do, 31
+ * bits of the node, and whether it was visited.
+ */
+typedef uint64_t OmendbCandidate;
+
+#define OMENDB_VISITED UINT64_C(1)
+
+static inline OmendbCandidate
+omendb_candidate(float estimate, OmendbNode node)
 {
+	uint32_t bits;
+
+	memcpy(&bits, &estimate, sizeof(bits));
+	bits ^= bits >> 31 ? UINT32_MAX : UINT32_C(1) << 31;
+	return (uint64_t) bits << 32 | (uint64_t) node << 1;
+}
+
+static inline float
+omendb_candidate_estimate(OmendbCandidate candidate)
+{
+	uint32_t bits = candidate >> 32;
 	float estimate;
-	uint32_t node; /* top bit: visited */
-} OmendbCandidate;
+
+	bits ^= bits >> 31 ? UINT32_C(1) << 31 : UINT32_MAX;
+	memcpy(&estimate, &bits, sizeof(estimate));
+	return estimate;
+}
+
+static inline OmendbNode
+omendb_candidate_node(OmendbCandidate candidate)
+{
+	return (uint32_t) candidate >> 1;
+}
 
 typedef struct OmendbVisited
 {
@@ -38,7 +70,7 @@ typedef struct OmendbSearch
 	bool keep_aside; /* candidates beyond the beam are kept for widening */
 	unsigned level;
 
-	OmendbCandidate *beam; /* ascending estimates */
+	OmendbCandidate *beam; /* ascending */
 	uint32_t width;
 	uint32_t width_room;
 	uint32_t used;

@@ -13,14 +13,11 @@
 #include "storage/buf_internals.h"
 #include "utils/memutils.h"
 
-typedef struct BufferHint
-{
-	uint32 relation; /* part of the relation's identity; a clash is harmless */
-	BlockNumber block;
-	Buffer buffer;
-} BufferHint;
-
-static BufferHint *hints;
+/*
+ * The buffers that blocks were last found in, by a hash of relation and block;
+ * consecutive blocks have consecutive places. Pinning verifies what is found.
+ */
+static Buffer *hints;
 static uint32 hint_mask;
 
 static void *
@@ -153,27 +150,19 @@ make_hints(void)
 {
 	uint32 n = 1024;
 
-	/* Twice the buffers there are, at most 3 MB. */
-	while (n < NBuffers * 2 && n < 262144)
+	/* Twice the buffers there are, at most 2 MB. */
+	while (n < NBuffers * 2 && n < 524288)
 		n *= 2;
-	hints = MemoryContextAllocZero(TopMemoryContext, n * sizeof(BufferHint));
+	hints = MemoryContextAllocZero(TopMemoryContext, n * sizeof(Buffer));
 	hint_mask = n - 1;
 }
 
-static inline uint32
-relation_key(Relation relation)
-{
-	return omendb_relation_number(relation) | 1;
-}
-
-static inline BufferHint *
+static inline Buffer *
 hint_of(Relation relation, BlockNumber block)
 {
-	uint32 key = relation_key(relation);
-
 	if (unlikely(hints == NULL))
 		make_hints();
-	return &hints[(block + key * 0x9e3779b1u) & hint_mask];
+	return &hints[(block + omendb_relation_number(relation) * 0x9e3779b1u) & hint_mask];
 }
 
 /* Is it a block of the file? Asks for its length only where it must have grown. */
@@ -189,20 +178,19 @@ Buffer
 omendb_store_read(OmendbStore *store, BlockNumber block)
 {
 	Relation relation = store->relation;
-	BufferHint *hint = hint_of(relation, block);
+	Buffer *hint = hint_of(relation, block);
 	Buffer buffer;
 
 	store->counters.pages++;
-	if (likely(hint->block == block && hint->relation == relation_key(relation) &&
-			   omendb_read_recent_buffer(relation, block, hint->buffer)))
-		return hint->buffer;
+	if (likely(*hint != InvalidBuffer && omendb_read_recent_buffer(relation, block, *hint)))
+		return *hint;
 	store->counters.misses++;
 	if (!has_block(store, block))
 		omendb_corrupt_page(relation, block, "A link leads there, beyond the end of the index.");
 	buffer = ReadBuffer(relation, block);
 	/* A local buffer (of a temporary table) is found by its own table. */
 	if (!BufferIsLocal(buffer))
-		*hint = (BufferHint){relation_key(relation), block, buffer};
+		*hint = buffer;
 	return buffer;
 }
 
@@ -322,11 +310,12 @@ store_prefetch(void *context, OmendbNode node)
 	OmendbStore *store = context;
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber block = omendb_node_block(layout, node);
-	BufferHint *hint = hint_of(store->relation, block);
+	Buffer *hint = hint_of(store->relation, block);
 	Page page;
 	const char *at;
 
-	if (hint->block != block || hint->relation != relation_key(store->relation))
+	/* Another relation's block of that number is not worth telling apart here. */
+	if (*hint == InvalidBuffer || GetBufferDescriptor(*hint - 1)->tag.blockNum != block)
 	{
 		PrefetchBufferResult result;
 
@@ -335,15 +324,15 @@ store_prefetch(void *context, OmendbNode node)
 		result = PrefetchBuffer(store->relation, MAIN_FORKNUM, block);
 		if (!BufferIsValid(result.recent_buffer) || BufferIsLocal(result.recent_buffer))
 			return;
-		*hint = (BufferHint){relation_key(store->relation), block, result.recent_buffer};
+		*hint = result.recent_buffer;
 	}
 	/*
 	 * Not pinned: whatever the buffer holds now, its memory is there. What pinning
 	 * and the check of the page touch first, then the record, into the level 2
 	 * cache: the first level has too few misses under way at a time for all of it.
 	 */
-	page = BufferGetPage(hint->buffer);
-	__builtin_prefetch(GetBufferDescriptor(hint->buffer - 1), 1);
+	page = BufferGetPage(*hint);
+	__builtin_prefetch(GetBufferDescriptor(*hint - 1), 1);
 	__builtin_prefetch(page);
 	__builtin_prefetch(page + BLCKSZ - 1);
 	at = (const char *) omendb_page_record(layout, page, node % layout->per_page);

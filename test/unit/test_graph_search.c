@@ -141,7 +141,7 @@ beam_in_order(const OmendbSearch *search)
 	if (search->used > search->width)
 		return false;
 	for (uint32_t i = 1; i < search->used; i++)
-		if (!(search->beam[i - 1].estimate <= search->beam[i].estimate))
+		if (!(search->beam[i - 1] < search->beam[i]))
 			return false;
 	return true;
 }
@@ -436,8 +436,9 @@ test_extend(bool coded)
 		extra += step.search.visited_used - wide.search.visited_used;
 		nothing_left = nothing_left && beam_in_order(&step.search);
 		for (size_t i = 0; i < step.search.aside_used; i++)
-			nothing_left = nothing_left &&
-						   step.search.aside[i].estimate >= step.search.beam[width - 1].estimate;
+			nothing_left =
+				nothing_left && omendb_candidate_estimate(step.search.aside[i]) >=
+									omendb_candidate_estimate(step.search.beam[width - 1]);
 		end = end && omendb_search_extend(&step.search, 20 * n) &&
 			  omendb_search_exhausted(&step.search) && step.search.visited_used == n;
 		run_end(&wide);
