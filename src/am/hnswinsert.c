@@ -174,6 +174,7 @@ static void
 plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 {
 	OmendbChooser *chooser = &insert->chooser;
+	Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
 	uint16_t chosen[OMENDB_MAX_LINKS];
 	size_t n = 0;
 
@@ -191,9 +192,21 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 	for (uint32 i = 0; i < plan->n; i++)
 	{
 		plan->links[i] = chooser->candidates[chosen[i]];
-		plan->records[i] = palloc(insert->copy_bytes);
-		memcpy(plan->records[i], arena_record(insert, plan->links[i].tag), insert->copy_bytes);
+		plan->records[i] = palloc(own_bytes);
+		memcpy(plan->records[i], arena_record(insert, plan->links[i].tag), own_bytes);
 	}
+}
+
+/* Most questions about who links to whom are about nodes that were just visited. */
+static void
+remember_visited(HnswInsert *insert, unsigned level)
+{
+	const OmendbSearch *search = &insert->search;
+
+	hnsw_linker_remember(&insert->linker, level);
+	for (size_t i = 0; i < search->visited_used; i++)
+		if (search->visited[i].payload.live)
+			hnsw_linker_add(&insert->linker, search->visited[i].node, arena_record(insert, i));
 }
 
 static unsigned
@@ -364,6 +377,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 				insert->search.visited[i].payload.live = false;
 	}
 	plan_level(insert, &plans[0], layout->links);
+	remember_visited(insert, 0);
 
 	for (unsigned at = 0; at <= level; at++)
 		node = write_level(insert, &plans[at], at, node);
@@ -381,7 +395,7 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 	insert->store.relation = index;
 	insert->store.index = open;
 	insert->record = palloc0(codec->layout.record_bytes);
-	insert->copy_bytes = codec->layout.neighbours_offset;
+	insert->copy_bytes = codec->layout.factor_a_offset;
 	insert->arena_room = 512;
 	insert->arena =
 		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_room * insert->copy_bytes);
@@ -427,7 +441,7 @@ hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 			plan.links[plan.n++] = (OmendbSelectCandidate){
 				omendb_own_distance(codec, record, insert->linker.copy, insert->chooser.scratch),
 				to[i], i};
-	memcpy(insert->record, record, insert->copy_bytes);
+	memcpy(insert->record, record, codec->layout.neighbours_offset);
 	link_all_back(insert, &plan, node, level);
 }
 

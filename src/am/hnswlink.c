@@ -8,10 +8,14 @@
 #include "am/hnsw.h"
 
 #include "am/hnswlink.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 
 /* Neighbours of a node that are asked whether they link to it. */
 #define ASKED 4
+
+/* Nodes whose links are kept in mind, halved: a power of two. */
+#define FIRST_KNOWN 512
 
 /*
  * A link that another node has too may still be the only one that leads to both
@@ -28,6 +32,8 @@ hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
 {
 	const OmendbCodec *codec = &store->index->codec;
 
+	linker->known = NULL;
+	linker->known_room = 0;
 	linker->store = store;
 	linker->chooser = chooser;
 	linker->copy = palloc(codec->layout.record_bytes);
@@ -35,29 +41,187 @@ hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
 	omendb_query_init(&linker->query, codec, palloc(omendb_query_bytes(codec) + 1));
 }
 
+static HnswLinks *
+make_known(uint32 room)
+{
+	HnswLinks *known = palloc(room * sizeof(HnswLinks));
+
+	for (uint32 i = 0; i < room; i++)
+		known[i].node = OMENDB_NO_NODE;
+	return known;
+}
+
+void
+hnsw_linker_remember(HnswLinker *linker, unsigned level)
+{
+	Assert(linker->known_room == 0);
+	linker->known_level = level;
+	linker->known_room = FIRST_KNOWN;
+	linker->known_used = 0;
+	linker->known = make_known(linker->known_room);
+}
+
+static bool
+remembers(const HnswLinker *linker, unsigned level)
+{
+	return linker->known_room > 0 && linker->known_level == level;
+}
+
+/* Its place among those known, or an empty one. */
+static HnswLinks *
+place_of(HnswLinker *linker, OmendbNode node)
+{
+	uint32 mask = linker->known_room - 1;
+	uint32 at = murmurhash32(node) & mask;
+
+	while (linker->known[at].node != node && linker->known[at].node != OMENDB_NO_NODE)
+		at = (at + 1) & mask;
+	return &linker->known[at];
+}
+
+static HnswLinks *
+add_known(HnswLinker *linker, HnswLinks links)
+{
+	HnswLinks *place;
+
+	if ((linker->known_used + 1) * 2 > linker->known_room)
+	{
+		HnswLinks *old = linker->known;
+		uint32 room = linker->known_room;
+
+		linker->known_room = room * 2;
+		linker->known = make_known(linker->known_room);
+		for (uint32 i = 0; i < room; i++)
+			if (old[i].node != OMENDB_NO_NODE)
+				*place_of(linker, old[i].node) = old[i];
+		pfree(old);
+	}
+	place = place_of(linker, links.node);
+	linker->known_used += place->node == OMENDB_NO_NODE;
+	*place = links;
+	return place;
+}
+
+static HnswLinks
+record_links(const HnswLinker *linker, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &linker->store->index->codec.layout;
+
+	return (HnswLinks){node, Min(record->count, layout->links),
+					   (record->flags & OMENDB_RECORD_DEAD) != 0,
+					   omendb_record_neighbours(layout, record)};
+}
+
+void
+hnsw_linker_add(HnswLinker *linker, OmendbNode node, OmendbRecord *record)
+{
+	add_known(linker, record_links(linker, node, record));
+}
+
+/* Where a node leads; good until the next call. */
+static HnswLinks
+links_of(HnswLinker *linker, OmendbNode node, unsigned level)
+{
+	HnswLinks links = {node, 0, true, NULL};
+
+	if (remembers(linker, level))
+	{
+		HnswLinks *known = place_of(linker, node);
+
+		if (known->node == node)
+			return *known;
+	}
+	if (omendb_record_copy_links(linker->store, node, level, linker->other))
+		links = record_links(linker, node, linker->other);
+	if (remembers(linker, level))
+	{
+		OmendbNode *neighbours = palloc(links.count * sizeof(OmendbNode));
+
+		memcpy(neighbours, links.neighbours, links.count * sizeof(OmendbNode));
+		links.neighbours = neighbours;
+		add_known(linker, links);
+	}
+	return links;
+}
+
+static bool
+links_to(HnswLinker *linker, OmendbNode node, unsigned level, OmendbNode to)
+{
+	HnswLinks links;
+
+	if (!remembers(linker, level))
+		return omendb_record_links_to(linker->store, node, level, to);
+	links = links_of(linker, node, level);
+	for (uint32 i = 0; i < links.count; i++)
+		if (links.neighbours[i] == to)
+			return true;
+	return false;
+}
+
+/* What was written to the record in linker->copy, if that node is known. */
+static void
+note_change(HnswLinker *linker, OmendbNode node, unsigned level)
+{
+	HnswLinks *known;
+	HnswLinks links;
+
+	if (!remembers(linker, level) || (known = place_of(linker, node))->node != node)
+		return;
+	links = record_links(linker, node, linker->copy);
+	if (links.count > known->count)
+		known->neighbours = palloc(links.count * sizeof(OmendbNode));
+	memcpy(known->neighbours, links.neighbours, links.count * sizeof(OmendbNode));
+	known->count = links.count;
+}
+
+static inline uint32
+filter_bit(OmendbNode node)
+{
+	return murmurhash32(node) % (sizeof(((HnswLinker *) NULL)->filter) * BITS_PER_BYTE);
+}
+
+static void
+set_filter(HnswLinker *linker)
+{
+	HnswLinks links = record_links(linker, OMENDB_NO_NODE, linker->copy);
+
+	memset(linker->filter, 0, sizeof(linker->filter));
+	for (uint32 i = 0; i < links.count; i++)
+	{
+		uint32 bit = filter_bit(links.neighbours[i]);
+
+		linker->filter[bit / 64] |= UINT64CONST(1) << bit % 64;
+	}
+}
+
+/* Does the node in linker->copy link to that one? */
+static bool
+copy_links_to(const HnswLinker *linker, OmendbNode node)
+{
+	uint32 bit = filter_bit(node);
+
+	return (linker->filter[bit / 64] >> bit % 64 & 1) &&
+		   omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node);
+}
+
 /* Does the node in linker->copy lead to `via`, in one step or two, and that to `node`? */
 static bool
 leads_by(HnswLinker *linker, OmendbNode via, OmendbNode node, unsigned level)
 {
-	const OmendbLayout *layout = &linker->store->index->codec.layout;
 	OmendbNode first[ASKED];
+	HnswLinks links;
 	uint32 n = 0;
 
-	if (!omendb_record_links_to(linker->store, via, level, node))
+	if (!links_to(linker, via, level, node))
 		return false;
-	if (omendb_record_has_link(layout, linker->copy, via))
+	if (copy_links_to(linker, via))
 		return true;
-	if (!omendb_record_copy(linker->store, via, level, linker->other))
-		return false;
-	for (uint32 i = 0; i < Min(linker->other->count, layout->links) && n < ASKED; i++)
-	{
-		OmendbNode neighbour = omendb_record_neighbours(layout, linker->other)[i];
-
-		if (neighbour != node && omendb_record_has_link(layout, linker->copy, neighbour))
-			first[n++] = neighbour;
-	}
+	links = links_of(linker, via, level);
+	for (uint32 i = 0; i < links.count && n < ASKED; i++)
+		if (links.neighbours[i] != node && copy_links_to(linker, links.neighbours[i]))
+			first[n++] = links.neighbours[i];
 	for (uint32 i = 0; i < n; i++)
-		if (omendb_record_links_to(linker->store, first[i], level, via))
+		if (links_to(linker, first[i], level, via))
 			return true;
 	return false;
 }
@@ -72,27 +236,24 @@ static bool
 is_linked_otherwise(HnswLinker *linker, OmendbNode loser, OmendbNode node, OmendbNode occluder,
 					OmendbNode newcomer, unsigned level, bool sure)
 {
-	const OmendbLayout *layout = &linker->store->index->codec.layout;
 	OmendbNode neighbours[ASKED];
+	HnswLinks links;
 	uint32 n = 0;
 
-	if (occluder != OMENDB_NO_NODE && omendb_record_links_to(linker->store, occluder, level, node))
+	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, node))
 		return true;
-	if (omendb_record_links_to(linker->store, newcomer, level, node))
+	if (links_to(linker, newcomer, level, node))
 		return true;
-	if (!omendb_record_copy(linker->store, node, level, linker->other) ||
-		(linker->other->flags & OMENDB_RECORD_DEAD))
+	links = links_of(linker, node, level);
+	if (links.dead)
 		return true;
-	for (uint32 i = 0; i < Min(linker->other->count, layout->links) && n < ASKED; i++)
-	{
-		OmendbNode neighbour = omendb_record_neighbours(layout, linker->other)[i];
-
-		if (neighbour != loser && neighbour != occluder && neighbour != newcomer)
-			neighbours[n++] = neighbour;
-	}
+	for (uint32 i = 0; i < links.count && n < ASKED; i++)
+		if (links.neighbours[i] != loser && links.neighbours[i] != occluder &&
+			links.neighbours[i] != newcomer)
+			neighbours[n++] = links.neighbours[i];
 	for (uint32 i = 0; i < n; i++)
 		if (sure ? leads_by(linker, neighbours[i], node, level)
-				 : omendb_record_links_to(linker->store, neighbours[i], level, node))
+				 : links_to(linker, neighbours[i], level, node))
 			return true;
 	return false;
 }
@@ -201,6 +362,7 @@ choose_slot(HnswLinker *linker, OmendbNode neighbour, OmendbNode node, const Ome
 	}
 	else
 		n = plain_link_options(linker, record, level, distance, forced, options);
+	set_filter(linker);
 	for (int sure = 1; sure >= (layout->m >= SURE_M ? 0 : 1); sure--)
 		/* What comes behind the new one is the better for the node. */
 		for (uint32 i = 0; i < (sure ? n : Min(n, LESS_SURE)); i++)
@@ -242,6 +404,7 @@ hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
 			linker->copy->count++;
 		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot))
 		{
+			note_change(linker, neighbour, level);
 			if (given_up)
 				*given_up = forced ? loser : OMENDB_NO_NODE;
 			return true;

@@ -8,6 +8,15 @@
 #include "graph/link.h"
 #include "page/change.h"
 
+/* Where a node led a moment ago. */
+typedef struct HnswLinks
+{
+	OmendbNode node;
+	uint16 count;
+	bool dead; /* or no node any more */
+	OmendbNode *neighbours;
+} HnswLinks;
+
 typedef struct HnswLinker
 {
 	OmendbStore *store;
@@ -15,10 +24,29 @@ typedef struct HnswLinker
 	OmendbQuery query;
 	OmendbRecord *copy;  /* of the neighbour's record */
 	OmendbRecord *other; /* of some other record */
+	uint64 filter[4];    /* a bit for each neighbour of the copy */
+
+	/* Links that were read since hnsw_linker_remember: open addressing. */
+	HnswLinks *known;
+	uint32 known_used;
+	uint32 known_room; /* a power of two, or 0: none are kept */
+	unsigned known_level;
 } HnswLinker;
 
 /* Allocates in the current memory context. */
 extern void hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser);
+
+/*
+ * From now on keep what is read of who links to whom on that level: what others
+ * change is not seen any more. For as long as one row is inserted; once only.
+ */
+extern void hnsw_linker_remember(HnswLinker *linker, unsigned level);
+
+/*
+ * Add what was read already: a record up to its neighbours (factor_a_offset
+ * bytes), which the caller keeps. Its neighbours are changed with the page's.
+ */
+extern void hnsw_linker_add(HnswLinker *linker, OmendbNode node, OmendbRecord *record);
 
 /*
  * Give a neighbour a link to a node (of which `record` is the header and own

@@ -70,7 +70,7 @@ array_prefetch(void *store, OmendbNode node)
 		return;
 	at = (const char *) omendb_array_record(array, node);
 	for (size_t i = 0; i < array->codec->layout.record_bytes; i += 64)
-		__builtin_prefetch(at + i);
+		__builtin_prefetch(at + i, 0, 2);
 }
 
 const OmendbGraphOps omendb_array_ops = {array_visit, array_distance, array_prefetch};

@@ -24,7 +24,7 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 	chooser->allocator = allocator;
 	chooser->memory = allocator->resize(allocator->context, NULL, total * sizeof(float));
 	chooser->codes = allocator->resize(allocator->context, NULL,
-									   (OMENDB_SELECT_MAX + 1) * omendb_code_bytes(layout) + 1);
+									   OMENDB_SELECT_MAX * omendb_code_bytes(layout) + 1);
 	if (!chooser->memory || !chooser->codes)
 		return false;
 	memset(chooser->memory, 0, total * sizeof(float));
@@ -35,6 +35,9 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 	chooser->other_code = chooser->own_code + code_floats;
 	return true;
 }
+
+_Static_assert(OMENDB_SELECT_MAX > OMENDB_MAX_LINKS,
+			   "there is room for the codes of all links and one");
 
 void
 omendb_chooser_free(OmendbChooser *chooser)
@@ -194,10 +197,8 @@ omendb_link_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot, Ome
 typedef struct Spoke
 {
 	float distance; /* of the metric, from the node */
-	float length2;  /* |r|^2 */
-	const uint8_t *code;
+	float length;   /* |r| */
 	uint32_t slot;
-	bool kept; /* by the occlusion rule */
 } Spoke;
 
 static int
@@ -211,27 +212,30 @@ by_spoke(const void *a, const void *b)
 	return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-uint32_t
-omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
-					const OmendbRecord *neighbour, float distance, bool forced,
-					OmendbLinkOption options[OMENDB_LINK_OPTIONS])
+/* Of what rounding may make negative. */
+static inline float
+root(float x)
+{
+	return x > 0 ? sqrtf(x) : 0;
+}
+
+/*
+ * The node's neighbours and the new one (slot OMENDB_MAX_LINKS), nearest first,
+ * and their codes in the same order.
+ */
+static uint32_t
+get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+		   const OmendbRecord *neighbour, float distance, Spoke *spokes, uint8_t *codes)
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
+	size_t code_bytes = omendb_code_bytes(layout);
 	float estimates[OMENDB_ESTIMATES_ROOM];
-	Spoke spokes[OMENDB_MAX_LINKS + 1];
-	const float *cosines = codec->cosines;
-	uint64_t narrow[OMENDB_LINK_OPTIONS]; /* ascending, of the options */
-	uint32_t noptions = 0;
-	uint32_t n;
-	float self;
-	uint8_t *new_code = chooser->codes + OMENDB_SELECT_MAX * omendb_code_bytes(layout);
+	uint32_t n = node->count < layout->links ? node->count : layout->links;
 
-	n = node->count < layout->links ? node->count : layout->links;
 	/* The estimates for the node itself as the query are its links' distances. */
-	self = ip ? -node->norm2 : 0;
-	omendb_query_estimates(query, node, self, estimates);
+	omendb_query_estimates(query, node, ip ? -node->norm2 : 0, estimates);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		uint16_t upper = omendb_record_factor_b(layout, node)[i];
@@ -247,54 +251,71 @@ omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		if (ip)
 		{
 			float space = codec->expands ? codec->expand.n : layout->dimensions;
-			float length = -b * layout->code_bits * sqrtf(0.63661977f / space);
 
-			spokes[i].length2 = length * length;
+			spokes[i].length = -b * layout->code_bits * sqrtf(0.63661977f / space);
 		}
 		else
-			spokes[i].length2 = estimates[i] > 0 ? estimates[i] : 0;
-		spokes[i].code = omendb_record_code(layout, node, i);
+			spokes[i].length = root(estimates[i]);
 		spokes[i].slot = i;
 	}
-	encode_code(chooser, neighbour, new_code);
 	spokes[n].distance = distance;
-	spokes[n].length2 = ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance;
-	spokes[n].code = new_code;
+	spokes[n].length = root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance);
 	spokes[n].slot = OMENDB_MAX_LINKS;
-	qsort(spokes, n + 1, sizeof(Spoke), by_spoke);
+	n++;
+	qsort(spokes, n, sizeof(Spoke), by_spoke);
+	for (uint32_t i = 0; i < n; i++)
+		if (spokes[i].slot == OMENDB_MAX_LINKS)
+			encode_code(chooser, neighbour, codes + i * code_bytes);
+		else
+			memcpy(codes + i * code_bytes, omendb_record_code(layout, node, spokes[i].slot),
+				   code_bytes);
+	return n;
+}
 
-	for (uint32_t i = 0; i <= n; i++)
+uint32_t
+omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+					const OmendbRecord *neighbour, float distance, bool forced,
+					OmendbLinkOption options[OMENDB_LINK_OPTIONS])
+{
+	const OmendbCodec *codec = chooser->codec;
+	const OmendbLayout *layout = &codec->layout;
+	bool ip = layout->metric == OMENDB_METRIC_IP;
+	size_t code_bytes = omendb_code_bytes(layout);
+	Spoke spokes[OMENDB_MAX_LINKS + 1];
+	uint32_t differ[OMENDB_MAX_LINKS + 1];
+	uint32_t kept[OMENDB_MAX_LINKS + 1];  /* by the occlusion rule */
+	uint32_t narrow[OMENDB_LINK_OPTIONS]; /* ascending, of the options */
+	uint32_t nkept = 0;
+	uint32_t noptions = 0;
+	uint32_t n = get_spokes(chooser, query, node, neighbour, distance, spokes, chooser->codes);
+
+	for (uint32_t i = 0; i < n; i++)
 	{
+		const Spoke *a = &spokes[i];
 		bool occluded = false;
-		uint64_t narrowest = UINT64_MAX;
 		uint32_t occluder = 0;
 		uint32_t at;
 
-		for (uint32_t k = 0; k < i; k++)
+		omendb_kernels.hamming_rows(chooser->codes + i * code_bytes, chooser->codes, code_bytes, i,
+									differ);
+		for (uint32_t k = 0; k < nkept && !occluded; k++)
 		{
-			const Spoke *a = &spokes[i];
-			const Spoke *b = &spokes[k];
-			uint64_t differ = omendb_kernels.hamming(a->code, b->code, omendb_code_bytes(layout));
+			const Spoke *b = &spokes[kept[k]];
+			float dot = a->length * b->length * codec->cosines[differ[kept[k]]];
+			/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
+			float between = ip ? node->norm2 + a->distance + b->distance - dot
+							   : a->length * a->length + b->length * b->length - 2 * dot;
 
-			if (differ < narrowest)
-			{
-				narrowest = differ;
-				occluder = k;
-			}
-			if (!occluded && b->kept)
-			{
-				float dot = sqrtf(a->length2 * b->length2) * cosines[differ];
-				/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
-				float between = ip ? node->norm2 + a->distance + b->distance - dot
-								   : a->length2 + b->length2 - 2 * dot;
-
-				occluded = between < a->distance;
-			}
+			occluded = between < a->distance;
 		}
-		spokes[i].kept = !occluded;
-		if (!occluded || (forced && spokes[i].slot == OMENDB_MAX_LINKS))
+		if (!occluded)
+			kept[nkept++] = i;
+		if (!occluded || (forced && a->slot == OMENDB_MAX_LINKS))
 			continue;
-		for (at = noptions; at > 0 && narrow[at - 1] > narrowest; at--)
+		for (uint32_t k = 1; k < i; k++)
+			if (differ[k] < differ[occluder])
+				occluder = k;
+		for (at = noptions; at > 0 && narrow[at - 1] > differ[occluder]; at--)
 			if (at < OMENDB_LINK_OPTIONS)
 			{
 				options[at] = options[at - 1];
@@ -302,17 +323,17 @@ omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 			}
 		if (at == OMENDB_LINK_OPTIONS)
 			continue;
-		options[at].slot = spokes[i].slot;
+		options[at].slot = a->slot;
 		options[at].occluder = spokes[occluder].slot == OMENDB_MAX_LINKS
 								   ? OMENDB_NO_NODE
 								   : omendb_record_neighbours(layout, node)[spokes[occluder].slot];
-		narrow[at] = narrowest;
+		narrow[at] = differ[occluder];
 		if (noptions < OMENDB_LINK_OPTIONS)
 			noptions++;
 	}
 	if (noptions == 0)
 	{
-		uint32_t farthest = forced && spokes[n].slot == OMENDB_MAX_LINKS ? n - 1 : n;
+		uint32_t farthest = forced && spokes[n - 1].slot == OMENDB_MAX_LINKS ? n - 2 : n - 1;
 
 		options[noptions++] = (OmendbLinkOption){spokes[farthest].slot, OMENDB_NO_NODE};
 	}

@@ -103,6 +103,8 @@ typedef struct OmendbKernels
 
 	/* Bits that differ, and the parts of Jaccard; n in bytes. Exact. */
 	uint64_t (*hamming)(const uint8_t *a, const uint8_t *b, size_t n);
+	/* out[i] = hamming(a, b + i * n, n) for `rows` strings one behind the other. */
+	void (*hamming_rows)(const uint8_t *a, const uint8_t *b, size_t n, size_t rows, uint32_t *out);
 	OmendbBitOverlap (*overlap)(const uint8_t *a, const uint8_t *b, size_t n);
 
 	/*

@@ -453,8 +453,8 @@ add_differing(__m256i sum, __m256i x, __m256i y)
 	return _mm256_add_epi64(sum, popcount_epi64(_mm256_xor_si256(x, y)));
 }
 
-TARGET static uint64_t
-hamming(const uint8_t *a, const uint8_t *b, size_t n)
+INLINE uint64_t
+differing(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	__m256i sum = _mm256_setzero_si256();
 	size_t i = 0;
@@ -464,6 +464,19 @@ hamming(const uint8_t *a, const uint8_t *b, size_t n)
 	if (i < n)
 		sum = add_differing(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
 	return sum_epi64(sum);
+}
+
+TARGET static uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	return differing(a, b, n);
+}
+
+TARGET static void
+hamming_rows(const uint8_t *a, const uint8_t *b, size_t n, size_t rows, uint32_t *out)
+{
+	for (size_t i = 0; i < rows; i++)
+		out[i] = (uint32_t) differing(a, b + i * n, n);
 }
 
 typedef struct OverlapSum

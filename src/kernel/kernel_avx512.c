@@ -311,8 +311,8 @@ add_differing(__m512i sum, __m512i x, __m512i y)
 	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(_mm512_xor_si512(x, y)));
 }
 
-TARGET_VPOPCNTDQ static uint64_t
-hamming_vpopcntdq(const uint8_t *a, const uint8_t *b, size_t n)
+INLINE_VPOPCNTDQ uint64_t
+differing(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	__m512i sum = _mm512_setzero_si512();
 	size_t i = 0;
@@ -322,6 +322,19 @@ hamming_vpopcntdq(const uint8_t *a, const uint8_t *b, size_t n)
 	if (i < n)
 		sum = add_differing(sum, load_part_bytes(a + i, n - i), load_part_bytes(b + i, n - i));
 	return (uint64_t) _mm512_reduce_add_epi64(sum);
+}
+
+TARGET_VPOPCNTDQ static uint64_t
+hamming_vpopcntdq(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	return differing(a, b, n);
+}
+
+TARGET_VPOPCNTDQ static void
+hamming_rows_vpopcntdq(const uint8_t *a, const uint8_t *b, size_t n, size_t rows, uint32_t *out)
+{
+	for (size_t i = 0; i < rows; i++)
+		out[i] = (uint32_t) differing(a, b + i * n, n);
 }
 
 typedef struct OverlapSum
@@ -376,6 +389,7 @@ omendb_fill_avx512(OmendbKernels *table, unsigned features)
 	if (features & OMENDB_CPU_VPOPCNTDQ)
 	{
 		table->hamming = hamming_vpopcntdq;
+		table->hamming_rows = hamming_rows_vpopcntdq;
 		table->overlap = overlap_vpopcntdq;
 	}
 	omendb_fill_code_avx512(table, features);

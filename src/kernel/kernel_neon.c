@@ -473,14 +473,27 @@ add_popcount(uint64x2_t acc, uint8x16_t x)
 	return vpadalq_u32(acc, vpaddlq_u16(vpaddlq_u8(vcntq_u8(x))));
 }
 
-static uint64_t
-hamming(const uint8_t *a, const uint8_t *b, size_t n)
+INLINE uint64_t
+differing(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	uint64x2_t sum = vdupq_n_u64(0);
 
 	for (size_t i = 0; i < n; i += 16)
 		sum = add_popcount(sum, veorq_u8(load_bytes(a + i, n - i), load_bytes(b + i, n - i)));
 	return vaddvq_u64(sum);
+}
+
+static uint64_t
+hamming(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	return differing(a, b, n);
+}
+
+static void
+hamming_rows(const uint8_t *a, const uint8_t *b, size_t n, size_t rows, uint32_t *out)
+{
+	for (size_t i = 0; i < rows; i++)
+		out[i] = (uint32_t) differing(a, b + i * n, n);
 }
 
 static OmendbBitOverlap

@@ -257,6 +257,13 @@ hamming(const uint8_t *a, const uint8_t *b, size_t n)
 	return sum;
 }
 
+static void
+hamming_rows(const uint8_t *a, const uint8_t *b, size_t n, size_t rows, uint32_t *out)
+{
+	for (size_t i = 0; i < rows; i++)
+		out[i] = (uint32_t) hamming(a, b + i * n, n);
+}
+
 static OmendbBitOverlap
 overlap(const uint8_t *a, const uint8_t *b, size_t n)
 {

@@ -39,6 +39,7 @@
 		.cosine_i8 = cosine_i8,         \
 		.l1_i8 = l1_i8,                 \
 		.hamming = hamming,             \
+		.hamming_rows = hamming_rows,   \
 		.overlap = overlap,             \
 		.half_to_float = half_to_float, \
 		.float_to_half = float_to_half, \

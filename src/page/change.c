@@ -187,6 +187,12 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 }
 
 bool
+omendb_record_copy_links(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+{
+	return copy_record(store, node, level, out, store->index->codec.layout.factor_a_offset);
+}
+
+bool
 omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
 	return copy_record(store, node, level, out, store->index->codec.layout.neighbours_offset);

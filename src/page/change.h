@@ -28,6 +28,10 @@ extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned lev
 extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbRecord *out);
 
+/* The same up to its neighbours (factor_a_offset bytes). */
+extern bool omendb_record_copy_links(OmendbStore *store, OmendbNode node, unsigned level,
+									 OmendbRecord *out);
+
 /* Does that node link to that other one? */
 extern bool omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbNode to);

@@ -285,7 +285,7 @@ omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 		return false;
 	omendb_step_fill(record, query, step);
 	if (step->payload.live)
-		memcpy(copy, record, store->index->codec.layout.neighbours_offset);
+		memcpy(copy, record, store->index->codec.layout.factor_a_offset);
 	UnlockReleaseBuffer(buffer);
 	return true;
 }

@@ -810,6 +810,25 @@ check_i16(const Variant *variant, const float *x, const int16_t *a, float scale_
 	return good;
 }
 
+/* The string itself, and as rows what can be cut from b: first it all, then its thirds. */
+static bool
+check_rows(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n, int64_t differ)
+{
+	const OmendbKernels *k = &variant->kernels;
+	size_t third = n / 3;
+	uint32_t out[4] = {0, 0, 0, UINT32_MAX};
+	bool good;
+
+	k->hamming_rows(a, b, n, 1, out);
+	good = check_exact(variant, "hamming_rows", n, "one", out[0], differ);
+	k->hamming_rows(a, b, third, 3, out);
+	for (size_t i = 0; i < 3; i++)
+		good &= check_exact(variant, "hamming_rows", third, "of three", out[i],
+							(int64_t) reference_bits(a, b + i * third, third).differ);
+	k->hamming_rows(a, b, n, 0, out);
+	return check_exact(variant, "hamming_rows", n, "beyond the rows", out[3], UINT32_MAX) && good;
+}
+
 bool
 check_hamming(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n,
 			  const BitReference *want)
@@ -819,7 +838,8 @@ check_hamming(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t
 
 	return check_exact(variant, "hamming", n, "(a,b)", (int64_t) k->hamming(a, b, n), differ) &&
 		   check_exact(variant, "hamming", n, "(b,a)", (int64_t) k->hamming(b, a, n), differ) &&
-		   check_exact(variant, "hamming", n, "(a,a)", (int64_t) k->hamming(a, a, n), 0);
+		   check_exact(variant, "hamming", n, "(a,a)", (int64_t) k->hamming(a, a, n), 0) &&
+		   check_rows(variant, a, b, n, differ);
 }
 
 bool

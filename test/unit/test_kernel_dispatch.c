@@ -178,7 +178,7 @@ test_tables(void)
 		INDEX(l2sq_i16), INDEX(dot_i16),    INDEX(multiply_signs),
 	};
 	static const size_t vnni[] = {INDEX(l2sq_i8), INDEX(dot_i8), INDEX(cosine_i8)};
-	static const size_t vpopcntdq[] = {INDEX(hamming), INDEX(overlap)};
+	static const size_t vpopcntdq[] = {INDEX(hamming), INDEX(hamming_rows), INDEX(overlap)};
 	static const size_t vbmi[] = {INDEX(code_sums)};
 	unsigned machine = omendb_cpu_features();
 	unsigned avx512 = OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512;
