@@ -293,21 +293,21 @@ main(int argc, char **argv)
 				hits = visits = 0;
 				for (int i = 0; i < nq; i++)
 				{
-					OmendbNode at = entry;
+					OmendbNode from[OMENDB_UPPER_BEAM] = {entry};
+					uint32_t n = 1;
 					OmendbVisited nearest[10];
 					int found = 0;
 
 					omendb_query_set(&query, queries + (size_t) i * d);
 					for (unsigned level = top; level > 0; level--)
 					{
-						omendb_search_begin(&search, &query, level, 4);
-						omendb_search_enter(&search, at);
+						omendb_search_begin_from(&search, &query, level, OMENDB_UPPER_BEAM, from,
+												 n);
 						omendb_search_run(&search);
-						at = omendb_search_nearest(&search)->payload.down;
+						n = omendb_search_below(&search, OMENDB_UPPER_BEAM, false, from);
 						visits += search.visited_used;
 					}
-					omendb_search_begin(&search, &query, 0, widths[w]);
-					omendb_search_enter(&search, at);
+					omendb_search_begin_from(&search, &query, 0, widths[w], from, n);
 					if (option("settle", 1) != 0)
 						omendb_search_settle(&search, 8 * widths[w]);
 					else

@@ -116,9 +116,8 @@ search_level(HnswInsert *insert, const Entrances *from, unsigned level, uint32 w
 	{
 		uint32 live = 0;
 
-		omendb_search_begin(search, &insert->query, level, width * wider);
-		for (uint32 i = 0; i < from->n; i++)
-			omendb_search_enter(search, from->nodes[i]);
+		omendb_search_begin_from(search, &insert->query, level, width * wider, from->nodes,
+								 from->n);
 		omendb_search_run(search);
 		for (size_t i = 0; i < search->visited_used; i++)
 			live += search->visited[i].payload.live;
@@ -143,14 +142,11 @@ search_towards(HnswInsert *insert, const Entrances *from, unsigned at, unsigned 
 static bool
 next_level(HnswInsert *insert, Entrances *below)
 {
-	const OmendbVisited *nearest[OMENDB_UPPER_BEAM + 1];
-	uint32 n = omendb_search_nearest(&insert->search, OMENDB_UPPER_BEAM, false, nearest);
+	const OmendbSearch *search = &insert->search;
 
-	n += omendb_search_nearest(&insert->search, 1, true, &nearest[n]);
-	for (uint32 i = 0; i < n; i++)
-		below->nodes[i] = nearest[i]->payload.down;
-	below->n = n;
-	return n > 0;
+	below->n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, below->nodes);
+	below->n += omendb_search_below(search, 1, true, &below->nodes[below->n]);
+	return below->n > 0;
 }
 
 /* The node among the visited ones that holds the same vector, or none. */

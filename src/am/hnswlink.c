@@ -14,7 +14,7 @@
 /* Neighbours of a node that are asked whether they link to it. */
 #define ASKED 4
 
-/* Nodes whose links are kept in mind, halved: a power of two. */
+/* Places for twice the nodes whose links are usually read; a power of two. */
 #define FIRST_KNOWN 512
 
 /*
@@ -79,7 +79,7 @@ place_of(HnswLinker *linker, OmendbNode node)
 	return &linker->known[at];
 }
 
-static HnswLinks *
+static void
 add_known(HnswLinker *linker, HnswLinks links)
 {
 	HnswLinks *place;
@@ -99,7 +99,6 @@ add_known(HnswLinker *linker, HnswLinks links)
 	place = place_of(linker, links.node);
 	linker->known_used += place->node == OMENDB_NO_NODE;
 	*place = links;
-	return place;
 }
 
 static HnswLinks
@@ -135,10 +134,12 @@ links_of(HnswLinker *linker, OmendbNode node, unsigned level)
 		links = record_links(linker, node, linker->other);
 	if (remembers(linker, level))
 	{
-		OmendbNode *neighbours = palloc(links.count * sizeof(OmendbNode));
+		if (links.count > 0)
+		{
+			Size bytes = links.count * sizeof(OmendbNode);
 
-		memcpy(neighbours, links.neighbours, links.count * sizeof(OmendbNode));
-		links.neighbours = neighbours;
+			links.neighbours = memcpy(palloc(bytes), links.neighbours, bytes);
+		}
 		add_known(linker, links);
 	}
 	return links;
@@ -156,6 +157,16 @@ links_to(HnswLinker *linker, OmendbNode node, unsigned level, OmendbNode to)
 		if (links.neighbours[i] == to)
 			return true;
 	return false;
+}
+
+/*
+ * Is it still so, after links_to said yes? Somebody else may have thought that his
+ * link was to spare because of the one that was remembered here.
+ */
+static bool
+still_links_to(HnswLinker *linker, OmendbNode node, unsigned level, OmendbNode to)
+{
+	return !remembers(linker, level) || omendb_record_links_to(linker->store, node, level, to);
 }
 
 /* What was written to the record in linker->copy, if that node is known. */
@@ -240,9 +251,10 @@ is_linked_otherwise(HnswLinker *linker, OmendbNode loser, OmendbNode node, Omend
 	HnswLinks links;
 	uint32 n = 0;
 
-	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, node))
+	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, node) &&
+		still_links_to(linker, occluder, level, node))
 		return true;
-	if (links_to(linker, newcomer, level, node))
+	if (links_to(linker, newcomer, level, node) && still_links_to(linker, newcomer, level, node))
 		return true;
 	links = links_of(linker, node, level);
 	if (links.dead)
@@ -252,8 +264,9 @@ is_linked_otherwise(HnswLinker *linker, OmendbNode loser, OmendbNode node, Omend
 			links.neighbours[i] != newcomer)
 			neighbours[n++] = links.neighbours[i];
 	for (uint32 i = 0; i < n; i++)
-		if (sure ? leads_by(linker, neighbours[i], node, level)
-				 : links_to(linker, neighbours[i], level, node))
+		if ((sure ? leads_by(linker, neighbours[i], node, level)
+				  : links_to(linker, neighbours[i], level, node)) &&
+			still_links_to(linker, neighbours[i], level, node))
 			return true;
 	return false;
 }

@@ -377,22 +377,14 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 	search->visit_limit = SIZE_MAX;
 	for (; level > 0; level--)
 	{
-		const OmendbVisited *nearest[OMENDB_UPPER_BEAM];
-
-		omendb_search_begin(search, &state->query, level, OMENDB_UPPER_BEAM);
-		for (uint32 i = 0; i < n; i++)
-			omendb_search_enter(search, from[i]);
+		omendb_search_begin_from(search, &state->query, level, OMENDB_UPPER_BEAM, from, n);
 		omendb_search_run(search);
-		n = omendb_search_nearest(search, OMENDB_UPPER_BEAM, false, nearest);
-		for (uint32 i = 0; i < n; i++)
-			from[i] = nearest[i]->payload.down;
+		n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, from);
 	}
 	search->keep_aside = true;
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
 		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
-	omendb_search_begin(search, &state->query, 0, width);
-	for (uint32 i = 0; i < n; i++)
-		omendb_search_enter(search, from[i]);
+	omendb_search_begin_from(search, &state->query, 0, width, from, n);
 	omendb_search_settle(search, MAX_WIDENING * width);
 	visit_ef(state);
 	return search->visited_used > 0;

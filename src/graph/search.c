@@ -263,6 +263,18 @@ omendb_search_enter(OmendbSearch *search, OmendbNode node)
 	return offer(search, -INFINITY, node);
 }
 
+bool
+omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *query, unsigned level,
+						 uint32_t width, const OmendbNode *from, uint32_t n)
+{
+	if (!omendb_search_begin(search, query, level, width))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (!omendb_search_enter(search, from[i]))
+			return false;
+	return true;
+}
+
 static bool
 add_visited(OmendbSearch *search, OmendbNode node)
 {
@@ -586,6 +598,17 @@ omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
 			nearest[k] = nearest[k - 1];
 		nearest[k] = visited;
 	}
+	return n;
+}
+
+uint32_t
+omendb_search_below(const OmendbSearch *search, uint32_t want, bool live, OmendbNode *below)
+{
+	const OmendbVisited *nearest[OMENDB_UPPER_BEAM];
+	uint32_t n = omendb_search_nearest(search, want, live, nearest);
+
+	for (uint32_t i = 0; i < n; i++)
+		below[i] = nearest[i]->payload.down;
 	return n;
 }
 

@@ -104,6 +104,10 @@ extern bool omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, 
 /* A node to start from. At least one, before the first run. */
 extern bool omendb_search_enter(OmendbSearch *search, OmendbNode node);
 
+/* Both: begin, and enter these nodes. */
+extern bool omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *query, unsigned level,
+									 uint32_t width, const OmendbNode *from, uint32_t n);
+
 /*
  * Visit until the beam rests or visit_limit is reached. False when out of
  * memory.
@@ -149,6 +153,10 @@ extern bool omendb_search_has_seen(const OmendbSearch *search, OmendbNode node);
  */
 extern uint32_t omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
 									  const OmendbVisited **nearest);
+
+/* The numbers of the same, one level below; want: at most OMENDB_UPPER_BEAM. */
+extern uint32_t omendb_search_below(const OmendbSearch *search, uint32_t want, bool live,
+									OmendbNode *below);
 
 /*
  * Bytes that the present search takes, whatever came before it; up to four times

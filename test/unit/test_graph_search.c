@@ -3,6 +3,7 @@
  *	  Best-first search: over a graph that answers as the test wants it to, and
  *	  over records in memory with links that lead nowhere.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,9 +192,17 @@ nearest_are_right(const OmendbSearch *search, uint32_t want, bool live)
 {
 	const OmendbVisited *nearest[64];
 	uint32_t n = omendb_search_nearest(search, want, live, nearest);
+	OmendbNode below[OMENDB_UPPER_BEAM];
+	uint32_t nbelow = want < OMENDB_UPPER_BEAM ? want : OMENDB_UPPER_BEAM;
 	uint32_t eligible = 0;
 	uint32_t nearer = 0;
 
+	nbelow = omendb_search_below(search, nbelow, live, below);
+	if (nbelow != (n < OMENDB_UPPER_BEAM ? n : OMENDB_UPPER_BEAM))
+		return false;
+	for (uint32_t i = 0; i < nbelow; i++)
+		if (below[i] != nearest[i]->payload.down)
+			return false;
 	for (size_t i = 0; i < search->visited_used; i++)
 	{
 		const OmendbVisited *visited = &search->visited[i];
@@ -632,6 +641,32 @@ test_reuse(bool coded)
 	mock_free(&mock);
 }
 
+/* A candidate's number orders as estimate and node do, and gives both back. */
+static void
+test_candidates(void)
+{
+	static const float ascending[] = {-INFINITY, -FLT_MAX,     -1.5f,   -FLT_MIN, -FLT_TRUE_MIN,
+									  0,         FLT_TRUE_MIN, FLT_MIN, 1,        1.00000012f,
+									  FLT_MAX,   INFINITY};
+	static const OmendbNode nodes[] = {0, 1, 12345, INT32_MAX};
+	OmendbCandidate last = 0;
+	bool order = true, same = true;
+
+	for (size_t i = 0; i < sizeof(ascending) / sizeof(ascending[0]); i++)
+		for (size_t k = 0; k < sizeof(nodes) / sizeof(nodes[0]); k++)
+		{
+			OmendbCandidate candidate = omendb_candidate(ascending[i], nodes[k]);
+
+			order = order && (i + k == 0 || (last | OMENDB_VISITED) < candidate);
+			same = same && omendb_candidate_estimate(candidate) == ascending[i] &&
+				   omendb_candidate_node(candidate | OMENDB_VISITED) == nodes[k] &&
+				   !(candidate & OMENDB_VISITED);
+			last = candidate;
+		}
+	tap_result(order, "candidates order by estimate, then node, visited or not");
+	tap_result(same, "and say both");
+}
+
 static void
 test_several_entries(bool coded)
 {
@@ -652,6 +687,11 @@ test_several_entries(bool coded)
 	tap_result(run.search.visited_used == 200 && visited_once(&run.search, 300) &&
 				   !omendb_search_has_seen(&run.search, 150),
 			   "%s: a search may start from several nodes", coded ? "coded" : "plain");
+	omendb_search_begin_from(&run.search, NULL, 3, 400, (OmendbNode[]){5, 250, 5, 5000, 120}, 4);
+	omendb_search_run(&run.search);
+	tap_result(run.search.visited_used == 200 && visited_once(&run.search, 300) &&
+				   !omendb_search_has_seen(&run.search, 150),
+			   "%s: and take all of them at once", coded ? "coded" : "plain");
 	run_end(&run);
 	mock_free(&mock);
 }
@@ -865,6 +905,7 @@ main(void)
 		test_not_numbers(coded);
 		test_out_of_memory(coded);
 	}
+	test_candidates();
 	test_against_naive();
 	test_forgetful();
 	test_settle();
