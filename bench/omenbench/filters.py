@@ -14,6 +14,7 @@ COLUMNS = ["n", *(f"c{k}" for k in SELECTIVITIES.values())]
 # Of a query: the clusters that are nearest to it and farthest from it.
 QUERY_COLUMNS = [f"{which}{k}" for which in ("near", "far") for k in SELECTIVITIES.values()]
 KINDS = ["independent", "correlated", "anticorrelated"]
+ENOUGH_SECONDS = 5  # of samples of one setting
 # omendb as it comes; pgvector as it comes, which is off, and both ways of its iterative scan.
 SETTINGS = {
     "omendb": {"default": {}},
@@ -130,7 +131,7 @@ def turns(bench, sessions, case, ef, count):
                     "short": recall["incomplete"], "index_used": bench.uses_index(db, search), "samples": [], "runs": []}
     for _ in range(bench.args.repetitions):
         for (system, name), (settings, figures) in variants.items():
-            if system in bench.working("filter"):
+            if system in bench.working("filter") and not took_enough(figures["samples"], count):
                 with bench.attempt("filter", system):
                     switch(sessions[system], settings)
                     figures["samples"].append(bench.sample(sessions[system], search))
@@ -146,6 +147,11 @@ def turns(bench, sessions, case, ef, count):
                 say(f"{case.kind}, {case.selectivity:.1%}, {system} {name}: recall {figures['recall']:.4f},"
                     f" {figures['rows']} rows, {figures['us']:.0f} us, p99 {figures['p99_us']:.0f} us")
     return [(system, figures) for (system, _), (_, figures) in variants.items() if system in bench.working("filter")]
+
+
+def took_enough(samples, queries):
+    """Where a table is read for each query, one sample takes as long as many of others, and tells as much."""
+    return sum(sample["us"] for sample in samples) * queries / 1e6 > ENOUGH_SECONDS
 
 
 def switch(db, settings):

@@ -172,3 +172,9 @@ class Filters(unittest.TestCase):
 
         self.assertLess(mean_distance("correlated"), mean_distance("independent"))
         self.assertLess(mean_distance("independent"), mean_distance("anticorrelated"))
+
+    def test_slow_statements_are_timed_less_often(self):
+        slow, quick = [{"us": 37000.0}], [{"us": 900.0}, {"us": 1100.0}]
+        self.assertTrue(filters.took_enough(slow, 200))
+        self.assertFalse(filters.took_enough(quick, 200))
+        self.assertFalse(filters.took_enough([], 200))
