@@ -594,8 +594,8 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
 
 /*
  * Fill the free slots of vacuum->record, which the chooser is set to, with the best
- * of n candidates, which have its present neighbours among them. Returns how many are chosen, with
- * present ones.
+ * of n candidates, which have its present neighbours among them. Returns how many
+ * are chosen, with present ones.
  */
 static uint32
 fill_slots(HnswVacuum *vacuum, size_t n, uint32 links, uint16_t *chosen)

@@ -176,6 +176,17 @@ omendb_record_neighbours(const OmendbLayout *layout, const OmendbRecord *record)
 }
 
 /* Does the record have a link to that node? */
+/*
+ * Into the level 2 cache: the first level has too few misses under way at a time
+ * for a whole record.
+ */
+static inline void
+omendb_record_prefetch(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	for (uint32_t i = 0; i < layout->record_bytes; i += 64)
+		__builtin_prefetch((const char *) record + i, 0, 2);
+}
+
 static inline bool
 omendb_record_has_link(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
 {

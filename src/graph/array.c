@@ -64,13 +64,9 @@ static void
 array_prefetch(void *store, OmendbNode node)
 {
 	OmendbArray *array = store;
-	const char *at;
 
-	if (node >= array->n)
-		return;
-	at = (const char *) omendb_array_record(array, node);
-	for (size_t i = 0; i < array->codec->layout.record_bytes; i += 64)
-		__builtin_prefetch(at + i, 0, 2);
+	if (node < array->n)
+		omendb_record_prefetch(&array->codec->layout, omendb_array_record(array, node));
 }
 
 const OmendbGraphOps omendb_array_ops = {array_visit, array_distance, array_prefetch};

@@ -221,16 +221,17 @@ root(float x)
 
 /*
  * The node's neighbours and the new one (slot OMENDB_MAX_LINKS), nearest first,
- * and their codes in the same order.
+ * and their codes in the same order in chooser->codes.
  */
 static uint32_t
 get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
-		   const OmendbRecord *neighbour, float distance, Spoke *spokes, uint8_t *codes)
+		   const OmendbRecord *neighbour, float distance, Spoke *spokes)
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
 	size_t code_bytes = omendb_code_bytes(layout);
+	uint8_t *code = chooser->codes;
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	uint32_t n = node->count < layout->links ? node->count : layout->links;
 
@@ -263,12 +264,11 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	spokes[n].slot = OMENDB_MAX_LINKS;
 	n++;
 	qsort(spokes, n, sizeof(Spoke), by_spoke);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++, code += code_bytes)
 		if (spokes[i].slot == OMENDB_MAX_LINKS)
-			encode_code(chooser, neighbour, codes + i * code_bytes);
+			encode_code(chooser, neighbour, code);
 		else
-			memcpy(codes + i * code_bytes, omendb_record_code(layout, node, spokes[i].slot),
-				   code_bytes);
+			memcpy(code, omendb_record_code(layout, node, spokes[i].slot), code_bytes);
 	return n;
 }
 
@@ -287,7 +287,7 @@ omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 	uint32_t narrow[OMENDB_LINK_OPTIONS]; /* ascending, of the options */
 	uint32_t nkept = 0;
 	uint32_t noptions = 0;
-	uint32_t n = get_spokes(chooser, query, node, neighbour, distance, spokes, chooser->codes);
+	uint32_t n = get_spokes(chooser, query, node, neighbour, distance, spokes);
 
 	for (uint32_t i = 0; i < n; i++)
 	{

@@ -174,6 +174,8 @@ aside_room(OmendbSearch *search, size_t n)
 static bool
 set_aside(OmendbSearch *search, OmendbCandidate candidate)
 {
+	if (!search->keep_aside)
+		return true;
 	if (!aside_room(search, 1))
 		return false;
 	search->aside[search->aside_used++] = candidate;
@@ -200,7 +202,7 @@ place(const OmendbSearch *search, OmendbCandidate candidate)
 	return at - search->beam + (*at < candidate);
 }
 
-/* Into the beam at its place. */
+/* Into the beam at its place; the beam has room, or the estimate is below the threshold. */
 static inline bool
 insert(OmendbSearch *search, OmendbCandidate candidate)
 {
@@ -214,9 +216,7 @@ insert(OmendbSearch *search, OmendbCandidate candidate)
 	{
 		OmendbCandidate last = beam[search->used - 1];
 
-		if (low == search->used)
-			return !search->keep_aside || set_aside(search, candidate);
-		if (search->keep_aside && !(last & OMENDB_VISITED) && !set_aside(search, last))
+		if (!(last & OMENDB_VISITED) && !set_aside(search, last))
 			return false;
 	}
 	else
@@ -242,7 +242,7 @@ offer(OmendbSearch *search, float estimate, uint32_t node)
 
 	if (candidate >> 32 < threshold(search))
 		return insert(search, candidate);
-	return !search->keep_aside || set_aside(search, candidate);
+	return set_aside(search, candidate);
 }
 
 bool
@@ -327,7 +327,7 @@ expand_coded(OmendbSearch *search)
 		/* The beam may have filled up, or its last become nearer. */
 		if (near[i] >> 32 >= threshold(search))
 		{
-			if (search->keep_aside && !set_aside(search, near[i]))
+			if (!set_aside(search, near[i]))
 				return false;
 		}
 		else if (!omendb_search_has_seen(search, omendb_candidate_node(near[i])) &&

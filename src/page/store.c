@@ -312,7 +312,6 @@ store_prefetch(void *context, OmendbNode node)
 	BlockNumber block = omendb_node_block(layout, node);
 	Buffer *hint = hint_of(store->relation, block);
 	Page page;
-	const char *at;
 
 	/* Another relation's block of that number is not worth telling apart here. */
 	if (*hint == InvalidBuffer || GetBufferDescriptor(*hint - 1)->tag.blockNum != block)
@@ -328,16 +327,13 @@ store_prefetch(void *context, OmendbNode node)
 	}
 	/*
 	 * Not pinned: whatever the buffer holds now, its memory is there. What pinning
-	 * and the check of the page touch first, then the record, into the level 2
-	 * cache: the first level has too few misses under way at a time for all of it.
+	 * and the check of the page touch first, then the record.
 	 */
 	page = BufferGetPage(*hint);
 	__builtin_prefetch(GetBufferDescriptor(*hint - 1), 1);
 	__builtin_prefetch(page);
 	__builtin_prefetch(page + BLCKSZ - 1);
-	at = (const char *) omendb_page_record(layout, page, node % layout->per_page);
-	for (uint32 i = 0; i < layout->record_bytes; i += 64)
-		__builtin_prefetch(at + i, 0, 2);
+	omendb_record_prefetch(layout, omendb_page_record(layout, page, node % layout->per_page));
 }
 
 const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch};

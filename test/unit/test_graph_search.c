@@ -193,11 +193,11 @@ nearest_are_right(const OmendbSearch *search, uint32_t want, bool live)
 	const OmendbVisited *nearest[64];
 	uint32_t n = omendb_search_nearest(search, want, live, nearest);
 	OmendbNode below[OMENDB_UPPER_BEAM];
-	uint32_t nbelow = want < OMENDB_UPPER_BEAM ? want : OMENDB_UPPER_BEAM;
+	uint32_t nbelow = omendb_search_below(
+		search, want < OMENDB_UPPER_BEAM ? want : OMENDB_UPPER_BEAM, live, below);
 	uint32_t eligible = 0;
 	uint32_t nearer = 0;
 
-	nbelow = omendb_search_below(search, nbelow, live, below);
 	if (nbelow != (n < OMENDB_UPPER_BEAM ? n : OMENDB_UPPER_BEAM))
 		return false;
 	for (uint32_t i = 0; i < nbelow; i++)
@@ -354,6 +354,26 @@ test_against_naive(void)
 }
 
 /*
+ * Does it visit first what a search with a beam of that width does, in its order?
+ * Adds to the visits of that one, and to those that it itself makes beyond.
+ */
+static bool
+visits_as_wide(const Run *step, Mock *mock, bool coded, uint32_t width, OmendbNode entry,
+			   size_t *wide_total, size_t *extra)
+{
+	Run wide;
+	bool same;
+
+	run_begin(&wide, mock, coded, width, entry);
+	omendb_search_run(&wide.search);
+	same = begins_as(&step->search, &wide.search) && visited_once(&step->search, mock->n);
+	*wide_total += wide.search.visited_used;
+	*extra += step->search.visited_used - wide.search.visited_used;
+	run_end(&wide);
+	return same;
+}
+
+/*
  * Widened step by step, a search visits in the same order as one with a wide
  * beam from the start. It may go on a little longer: of the wide beam's places
  * some are taken by what a narrow one had visited and dropped.
@@ -369,7 +389,7 @@ test_resume(bool coded)
 	for (int turn = 0; turn < 60; turn++)
 	{
 		Mock mock;
-		Run wide, step;
+		Run step;
 		uint32_t n = 500 + (uint32_t) random_below(&random, 1500);
 		uint32_t width = 2 + (uint32_t) random_below(&random, 20);
 		uint32_t last = width;
@@ -390,12 +410,7 @@ test_resume(bool coded)
 			omendb_search_run(&step.search);
 			resumed = resumed || step.search.visited_used > before;
 		}
-		run_begin(&wide, &mock, coded, last, entry);
-		omendb_search_run(&wide.search);
-		prefix = prefix && begins_as(&step.search, &wide.search) && visited_once(&step.search, n);
-		wide_total += wide.search.visited_used;
-		extra += step.search.visited_used - wide.search.visited_used;
-		run_end(&wide);
+		prefix = visits_as_wide(&step, &mock, coded, last, entry, &wide_total, &extra) && prefix;
 
 		/* To the very end, all are visited. */
 		for (; last < 20 * n; last *= 2)
@@ -427,7 +442,7 @@ test_extend(bool coded)
 	for (int turn = 0; turn < 10; turn++)
 	{
 		Mock mock;
-		Run step, wide;
+		Run step;
 		uint32_t n = 4000 + (uint32_t) random_below(&random, 4000);
 		uint32_t width = 1000 + (uint32_t) random_below(&random, 2000);
 		OmendbNode entry = (OmendbNode) random_below(&random, n);
@@ -438,11 +453,7 @@ test_extend(bool coded)
 		omendb_search_run(&step.search);
 		end = end && omendb_search_extend(&step.search, width) && step.search.width == width &&
 			  omendb_search_extend(&step.search, 5) && step.search.width == width;
-		run_begin(&wide, &mock, coded, width, entry);
-		omendb_search_run(&wide.search);
-		prefix = prefix && begins_as(&step.search, &wide.search) && visited_once(&step.search, n);
-		wide_total += wide.search.visited_used;
-		extra += step.search.visited_used - wide.search.visited_used;
+		prefix = visits_as_wide(&step, &mock, coded, width, entry, &wide_total, &extra) && prefix;
 		nothing_left = nothing_left && beam_in_order(&step.search);
 		for (size_t i = 0; i < step.search.aside_used; i++)
 			nothing_left =
@@ -450,7 +461,6 @@ test_extend(bool coded)
 									omendb_candidate_estimate(step.search.beam[width - 1]);
 		end = end && omendb_search_extend(&step.search, 20 * n) &&
 			  omendb_search_exhausted(&step.search) && step.search.visited_used == n;
-		run_end(&wide);
 		run_end(&step);
 		mock_free(&mock);
 	}
