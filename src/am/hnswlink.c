@@ -14,8 +14,19 @@
 /* Neighbours of a node that are asked whether they link to it. */
 #define ASKED 4
 
-/* Places for twice the nodes whose links are usually read; a power of two. */
-#define FIRST_KNOWN 512
+/* Nodes whose links are read for one row, usually less. */
+#define USUALLY_KNOWN 400
+
+#define SH_PREFIX           known
+#define SH_ELEMENT_TYPE     HnswLinks
+#define SH_KEY_TYPE         OmendbNode
+#define SH_KEY              node
+#define SH_HASH_KEY(t, key) murmurhash32(key)
+#define SH_EQUAL(t, a, b)   ((a) == (b))
+#define SH_SCOPE            static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 /*
  * A link that another node has too may still be the only one that leads to both
@@ -33,7 +44,6 @@ hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
 	const OmendbCodec *codec = &store->index->codec;
 
 	linker->known = NULL;
-	linker->known_room = 0;
 	linker->store = store;
 	linker->chooser = chooser;
 	linker->copy = palloc(codec->layout.record_bytes);
@@ -41,63 +51,27 @@ hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
 	omendb_query_init(&linker->query, codec, palloc(omendb_query_bytes(codec) + 1));
 }
 
-static HnswLinks *
-make_known(uint32 room)
-{
-	HnswLinks *known = palloc(room * sizeof(HnswLinks));
-
-	for (uint32 i = 0; i < room; i++)
-		known[i].node = OMENDB_NO_NODE;
-	return known;
-}
-
 void
 hnsw_linker_remember(HnswLinker *linker, unsigned level)
 {
-	Assert(linker->known_room == 0);
+	Assert(linker->known == NULL);
 	linker->known_level = level;
-	linker->known_room = FIRST_KNOWN;
-	linker->known_used = 0;
-	linker->known = make_known(linker->known_room);
+	linker->known = known_create(CurrentMemoryContext, USUALLY_KNOWN, NULL);
 }
 
 static bool
 remembers(const HnswLinker *linker, unsigned level)
 {
-	return linker->known_room > 0 && linker->known_level == level;
-}
-
-/* Its place among those known, or an empty one. */
-static HnswLinks *
-place_of(HnswLinker *linker, OmendbNode node)
-{
-	uint32 mask = linker->known_room - 1;
-	uint32 at = murmurhash32(node) & mask;
-
-	while (linker->known[at].node != node && linker->known[at].node != OMENDB_NO_NODE)
-		at = (at + 1) & mask;
-	return &linker->known[at];
+	return linker->known != NULL && linker->known_level == level;
 }
 
 static void
 add_known(HnswLinker *linker, HnswLinks links)
 {
-	HnswLinks *place;
+	bool found;
+	HnswLinks *place = known_insert(linker->known, links.node, &found);
 
-	if ((linker->known_used + 1) * 2 > linker->known_room)
-	{
-		HnswLinks *old = linker->known;
-		uint32 room = linker->known_room;
-
-		linker->known_room = room * 2;
-		linker->known = make_known(linker->known_room);
-		for (uint32 i = 0; i < room; i++)
-			if (old[i].node != OMENDB_NO_NODE)
-				*place_of(linker, old[i].node) = old[i];
-		pfree(old);
-	}
-	place = place_of(linker, links.node);
-	linker->known_used += place->node == OMENDB_NO_NODE;
+	links.status = place->status;
 	*place = links;
 }
 
@@ -106,9 +80,10 @@ record_links(const HnswLinker *linker, OmendbNode node, const OmendbRecord *reco
 {
 	const OmendbLayout *layout = &linker->store->index->codec.layout;
 
-	return (HnswLinks){node, Min(record->count, layout->links),
-					   (record->flags & OMENDB_RECORD_DEAD) != 0,
-					   omendb_record_neighbours(layout, record)};
+	return (HnswLinks){.node = node,
+					   .count = Min(record->count, layout->links),
+					   .dead = (record->flags & OMENDB_RECORD_DEAD) != 0,
+					   .neighbours = omendb_record_neighbours(layout, record)};
 }
 
 void
@@ -121,13 +96,13 @@ hnsw_linker_add(HnswLinker *linker, OmendbNode node, OmendbRecord *record)
 static HnswLinks
 links_of(HnswLinker *linker, OmendbNode node, unsigned level)
 {
-	HnswLinks links = {node, 0, true, NULL};
+	HnswLinks links = {.node = node, .dead = true};
 
 	if (remembers(linker, level))
 	{
-		HnswLinks *known = place_of(linker, node);
+		const HnswLinks *known = known_lookup(linker->known, node);
 
-		if (known->node == node)
+		if (known)
 			return *known;
 	}
 	if (omendb_record_copy_links(linker->store, node, level, linker->other))
@@ -176,7 +151,7 @@ note_change(HnswLinker *linker, OmendbNode node, unsigned level)
 	HnswLinks *known;
 	HnswLinks links;
 
-	if (!remembers(linker, level) || (known = place_of(linker, node))->node != node)
+	if (!remembers(linker, level) || !(known = known_lookup(linker->known, node)))
 		return;
 	links = record_links(linker, node, linker->copy);
 	if (links.count > known->count)

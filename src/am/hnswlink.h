@@ -13,7 +13,8 @@ typedef struct HnswLinks
 {
 	OmendbNode node;
 	uint16 count;
-	bool dead; /* or no node any more */
+	bool dead;   /* or no node any more */
+	char status; /* of its place in the hash table */
 	OmendbNode *neighbours;
 } HnswLinks;
 
@@ -26,10 +27,7 @@ typedef struct HnswLinker
 	OmendbRecord *other; /* of some other record */
 	uint64 filter[4];    /* a bit for each neighbour of the copy */
 
-	/* Links that were read since hnsw_linker_remember: open addressing. */
-	HnswLinks *known;
-	uint32 known_used;
-	uint32 known_room; /* a power of two, or 0: none are kept */
+	struct known_hash *known; /* links that were read since hnsw_linker_remember; or NULL */
 	unsigned known_level;
 } HnswLinker;
 
