@@ -142,6 +142,21 @@ omendb_count_search(IndexScanDesc scan)
 #endif
 }
 
+#include "utils/tuplesort.h"
+
+/* The next value, smallest first, of a sort of values that are no pointers and not null. */
+static inline bool
+omendb_tuplesort_next_datum(Tuplesortstate *sort, Datum *value)
+{
+	bool null;
+
+#if PG_VERSION_NUM >= 160000
+	return tuplesort_getdatum(sort, true, false, value, &null, NULL);
+#else
+	return tuplesort_getdatum(sort, true, value, &null, NULL);
+#endif
+}
+
 #include "nodes/pathnodes.h"
 
 /*

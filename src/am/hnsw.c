@@ -15,6 +15,7 @@ int hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
 int hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
 int hnsw_max_scan_tuples = 20000;
 double hnsw_scan_mem_multiplier = 1;
+bool hnsw_exhaustive_scan = true;
 
 static const struct config_enum_entry iterative_scan_options[] = {
 	{"off", HNSW_ITERATIVE_OFF, false},
@@ -58,11 +59,17 @@ hnsw_init_module(void)
 		&hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_options, PGC_USERSET, 0, NULL,
 		NULL, NULL);
 	DefineCustomIntVariable(
-		"hnsw.max_scan_tuples", "How many nodes an iterative scan visits at most.", NULL,
+		"hnsw.max_scan_tuples", "How many nodes an iterative scan visits at most.",
+		"Then it ends, or with hnsw.exhaustive_scan reads the index from end to end.",
 		&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable(
 		"hnsw.scan_mem_multiplier", "Multiple of work_mem that an iterative scan uses at most.",
 		NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(
+		"hnsw.exhaustive_scan",
+		"Whether an iterative scan reads the whole index rather than end without enough rows.",
+		"It does so, too, where that is quicker than to visit more nodes.", &hnsw_exhaustive_scan,
+		true, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
 
 	reloption_kind = add_reloption_kind();

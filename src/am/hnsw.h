@@ -41,6 +41,7 @@ extern int hnsw_ef_search;
 extern int hnsw_iterative_scan;
 extern int hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
+extern bool hnsw_exhaustive_scan;
 
 typedef struct HnswOptions
 {
@@ -115,6 +116,7 @@ typedef struct HnswScanReport
 	uint64 rechecks; /* of them, marked for recheck of the distance */
 	uint64 resumes;  /* times the beam was widened */
 	uint64 late;     /* nodes found too late for a strict order: returned last */
+	uint64 sweeps;   /* times the whole index was read */
 	HnswStop stop;
 } HnswScanReport;
 

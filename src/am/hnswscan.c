@@ -16,10 +16,15 @@
  * that a query that its LIMIT ends is in exact order, and one that reads to the
  * end misses no row. To make late nodes rare a scan that goes on returns only
  * the nearer half of what its beam stands for.
+ *
+ * Where a scan must not visit more nodes, or to visit as many again would take
+ * longer than to look at all of them, it goes on with a sweep (hnswsweep.h), for
+ * which nothing is too late but what the search should have found.
  */
 #include "am/hnsw.h"
 
 #include "access/relscan.h"
+#include "am/hnswsweep.h"
 #include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
@@ -31,6 +36,12 @@
 
 /* How much wider than hnsw.ef_search says the first beam may become. */
 #define MAX_WIDENING 8
+
+/*
+ * A visit costs as much as that many nodes of a sweep. With 384 dimensions and a
+ * beam of thousands a visit takes 3 us, a node of a sweep .34.
+ */
+#define VISIT_IN_SWEPT 10
 
 HnswScanReport hnsw_last_scan;
 
@@ -78,9 +89,11 @@ typedef struct HnswScan
 	size_t late_room;
 	double last_low;  /* of the node returned last */
 	double last_high; /* the largest of all nodes returned */
+	HnswSweep *sweep; /* goes on instead of the search; or NULL */
 
 	/* the node being returned */
-	OmendbVisited now;
+	OmendbNode now_node;
+	OmendbPayload now;
 	double now_low;
 	bool now_recheck;
 	uint32 now_tid; /* next of its inline TIDs */
@@ -149,6 +162,7 @@ add_report(HnswScanReport *sum, const HnswScanReport *report)
 	sum->rechecks += report->rechecks;
 	sum->resumes += report->resumes;
 	sum->late += report->late;
+	sum->sweeps += report->sweeps;
 	if (report->stop != HNSW_STOP_NONE)
 		sum->stop = report->stop;
 }
@@ -174,6 +188,14 @@ hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report)
 	}
 }
 
+static void
+end_sweep(HnswScan *state)
+{
+	if (state->sweep)
+		hnsw_sweep_end(state->sweep);
+	state->sweep = NULL;
+}
+
 void
 hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
 {
@@ -188,6 +210,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	/* What took much memory is not kept: clearing it costs each search that follows. */
 	if (state->started && state->report.resumes > 0)
 		omendb_search_free(&state->search);
+	end_sweep(state);
 	state->started = false;
 }
 
@@ -198,6 +221,7 @@ hnsw_end_scan(IndexScanDesc scan)
 
 	if (state->started)
 		publish_report(state);
+	end_sweep(state);
 	MemoryContextDelete(state->context);
 	scan->opaque = NULL;
 }
@@ -316,6 +340,16 @@ exhausted(HnswScan *state)
 	return false;
 }
 
+/* To resume is to visit about as many nodes as so far. */
+static bool
+sweep_is_cheaper(HnswScan *state)
+{
+	double nodes =
+		(double) omendb_store_blocks(&state->store) * state->store.index->codec.layout.per_page;
+
+	return (double) state->search.visited_used * VISIT_IN_SWEPT > nodes;
+}
+
 static bool
 may_resume(HnswScan *state)
 {
@@ -323,6 +357,8 @@ may_resume(HnswScan *state)
 
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		state->report.stop = HNSW_STOP_EF_SEARCH;
+	else if (hnsw_exhaustive_scan && sweep_is_cheaper(state))
+		return false;
 	else if (exhausted(state))
 		state->report.stop = HNSW_STOP_EXHAUSTED;
 	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
@@ -359,6 +395,48 @@ resume(HnswScan *state)
 						 hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	visit_ef(state);
 	take_results(state);
+}
+
+static inline void
+mark(uint8 *bits, uint64 nodes, OmendbNode node, bool to)
+{
+	/* A node beyond the file's end as it was then is too young for the snapshot. */
+	if (node >= nodes)
+		return;
+	if (to)
+		bits[node / 8] |= 1 << (node % 8);
+	else
+		bits[node / 8] &= ~(1 << (node % 8));
+}
+
+/* Return all that was not returned yet, in order. */
+static void
+begin_sweep(HnswScan *state)
+{
+	OmendbSearch *search = &state->search;
+	const OmendbLayout *layout = &state->store.index->codec.layout;
+	BlockNumber blocks = RelationGetNumberOfBlocks(state->store.relation);
+	uint64 nodes = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
+	uint8 *returned = MemoryContextAllocExtended(state->context, nodes / 8 + 1,
+												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	double memory = work_mem * hnsw_scan_mem_multiplier;
+
+	for (size_t i = 0; i < search->visited_used; i++)
+		mark(returned, nodes, search->visited[i].node, true);
+	for (size_t i = 0; i < state->nresults; i++)
+		mark(returned, nodes, search->visited[state->results[i].visited].node, false);
+	for (size_t i = 0; i < state->nlate; i++)
+		mark(returned, nodes, search->visited[state->late[i].visited].node, false);
+	state->nresults = state->nlate = 0;
+	omendb_search_free(search);
+	state->report.late = 0; /* counted anew */
+	state->report.stop = HNSW_STOP_NONE;
+	state->report.sweeps++;
+	state->sweep = hnsw_sweep_begin(
+		&state->store, &state->query, returned, blocks,
+		hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED ? -get_float8_infinity() : state->last_low,
+		memory < MAX_KILOBYTES ? (int) memory : MAX_KILOBYTES);
+	pfree(returned);
 }
 
 /*
@@ -427,7 +505,7 @@ start(IndexScanDesc scan)
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	state->now_tid = 0;
-	state->now.payload.ntids = 0;
+	state->now.ntids = 0;
 	state->overflow = OMENDB_NO_NODE;
 	state->ntids = state->next_tid = 0;
 	state->null_order = false;
@@ -513,7 +591,45 @@ static bool
 rows_differ(const HnswScan *state)
 {
 	return state->store.index->codec.layout.metric == OMENDB_METRIC_COSINE &&
-		   (state->now.payload.ntids > 1 || state->now.payload.overflow != OMENDB_NO_NODE);
+		   (state->now.ntids > 1 || state->now.overflow != OMENDB_NO_NODE);
+}
+
+/*
+ * Make a node the one being returned. last: which one follows is not known yet;
+ * else its lower bound is `next`.
+ */
+static void
+set_now(HnswScan *state, OmendbNode node, const OmendbPayload *payload, double low, double high,
+		bool last, double next)
+{
+	state->now_node = node;
+	state->now = *payload;
+	state->now_low = low;
+	state->now_recheck =
+		low < state->last_high || (last || rows_differ(state) ? high > low : high > next);
+	if (high > state->last_high)
+		state->last_high = high;
+	if (low > state->last_low)
+		state->last_low = low;
+	state->now_tid = 0;
+	state->overflow = state->now.overflow;
+	state->chain = 0;
+	state->ntids = state->next_tid = 0;
+}
+
+static bool
+next_of_sweep(HnswScan *state)
+{
+	HnswSwept swept;
+
+	if (!hnsw_sweep_next(state->sweep, &swept))
+	{
+		state->report.stop = HNSW_STOP_EXHAUSTED;
+		return false;
+	}
+	state->report.late += swept.late;
+	set_now(state, swept.node, &swept.payload, swept.low, swept.high, false, swept.next);
+	return true;
 }
 
 /* Make the next node the one being returned; false where there is none. */
@@ -521,18 +637,23 @@ static bool
 next_node(HnswScan *state)
 {
 	HnswResult result;
+	const OmendbVisited *visited;
 	bool last;
 
-	while (state->allowed != PG_INT64_MAX &&
+	while (!state->sweep && state->allowed != PG_INT64_MAX &&
 		   (state->nresults == 0 || state->returned >= state->allowed || beyond_beam(state)))
 	{
 		if (may_resume(state))
 			resume(state);
 		else if (state->report.stop == HNSW_STOP_EF_SEARCH)
 			return false;
+		else if (hnsw_exhaustive_scan && state->report.stop != HNSW_STOP_EXHAUSTED)
+			begin_sweep(state);
 		else
 			state->allowed = PG_INT64_MAX; /* what was visited, to the end */
 	}
+	if (state->sweep)
+		return next_of_sweep(state);
 	if (state->nresults > 0)
 		result = pop(state->results, &state->nresults);
 	else if (state->nlate > 0)
@@ -541,19 +662,9 @@ next_node(HnswScan *state)
 		return false;
 	state->returned++;
 	last = state->nresults == 0 || state->returned >= state->allowed || beyond_beam(state);
-	state->now = state->search.visited[result.visited];
-	state->now_low = result.low;
-	state->now_recheck = result.low < state->last_high ||
-						 (last || rows_differ(state) ? result.high > result.low
-													 : result.high > state->results[0].low);
-	if (result.high > state->last_high)
-		state->last_high = result.high;
-	if (result.low > state->last_low)
-		state->last_low = result.low;
-	state->now_tid = 0;
-	state->overflow = state->now.payload.overflow;
-	state->chain = 0;
-	state->ntids = state->next_tid = 0;
+	visited = &state->search.visited[result.visited];
+	set_now(state, visited->node, &visited->payload, result.low, result.high, last,
+			last ? 0 : state->results[0].low);
 	return true;
 }
 
@@ -581,8 +692,8 @@ read_overflow(HnswScan *state)
 	record = omendb_page_record(layout, BufferGetPage(buffer), at % layout->per_page);
 	overflow = omendb_record_overflow(record);
 	/* Freed, and perhaps another's by now: then the node's rows are dead. */
-	good = record->kind == OMENDB_RECORD_OVERFLOW && overflow->owner == state->now.node &&
-		   overflow->owner_incarnation == state->now.payload.incarnation &&
+	good = record->kind == OMENDB_RECORD_OVERFLOW && overflow->owner == state->now_node &&
+		   overflow->owner_incarnation == state->now.incarnation &&
 		   overflow->count <= omendb_overflow_room(layout);
 	if (good)
 	{
@@ -597,10 +708,9 @@ read_overflow(HnswScan *state)
 static bool
 next_tid(HnswScan *state, ItemPointer tid)
 {
-	if (state->now_tid < state->now.payload.ntids)
+	if (state->now_tid < state->now.ntids)
 	{
-		memcpy(tid, state->now.payload.tids + state->now_tid++ * OMENDB_TID_BYTES,
-			   OMENDB_TID_BYTES);
+		memcpy(tid, state->now.tids + state->now_tid++ * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
 		return true;
 	}
 	while (state->next_tid >= state->ntids)
@@ -615,7 +725,7 @@ check_tid(HnswScan *state, ItemPointer tid)
 {
 	if (unlikely(!ItemPointerIsValid(tid)))
 		omendb_corrupt_page(state->store.relation,
-							omendb_node_block(&state->store.index->codec.layout, state->now.node),
+							omendb_node_block(&state->store.index->codec.layout, state->now_node),
 							"A record has an impossible heap TID.");
 }
 

@@ -175,7 +175,6 @@ omendb_record_neighbours(const OmendbLayout *layout, const OmendbRecord *record)
 	return (OmendbNode *) ((uint8_t *) record + layout->neighbours_offset);
 }
 
-/* Does the record have a link to that node? */
 /*
  * Into the level 2 cache: the first level has too few misses under way at a time
  * for a whole record.
@@ -187,6 +186,7 @@ omendb_record_prefetch(const OmendbLayout *layout, const OmendbRecord *record)
 		__builtin_prefetch((const char *) record + i, 0, 2);
 }
 
+/* Does the record have a link to that node? */
 static inline bool
 omendb_record_has_link(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
 {

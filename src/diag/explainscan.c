@@ -33,6 +33,8 @@ show_scan(IndexScanState *state, ExplainState *es)
 	ExplainPropertyUInteger("Nodes Visited", NULL, report.nodes, es);
 	ExplainPropertyUInteger("Pages Read", NULL, report.pages, es);
 	ExplainPropertyUInteger("Rows Rechecked", NULL, report.rechecks, es);
+	if (report.sweeps > 0)
+		ExplainPropertyUInteger("Sweeps", NULL, report.sweeps, es);
 	stop = omendb_stop_name(report.stop);
 	if (stop)
 		ExplainPropertyText("Stopped By", stop, es);

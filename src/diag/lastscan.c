@@ -27,7 +27,7 @@ omendb_stop_name(HnswStop stop)
 	return NULL;
 }
 
-#define SCAN_COLUMNS 9
+#define SCAN_COLUMNS 10
 
 PG_FUNCTION_INFO_V1(omendb_sql_last_scan);
 
@@ -53,6 +53,7 @@ omendb_sql_last_scan(PG_FUNCTION_ARGS)
 	values[at++] = Int64GetDatum(report->rechecks);
 	values[at++] = Int64GetDatum(report->resumes);
 	values[at++] = Int64GetDatum(report->late);
+	values[at++] = Int64GetDatum(report->sweeps);
 	nulls[at] = !report->valid || !stop;
 	if (!nulls[at])
 		values[at] = CStringGetTextDatum(stop);

@@ -7,6 +7,20 @@
 #include <string.h>
 
 void
+omendb_payload_fill(const OmendbRecord *record, OmendbPayload *payload)
+{
+	payload->error = record->error;
+	payload->norm2 = record->norm2;
+	payload->down = record->down;
+	payload->overflow = record->overflow;
+	payload->version = record->version;
+	payload->incarnation = record->incarnation;
+	payload->live = !(record->flags & OMENDB_RECORD_DEAD);
+	payload->ntids = record->ntids < OMENDB_INLINE_TIDS ? record->ntids : OMENDB_INLINE_TIDS;
+	memcpy(payload->tids, record->tids, sizeof(record->tids));
+}
+
+void
 omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query, OmendbStep *step)
 {
 	const OmendbLayout *layout = &query->codec->layout;
@@ -14,15 +28,7 @@ omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query, OmendbSte
 
 	step->distance = omendb_query_distance(query, record);
 	step->count = count;
-	step->payload.error = record->error;
-	step->payload.norm2 = record->norm2;
-	step->payload.down = record->down;
-	step->payload.overflow = record->overflow;
-	step->payload.version = record->version;
-	step->payload.incarnation = record->incarnation;
-	step->payload.live = !(record->flags & OMENDB_RECORD_DEAD);
-	step->payload.ntids = record->ntids < OMENDB_INLINE_TIDS ? record->ntids : OMENDB_INLINE_TIDS;
-	memcpy(step->payload.tids, record->tids, sizeof(record->tids));
+	omendb_payload_fill(record, &step->payload);
 	memcpy(step->neighbours, omendb_record_neighbours(layout, record), count * sizeof(OmendbNode));
 	if (omendb_layout_is_coded(layout))
 		omendb_query_estimates(query, record, step->distance, step->estimates);

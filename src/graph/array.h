@@ -38,6 +38,7 @@ omendb_array_record(const OmendbArray *array, OmendbNode node)
 }
 
 /* What a visit copies of a record; for stores. */
+extern void omendb_payload_fill(const OmendbRecord *record, OmendbPayload *payload);
 extern void omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query,
 							 OmendbStep *step);
 

@@ -165,6 +165,14 @@ hint_of(Relation relation, BlockNumber block)
 	return &hints[(block + omendb_relation_number(relation) * 0x9e3779b1u) & hint_mask];
 }
 
+BlockNumber
+omendb_store_blocks(OmendbStore *store)
+{
+	if (store->blocks == 0)
+		store->blocks = RelationGetNumberOfBlocks(store->relation);
+	return store->blocks;
+}
+
 /* Is it a block of the file? Asks for its length only where it must have grown. */
 static bool
 has_block(OmendbStore *store, BlockNumber block)
@@ -200,10 +208,10 @@ omendb_store_check(OmendbStore *store, Buffer buffer)
 	check_page(store->relation, buffer, OMENDB_PAGE_RECORDS);
 }
 
-Buffer
-omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
+/* As omendb_store_lock, of a buffer that is pinned; releases it where it returns none. */
+static inline Buffer
+lock_records(OmendbStore *store, Buffer buffer, int mode)
 {
-	Buffer buffer = omendb_store_read(store, block);
 	Page page;
 
 	LockBuffer(buffer, mode);
@@ -216,6 +224,24 @@ omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
 	}
 	check_page(store->relation, buffer, OMENDB_PAGE_RECORDS);
 	return buffer;
+}
+
+Buffer
+omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
+{
+	return lock_records(store, omendb_store_read(store, block), mode);
+}
+
+Buffer
+omendb_store_lock_by(OmendbStore *store, BlockNumber block, int mode, BufferAccessStrategy strategy)
+{
+	if (!strategy)
+		return omendb_store_lock(store, block, mode);
+	store->counters.pages++;
+	store->counters.misses++;
+	return lock_records(
+		store, ReadBufferExtended(store->relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy),
+		mode);
 }
 
 bool

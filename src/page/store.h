@@ -65,6 +65,9 @@ extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *
 /* The layout that a metapage says; raises an error where that is impossible. */
 extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 
+/* The blocks that the file has, at least: as many as when it was last asked. */
+extern BlockNumber omendb_store_blocks(OmendbStore *store);
+
 /* The block, pinned; an error where the file ends before it. */
 extern Buffer omendb_store_read(OmendbStore *store, BlockNumber block);
 
@@ -73,6 +76,10 @@ extern Buffer omendb_store_read(OmendbStore *store, BlockNumber block);
  * to be a page of records; InvalidBuffer where it was never initialised.
  */
 extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
+
+/* The same for who reads many blocks once; strategy: or NULL. */
+extern Buffer omendb_store_lock_by(OmendbStore *store, BlockNumber block, int mode,
+								   BufferAccessStrategy strategy);
 
 /* An error where a page that is not new is no page of records. */
 extern void omendb_store_check(OmendbStore *store, Buffer buffer);

@@ -88,9 +88,12 @@ ROLLBACK;
 SET enable_seqscan = off;
 SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 5) x;
 SELECT index, nodes_visited BETWEEN 5 AND 700 AS visited, pages_read >= nodes_visited AS pages, buffer_lookups <= pages_read AS lookups, rows_returned >= 5 AS returned,
-    rows_rechecked <= rows_returned AS rechecked, resumes, rows_late, stopped_by FROM omendb_last_scan();
+    rows_rechecked <= rows_returned AS rechecked, resumes, rows_late, sweeps, stopped_by FROM omendb_last_scan();
 SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]') x;
-SELECT rows_returned, resumes > 0 AS resumed, stopped_by FROM omendb_last_scan();
+SELECT rows_returned, nodes_visited < 700 AS some, sweeps, stopped_by FROM omendb_last_scan();
+SET hnsw.exhaustive_scan = off;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]') x;
+SELECT rows_returned, nodes_visited, resumes > 0 AS resumed, sweeps, stopped_by FROM omendb_last_scan();
 SET hnsw.iterative_scan = off;
 SELECT count(*) FROM (SELECT FROM d ORDER BY v <#> '[1,2,3,4,5,6,7,8]') x;
 SELECT index, rows_returned, resumes, stopped_by FROM omendb_last_scan();
@@ -114,6 +117,7 @@ SET work_mem = '64kB';
 SELECT count(*) < 700 AS some FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]') x;
 SELECT index, stopped_by FROM omendb_last_scan();
 RESET work_mem;
+RESET hnsw.exhaustive_scan;
 RESET enable_seqscan;
 
 -- ---------------------------------------------------------------- what is no such index

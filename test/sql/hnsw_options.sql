@@ -60,6 +60,7 @@ SHOW hnsw.ef_search;
 SHOW hnsw.iterative_scan;
 SHOW hnsw.max_scan_tuples;
 SHOW hnsw.scan_mem_multiplier;
+SHOW hnsw.exhaustive_scan;
 SELECT name, vartype, boot_val, min_val, max_val, enumvals, context FROM pg_settings WHERE name LIKE 'hnsw.%' ORDER BY name;
 SET hnsw.ef_search = 0;
 SET hnsw.ef_search = 1001;
@@ -70,6 +71,7 @@ SET hnsw.max_scan_tuples = 0;
 SET hnsw.max_scan_tuples = 2147483648;
 SET hnsw.scan_mem_multiplier = 0.9;
 SET hnsw.scan_mem_multiplier = 1001;
+SET hnsw.exhaustive_scan = 'sometimes';
 SET hnsw.no_such_setting = 1;
 
 -- off: ef_search rows, if there are
@@ -92,7 +94,8 @@ SELECT stopped_by FROM omendb_last_scan();
 SET hnsw.iterative_scan = relaxed_order;
 SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
 SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[100.2,0]') q;
--- up to max_scan_tuples
+-- up to max_scan_tuples, if that is where they are to end
+SET hnsw.exhaustive_scan = off;
 SET hnsw.max_scan_tuples = 50;
 SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
 SELECT stopped_by FROM omendb_last_scan();
@@ -114,5 +117,35 @@ SET hnsw.scan_mem_multiplier = 100;
 SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]') q;
 SELECT stopped_by FROM omendb_last_scan();
 RESET hnsw.scan_mem_multiplier;
+-- otherwise every row comes, once and in order, whatever the limits: from the whole index, which is sorted, if need be on disk
+RESET hnsw.exhaustive_scan;
+CREATE FUNCTION walk(condition text) RETURNS TABLE (found bigint, different bigint, disorder bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT count(*), count(DISTINCT i), count(*) FILTER (WHERE d < before) FROM (SELECT i, d, lag(d) OVER (ORDER BY n) AS before FROM (
+        SELECT i, d, row_number() OVER () AS n FROM (SELECT i, v <-> ''[100.2,0]'' AS d FROM many WHERE %s ORDER BY v <-> ''[100.2,0]'') a) b) c', condition);
+END $$;
+SELECT * FROM walk('true');
+SELECT nodes_visited < 5000 AS some, resumes, rows_late, sweeps, stopped_by FROM omendb_last_scan();
+SET hnsw.max_scan_tuples = 100;
+SELECT * FROM walk('i % 1000 = 0');
+SELECT nodes_visited, sweeps, stopped_by FROM omendb_last_scan();
+SELECT i FROM many WHERE i > 4990 ORDER BY v <-> '[100.2,0]' LIMIT 3;
+SELECT nodes_visited, sweeps, stopped_by FROM omendb_last_scan();
+SELECT array_agg(i ORDER BY n) FROM (SELECT i, row_number() OVER () AS n FROM (SELECT i FROM many WHERE i % 1000 = 0 ORDER BY v <-> NULL) a) b;
+SET hnsw.iterative_scan = relaxed_order;
+SELECT * FROM walk('i % 1000 = 0');
+-- again and again within one plan
+SELECT divisor, (SELECT count(*) FROM (SELECT FROM many WHERE i % divisor = 0 ORDER BY v <-> '[100.2,0]' LIMIT 10) q) AS found FROM (VALUES (8), (5000), (8), (7), (500)) x(divisor);
+-- what is deleted meanwhile does not come
+BEGIN;
+DECLARE c CURSOR FOR SELECT i FROM many ORDER BY v <-> '[100.2,0]';
+MOVE 1000 IN c;
+DELETE FROM many WHERE i > 3000;
+MOVE FORWARD ALL IN c;
+SELECT * FROM walk('true');
+ROLLBACK;
+RESET hnsw.iterative_scan;
+RESET hnsw.max_scan_tuples;
 RESET work_mem;
+DROP FUNCTION walk;
 DROP TABLE t, many;

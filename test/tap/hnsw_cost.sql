@@ -1,7 +1,7 @@
 -- Which plan the planner chooses, without being told: the hnsw index, a condition's own index, or the table.
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(19);
+SELECT plan(22);
 
 CREATE TABLE points AS SELECT i, i % 1000 AS fine, i % 250 AS rare, i % 2 AS coarse,
     (SELECT array_agg(hashint4extended(i, j) % 1000 / 1000.0)::vector(32) FROM generate_series(1, 32) j) AS v FROM generate_series(1, 20000) i;
@@ -25,6 +25,17 @@ BEGIN
 END $$;
 CREATE FUNCTION nearest(source text, condition text, rest text) RETURNS text LANGUAGE sql
     RETURN source(format('SELECT i FROM %s WHERE %s ORDER BY v <-> array_fill(0.5, ARRAY[32])::vector %s', source, condition, rest));
+
+-- The cost of so many rows by the hnsw index, without a condition's own.
+CREATE FUNCTION cost(condition text, n int) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    SET LOCAL enable_seqscan = off;
+    EXECUTE format('EXPLAIN (FORMAT json) SELECT i FROM points WHERE %s ORDER BY v <-> array_fill(0.5, ARRAY[32])::vector LIMIT %s', condition, n) INTO plan;
+    RESET enable_seqscan;
+    RETURN plan #>> '{0,Plan,Total Cost}';
+END $$;
 
 SELECT is(nearest('points', 'true', 'LIMIT 10'), 'points_v', 'the nearest few');
 SELECT is(nearest('points', 'true', 'LIMIT 200'), 'points_v', 'or some more');
@@ -56,7 +67,12 @@ SELECT cmp_ok(switch_over(1000), '>', switch_over(40), 'which is larger for a wi
 SET hnsw.ef_search = 1000;
 SELECT is(nearest('points', 'true', 'LIMIT 10'), 'points_v', 'which serves well elsewhere');
 RESET hnsw.ef_search;
+-- what takes a sweep, which costs at least so much: reading the table does not take longer
+SELECT is(nearest('points', 'i % 100 = 7', 'LIMIT 100'), 'points', 'half of the rows have to be seen');
+SELECT cmp_ok(cost('i % 100 = 7', 100), '>', 5 * cost('i % 100 = 7', 1), 'which costs more than the nearest');
+SELECT cmp_ok(cost('i % 100 = 7', 150), '<', 2 * cost('i % 100 = 7', 75), 'but not much more for twice as many');
 -- what a scan would not get to
+SET hnsw.exhaustive_scan = off;
 SET hnsw.max_scan_tuples = 1000;
 SELECT is(nearest('points', 'coarse = 1', 'LIMIT 10'), 'points_v', 'few rows within max_scan_tuples');
 SELECT is(nearest('points', 'i % 100 = 7', 'LIMIT 100'), 'points', 'more than those would give');

@@ -3,7 +3,7 @@
 \ir hnsw_data.psql
 SET client_min_messages = warning;
 SET enable_seqscan = off;
-SELECT plan(64);
+SELECT plan(80);
 
 -- Wrong counts, rows or orders of ten queries: NULL if none.
 CREATE FUNCTION filter_problem(opclass text, condition text, k int) RETURNS text LANGUAGE plpgsql AS $$
@@ -55,6 +55,39 @@ SELECT is(filter_problem('vector_cosine_ops', condition, 10), NULL, format('vect
 SELECT make_points('bit', 64, 2000, 'uniform') \g /dev/null
 SELECT index_points('bit_hamming_ops') \g /dev/null
 SELECT is(filter_problem('bit_hamming_ops', condition, 10), NULL, format('bit_hamming_ops, %s', name)) FROM conditions;
+-- rows of which none is near the query: exactly the nearest of them, where the search of the graph may not go so far
+SELECT make_points('vector', 32, 4000, 'clusters') \g /dev/null
+CREATE TABLE target AS SELECT v FROM points WHERE i = 1;
+CREATE FUNCTION far_problem(opclass text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    op text := operator_of(opclass);
+    query text := (SELECT v FROM target);
+    sql text;
+    expected float8[];
+    found float8[];
+BEGIN
+    PERFORM index_points(opclass);
+    EXECUTE format('UPDATE points SET w = x.w FROM (SELECT i, cume_dist() OVER (ORDER BY v %s %L DESC) AS w FROM points) x WHERE points.i = x.i', op, query);
+    sql := format('SELECT v %s %L AS d FROM points WHERE w < 0.01 ORDER BY v %s %L LIMIT 20', op, query, op, query);
+    PERFORM must_use_index(sql);
+    EXECUTE format('SELECT array_agg(d) FROM (%s) q', sql) INTO found;
+    SET LOCAL enable_indexscan = off;
+    EXECUTE format('SELECT array_agg(d) FROM (%s) q', sql) INTO expected;
+    RESET enable_indexscan;
+    RETURN CASE WHEN cardinality(found) = 20 AND found = expected THEN NULL ELSE format('%s instead of %s', found, expected) END;
+END $$;
+SELECT is(far_problem(opclass), NULL, format('%s, the farthest rows, max_scan_tuples %s', opclass, set_config('hnsw.max_scan_tuples', most, false)))
+    FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops']) opclass, unnest(ARRAY['1', '100', '20000']) most;
+SET work_mem = '64kB';
+SELECT is(far_problem('vector_l2_ops'), NULL, 'and little memory');
+RESET work_mem;
+SET hnsw.max_scan_tuples = 100;
+SET hnsw.exhaustive_scan = off;
+SELECT isnt(far_problem('vector_l2_ops'), NULL, 'but not if the whole index may not be read');
+RESET hnsw.max_scan_tuples;
+-- and by following links alone as many rows as there are, too
+SELECT is(filter_problem('vector_l2_ops', condition, 10), NULL, format('without a sweep, %s', name)) FROM conditions WHERE name IN ('a tenth', 'a hundredth');
+RESET hnsw.exhaustive_scan;
 -- off: what is among the ef_search nearest, of them only what matches
 SET hnsw.iterative_scan = off;
 SELECT make_points('vector', 32, 2000, 'clusters') \g /dev/null
