@@ -59,6 +59,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("omendb");
 	hnsw_init_module();
 	hnsw_init_plans();
+	hnsw_init_executor();
 	omendb_explain_init_module();
 }
 

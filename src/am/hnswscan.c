@@ -43,6 +43,9 @@
  */
 #define VISIT_IN_SWEPT 10
 
+/* Rows, of which one is returned so that its distance is computed before its filter. */
+#define LOOKS_EVERY 8
+
 HnswScanReport hnsw_last_scan;
 
 /* A visited node that was not returned yet. */
@@ -747,8 +750,13 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		return false;
 	check_tid(state, &scan->xs_heaptid);
 
-	scan->xs_recheck = false;
 	scan->xs_recheckorderby = state->now_recheck && !state->null_order;
+	/*
+	 * There are no index conditions, but a filter that is checked first
+	 * (hnswexec.c). For a row that does not pass it, the executor does not look
+	 * whether rows that it holds back can be returned now: let it look at times.
+	 */
+	scan->xs_recheck = scan->xs_recheckorderby && state->report.rows % LOOKS_EVERY != 0;
 	if (state->null_order)
 	{
 		scan->xs_orderbyvals[0] = state->null_value;

@@ -11,4 +11,7 @@ extern void hnsw_init_module(void);
 /* Take part in planning: distances that only a sort would need are not computed. */
 extern void hnsw_init_plans(void);
 
+/* Take part in execution: filters are checked before distances. */
+extern void hnsw_init_executor(void);
+
 #endif /* OMENDB_MODULE_H */
