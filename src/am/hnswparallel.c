@@ -20,6 +20,10 @@
  */
 #include "am/hnswparallel.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -257,6 +261,19 @@ withdraw(HnswCrew *crew)
 	crew->level_segment = NULL;
 }
 
+/*
+ * In a session that has built before, glibc takes chunks from its heap, which
+ * shrinks only from the end: all records would be in memory twice until the last
+ * one was moved.
+ */
+static void
+return_freed_memory(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 /* Into shared memory with the records, or nothing changes. */
 static bool
 share(HnswCrew *crew, uint32 total, Size level_bytes)
@@ -293,6 +310,7 @@ share(HnswCrew *crew, uint32 total, Size level_bytes)
 			records->memory[i] = NULL;
 			array->chunks[i] = at;
 		}
+		return_freed_memory();
 	}
 	if (!why)
 		return true;
