@@ -62,13 +62,14 @@ CREATE FUNCTION far_problem(opclass text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     op text := operator_of(opclass);
     query text := (SELECT v FROM target);
+    beyond float8;
     sql text;
     expected float8[];
     found float8[];
 BEGIN
     PERFORM index_points(opclass);
-    EXECUTE format('UPDATE points SET w = x.w FROM (SELECT i, cume_dist() OVER (ORDER BY v %s %L DESC) AS w FROM points) x WHERE points.i = x.i', op, query);
-    sql := format('SELECT v %s %L AS d FROM points WHERE w < 0.01 ORDER BY v %s %L LIMIT 20', op, query, op, query);
+    EXECUTE format('SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY v %s %L) FROM points', op, query) INTO beyond;
+    sql := format('SELECT v %s %L AS d FROM points WHERE v %s %L > %L::float8 ORDER BY v %s %L LIMIT 20', op, query, op, query, beyond, op, query);
     PERFORM must_use_index(sql);
     EXECUTE format('SELECT array_agg(d) FROM (%s) q', sql) INTO found;
     SET LOCAL enable_indexscan = off;
