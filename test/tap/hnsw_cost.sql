@@ -1,7 +1,7 @@
 -- Which plan the planner chooses, without being told: the hnsw index, a condition's own index, or the table.
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(22);
+SELECT plan(21);
 
 CREATE TABLE points AS SELECT i, i % 1000 AS fine, i % 250 AS rare, i % 2 AS coarse,
     (SELECT array_agg(hashint4extended(i, j) % 1000 / 1000.0)::vector(32) FROM generate_series(1, 32) j) AS v FROM generate_series(1, 20000) i;
@@ -67,10 +67,9 @@ SELECT cmp_ok(switch_over(1000), '>', switch_over(40), 'which is larger for a wi
 SET hnsw.ef_search = 1000;
 SELECT is(nearest('points', 'true', 'LIMIT 10'), 'points_v', 'which serves well elsewhere');
 RESET hnsw.ef_search;
--- what takes a sweep, which costs at least so much: reading the table does not take longer
+-- what takes a sweep: reading the table does not take longer
 SELECT is(nearest('points', 'i % 100 = 7', 'LIMIT 100'), 'points', 'half of the rows have to be seen');
 SELECT cmp_ok(cost('i % 100 = 7', 100), '>', 5 * cost('i % 100 = 7', 1), 'which costs more than the nearest');
-SELECT cmp_ok(cost('i % 100 = 7', 150), '<', 2 * cost('i % 100 = 7', 75), 'but not much more for twice as many');
 -- what a scan would not get to
 SET hnsw.exhaustive_scan = off;
 SET hnsw.max_scan_tuples = 1000;
