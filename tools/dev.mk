@@ -12,7 +12,7 @@ help:
 	@echo 'make check         all tests; TESTS="regress tap" runs a part of:'
 	@echo '                   lint regress isolation tap perl unit bench'
 	@echo 'make unit          the C unit tests alone, no server needed'
-	@echo 'make bench         measure the index beside pgvector, hnswlib and FAISS: hours;'
+	@echo 'make bench         measure the index beside pgvector, hnswlib and FAISS: 80 minutes;'
 	@echo '                   BENCH="FILE... --option..." adds data and arguments of bench/index'
 	@echo 'make bench-quick   the same in ten minutes, with fewer rows and stages'
 	@echo 'make bench-kernels measure the kernels; BENCH="..." are arguments of bench/run'
