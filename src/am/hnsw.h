@@ -131,6 +131,14 @@ extern void hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report);
 /* hnswbuild.c */
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *info);
 extern void hnsw_build_empty(Relation index);
+
+/* Is it an index of this access method? */
+static inline bool
+hnsw_is_index(Relation index)
+{
+	return index->rd_indam->ambuild == hnsw_build;
+}
+
 extern char *hnsw_build_phase_name(int64 phase);
 
 /* hnswinsert.c */

@@ -32,7 +32,7 @@ is_hnsw_scan(const PlanState *state)
 	const IndexScanState *scan = (const IndexScanState *) state;
 
 	return IsA(state, IndexScanState) && scan->iss_NumOrderByKeys > 0 && scan->iss_RelationDesc &&
-		   scan->iss_RelationDesc->rd_indam->ambuild == hnsw_build;
+		   hnsw_is_index(scan->iss_RelationDesc);
 }
 
 static bool

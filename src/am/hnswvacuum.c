@@ -138,19 +138,8 @@ tid_is_dead(ItemPointer tid, void *context)
 static Buffer
 lock_block(HnswVacuum *vacuum, BlockNumber block, int mode)
 {
-	Buffer buffer;
-
 	omendb_vacuum_delay_point();
-	buffer = ReadBufferExtended(vacuum->store.relation, MAIN_FORKNUM, block, RBM_NORMAL,
-								vacuum->info->strategy);
-	LockBuffer(buffer, mode);
-	if (!PageIsNew(BufferGetPage(buffer)))
-	{
-		omendb_store_check(&vacuum->store, buffer);
-		return buffer;
-	}
-	UnlockReleaseBuffer(buffer);
-	return InvalidBuffer;
+	return omendb_store_lock_by(&vacuum->store, block, mode, vacuum->info->strategy);
 }
 
 /* Does the page hold a heap TID of a dead row? */

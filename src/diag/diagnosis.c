@@ -108,7 +108,7 @@ omendb_diagnosis_open(OmendbDiagnosis *diagnosis, Oid index, LOCKMODE lock,
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("could not open parent table of index \"%s\"",
 							   RelationGetRelationName(relation))));
-	if (relation->rd_indam->ambuild != hnsw_build)
+	if (!hnsw_is_index(relation))
 		refuse_other(RelationGetRelationName(relation));
 	if (RELATION_IS_OTHER_TEMP(relation))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -25,7 +25,7 @@ show_scan(IndexScanState *state, ExplainState *es)
 
 	/* Never begun: it says so itself. In workers: their numbers are lost. */
 	if (!state->iss_ScanDesc || state->ss.ps.worker_instrument ||
-		state->iss_RelationDesc->rd_indam->ambuild != hnsw_build)
+		!hnsw_is_index(state->iss_RelationDesc))
 		return;
 	hnsw_scan_report(state->iss_ScanDesc, &report);
 	if (!report.valid)
