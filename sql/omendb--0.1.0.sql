@@ -865,7 +865,8 @@ COMMENT ON FUNCTION hnsw_recall(regclass, integer, integer) IS
     'share of the k nearest rows that an hnsw index finds at the present settings, for queries from the table itself; reads the whole table. For who may SELECT from it';
 CREATE FUNCTION omendb_last_scan(
     OUT index regclass, OUT nodes_visited bigint, OUT pages_read bigint, OUT buffer_lookups bigint, OUT rows_returned bigint,
-    OUT rows_rechecked bigint, OUT resumes bigint, OUT rows_late bigint, OUT sweeps bigint, OUT stopped_by text)
+    OUT rows_rechecked bigint, OUT resumes bigint, OUT rows_late bigint, OUT sweeps bigint, OUT table_reads bigint,
+    OUT stopped_by text)
     RETURNS record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_last_scan';
 COMMENT ON FUNCTION omendb_last_scan() IS
-    'what the latest finished hnsw index scan of this session did; sweeps: times that the whole index was read; stopped_by is null where the executor had enough';
+    'what the latest finished hnsw index scan of this session did; sweeps and table_reads: times that the whole index, or the whole table, was read; stopped_by is null where the executor had enough';

@@ -12,7 +12,7 @@ import numpy as np
 import psycopg2
 
 from omenbench import EXTENSIONS, LIBRARIES, LONG_STAGES, STAGES, clients, filters, growth, libraries, search
-from omenbench.data import DATA, K, OPERATOR_CLASSES, OPERATORS, Data
+from omenbench.data import DATA, MADE, K, OPERATOR_CLASSES, OPERATORS, Data
 from omenbench.database import Database, Watch, truth_tuples, vector_tuples
 from omenbench.host import TREE, Busy, Failure, die, machine, now, say, tree_state, write
 from omenbench.server import SERVER_SETTINGS, source_files
@@ -110,7 +110,7 @@ class Bench:
                     FUNCTIONS[stage](self)
 
     def is_there(self, name):
-        if name in DATA and name != "fashion-mnist" and not os.path.exists(f"{self.args.data_dir}/{name}.base.fbin"):
+        if name in DATA and name not in MADE and not os.path.exists(f"{self.args.data_dir}/{name}.base.fbin"):
             say(f"{name} is not in {self.args.data_dir}: left out")
             return False
         return True

@@ -21,8 +21,8 @@ omendb's build after a change of the source, an index after a change of its libr
 parameters, the tables after a change of the extension's SQL or of the data. Figures of
 systems that a run does not measure are taken from earlier runs and marked.
 
-Data: fashion-mnist is a Debian package; debian-384 and glove-100 are fbin files in
---data-dir; synthetic is made up, and called so wherever its figures stand. Files are
+Data: fashion-mnist is a Debian package; debian-lsa is made of the descriptions of
+Debian's packages; debian-384 and glove-100 are fbin files in --data-dir; synthetic is made up, and called so wherever its figures stand. Files are
 fbin, fvecs, bvecs or ann-benchmarks' HDF5; --metric says what a file does not, and
 queries are those of the HDF5 file, of --queries, or rows held out. At most 1,000.
 
@@ -58,7 +58,7 @@ from omenbench import LIBRARIES, LONG_STAGES, STAGES, SYSTEMS
 from omenbench.host import TREE, die, install, say, working_directory
 from omenbench.report import markdown
 
-NAMES = ["fashion-mnist", "debian-384", "glove-100", "synthetic"]
+NAMES = ["fashion-mnist", "debian-lsa", "debian-384", "glove-100", "synthetic"]
 SUFFIXES = (".fbin", ".fvecs", ".bvecs", ".hdf5", ".h5")
 QUICK = {"rows": 20000, "ef": [10, 40, 160], "repetitions": 2, "insert_seconds": 2, "latency_seconds": 1,
          "latency_efs": [40], "filter_queries": 100, "library_ef": [16, 48, 128], "sizes": [5000, 20000]}
@@ -119,7 +119,7 @@ def arguments(given=None):
         return [int(x.replace("_", "")) for x in names(text)]
 
     add("files", nargs="*", metavar="FILE", help="data beside that of --data: " + ", ".join(SUFFIXES))
-    add("--data", type=names, metavar="LIST", help="of " + ",".join(NAMES) + " and files (default: the first three, or FILEs)")
+    add("--data", type=names, metavar="LIST", help="of " + ",".join(NAMES) + " and files (default: the first four, or FILEs)")
     add("--metric", choices=["l2", "cosine", "ip"], help="of files that do not say, and of synthetic (there: l2)")
     add("--queries", metavar="FILE", help="of a single file of data (default: rows held out)")
     add("--rows", type=int, default=0, metavar="N", help="only the first N of each")
@@ -191,7 +191,7 @@ def arguments(given=None):
 
 
 def check(parser, args):
-    args.data = (args.data if args.data is not None else [] if args.files else NAMES[:3]) + args.files
+    args.data = (args.data if args.data is not None else [] if args.files else NAMES[:4]) + args.files
     if args.stages == ["all"]:
         args.stages = STAGES + LONG_STAGES
     args.systems = args.only or ["omendb"] + args.peers
@@ -231,6 +231,8 @@ def python_packages(args):
     packages = ["python3-numpy", "python3-psycopg2", "libopenblas0-pthread"]
     if "fashion-mnist" in args.data:
         packages.append("dataset-fashion-mnist")
+    if "debian-lsa" in args.data:
+        packages += ["python3-sklearn", "debian-archive-keyring"]
     if any(x.endswith(SUFFIXES[3:]) for x in args.data):
         packages.append("python3-h5py")
     if "hnswlib" in args.stages and "hnswlib" in args.systems:

@@ -7,11 +7,12 @@ import os
 
 import numpy as np
 
-from omenbench import formats
+from omenbench import formats, packages
 from omenbench.host import die, say
 
-# Where the exact vectors are: fashion-mnist comes as a Debian package.
-DATA = {"fashion-mnist": "l2", "debian-384": "cosine", "glove-100": "cosine"}
+# Two that Debian has: a package, and the descriptions of its packages. Two that --data-dir has.
+DATA = {"fashion-mnist": "l2", "debian-lsa": "cosine", "debian-384": "cosine", "glove-100": "cosine"}
+MADE = ["fashion-mnist", "debian-lsa"]
 SYNTHETIC = "synthetic"
 SYNTHETIC_ROWS = 100000
 OPERATORS = {"l2": "<->", "cosine": "<=>", "ip": "<#>"}
@@ -22,6 +23,9 @@ MAX_QUERIES = 1000
 
 class Vectors:
     """Base vectors and queries, and what is exactly true of them."""
+
+    # The group of each row and of each query, where the data have some: real metadata to filter by.
+    groups = None
 
     def __init__(self, base, query, metric):
         self.base, self.query, self.metric = base, query, metric
@@ -94,6 +98,10 @@ class Data(Vectors):
         super().__init__(base if self.complete else base[:args.rows], query, self.metric)
         self.key = self.name if not args.rows or self.complete and name != SYNTHETIC else f"{self.name}:{self.rows}"
         status = os.stat(self.base_file)
+        if name == "debian-lsa":
+            with np.load(f"{self.cache}/{name}.npz") as stored:
+                self.source = str(stored["source"])
+                self.groups = stored["rows"][:self.rows], stored["queries"]
         self.signature = [self.name, self.metric, self.rows, status.st_size, int(status.st_mtime)]
         self.truth = self.cached_truth()
 
@@ -110,9 +118,9 @@ class Data(Vectors):
         elif name in DATA:
             self.metric = DATA[name]
             directory = args.data_dir
-            if name == "fashion-mnist":
+            if name in MADE:
                 directory = self.cache
-                self.convert_fashion_mnist()
+                {"fashion-mnist": self.convert_fashion_mnist, "debian-lsa": self.make_debian_lsa}[name]()
             self.base_file, self.query_file = (f"{directory}/{name}.{part}.fbin" for part in ("base", "query"))
             self.published = f"{directory}/{name}.gt.ibin"
         else:
@@ -130,6 +138,10 @@ class Data(Vectors):
             if not os.path.exists(target):
                 with gzip.open(f"/usr/share/datasets/{self.name}/{source}-images-idx3-ubyte.gz") as f:
                     formats.write_fbin(target, np.frombuffer(f.read(), np.uint8, offset=16).reshape(-1, 784)[:count])
+
+    def make_debian_lsa(self):
+        if not os.path.exists(f"{self.cache}/{self.name}.base.fbin"):
+            packages.make(f"{self.cache}/{self.name}", MAX_QUERIES)
 
     def convert_file(self, path, queries, metric):
         stem, suffix = os.path.splitext(os.path.basename(path))

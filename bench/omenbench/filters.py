@@ -9,11 +9,12 @@ from omenbench.host import say
 
 # Share of the rows that match -> number of clusters of which one matches.
 SELECTIVITIES = {0.5: 2, 0.1: 10, 0.01: 100, 0.001: 1000}
-# Of a row: a number from 0 to 999 that has to do with nothing, and its clusters.
-COLUMNS = ["n", *(f"c{k}" for k in SELECTIVITIES.values())]
-# Of a query: the clusters that are nearest to it and farthest from it.
-QUERY_COLUMNS = [f"{which}{k}" for which in ("near", "far") for k in SELECTIVITIES.values()]
-KINDS = ["independent", "correlated", "anticorrelated"]
+# Of a row: a number from 0 to 999 that has to do with nothing, its clusters, and its group.
+COLUMNS = ["n", *(f"c{k}" for k in SELECTIVITIES.values()), "grp"]
+# Of a query: the clusters that are nearest to it and farthest from it, and its group.
+QUERY_COLUMNS = [*(f"{which}{k}" for which in ("near", "far") for k in SELECTIVITIES.values()), "grp"]
+# The last only where the data have groups.
+KINDS = ["independent", "correlated", "anticorrelated", "metadata"]
 ENOUGH_SECONDS = 5  # of samples of one setting
 # omendb as it comes; pgvector as it comes, which is off, and both ways of its iterative scan.
 SETTINGS = {
@@ -38,7 +39,9 @@ def columns(data):
         distance = (centres ** 2).sum(axis=1) - 2 * (data.query / length) @ centres.T
         near.append(np.where(large, distance, np.inf).argmin(axis=1))
         far.append(np.where(large, distance, -np.inf).argmax(axis=1))
-    return np.stack(rows, axis=1).astype(np.int32), np.stack(near + far, axis=1).astype(np.int32)
+    groups, groups_asked = data.groups or (np.zeros(data.rows), np.zeros(len(data.query)))
+    return (np.stack([*rows, groups], axis=1).astype(np.int32),
+            np.stack([*near, *far, groups_asked], axis=1).astype(np.int32))
 
 
 def direction(data, rows):
@@ -73,21 +76,24 @@ def nearest(vectors, centres):
 
 
 class Case:
-    """A kind of filter at a selectivity: its condition in SQL, and what is true."""
+    """A kind of filter at a selectivity: its condition in SQL, and what is true. That of
+    metadata is as selective as the queries' groups are on average."""
 
     def __init__(self, data, kind, selectivity, rows, queries, count):
-        clusters = SELECTIVITIES[selectivity]
         self.kind, self.selectivity = kind, selectivity
         if kind == "independent":
             self.where = self.where_of_one = f"items.n < {round(1000 * selectivity)}"
             matching = {0: np.flatnonzero(rows[:, 0] < round(1000 * selectivity))}
             wanted = np.zeros(count, int)
         else:
-            column = ("near" if kind == "correlated" else "far") + str(clusters)
-            self.where = f"items.c{clusters} = q.{column}"
-            self.where_of_one = f"items.c{clusters} = (SELECT {column} FROM q WHERE id = :x)"
-            wanted = queries[:count, QUERY_COLUMNS.index(column)]
-            own = rows[:, COLUMNS.index(f"c{clusters}")]
+            column, asked = "grp", "grp"
+            if kind != "metadata":
+                clusters = SELECTIVITIES[selectivity]
+                column, asked = f"c{clusters}", ("near" if kind == "correlated" else "far") + str(clusters)
+            self.where = f"items.{column} = q.{asked}"
+            self.where_of_one = f"items.{column} = (SELECT {asked} FROM q WHERE id = :x)"
+            wanted = queries[:count, QUERY_COLUMNS.index(asked)]
+            own = rows[:, COLUMNS.index(column)]
             matching = {c: np.flatnonzero(own == c) for c in np.unique(wanted)}
         self.truth = [()] * count
         for value, ids in matching.items():
@@ -95,6 +101,8 @@ class Case:
             for i, right in zip(asking, data.nearest(ids, K, asking)):
                 self.truth[i] = right
         self.matching = float(np.mean([len(matching[value]) for value in wanted]))
+        if kind == "metadata":
+            self.selectivity = round(self.matching / data.rows, 5)
 
 
 def filters(bench):
@@ -103,8 +111,8 @@ def filters(bench):
     count = min(args.filter_queries, len(data.query))
     cases = {system: [] for system in bench.working("filter")}
     with bench.sessions("filter") as sessions:
-        for kind in KINDS:
-            for selectivity in SELECTIVITIES:
+        for kind in KINDS[:3] + KINDS[3:] * (data.groups is not None):
+            for selectivity in SELECTIVITIES if kind != "metadata" else [None]:
                 case = Case(data, kind, selectivity, rows, queries, count)
                 for ef in args.filter_ef:
                     for system, figures in turns(bench, sessions, case, ef, count):

@@ -60,14 +60,14 @@ hnsw_init_module(void)
 		NULL, NULL);
 	DefineCustomIntVariable(
 		"hnsw.max_scan_tuples", "How many nodes an iterative scan visits at most.",
-		"Then it ends, or with hnsw.exhaustive_scan reads the index from end to end.",
+		"Then it ends, or with hnsw.exhaustive_scan reads the table or the index from end to end.",
 		&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable(
 		"hnsw.scan_mem_multiplier", "Multiple of work_mem that an iterative scan uses at most.",
 		NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable(
 		"hnsw.exhaustive_scan",
-		"Whether an iterative scan reads the whole index rather than end without enough rows.",
+		"Whether an iterative scan reads all rows rather than end without enough of them.",
 		"It does so, too, where that is quicker than to visit more nodes.", &hnsw_exhaustive_scan,
 		true, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");

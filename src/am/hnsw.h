@@ -117,6 +117,7 @@ typedef struct HnswScanReport
 	uint64 resumes;  /* times the beam was widened */
 	uint64 late;     /* nodes found too late for a strict order: returned last */
 	uint64 sweeps;   /* times the whole index was read */
+	uint64 table_reads;
 	HnswStop stop;
 } HnswScanReport;
 

@@ -12,12 +12,11 @@
  * a sequential page; the formula gives it for 384 dimensions and m = 16.
  *
  * After hnsw.max_scan_tuples visits, or where it is quicker, an iterative scan
- * reads the index from end to end. That costs less than the formula says, and
- * still several times what reading a table in cache does (62,666 rows of 384
- * dimensions, one of 1,000 passes a filter: 68 ms against 13), so the formula
- * makes no allowance for it. Without hnsw.exhaustive_scan it ends: where
- * more rows than that would have to be looked at, its result would be short, and
- * any other plan is better, whatever it costs.
+ * reads the table or the index. That costs less than the formula says, and still
+ * twice what reading the table at once does, so the formula makes no allowance for
+ * it. Without hnsw.exhaustive_scan it ends: where more rows than that would have to
+ * be looked at, its result would be short, and any other plan is better, whatever
+ * it costs.
  */
 #include "am/hnsw.h"
 

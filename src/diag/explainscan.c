@@ -35,6 +35,8 @@ show_scan(IndexScanState *state, ExplainState *es)
 	ExplainPropertyUInteger("Rows Rechecked", NULL, report.rechecks, es);
 	if (report.sweeps > 0)
 		ExplainPropertyUInteger("Sweeps", NULL, report.sweeps, es);
+	if (report.table_reads > 0)
+		ExplainPropertyUInteger("Table Reads", NULL, report.table_reads, es);
 	stop = omendb_stop_name(report.stop);
 	if (stop)
 		ExplainPropertyText("Stopped By", stop, es);

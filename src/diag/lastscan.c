@@ -27,7 +27,7 @@ omendb_stop_name(HnswStop stop)
 	return NULL;
 }
 
-#define SCAN_COLUMNS 10
+#define SCAN_COLUMNS 11
 
 PG_FUNCTION_INFO_V1(omendb_sql_last_scan);
 
@@ -54,6 +54,7 @@ omendb_sql_last_scan(PG_FUNCTION_ARGS)
 	values[at++] = Int64GetDatum(report->resumes);
 	values[at++] = Int64GetDatum(report->late);
 	values[at++] = Int64GetDatum(report->sweeps);
+	values[at++] = Int64GetDatum(report->table_reads);
 	nulls[at] = !report->valid || !stop;
 	if (!nulls[at])
 		values[at] = CStringGetTextDatum(stop);

@@ -166,6 +166,17 @@ class Filters(unittest.TestCase):
             distance = self.data.distances(i, matching)
             np.testing.assert_array_equal(right, matching[np.argsort(distance, kind="stable")[:10]])
 
+    def test_metadata(self):
+        self.data = Vectors(self.data.base, self.data.query, "l2")
+        self.data.groups = np.arange(3000) % 4, np.arange(20) % 2
+        self.rows, self.queries = filters.columns(self.data)
+        case = self.cases("metadata", None)
+        self.assertEqual((case.selectivity, case.matching), (0.25, 750))
+        self.assertEqual(case.where, "items.grp = q.grp")
+        for i, right in enumerate(case.truth):
+            matching = np.arange(i % 2, 3000, 4)
+            np.testing.assert_array_equal(right, matching[np.argsort(self.data.distances(i, matching), kind="stable")[:10]])
+
     def test_kinds_are_near_and_far(self):
         def mean_distance(kind):
             return np.mean([self.data.distances(i, right).mean() for i, right in enumerate(self.cases(kind, 0.1).truth)])

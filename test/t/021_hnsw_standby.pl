@@ -65,8 +65,12 @@ sub answers
 {
     my ($node, $name) = @_;
     my ($type, $opclass, $operator, $value) = @{ $columns{$name} };
-    return $node->safe_psql($db, "SET enable_seqscan = off; SET enable_sort = off;
-        SELECT n, (SELECT string_agg(id::text, ',') FROM (SELECT id FROM $name ORDER BY v $operator " . sprintf($value, 'n + 3000000') . " LIMIT 12) x) FROM generate_series(1, 60) n ORDER BY n");
+    my $query = sprintf $value, 'n + 3000000';
+    # The filter is so selective that the table is read for it.
+    my ($all, $some) = map { "(SELECT string_agg(id::text, ',') FROM (SELECT id FROM $name WHERE $_ ORDER BY v $operator $query LIMIT 12) x)" } 'true', 'id % 100 = n';
+    return $node->safe_psql($db, "SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 50;
+        SELECT n, $all FROM generate_series(1, 60) n ORDER BY n; SELECT n, $some FROM generate_series(1, 60) n ORDER BY n;
+        SELECT table_reads > 0 FROM omendb_last_scan()");
 }
 
 sub same
@@ -78,6 +82,7 @@ sub same
         my $expected = answers($primary, $name);
         is(answers($standby, $name), $expected, "$when: the standby answers as the primary, $name");
         cmp_ok(() = $expected =~ /\d,\d/g, '>=', 60, "$when: with rows, $name");
+        like($expected, qr/^t$/m, "$when: from the table, too, $name");
     }
     return;
 }
@@ -90,7 +95,8 @@ for my $round (1 .. 2)
     # Queries on the standby while all that is replayed.
     my $reader = start_session($standby, $db, "SET enable_seqscan = off;\n" . join "\n", map {
         my $n = 5000000 + $_;
-        ("SELECT count(*) FROM (SELECT id FROM l2 ORDER BY v <-> made($n, 48) LIMIT 10) x;", "SELECT count(*) FROM (SELECT id FROM bits ORDER BY v <~> made_bits($n, 96) LIMIT 200) x;")
+        ("SELECT count(*) FROM (SELECT id FROM l2 ORDER BY v <-> made($n, 48) LIMIT 10) x;", "SELECT count(*) FROM (SELECT id FROM bits ORDER BY v <~> made_bits($n, 96) LIMIT 200) x;",
+            "SET hnsw.max_scan_tuples = 50; SELECT count(*) FROM (SELECT id FROM l2 WHERE id % 10 = $n % 10 ORDER BY v <-> made($n, 48) LIMIT 10) x; RESET hnsw.max_scan_tuples;")
     } 1 .. 150);
     is(finish($work),   '', "round $round: no error on the primary");
     is(finish($vacuum), '', "round $round: nor in vacuum");
