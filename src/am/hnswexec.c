@@ -1,26 +1,30 @@
 /*
  * hnswexec.c
- *	  What a scan of an hnsw index learns of its filter.
+ *	  What the executor will do with the rows of a scan.
  *
- * Filters before distances. Of a row whose order is in doubt the executor computes the distance, for which
- * it reads the vector, often out of line, and only then the WHERE clause, which
- * most rows of a filtered scan do not pass. An index scan can have a condition
- * that is checked first, for rows that the access method marks (xs_recheck); a
- * scan of an hnsw index has no use for it. Here the filter becomes that
- * condition as well: what passes it is checked again, what does not costs no
- * distance. Such rows are counted as removed by the filter, as they are.
+ * A hook looks at plans before they run, and keeps a list of their scans of hnsw
+ * indexes, in which these find themselves.
  *
- * Filters of tables. A scan that would have to search far may read the table
- * itself, if it knows what to look for (hnswtable.h). Nodes of plans that run are
- * kept in a list, by which a scan finds its own.
+ * Limits. A scan that is told how many rows will be wanted begins with a beam for
+ * as many, which takes less time than to widen a narrower one.
+ *
+ * Filters. A scan that would have to search far may read the table itself, if it
+ * knows what to look for (hnswtable.h). And they are checked before distances: of a
+ * row whose order is in doubt the executor computes the distance, for which it
+ * reads the vector, often out of line, and only then the WHERE clause, which most
+ * rows of a filtered scan do not pass. An index scan can have a condition that is
+ * checked first, for rows that the access method marks (xs_recheck); a scan of an
+ * hnsw index has no use for it. Here the filter becomes that condition as well:
+ * what passes it is checked again, what does not costs no distance. Such rows are
+ * counted as removed by the filter, as they are.
  *
  * Volatile filters run once a row, so they are left alone, and so are those with
  * subqueries, which may be.
  */
-#include "am/module.h"
+#include "am/hnswexec.h"
 
 #include "am/hnsw.h"
-#include "am/hnswtable.h"
+#include "am/module.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "executor/nodeSubplan.h"
@@ -34,15 +38,17 @@
 static ExecutorStart_hook_type previous_start;
 static ExecutorFinish_hook_type previous_finish;
 
-/* A filtered scan of a plan that runs; as long as the executor's state of that. */
-typedef struct FilteredScan
+/* A scan of a plan that runs; as long as the executor's state of that. */
+typedef struct KnownScan
 {
 	dlist_node link;
 	IndexScanState *state;
+	bool filtered;           /* by conditions that may be checked twice */
+	const LimitState *limit; /* to which its rows go as they are, or NULL */
 	MemoryContextCallback forget;
-} FilteredScan;
+} KnownScan;
 
-static dlist_head filtered_scans = DLIST_STATIC_INIT(filtered_scans);
+static dlist_head known_scans = DLIST_STATIC_INIT(known_scans);
 
 /* An ordered scan of an hnsw index, begun? */
 static bool
@@ -57,62 +63,93 @@ is_hnsw_scan(const PlanState *state)
 static void
 forget(void *scan)
 {
-	dlist_delete(&((FilteredScan *) scan)->link);
+	dlist_delete(&((KnownScan *) scan)->link);
 }
 
 static void
-remember(IndexScanState *state)
+remember(IndexScanState *state, const LimitState *limit)
 {
+	Node *filter = (Node *) state->ss.ps.plan->qual;
 	MemoryContext context = state->ss.ps.state->es_query_cxt;
-	FilteredScan *scan = MemoryContextAlloc(context, sizeof(FilteredScan));
+	KnownScan *scan = MemoryContextAlloc(context, sizeof(KnownScan));
 
 	scan->state = state;
+	scan->filtered = filter && !contain_volatile_functions(filter) && !contain_subplans(filter);
+	scan->limit = filter ? NULL : limit;
 	scan->forget.func = forget;
 	scan->forget.arg = scan;
-	dlist_push_head(&filtered_scans, &scan->link);
+	dlist_push_head(&known_scans, &scan->link);
 	MemoryContextRegisterResetCallback(context, &scan->forget);
+	if (scan->filtered && !state->indexqualorig)
+		state->indexqualorig = state->ss.ps.qual;
 }
 
+/* Do all rows of its inputs become rows of its own? */
 static bool
-take_filters(PlanState *state, void *context)
+passes_all(const PlanState *state)
 {
-	Node *filter = (Node *) state->plan->qual;
-
-	if (filter && is_hnsw_scan(state) && !contain_volatile_functions(filter) &&
-		!contain_subplans(filter))
+	switch (nodeTag(state))
 	{
-		IndexScanState *scan = (IndexScanState *) state;
-
-		if (!scan->indexqualorig)
-			scan->indexqualorig = state->qual;
-		remember(scan);
+		case T_ResultState:
+		case T_SubqueryScanState:
+		case T_AppendState:
+		case T_MergeAppendState:
+		case T_LockRowsState:
+			return !state->plan->qual;
+		default:
+			return false;
 	}
-	return planstate_tree_walker(state, take_filters, context);
 }
 
-static IndexScanState *
-filtered_scan(IndexScanDesc scan)
+/* limit: where the rows of the node go as they are; or NULL. */
+static bool
+know_scans(PlanState *state, void *limit)
+{
+	if (is_hnsw_scan(state))
+		remember((IndexScanState *) state, limit);
+	if (IsA(state, LimitState))
+		limit = state;
+	else if (!passes_all(state))
+		limit = NULL;
+	return planstate_tree_walker(state, know_scans, limit);
+}
+
+static const KnownScan *
+known_scan(IndexScanDesc scan)
 {
 	dlist_iter at;
 
-	dlist_foreach(at, &filtered_scans)
+	dlist_foreach(at, &known_scans)
 	{
-		IndexScanState *state = dlist_container(FilteredScan, link, at.cur)->state;
+		const KnownScan *known = dlist_container(KnownScan, link, at.cur);
 
-		if (state->iss_ScanDesc == scan)
-			return state;
+		if (known->state->iss_ScanDesc == scan)
+			return known;
 	}
 	return NULL;
+}
+
+int64
+hnsw_scan_limit(IndexScanDesc scan)
+{
+	const KnownScan *known = known_scan(scan);
+
+	/* What is not computed yet is 0. */
+	if (!known || !known->limit || known->limit->noCount)
+		return 0;
+	return known->limit->count > PG_INT64_MAX - known->limit->offset
+			   ? 0
+			   : known->limit->count + known->limit->offset;
 }
 
 bool
 hnsw_scan_is_filtered(IndexScanDesc scan, double *rows)
 {
-	const IndexScanState *state = filtered_scan(scan);
+	const KnownScan *known = known_scan(scan);
 
-	if (!state)
+	if (!known || !known->filtered)
 		return false;
-	*rows = state->ss.ps.plan->plan_rows;
+	*rows = known->state->ss.ps.plan->plan_rows;
 	return true;
 }
 
@@ -159,7 +196,7 @@ set_parameters(Node *node, void *context)
 List *
 hnsw_scan_filter(IndexScanDesc scan)
 {
-	IndexScanState *state = filtered_scan(scan);
+	IndexScanState *state = known_scan(scan)->state;
 
 	return (List *) set_parameters((Node *) state->ss.ps.plan->qual, state->ss.ps.ps_ExprContext);
 }
@@ -167,7 +204,7 @@ hnsw_scan_filter(IndexScanDesc scan)
 void
 hnsw_scan_count_removed(IndexScanDesc scan, double rows)
 {
-	InstrCountFiltered1(filtered_scan(scan), rows);
+	InstrCountFiltered1(known_scan(scan)->state, rows);
 }
 
 static bool
@@ -190,7 +227,7 @@ start_executor(QueryDesc *query, int flags)
 	else
 		standard_ExecutorStart(query, flags);
 	if (query->planstate)
-		take_filters(query->planstate, NULL);
+		know_scans(query->planstate, NULL);
 }
 
 static void

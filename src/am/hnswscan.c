@@ -26,6 +26,7 @@
 #include "am/hnsw.h"
 
 #include "access/relscan.h"
+#include "am/hnswexec.h"
 #include "am/hnswsweep.h"
 #include "am/hnswtable.h"
 #include "compat.h"
@@ -36,6 +37,15 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+/*
+ * hnsw.ef_search is at least that for each row that is wanted, up to what it can be
+ * set to. Measured at 40, 100 rows, how long it takes in comparison, and the recall:
+ * fashion-mnist .50, .998 for .993; debian-384 .68, .987 for .980; glove-100 1.0,
+ * .942 for .920.
+ */
+#define EF_A_ROW 1.4
+#define MOST_EF  1000
 
 /* How much wider than hnsw.ef_search says the first beam may become. */
 #define MAX_WIDENING 8
@@ -557,6 +567,8 @@ start(IndexScanDesc scan)
 	memset(&state->report, 0, sizeof(state->report));
 	memset(&state->store.counters, 0, sizeof(state->store.counters));
 	state->ef = hnsw_ef_search;
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
+		state->ef = Max(state->ef, (int) Min(hnsw_scan_limit(scan) * EF_A_ROW, MOST_EF));
 	state->allowed = state->ef;
 	/* The executor may have to see the next row to be sure of the order. */
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)

@@ -13,6 +13,7 @@
 
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "am/hnswexec.h"
 #include "catalog/index.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"

@@ -12,29 +12,12 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 
 typedef struct HnswTable HnswTable;
 
 /*
- * Does the executor filter what this scan returns, by conditions that may be
- * checked more than once a row? rows: that pass them, as the planner thinks.
- * In hnswexec.c.
- */
-extern bool hnsw_scan_is_filtered(IndexScanDesc scan, double *rows);
-
-/*
- * Its conditions, implicitly ANDed, with the values that their parameters have
- * now. Palloc'd.
- */
-extern List *hnsw_scan_filter(IndexScanDesc scan);
-
-/* Add to the rows that EXPLAIN (ANALYZE) says were removed by the filter. */
-extern void hnsw_scan_count_removed(IndexScanDesc scan, double rows);
-
-/*
- * Read the table of a filtered scan, with its snapshot. Of the rows that the
+ * Read the table of a filtered scan (hnswexec.h), with its snapshot. Of the rows that the
  * index has and that pass the filter all come but those in returned (which is
  * sorted here); after all others those nearer than one that was returned and
  * passes, if their distance is below `late`. Sorts in memory_kb, or on disk.

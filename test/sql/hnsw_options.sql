@@ -148,4 +148,32 @@ RESET hnsw.iterative_scan;
 RESET hnsw.max_scan_tuples;
 RESET work_mem;
 DROP FUNCTION walk;
+-- more rows than ef_search, known from the LIMIT: the search need not go on
+RESET hnsw.ef_search;
+CREATE FUNCTION searches(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    found bigint;
+BEGIN
+    EXECUTE 'SELECT count(*) FROM (' || query || ') q' INTO found;
+    RETURN (SELECT format('%s rows, the search %s', found, CASE WHEN resumes = 0 THEN 'ends' ELSE 'goes on' END) FROM omendb_last_scan());
+END $$;
+PREPARE limited(int) AS SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT $1) q;
+SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 100$$);
+SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10 OFFSET 120$$);
+SELECT searches($$SELECT FROM (SELECT i + 1 AS j, v <-> '[100.2,0]' FROM many ORDER BY 2) s LIMIT 150$$);
+SELECT searches($$SELECT FROM (SELECT i FROM many ORDER BY v <-> '[100.2,0]' LIMIT 110 FOR UPDATE) s$$);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE limited(100);
+SELECT resumes FROM omendb_last_scan();
+RESET plan_cache_mode;
+-- unknown: without one, of rows that are filtered, or joined
+SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]'$$);
+SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT ALL$$);
+SELECT searches($$SELECT FROM many WHERE i % 2 = 0 ORDER BY v <-> '[100.2,0]' LIMIT 60$$);
+SELECT searches($$SELECT FROM many JOIN t USING (i) ORDER BY many.v <-> '[100.2,0]' LIMIT 60$$);
+SET hnsw.iterative_scan = off;
+SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 100$$);
+RESET hnsw.iterative_scan;
+DEALLOCATE limited;
+DROP FUNCTION searches;
 DROP TABLE t, many;
