@@ -36,6 +36,7 @@ struct HnswTable
 	MemoryContext context; /* of all this */
 	MemoryContext row;     /* reset for every row */
 	ScanKey order;
+	Datum query; /* detoasted */
 	const ItemPointerData *returned;
 	size_t nreturned;
 	double passed; /* rows, also of those that were returned */
@@ -66,7 +67,7 @@ take_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool aliv
 		return;
 	old = MemoryContextSwitchTo(table->row);
 	distance = DatumGetFloat8(FunctionCall2Coll(&table->order->sk_func, table->order->sk_collation,
-												values[0], table->order->sk_argument));
+												values[0], table->query));
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(table->row);
 	/* Zero vectors, which under cosine no index has. */
@@ -107,7 +108,7 @@ hnsw_table_begin(IndexScanDesc scan, ItemPointerData *returned, size_t nreturned
 	IndexInfo *info = BuildIndexInfo(scan->indexRelation);
 	TupleDesc desc = sorted_columns();
 	AttrNumber column = COLUMN_DISTANCE + 1;
-	Oid operator= Float8LessOperator;
+	Oid less_than = Float8LessOperator;
 	Oid collation = InvalidOid;
 	bool nulls_first = false;
 	TableScanDesc table_scan;
@@ -117,11 +118,12 @@ hnsw_table_begin(IndexScanDesc scan, ItemPointerData *returned, size_t nreturned
 	table->context = context;
 	table->row = AllocSetContextCreate(context, "hnsw table row", ALLOCSET_DEFAULT_SIZES);
 	table->order = &scan->orderByData[0];
+	table->query = PointerGetDatum(PG_DETOAST_DATUM(table->order->sk_argument));
 	table->returned = returned;
 	table->nreturned = nreturned;
 	table->farthest = -get_float8_infinity();
 	table->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	table->sort = tuplesort_begin_heap(desc, 1, &column, &operator, & collation, &nulls_first,
+	table->sort = tuplesort_begin_heap(desc, 1, &column, &less_than, &collation, &nulls_first,
 									   memory_kb, NULL, TUPLESORT_RANDOMACCESS);
 
 	/* A condition that the index's own predicate implies is not among those of the scan. */
