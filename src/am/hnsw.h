@@ -109,15 +109,15 @@ typedef struct HnswScanReport
 {
 	bool valid;
 	Oid index;
-	uint64 nodes;    /* visited */
-	uint64 pages;    /* accessed */
-	uint64 misses;   /* of them, looked up in the buffer mapping table */
-	uint64 rows;     /* returned to the executor */
-	uint64 rechecks; /* of them, marked for recheck of the distance */
-	uint64 resumes;  /* times the beam was widened */
-	uint64 late;     /* nodes found too late for a strict order: returned last */
-	uint64 sweeps;   /* times the whole index was read */
-	uint64 table_reads;
+	uint64 nodes;       /* visited */
+	uint64 pages;       /* accessed */
+	uint64 misses;      /* of them, looked up in the buffer mapping table */
+	uint64 rows;        /* returned to the executor */
+	uint64 rechecks;    /* of them, marked for recheck of the distance */
+	uint64 resumes;     /* times the beam was widened */
+	uint64 late;        /* nodes found too late for a strict order: returned last */
+	uint64 sweeps;      /* times the whole index was read */
+	uint64 table_reads; /* times the whole table was read instead */
 	HnswStop stop;
 } HnswScanReport;
 

@@ -116,8 +116,8 @@ typedef struct HnswScan
 	/* what goes on instead of the search; or NULL */
 	HnswSweep *sweep;
 	HnswTable *table;
-	bool remembers;         /* what it gave, in case that the table is read */
-	ItemPointerData *given; /* by the search, to the executor */
+	double passing;         /* rows of the table, the filter; infinite: it may not be read */
+	ItemPointerData *given; /* by the search, to the executor, if it may be */
 	size_t ngiven;
 	size_t given_room;
 
@@ -380,18 +380,26 @@ nodes_of_index(HnswScan *state)
 	return (double) omendb_store_blocks(&state->store) * state->store.index->codec.layout.per_page;
 }
 
+static inline bool
+may_read_table(const HnswScan *state)
+{
+	return state->passing < get_float8_infinity();
+}
+
 /* What it costs to read the table; infinite where the scan may not. */
 static double
 cost_of_table(IndexScanDesc scan)
 {
 	const HnswScan *state = scan->opaque;
 	const OmendbLayout *layout = &state->store.index->codec.layout;
-	double rows = Max(scan->heapRelation->rd_rel->reltuples, 1);
-	double pages = RelationGetNumberOfBlocks(scan->heapRelation);
-	double passing;
+	double passing = state->passing;
+	double rows;
+	double pages;
 
-	if (!state->remembers || state->null_order || !hnsw_scan_is_filtered(scan, &passing))
-		return get_float8_infinity();
+	if (!may_read_table(state))
+		return passing;
+	rows = Max(scan->heapRelation->rd_rel->reltuples, 1);
+	pages = RelationGetNumberOfBlocks(scan->heapRelation);
 	/* Is there room for vectors in the rows, at half precision? */
 	if (layout->own != OMENDB_OWN_BITS && pages * BLCKSZ / rows < layout->dimensions * 2.0)
 		passing *= 1 + COST_OF_OUT_OF_LINE / COST_OF_PASSING;
@@ -587,8 +595,10 @@ start(IndexScanDesc scan)
 	state->overflow = OMENDB_NO_NODE;
 	state->ntids = state->next_tid = 0;
 	state->null_order = false;
-	state->remembers = hnsw_iterative_scan != HNSW_ITERATIVE_OFF && hnsw_exhaustive_scan;
 	state->ngiven = 0;
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || !hnsw_exhaustive_scan ||
+		!hnsw_scan_is_filtered(scan, &state->passing))
+		state->passing = get_float8_infinity();
 
 	/* No heap quals reach an index without keys, but IS NULL could. */
 	key = &scan->orderByData[0];
@@ -607,6 +617,7 @@ start(IndexScanDesc scan)
 	if (state->null_order)
 	{
 		/* Any order will do: that of some vector. */
+		state->passing = get_float8_infinity();
 		memset(state->room, 0, hnsw_value_room(layout));
 		if (layout->own == OMENDB_OWN_BITS)
 			omendb_query_set_bits(&state->query, state->room);
@@ -855,7 +866,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	while (!(found = next_tid(state, &scan->xs_heaptid)))
 		if (state->empty || !next_node(scan))
 			break;
-	if (found && state->remembers && !state->table && !state->sweep)
+	if (found && may_read_table(state) && !state->table && !state->sweep)
 		remember_given(state, &scan->xs_heaptid);
 	MemoryContextSwitchTo(old);
 	if (!found)

@@ -11,7 +11,7 @@ extern void hnsw_init_module(void);
 /* Take part in planning: distances that only a sort would need are not computed. */
 extern void hnsw_init_plans(void);
 
-/* Take part in execution: scans learn of their filters. */
+/* Take part in execution: scans learn what becomes of their rows. */
 extern void hnsw_init_executor(void);
 
 #endif /* OMENDB_MODULE_H */
