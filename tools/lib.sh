@@ -13,6 +13,13 @@ die() {
 	exit 1
 }
 
+# Prints the Debian mirror that this machine uses, or nothing.
+host_mirror() {
+	# shellcheck disable=SC2016  # apt's own syntax
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+		grep -v security | head -n 1 || true
+}
+
 # Both the server and what is needed to build for it.
 is_complete_postgres() { # PG_CONFIG
 	local bindir pgxs

@@ -14,3 +14,5 @@ SYSTEMS = [*EXTENSIONS, *LIBRARIES]
 # In this order. Those of the second line take minutes to hours.
 STAGES = ["load", "build", "hnswlib", "faiss", "search", "exact", "insert", "latency", "filter", "cold"]
 LONG_STAGES = ["growth", "churn", "wide"]
+# Of filters. The last only where the data have groups.
+KINDS = ["independent", "correlated", "anticorrelated", "metadata"]

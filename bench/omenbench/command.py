@@ -22,9 +22,10 @@ parameters, the tables after a change of the extension's SQL or of the data. Fig
 systems that a run does not measure are taken from earlier runs and marked.
 
 Data: fashion-mnist is a Debian package; debian-lsa is made of the descriptions of
-Debian's packages; debian-384 and glove-100 are fbin files in --data-dir; synthetic is made up, and called so wherever its figures stand. Files are
-fbin, fvecs, bvecs or ann-benchmarks' HDF5; --metric says what a file does not, and
-queries are those of the HDF5 file, of --queries, or rows held out. At most 1,000.
+Debian's packages; debian-384 and glove-100 are fbin files in --data-dir; synthetic is
+made up, and called so wherever its figures stand. Files are fbin, fvecs, bvecs or
+ann-benchmarks' HDF5; --metric says what a file does not, and queries are those of the
+HDF5 file, of --queries, or rows held out. At most 1,000.
 
 The JSON is written after every stage of every system, and holds every sample. The
 systems take turns within a stage. Stages (the first two also happen when a later one

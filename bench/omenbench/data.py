@@ -24,7 +24,7 @@ MAX_QUERIES = 1000
 class Vectors:
     """Base vectors and queries, and what is exactly true of them."""
 
-    # The group of each row and of each query, where the data have some: real metadata to filter by.
+    # The groups of the file's rows and of the queries, where the data have some: real metadata to filter by.
     groups = None
 
     def __init__(self, base, query, metric):
@@ -98,10 +98,6 @@ class Data(Vectors):
         super().__init__(base if self.complete else base[:args.rows], query, self.metric)
         self.key = self.name if not args.rows or self.complete and name != SYNTHETIC else f"{self.name}:{self.rows}"
         status = os.stat(self.base_file)
-        if name == "debian-lsa":
-            with np.load(f"{self.cache}/{name}.npz") as stored:
-                self.source = str(stored["source"])
-                self.groups = stored["rows"][:self.rows], stored["queries"]
         self.signature = [self.name, self.metric, self.rows, status.st_size, int(status.st_mtime)]
         self.truth = self.cached_truth()
 
@@ -111,7 +107,7 @@ class Data(Vectors):
         return {**about, "synthetic": True} if self.name == SYNTHETIC else about
 
     def find(self, name, args):
-        """Sets name, metric, source, and the fbin files, which it makes where there are none."""
+        """Sets name, metric, source, groups, and the fbin files, which it makes where there are none."""
         self.name, self.source, self.published = name, name, None
         if name == SYNTHETIC:
             self.make_synthetic(args)
@@ -120,7 +116,10 @@ class Data(Vectors):
             directory = args.data_dir
             if name in MADE:
                 directory = self.cache
-                {"fashion-mnist": self.convert_fashion_mnist, "debian-lsa": self.make_debian_lsa}[name]()
+            if name == "fashion-mnist":
+                self.convert_fashion_mnist()
+            elif name == "debian-lsa":
+                self.make_debian_lsa()
             self.base_file, self.query_file = (f"{directory}/{name}.{part}.fbin" for part in ("base", "query"))
             self.published = f"{directory}/{name}.gt.ibin"
         else:
@@ -142,6 +141,8 @@ class Data(Vectors):
     def make_debian_lsa(self):
         if not os.path.exists(f"{self.cache}/{self.name}.base.fbin"):
             packages.make(f"{self.cache}/{self.name}", MAX_QUERIES)
+        with np.load(f"{self.cache}/{self.name}.npz") as stored:
+            self.source, self.groups = str(stored["source"]), (stored["rows"], stored["queries"])
 
     def convert_file(self, path, queries, metric):
         stem, suffix = os.path.splitext(os.path.basename(path))

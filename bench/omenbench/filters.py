@@ -3,6 +3,7 @@ import functools
 
 import numpy as np
 
+from omenbench import KINDS
 from omenbench.data import K
 from omenbench.figures import PERCENTILES, medians
 from omenbench.host import say
@@ -13,8 +14,6 @@ SELECTIVITIES = {0.5: 2, 0.1: 10, 0.01: 100, 0.001: 1000}
 COLUMNS = ["n", *(f"c{k}" for k in SELECTIVITIES.values()), "grp"]
 # Of a query: the clusters that are nearest to it and farthest from it, and its group.
 QUERY_COLUMNS = [*(f"{which}{k}" for which in ("near", "far") for k in SELECTIVITIES.values()), "grp"]
-# The last only where the data have groups.
-KINDS = ["independent", "correlated", "anticorrelated", "metadata"]
 ENOUGH_SECONDS = 5  # of samples of one setting
 # omendb as it comes; pgvector as it comes, which is off, and both ways of its iterative scan.
 SETTINGS = {
@@ -40,7 +39,7 @@ def columns(data):
         near.append(np.where(large, distance, np.inf).argmin(axis=1))
         far.append(np.where(large, distance, -np.inf).argmax(axis=1))
     groups, groups_asked = data.groups or (np.zeros(data.rows), np.zeros(len(data.query)))
-    return (np.stack([*rows, groups], axis=1).astype(np.int32),
+    return (np.stack([*rows, groups[:data.rows]], axis=1).astype(np.int32),
             np.stack([*near, *far, groups_asked], axis=1).astype(np.int32))
 
 
@@ -105,18 +104,23 @@ class Case:
             self.selectivity = round(self.matching / data.rows, 5)
 
 
+def kinds_of(data):
+    """(kind, selectivity) of every case; that of metadata is as it is."""
+    return [(kind, selectivity) for kind in KINDS if kind != "metadata" for selectivity in SELECTIVITIES] + \
+        ([("metadata", None)] if data.groups else [])
+
+
 def filters(bench):
     data, args = bench.data, bench.args
     rows, queries = columns(data)
     count = min(args.filter_queries, len(data.query))
     cases = {system: [] for system in bench.working("filter")}
     with bench.sessions("filter") as sessions:
-        for kind in KINDS[:3] + KINDS[3:] * (data.groups is not None):
-            for selectivity in SELECTIVITIES if kind != "metadata" else [None]:
-                case = Case(data, kind, selectivity, rows, queries, count)
-                for ef in args.filter_ef:
-                    for system, figures in turns(bench, sessions, case, ef, count):
-                        cases[system].append(figures)
+        for kind, selectivity in kinds_of(data):
+            case = Case(data, kind, selectivity, rows, queries, count)
+            for ef in args.filter_ef:
+                for system, figures in turns(bench, sessions, case, ef, count):
+                    cases[system].append(figures)
     for system in bench.working("filter"):
         bench.record("filter", system, {"queries": count, "cases": cases[system]})
 

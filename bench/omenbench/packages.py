@@ -10,7 +10,7 @@ import tempfile
 import numpy as np
 
 from omenbench import formats
-from omenbench.host import quiet, say
+from omenbench.host import TREE, quiet, say
 
 RELEASE, ARCHITECTURE = "bookworm", "amd64"
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
@@ -60,10 +60,7 @@ def download():
 
 
 def mirror():
-    """The one that this machine uses, if it has Debian's."""
-    known = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"],
-                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.split()
-    return next((uri for uri in known if "security" not in uri), DEFAULT_MIRROR)
+    return quiet(["bash", "-c", ". tools/lib.sh; host_mirror"], cwd=TREE).strip() or DEFAULT_MIRROR
 
 
 def descriptions(packages, translations):

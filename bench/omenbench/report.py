@@ -1,5 +1,5 @@
 """The Markdown tables; everything comes from the JSON, so that they can be printed again."""
-from omenbench import SYSTEMS
+from omenbench import KINDS, SYSTEMS
 from omenbench.figures import CROWDED, frontier, quiet_enough, us_at
 
 LEVELS = [0.90, 0.95, 0.97, 0.98, 0.99, 0.995]
@@ -173,7 +173,7 @@ def report_filter(systems):
         rows.append([c["kind"], f"{c['selectivity']:.1%}", f"{c['matching_rows']:,.0f}", s, c["setting"], c["ef"],
                      f"{c['recall']:.4f}", f"{c['rows']:.2f}", c["short"], with_spread(c), ratio(strict, c["us"]),
                      *(f"{c[p]:,.0f}" for p in ("p50_us", "p95_us", "p99_us")), "" if c["index_used"] else "not by the index"])
-    rows.sort(key=lambda row: ["independent", "correlated", "anticorrelated", "metadata"].index(row[0]))
+    rows.sort(key=lambda row: KINDS.index(row[0]))
     return table(["filter", "selectivity", "rows that match", "", "setting", "ef", "recall@10", "rows", "queries with too few",
                   "us", "x, strict_order", "p50 us", "p95 us", "p99 us", ""], rows)
 
