@@ -4,12 +4,12 @@ import signal
 import sys
 import types
 
-from omenbench import KINDS
+from omenbench import KINDS, STRATEGIES
 from omenbench.command import arguments as index_arguments, python_packages
 from omenbench.figures import frontier, us_at
 from omenbench.host import install, quiet, say, working_directory
 
-__all__ = ["KINDS", "frontier", "quiet", "say", "server", "us_at"]
+__all__ = ["KINDS", "STRATEGIES", "frontier", "quiet", "say", "server", "us_at"]
 
 
 @contextlib.contextmanager

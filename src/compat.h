@@ -47,6 +47,7 @@
 
 #include "access/amapi.h"
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
@@ -132,6 +133,15 @@ omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nke
 #endif
 }
 
+/* Fetches heap rows by the TIDs that indexes have. */
+#include "access/tableam.h"
+
+static inline IndexFetchTableData *
+omendb_index_fetch_begin(Relation table)
+{
+	return table_index_fetch_begin(table);
+}
+
 /* From 18 on EXPLAIN (ANALYZE) says how many searches of the index there were. */
 static inline void
 omendb_count_search(IndexScanDesc scan)
@@ -167,8 +177,103 @@ static inline void
 omendb_disable_path(IndexPath *path)
 {
 #if PG_VERSION_NUM >= 180000
-	path->path.disabled_nodes = 2;
+	path->path.disabled_nodes = 1000;
 #endif
+}
+
+#include "catalog/pg_operator_d.h"
+#include "optimizer/cost.h"
+#include "optimizer/paths.h"
+
+/* A scan that a setting such as enable_indexscan forbids. */
+static inline void
+omendb_disable_scan(Path *path)
+{
+#if PG_VERSION_NUM >= 180000
+	path->disabled_nodes++;
+#else
+	path->startup_cost += disable_cost;
+	path->total_cost += disable_cost;
+#endif
+}
+
+/* The cost of an index path if enable_indexscan were on. */
+static inline Cost
+omendb_enabled_cost(Cost cost)
+{
+#if PG_VERSION_NUM >= 180000
+	return cost;
+#else
+	return enable_indexscan ? cost : cost - disable_cost;
+#endif
+}
+
+/* The pathkey of an ascending order by a float8 expression, nulls last; a list of one. */
+static inline List *
+omendb_expression_pathkey(PlannerInfo *root, Expr *expr, Relids rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_expression_pathkey(root, expr, Float8LessOperator, rel, true);
+#else
+	return build_expression_pathkey(root, expr, NULL, Float8LessOperator, rel, true);
+#endif
+}
+
+/* Blocks that a bitmap holds, one after another. */
+#include "nodes/tidbitmap.h"
+
+#if PG_VERSION_NUM >= 180000
+typedef TBMPrivateIterator OmendbBitmapIterator;
+#else
+typedef TBMIterator OmendbBitmapIterator;
+#endif
+
+static inline OmendbBitmapIterator *
+omendb_bitmap_begin(TIDBitmap *bitmap)
+{
+#if PG_VERSION_NUM >= 180000
+	return tbm_begin_private_iterate(bitmap);
+#else
+	return tbm_begin_iterate(bitmap);
+#endif
+}
+
+static inline void
+omendb_bitmap_end(OmendbBitmapIterator *iterator)
+{
+#if PG_VERSION_NUM >= 180000
+	tbm_end_private_iterate(iterator);
+#else
+	tbm_end_iterate(iterator);
+#endif
+}
+
+/*
+ * The next block, ascending, and its offsets (room: MaxHeapTuplesPerPage); -1
+ * of them: any row of the block may be in the bitmap. False where none is left.
+ */
+static inline bool
+omendb_bitmap_next(OmendbBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets,
+				   int *noffsets)
+{
+#if PG_VERSION_NUM >= 180000
+	TBMIterateResult result;
+
+	if (!tbm_private_iterate(iterator, &result))
+		return false;
+	*block = result.blockno;
+	*noffsets = result.lossy ? -1 : tbm_extract_page_tuple(&result, offsets, MaxHeapTuplesPerPage);
+#else
+	TBMIterateResult *result = tbm_iterate(iterator);
+
+	if (!result)
+		return false;
+	*block = result->blockno;
+	*noffsets = result->ntuples;
+	if (result->ntuples > 0)
+		memcpy(offsets, result->offsets, result->ntuples * sizeof(OffsetNumber));
+#endif
+	return true;
 }
 
 #endif /* OMENDB_COMPAT_H */

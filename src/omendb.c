@@ -7,6 +7,7 @@
 #include "am/module.h"
 #include "diag/explainscan.h"
 #include "kernel/kernel.h"
+#include "plan/hnswplanmodule.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
@@ -58,8 +59,8 @@ _PG_init(void)
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
 	hnsw_init_module();
-	hnsw_init_plans();
-	hnsw_init_executor();
+	hnsw_init_plan_module();
+	MarkGUCPrefixReserved("hnsw");
 	omendb_explain_init_module();
 }
 

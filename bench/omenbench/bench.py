@@ -11,11 +11,12 @@ import time
 import numpy as np
 import psycopg2
 
-from omenbench import EXTENSIONS, LIBRARIES, LONG_STAGES, STAGES, clients, filters, growth, libraries, search
-from omenbench.data import DATA, MADE, K, OPERATOR_CLASSES, OPERATORS, Data
+from omenbench import EXTENSIONS, LIBRARIES, LONG_STAGES, STAGES, clients, filters, growth, libraries, pages, radius, search
+from omenbench.data import DATA, MADE, OPERATOR_CLASSES, OPERATORS, Data
 from omenbench.database import Database, Watch, truth_tuples, vector_tuples
 from omenbench.host import TREE, Busy, Failure, die, machine, now, say, tree_state, write
 from omenbench.server import SERVER_SETTINGS, source_files
+from omenbench.statements import Nearest
 
 # Parallel or compiled plans are not what is measured, and would differ by the cost estimate.
 # An index under development may never come to an end.
@@ -23,23 +24,11 @@ SESSION_SETTINGS = {"jit": "off", "max_parallel_workers_per_gather": "0", "state
 FUNCTIONS = {
     "hnswlib": libraries.hnswlib, "faiss": libraries.faiss, "search": search.search, "exact": search.exact,
     "cold": search.cold, "insert": clients.insert, "latency": clients.latency, "filter": filters.filters,
+    "radius": radius.radius, "pages": pages.pages, "distance": pages.distance,
     "growth": growth.growth, "churn": growth.churn, "wide": growth.wide,
 }
 # Those that search in the index over all rows.
-INDEX_STAGES = {"build", "search", "latency", "filter", "cold"}
-
-
-class Nearest:
-    """The statements that search for every query, or for the first of them only."""
-
-    def __init__(self, metric, queries, table="items", k=K, where="true", query_table="q"):
-        self.queries, self.index = queries, f"{table}_hnsw"
-        scan = (f"SELECT id FROM {table} WHERE {where}"
-                f" ORDER BY {table}.embedding {OPERATORS[metric]} q.embedding LIMIT {k}")
-        # What is timed: every query, and as little else as possible.
-        self.counting = f"SELECT count(*) FROM {query_table} q, LATERAL ({scan}) r WHERE q.id < {queries}"
-        # The ids for each query, in the order in which the scan returns them.
-        self.collecting = f"SELECT ARRAY({scan}) FROM {query_table} q WHERE q.id < {queries} ORDER BY q.id"
+INDEX_STAGES = {"build", "search", "latency", "filter", "radius", "pages", "distance", "cold"}
 
 
 class Bench:
@@ -270,13 +259,13 @@ class Bench:
 
     @staticmethod
     def found(db, nearest):
-        return [ids for ids, in db.rows(nearest.collecting)]
+        return nearest.found(db)
 
     @staticmethod
     def sample(db, nearest):
         with Busy() as busy:
             cpu = db.cpu_seconds()
-            seconds = db.seconds(nearest.counting)
+            seconds = nearest.seconds(db)
             cpu = db.cpu_seconds() - cpu
         us, cpu_us = (round(x / nearest.queries * 1e6, 1) for x in (seconds, cpu))
         return {"us": us, "cpu_us": cpu_us or us, "busy": busy.cpus}
@@ -302,8 +291,9 @@ class Bench:
 
     @staticmethod
     def uses_index(db, nearest):
-        return all(f'"Index Name": "{nearest.index}"' in json.dumps(db.value("EXPLAIN (FORMAT json) " + statement))
-                   for statement in (nearest.counting, nearest.collecting))
+        """By an index scan, or by omendb's own kind of scan."""
+        return all(any(f'"{name}": "{nearest.index}"' in json.dumps(plan) for name in ("Index Name", "Index"))
+                   for plan in nearest.plans(db))
 
     def check_plan(self, db, system, nearest):
         used = self.uses_index(db, nearest)

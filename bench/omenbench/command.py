@@ -39,7 +39,12 @@ needs them):
   insert    rows a second by pgbench and by COPY into an index over half of the rows
   latency   a query a statement by pgbench: what a statement costs beside the search,
             and percentiles for 1 and 4 clients
-  filter    queries with WHERE: matching rows anywhere, near the query, or far from it
+  filter    queries with WHERE: matching rows anywhere, near the query, or far from it, or of
+            one tenant; without an index of the filter's column and with one; omendb's own
+            choice of a strategy beside each that it has
+  radius    rows within a radius of the query, from none to 10,000
+  pages     LIMIT 10 OFFSET n beside LIMIT 200: rows twice and rows left out; LIMIT 100
+  distance  a query that shows the distance beside one that does not
   cold      the first queries after a restart, nothing in memory
 and, only where they are asked for, for they take minutes to hours:
   growth    search over --sizes of rows: the rows are repeated with noise, so that this
@@ -62,7 +67,7 @@ from omenbench.report import markdown
 NAMES = ["fashion-mnist", "debian-lsa", "debian-384", "glove-100", "synthetic"]
 SUFFIXES = (".fbin", ".fvecs", ".bvecs", ".hdf5", ".h5")
 QUICK = {"rows": 20000, "ef": [10, 40, 160], "repetitions": 2, "insert_seconds": 2, "latency_seconds": 1,
-         "latency_efs": [40], "filter_queries": 100, "library_ef": [16, 48, 128], "sizes": [5000, 20000]}
+         "latency_efs": [40], "filter_queries": 100, "radius_queries": 20, "page_queries": 20, "library_ef": [16, 48, 128], "sizes": [5000, 20000]}
 # The stages that bench/plot makes a figure of.
 DRAWN = {"search", "growth", "filter", "churn", "latency"}
 
@@ -153,12 +158,14 @@ def arguments(given=None):
     add("--noise", type=float, default=0.4, metavar="X",
         help="of the rows repeated there, in lengths of a row (default: 0.4)")
     add("--latency-ef", type=int, default=40, metavar="N",
-        help="hnsw.ef_search of the stages insert, latency, cold, churn, wide (default: 40)")
+        help="hnsw.ef_search of the stages insert, latency, radius, pages, distance, cold, churn, wide (default: 40)")
     add("--latency-efs", type=numbers, default=[20, 40, 160], metavar="LIST",
         help="hnsw.ef_search of the percentiles (default: 20,40,160)")
     add("--latency-seconds", type=int, default=3, metavar="N", help="of each run of queries by pgbench (default: 3)")
     add("--exact-queries", type=int, default=20, metavar="N", help="in the stage exact (default: 20)")
     add("--filter-queries", type=int, default=200, metavar="N", help="in the stage filter (default: 200)")
+    add("--radius-queries", type=int, default=50, metavar="N", help="in the stage radius (default: 50)")
+    add("--page-queries", type=int, default=50, metavar="N", help="in the stage pages (default: 50)")
     add("--filter-ef", type=numbers, default=[40], metavar="LIST", help="hnsw.ef_search there (default: 40)")
     add("--server", choices=["trixie", "host"], default="trixie", help="(default: trixie)")
     add("--dsn", metavar="STRING", help="libpq connection string of a running server; makes databases bench_index_*")

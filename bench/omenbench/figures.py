@@ -3,6 +3,10 @@ import statistics
 
 # Processors busy while one session works, from which on others must have worked as well.
 CROWDED = 1.3
+# What a choice may cost at most: so many times the best one, and so many microseconds more.
+TIMES_THE_BEST, MORE_THAN_THE_BEST = 1.5, 100
+# A strategy that finds less by more than that is no alternative.
+RECALL_LESS = 0.01
 PERCENTILES = {"p50_us": 50, "p95_us": 95, "p99_us": 99}
 
 
@@ -46,3 +50,14 @@ def us_at(curve, level):
     for (r0, u0), (r1, u1) in zip(curve, curve[1:]):
         if r1 >= level:
             return u0 + (u1 - u0) * (level - r0) / (r1 - r0), False
+
+
+def beside_best(cases, strategies, keys):
+    """(case, the best forced strategy, its microseconds, whether the choice costs too much) of each case of the setting
+    "default" that was measured with strategies forced as well, all else (the keys) equal."""
+    for case in cases:
+        forced = [c for c in cases if c["setting"] in strategies and all(c.get(k) == case.get(k) for k in keys)
+                  and c["recall"] >= case["recall"] - RECALL_LESS]
+        if case["setting"] == "default" and forced:
+            best = min(forced, key=lambda c: c["us"])
+            yield case, best["setting"], best["us"], case["us"] > TIMES_THE_BEST * best["us"] + MORE_THAN_THE_BEST

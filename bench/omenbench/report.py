@@ -1,6 +1,6 @@
 """The Markdown tables; everything comes from the JSON, so that they can be printed again."""
-from omenbench import KINDS, SYSTEMS
-from omenbench.figures import CROWDED, frontier, quiet_enough, us_at
+from omenbench import KINDS, STRATEGIES, SYSTEMS
+from omenbench.figures import CROWDED, MORE_THAN_THE_BEST, TIMES_THE_BEST, beside_best, frontier, quiet_enough, us_at
 
 LEVELS = [0.90, 0.95, 0.97, 0.98, 0.99, 0.995]
 GROWTH_LEVELS = [0.95, 0.98, 0.99]
@@ -46,7 +46,7 @@ def spread(samples, name="us"):
 
 
 def with_spread(figures, name="us", samples="samples"):
-    return f"{figures[name]:,.0f} {spread(figures[samples], 'us' if name == 'us100' else name)}"
+    return f"{figures[name]:,.0f} {spread(figures[samples], 'us' if samples != 'samples' else name)}"
 
 
 def ratio(more, less):
@@ -60,7 +60,7 @@ def reference(systems, name):
 
 def counterpart(systems, name, figures, keys, value):
     """The value of that of pgvector's figures which was measured under the same conditions."""
-    return next((x[value] for x in systems.get(REFERENCE, {}).get(name, []) if all(x[k] == figures[k] for k in keys)), None)
+    return next((x[value] for x in systems.get(REFERENCE, {}).get(name, []) if all(x.get(k) == figures.get(k) for k in keys)), None)
 
 
 def clients(number):
@@ -169,13 +169,69 @@ def report_filter(systems):
     rows = []
     cases = [(c, s) for s, f in systems.items() for c in f["cases"]]
     for c, s in sorted(cases, key=lambda x: (-x[0]["selectivity"], x[0]["ef"])):
-        strict = counterpart(systems, "cases", {**c, "setting": "strict_order"}, ("kind", "selectivity", "ef", "setting"), "us")
-        rows.append([c["kind"], f"{c['selectivity']:.1%}", f"{c['matching_rows']:,.0f}", s, c["setting"], c["ef"],
+        strict = counterpart(systems, "cases", {**c, "setting": "strict_order"}, (*SAME_FILTER, "setting"), "us")
+        rows.append([c["kind"], share(c), f"{c['matching_rows']:,.0f}", index_of_filter(c), s, c["setting"], c["ef"],
                      f"{c['recall']:.4f}", f"{c['rows']:.2f}", c["short"], with_spread(c), ratio(strict, c["us"]),
-                     *(f"{c[p]:,.0f}" for p in ("p50_us", "p95_us", "p99_us")), "" if c["index_used"] else "not by the index"])
+                     *(f"{c[p]:,.0f}" if p in c else "" for p in ("p50_us", "p95_us", "p99_us")),
+                     "" if c["index_used"] else "not by the index"])
     rows.sort(key=lambda row: KINDS.index(row[0]))
-    return table(["filter", "selectivity", "rows that match", "", "setting", "ef", "recall@10", "rows", "queries with too few",
-                  "us", "x, strict_order", "p50 us", "p95 us", "p99 us", ""], rows)
+    return table(["filter", "selectivity", "rows that match", "its index", "", "setting", "ef", "recall@10", "rows",
+                  "queries with too few", "us", "x, strict_order", "p50 us", "p95 us", "p99 us", ""], rows) + report_choice(systems)
+
+
+def report_choice(systems):
+    """What omendb chooses beside the best of its strategies."""
+    rows, dear = [], 0
+    for s, f in systems.items():
+        for c, best, us, too_dear in beside_best(f["cases"], STRATEGIES, SAME_FILTER):
+            dear += too_dear
+            rows.append([c["kind"], share(c), index_of_filter(c), s, c["ef"], f"{c['us']:,.0f}", f"{us:,.0f}", best,
+                         f"{c['us'] / us:.2f}", "TOO MUCH" if too_dear else ""])
+    if not rows:
+        return []
+    rows.sort(key=lambda row: KINDS.index(row[0]))
+    return ["", *table(["choice of strategy", "selectivity", "its index", "", "ef", "us", "us of the best", "which is", "ratio", ""], rows),
+            "", f"More than {TIMES_THE_BEST} times the best and {MORE_THAN_THE_BEST} us: {dear} of {len(rows)}."]
+
+
+SAME_FILTER = ("kind", "selectivity", "ef", "filter_index")
+
+
+def share(case):
+    return f"{case['selectivity']:.1%}" if case["selectivity"] >= 0.001 else f"{case['selectivity']:.2%}"
+
+
+def index_of_filter(case):
+    return "yes" if case.get("filter_index") else "no"
+
+
+def report_radius(systems):
+    """x: as many times as fast as omendb's server without an index."""
+    rows = []
+    for s, x in systems.items():
+        for c in x["cases"]:
+            scan = next((o["us"] for o in systems.get("omendb", {}).get("cases", [])
+                         if o["setting"] == "sequential scan" and o["within"] == c["within"]), None)
+            rows.append([f"{c['within']:,.0f}", s, c["setting"], f"{c['recall']:.4f}", f"{c['rows']:,.1f}", c["wrong"] or "", with_spread(c),
+                         ratio(scan, c["us"]), "" if c["index_used"] or c["setting"] == "sequential scan" else "not by the index"])
+    rows.sort(key=lambda row: float(row[0].replace(",", "")))
+    ef = next(iter(systems.values()))["ef"]
+    return table(["radius: rows within", "", "setting", f"recall, ef {ef}", "rows", "wrong rows", "us", "x, sequential scan", ""], rows)
+
+
+def report_pages(systems):
+    rows = [[s, c["setting"], f"{c['rows']:.1f}", c["twice"], c["missing"], with_spread(c, "us10", "samples10"), with_spread(c, "us100", "samples100"),
+             ratio(c["us100"], c["us10"]), f"{c['recall100']:.4f}", with_spread(c, "us_last", "samples_last"),
+             "" if c["index_used"] else "not by the index"] for s, x in systems.items() for c in x["cases"]]
+    some = next(iter(systems.values()))
+    return table([f"{some['pages']} pages of 10", "setting", "rows", "twice", "missing", f"us LIMIT 10, ef {some['ef']}", "us LIMIT 100", "ratio",
+                  "recall@100", "us of the last page", ""], rows)
+
+
+def report_distance(systems):
+    return table(["distance", "ef", "us, hidden", "us, shown", "ratio"],
+                 [[s, d["ef"], *(f"{d['us_' + name]:,.0f} {spread(d['samples'][name])}" for name in ("hidden", "shown")),
+                   ratio(d["us_shown"], d["us_hidden"])] for s, d in systems.items()])
 
 
 def report_cold(systems):
@@ -221,5 +277,6 @@ def report_wide(systems):
 
 
 RENDER = {"build": report_build, "search": report_search, "exact": report_exact, "insert": report_insert,
-          "latency": report_latency, "filter": report_filter, "cold": report_cold, "growth": report_growth,
+          "latency": report_latency, "filter": report_filter, "radius": report_radius, "pages": report_pages,
+          "distance": report_distance, "cold": report_cold, "growth": report_growth,
           "churn": report_churn, "wide": report_wide}

@@ -70,8 +70,6 @@ hnsw_init_module(void)
 		"Whether an iterative scan reads all rows rather than end without enough of them.",
 		"It does so, too, where that is quicker than to visit more nodes.", &hnsw_exhaustive_scan,
 		true, PGC_USERSET, 0, NULL, NULL, NULL);
-	MarkGUCPrefixReserved("hnsw");
-
 	reloption_kind = add_reloption_kind();
 	add_int_reloption(reloption_kind, "m", "neighbours of a node: up to 2 m", HNSW_DEFAULT_M,
 					  OMENDB_MIN_M, OMENDB_MAX_M, AccessExclusiveLock);

@@ -43,6 +43,13 @@ extern int hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
 extern bool hnsw_exhaustive_scan;
 
+/* May a scan read all rows that pass, where the search has to stop or takes longer? */
+static inline bool
+hnsw_may_read_all(void)
+{
+	return hnsw_exhaustive_scan && hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
+}
+
 typedef struct HnswOptions
 {
 	int32 vl_len_; /* varlena header (do not touch directly!) */

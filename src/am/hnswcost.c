@@ -24,6 +24,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "am/hnsworder.h"
 #include "compat.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -77,8 +78,12 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	Cost visit;
 	double needed;
 
-	/* Without an order to return there is nothing that the index can do. */
-	if (path->indexorderbys == NIL)
+	/*
+	 * Without an order to return there is nothing that the index can do; and where
+	 * all rows are read, or a node above relies on all of the order, its approximate
+	 * order is no use. Of several order keys the index knows the first one only.
+	 */
+	if (list_length(path->indexorderbys) != 1 || hnsw_order_use(root, info->rel) == HNSW_ORDER_ALL)
 	{
 		omendb_disable_path(path);
 		*startup = *total = get_float8_infinity();
@@ -113,9 +118,8 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	*total = *startup + VISITS_A_ROW * tuples * visit;
 
 	needed = rows_needed(root, path);
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF
-			? root->tuple_fraction <= 0 && needed > hnsw_ef_search
-			: !hnsw_exhaustive_scan && needed > hnsw_max_scan_tuples)
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !hnsw_exhaustive_scan &&
+		needed > hnsw_max_scan_tuples)
 	{
 		*startup += SHORT_RESULT_COST;
 		*total += SHORT_RESULT_COST;

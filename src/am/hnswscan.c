@@ -1,34 +1,37 @@
 /*
  * hnswscan.c
- *	  A search as an index scan: rows in order of distance, as many as the
- *	  executor asks for.
+ *	  The index scan: heap TIDs in order of distance, as many as the caller asks
+ *	  for.
  *
- * A scan holds no lock and no pin between two calls. Heap TIDs are copied when
- * their node is visited; that a vacuum may remove and the heap reuse them
- * meanwhile is harmless under an MVCC snapshot, which does not see what was
- * put there later; other snapshots are refused.
+ * Owns one search of the graph and what it visited. A scan holds no lock and no
+ * pin between two calls. Heap TIDs are copied when their node is visited. A
+ * vacuum may remove these TIDs and the heap may reuse them meanwhile: an MVCC
+ * snapshot does not see what was put there later, and other snapshots are
+ * refused.
  *
  * Order. A node's distance is known within bounds. Nodes are returned by their
- * lower bound; where bounds overlap, the executor is told to compute the
- * operator's value and to reorder. In the order of lower bounds a node that
- * comes up below what was returned already was found too late: relaxed_order
- * returns it at once, strict_order only when there is nothing else left, so
- * that a query that its LIMIT ends is in exact order, and one that reads to the
- * end misses no row. To make late nodes rare a scan that goes on returns only
- * the nearer half of what its beam stands for.
+ * lower bound. Two kinds of callers use that:
  *
- * Where a scan must not visit more nodes, or to visit as many again would take
- * longer than to look at all rows, it goes on with these: with the table's, of
- * which it takes those that pass its filter (hnswtable.h), or where it knows of
- * none, or of one that many rows pass, with those of the index (hnswsweep.h). Then
- * nothing is too late but what the search should have found.
+ * - The executor, through amgettuple (a plain Index Scan). Where bounds overlap,
+ *	 the executor is told to compute the operator's value and to reorder. A node
+ *	 whose lower bound is below that of a node already returned was found too
+ *	 late: relaxed_order returns it at once, strict_order only when nothing else
+ *	 is left. Where the search has to stop, the scan sweeps the index
+ *	 (hnswsweep.h).
+ * - The custom scan (plan/), which "drives" the scan by the functions of
+ *	 hnswscan.h: it gets the bounds of each row, orders the rows itself, and
+ *	 decides how far the search goes and what comes after it.
+ *
+ * Rounds. The search goes on in rounds, and each round widens the beam and
+ * allows more nodes to be returned. The rounds depend on the query and the
+ * settings only, never on how many rows are wanted. So the rows of LIMIT n are
+ * the first n of LIMIT m.
  */
 #include "am/hnsw.h"
 
 #include "access/relscan.h"
-#include "am/hnswexec.h"
+#include "am/hnswscan.h"
 #include "am/hnswsweep.h"
-#include "am/hnswtable.h"
 #include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
@@ -39,33 +42,30 @@
 #include "utils/snapmgr.h"
 
 /*
- * hnsw.ef_search is at least that for each row that is wanted, up to what it can be
- * set to. Measured at 40, 100 rows, how long it takes in comparison, and the recall:
- * fashion-mnist .50, .998 for .993; debian-384 .68, .987 for .980; glove-100 1.0,
- * .942 for .920.
+ * The beam stands for so many candidates for each node that may be returned. By
+ * hnsw.ef_search = 40 the first round returns 11 nodes. With this ratio the
+ * hundredth node is found with the recall of the tenth (debian-384: 3, glove-100:
+ * 4). A smaller ratio costs recall: a node found too late for its place is never
+ * returned there.
  */
-#define EF_A_ROW 1.4
-#define MOST_EF  1000
+#define EF_A_NODE 3.5
+
+/* A round allows so many more nodes than the one before: a quarter, and at least that. */
+#define LEAST_ROUND 8
 
 /* How much wider than hnsw.ef_search says the first beam may become. */
 #define MAX_WIDENING 8
 
 /*
- * What things cost; the unit is a row of the table that is read and does not pass
- * the filter, about .08 us. Measured in cache: 60,000 rows of 784 dimensions and
- * 62,666 of 384. A visit that led to rows, which the executor then looked at, took
- * 3.6 to 4.5 us; it counts for somewhat more, for to search on is to visit as many
- * nodes again, and they may not be enough.
+ * How much wider the beam may become, than the nodes returned call for, only
+ * because an unvisited candidate may be nearer than the next node. Where nearly
+ * all nodes are equally far, such a candidate always exists.
  */
-#define COST_OF_VISIT       64.0
-#define COST_OF_SWEPT       6.0
-#define COST_OF_RETURNED    15.0
-#define COST_OF_PAGE        15.0
-#define COST_OF_PASSING     20.0
-#define COST_OF_OUT_OF_LINE 50.0
+#define MAX_DOUBT 2
 
-/* Rows, of which one is returned so that its distance is computed before its filter. */
-#define LOOKS_EVERY 8
+/* Relative costs: a visit, and a record that a sweep reads. */
+#define COST_OF_VISIT 10.0
+#define COST_OF_SWEPT 1.0
 
 HnswScanReport hnsw_last_scan;
 
@@ -87,6 +87,7 @@ typedef enum HnswEntered
 
 typedef struct HnswScan
 {
+	HnswDrive drive; /* first: hnsw_scan_drive */
 	MemoryContext context;
 	OmendbStore store;
 	const HnswOpclass *opclass;
@@ -98,8 +99,8 @@ typedef struct HnswScan
 	bool null_order; /* every distance is null or NaN */
 	Datum null_value;
 	bool null_is_null;
-	int ef;         /* candidates the beam now stands for */
-	int64 allowed;  /* nodes that may be returned before it is widened */
+	int ef;         /* candidates the beam stands for */
+	int64 allowed;  /* nodes that may be returned before the next round */
 	int64 returned; /* nodes */
 	HnswEntered entered;
 	size_t considered; /* visited nodes that are in results or beyond */
@@ -113,18 +114,13 @@ typedef struct HnswScan
 	size_t late_room;
 	double last_low;  /* of the node returned last */
 	double last_high; /* the largest of all nodes returned */
-	/* what goes on instead of the search; or NULL */
-	HnswSweep *sweep;
-	HnswTable *table;
-	double passing;         /* rows of the table, the filter; infinite: it may not be read */
-	ItemPointerData *given; /* by the search, to the executor, if it may be */
-	size_t ngiven;
-	size_t given_room;
+	HnswSweep *sweep; /* goes on instead of the search; or NULL */
 
 	/* the node being returned */
 	OmendbNode now_node;
 	OmendbPayload now;
 	double now_low;
+	double now_high;
 	bool now_recheck;
 	uint32 now_tid; /* next of its inline TIDs */
 	OmendbNode overflow;
@@ -175,7 +171,8 @@ update_report(HnswScan *state)
 {
 	state->report.valid = true;
 	state->report.index = RelationGetRelid(state->store.relation);
-	state->report.nodes = state->search.visited_used;
+	if (!state->sweep)
+		state->report.nodes = state->search.visited_used;
 	state->report.pages = state->store.counters.pages;
 	state->report.misses = state->store.counters.misses;
 }
@@ -220,14 +217,11 @@ hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report)
 }
 
 static void
-end_reading(HnswScan *state)
+end_sweep(HnswScan *state)
 {
 	if (state->sweep)
 		hnsw_sweep_end(state->sweep);
-	if (state->table)
-		hnsw_table_end(state->table);
 	state->sweep = NULL;
-	state->table = NULL;
 }
 
 void
@@ -244,7 +238,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	/* What took much memory is not kept: clearing it costs each search that follows. */
 	if (state->started && state->report.resumes > 0)
 		omendb_search_free(&state->search);
-	end_reading(state);
+	end_sweep(state);
 	state->started = false;
 }
 
@@ -255,7 +249,7 @@ hnsw_end_scan(IndexScanDesc scan)
 
 	if (state->started)
 		publish_report(state);
-	end_reading(state);
+	end_sweep(state);
 	MemoryContextDelete(state->context);
 	scan->opaque = NULL;
 }
@@ -307,6 +301,13 @@ push(HnswScan *state, HnswResult **heap, size_t *used, size_t *room, HnswResult 
 	sift_up(*heap, (*used)++);
 }
 
+/* Must the scan itself return nodes in the order of their lower bounds? */
+static inline bool
+keeps_order(const HnswScan *state)
+{
+	return !state->drive.driven && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
+}
+
 /* Put what was visited since the last time among the results. */
 static void
 take_results(HnswScan *state)
@@ -325,7 +326,7 @@ take_results(HnswScan *state)
 		state->most_norm2 = Max(state->most_norm2, visited->payload.norm2);
 		result.low = omendb_lower_bound(&state->query, visited->distance, visited->payload.error,
 										visited->payload.norm2, &result.high);
-		if (result.low < state->last_low && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED)
+		if (result.low < state->last_low && keeps_order(state))
 		{
 			state->report.late++;
 			push(state, &state->late, &state->nlate, &state->late_room, result);
@@ -374,57 +375,31 @@ exhausted(HnswScan *state)
 	return false;
 }
 
+/* Slots of records that the index has. */
 static double
-nodes_of_index(HnswScan *state)
+slots_of_index(HnswScan *state)
 {
 	return (double) omendb_store_blocks(&state->store) * state->store.index->codec.layout.per_page;
 }
 
-static inline bool
-may_read_table(const HnswScan *state)
-{
-	return state->passing < get_float8_infinity();
-}
-
-/* What it costs to read the table; infinite where the scan may not. */
-static double
-cost_of_table(IndexScanDesc scan)
-{
-	const HnswScan *state = scan->opaque;
-	const OmendbLayout *layout = &state->store.index->codec.layout;
-	double passing = state->passing;
-	double rows;
-	double pages;
-
-	if (!may_read_table(state))
-		return passing;
-	rows = Max(scan->heapRelation->rd_rel->reltuples, 1);
-	pages = RelationGetNumberOfBlocks(scan->heapRelation);
-	/* Is there room for vectors in the rows, at half precision? */
-	if (layout->own != OMENDB_OWN_BITS && pages * BLCKSZ / rows < layout->dimensions * 2.0)
-		passing *= 1 + COST_OF_OUT_OF_LINE / COST_OF_PASSING;
-	return rows + pages * COST_OF_PAGE + passing * COST_OF_PASSING;
-}
-
-/* To resume is to visit about as many nodes as so far. */
+/* Another round visits about as many nodes as all before it. */
 static bool
-reading_is_cheaper(IndexScanDesc scan)
+sweep_is_cheaper(HnswScan *state)
 {
-	HnswScan *state = scan->opaque;
-	double visits = (double) state->search.visited_used * COST_OF_VISIT;
-
-	return visits > nodes_of_index(state) * COST_OF_SWEPT || visits > cost_of_table(scan);
+	return (double) state->search.visited_used * COST_OF_VISIT >
+		   slots_of_index(state) * COST_OF_SWEPT;
 }
 
+/* May there be another round? Where not, report.stop says why, or is NONE: a sweep is cheaper. */
 static bool
-may_resume(IndexScanDesc scan)
+may_search_on(HnswScan *state)
 {
-	HnswScan *state = scan->opaque;
 	OmendbSearch *search = &state->search;
 
+	state->report.stop = HNSW_STOP_NONE;
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		state->report.stop = HNSW_STOP_EF_SEARCH;
-	else if (hnsw_exhaustive_scan && reading_is_cheaper(scan))
+	else if (!state->drive.driven && hnsw_exhaustive_scan && sweep_is_cheaper(state))
 		return false;
 	else if (exhausted(state))
 		state->report.stop = HNSW_STOP_EXHAUSTED;
@@ -440,7 +415,7 @@ may_resume(IndexScanDesc scan)
 
 /*
  * A node may come into the beam several times, with different estimates. Widen
- * it until ef different ones were visited, if there are as many.
+ * the beam until ef different nodes were visited, if there are as many.
  */
 static void
 visit_ef(HnswScan *state)
@@ -451,15 +426,15 @@ visit_ef(HnswScan *state)
 		omendb_search_extend(search, search->width * 2);
 }
 
-/* Search on with a wider beam. */
+/* The next round of the search. */
 static void
-resume(HnswScan *state)
+search_on(HnswScan *state)
 {
 	state->report.resumes++;
-	state->ef = state->ef > INT_MAX / 8 ? INT_MAX / 4 : state->ef * 2;
-	state->allowed = Max(state->allowed, state->ef / 2);
-	omendb_search_extend(&state->search,
-						 hnsw_beam_width(&state->store.index->codec.layout, state->ef));
+	state->allowed += Max(state->allowed / 4, LEAST_ROUND);
+	state->ef = (int) Min(Max(state->allowed * EF_A_NODE, state->ef), INT_MAX / 4);
+	omendb_search_advance(&state->search,
+						  hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	visit_ef(state);
 	take_results(state);
 }
@@ -476,12 +451,17 @@ mark(uint8 *bits, uint64 nodes, OmendbNode node, bool to)
 		bits[node / 8] &= ~(1 << (node % 8));
 }
 
-/* Return the nodes of the index. */
+/*
+ * Go on with all nodes of the index that were not returned yet, in order. The
+ * nodes found too late come after all others, unless the caller orders.
+ */
 static void
-begin_sweep(HnswScan *state, double late, int memory_kb)
+begin_sweep(HnswScan *state)
 {
 	OmendbSearch *search = &state->search;
 	const OmendbLayout *layout = &state->store.index->codec.layout;
+	double late = keeps_order(state) ? state->last_low : -get_float8_infinity();
+	double memory = Min(work_mem * hnsw_scan_mem_multiplier, MAX_KILOBYTES);
 	BlockNumber blocks = RelationGetNumberOfBlocks(state->store.relation);
 	uint64 nodes = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
 	uint8 *returned = MemoryContextAllocExtended(state->context, nodes / 8 + 1,
@@ -493,34 +473,15 @@ begin_sweep(HnswScan *state, double late, int memory_kb)
 		mark(returned, nodes, search->visited[state->results[i].visited].node, false);
 	for (size_t i = 0; i < state->nlate; i++)
 		mark(returned, nodes, search->visited[state->late[i].visited].node, false);
+	state->report.nodes = search->visited_used;
 	omendb_search_free(search);
 	state->report.sweeps++;
-	state->sweep =
-		hnsw_sweep_begin(&state->store, &state->query, returned, blocks, late, memory_kb);
-	pfree(returned);
-}
-
-/* Return all that was not returned yet, in order. */
-static void
-begin_reading(IndexScanDesc scan)
-{
-	HnswScan *state = scan->opaque;
-	double late =
-		hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED ? -get_float8_infinity() : state->last_low;
-	double memory = Min(work_mem * hnsw_scan_mem_multiplier, MAX_KILOBYTES);
-
 	state->report.late = 0; /* counted anew */
 	state->report.stop = HNSW_STOP_NONE;
-	/* Of the index half of the rows come, for nothing is known of where those are that pass. */
-	if (cost_of_table(scan) < nodes_of_index(state) * (COST_OF_SWEPT + COST_OF_RETURNED / 2))
-	{
-		omendb_search_free(&state->search);
-		state->report.table_reads++;
-		state->table = hnsw_table_begin(scan, state->given, state->ngiven, late, (int) memory);
-	}
-	else
-		begin_sweep(state, late, (int) memory);
+	state->sweep =
+		hnsw_sweep_begin(&state->store, &state->query, returned, blocks, late, (int) memory);
 	state->nresults = state->nlate = 0;
+	pfree(returned);
 }
 
 /*
@@ -575,9 +536,9 @@ start(IndexScanDesc scan)
 	memset(&state->report, 0, sizeof(state->report));
 	memset(&state->store.counters, 0, sizeof(state->store.counters));
 	state->ef = hnsw_ef_search;
-	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
-		state->ef = Max(state->ef, (int) Min(hnsw_scan_limit(scan) * EF_A_ROW, MOST_EF));
-	state->allowed = state->ef;
+	state->allowed = Max((int64) (state->ef / EF_A_NODE), 1);
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		state->allowed = state->ef;
 	/* The executor may have to see the next row to be sure of the order. */
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
 		state->allowed += 4;
@@ -595,10 +556,6 @@ start(IndexScanDesc scan)
 	state->overflow = OMENDB_NO_NODE;
 	state->ntids = state->next_tid = 0;
 	state->null_order = false;
-	state->ngiven = 0;
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || !hnsw_exhaustive_scan ||
-		!hnsw_scan_is_filtered(scan, &state->passing))
-		state->passing = get_float8_infinity();
 
 	/* No heap quals reach an index without keys, but IS NULL could. */
 	key = &scan->orderByData[0];
@@ -617,7 +574,6 @@ start(IndexScanDesc scan)
 	if (state->null_order)
 	{
 		/* Any order will do: that of some vector. */
-		state->passing = get_float8_infinity();
 		memset(state->room, 0, hnsw_value_room(layout));
 		if (layout->own == OMENDB_OWN_BITS)
 			omendb_query_set_bits(&state->query, state->room);
@@ -657,18 +613,18 @@ start(IndexScanDesc scan)
  * distances are known within bounds only.
  */
 static bool
-beyond_beam(const HnswScan *state)
+in_doubt(const HnswScan *state)
 {
-	const OmendbSearch *search = &state->search;
+	float nearest;
 	double high;
 	double low;
 
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
-		state->nresults == 0 || search->used < search->width)
+		state->nresults == 0 ||
+		state->ef > MAX_DOUBT * Max(hnsw_ef_search, EF_A_NODE * (state->returned + 1)) ||
+		!omendb_search_next_estimate(&state->search, &nearest))
 		return false;
-	low =
-		omendb_lower_bound(&state->query, omendb_candidate_estimate(search->beam[search->used - 1]),
-						   state->most_error, state->most_norm2, &high);
+	low = omendb_lower_bound(&state->query, nearest, state->most_error, state->most_norm2, &high);
 	/* Bits are exact: among equals any order will do. */
 	return state->store.index->codec.layout.own == OMENDB_OWN_BITS ? state->results[0].low > low
 																   : state->results[0].low >= low;
@@ -696,6 +652,7 @@ set_now(HnswScan *state, OmendbNode node, const OmendbPayload *payload, double l
 	state->now_node = node;
 	state->now = *payload;
 	state->now_low = low;
+	state->now_high = high;
 	state->now_recheck =
 		low < state->last_high || (last || rows_differ(state) ? high > low : high > next);
 	if (high > state->last_high)
@@ -723,46 +680,51 @@ next_of_sweep(HnswScan *state)
 	return true;
 }
 
+/*
+ * Go on until the next node may be returned. False where the scan pauses, or
+ * leaves it to its driver to go on.
+ */
 static bool
-next_of_table(HnswScan *state)
+find_next(HnswScan *state)
 {
-	bool late;
-
-	if (!hnsw_table_next(state->table, &state->tids[0], &state->now_low, &late))
+	while (state->allowed != PG_INT64_MAX &&
+		   (state->nresults == 0 || state->returned >= state->allowed || in_doubt(state)))
 	{
-		state->report.stop = HNSW_STOP_EXHAUSTED;
-		return false;
+		if (state->drive.driven && state->search.visited_used >= state->drive.budget &&
+			hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !exhausted(state))
+		{
+			state->drive.paused = true;
+			return false;
+		}
+		if (may_search_on(state))
+			search_on(state);
+		else if (state->report.stop == HNSW_STOP_EF_SEARCH)
+			return false;
+		else if (state->report.stop == HNSW_STOP_EXHAUSTED)
+			state->allowed = PG_INT64_MAX;
+		else if (state->drive.driven)
+			return false;
+		else if (hnsw_exhaustive_scan)
+		{
+			begin_sweep(state);
+			return true;
+		}
+		else
+			state->allowed = PG_INT64_MAX; /* what was visited, to the end */
 	}
-	state->report.late += late;
-	state->now_recheck = false;
-	state->ntids = 1;
-	state->next_tid = 0;
 	return true;
 }
 
 /* Make the next node the one being returned; false where there is none. */
 static bool
-next_node(IndexScanDesc scan)
+next_node(HnswScan *state)
 {
-	HnswScan *state = scan->opaque;
 	HnswResult result;
 	const OmendbVisited *visited;
 	bool last;
 
-	while (!state->sweep && !state->table && state->allowed != PG_INT64_MAX &&
-		   (state->nresults == 0 || state->returned >= state->allowed || beyond_beam(state)))
-	{
-		if (may_resume(scan))
-			resume(state);
-		else if (state->report.stop == HNSW_STOP_EF_SEARCH)
-			return false;
-		else if (hnsw_exhaustive_scan && state->report.stop != HNSW_STOP_EXHAUSTED)
-			begin_reading(scan);
-		else
-			state->allowed = PG_INT64_MAX; /* what was visited, to the end */
-	}
-	if (state->table)
-		return next_of_table(state);
+	if (!state->sweep && !find_next(state))
+		return false;
 	if (state->sweep)
 		return next_of_sweep(state);
 	if (state->nresults > 0)
@@ -772,7 +734,7 @@ next_node(IndexScanDesc scan)
 	else
 		return false;
 	state->returned++;
-	last = state->nresults == 0 || state->returned >= state->allowed || beyond_beam(state);
+	last = state->nresults == 0 || state->returned >= state->allowed || in_doubt(state);
 	visited = &state->search.visited[result.visited];
 	set_now(state, visited->node, &visited->payload, result.low, result.high, last,
 			last ? 0 : state->results[0].low);
@@ -831,17 +793,12 @@ next_tid(HnswScan *state, ItemPointer tid)
 	return true;
 }
 
-static void
-remember_given(HnswScan *state, ItemPointer tid)
+/* May the node being returned have further heap TIDs? */
+static inline bool
+has_more_tids(const HnswScan *state)
 {
-	if (state->ngiven == state->given_room)
-	{
-		state->given_room = Max(state->given_room * 2, 64);
-		state->given =
-			state->given ? repalloc_huge(state->given, state->given_room * sizeof(ItemPointerData))
-						 : palloc(state->given_room * sizeof(ItemPointerData));
-	}
-	state->given[state->ngiven++] = *tid;
+	return state->now_tid < state->now.ntids || state->next_tid < state->ntids ||
+		   state->overflow != OMENDB_NO_NODE;
 }
 
 static void
@@ -853,6 +810,23 @@ check_tid(HnswScan *state, ItemPointer tid)
 							"A record has an impossible heap TID.");
 }
 
+/*
+ * Several order keys: the index orders by the first. The executor orders the
+ * rows that are equal by it, for the least value is a lower bound of any other.
+ */
+static void
+set_further_keys(IndexScanDesc scan)
+{
+	if (scan->numberOfOrderBys == 1)
+		return;
+	scan->xs_recheckorderby = true;
+	for (int i = 1; i < scan->numberOfOrderBys; i++)
+	{
+		scan->xs_orderbyvals[i] = Float8GetDatum(-get_float8_infinity());
+		scan->xs_orderbynulls[i] = false;
+	}
+}
+
 bool
 hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 {
@@ -861,25 +835,19 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	bool found;
 
 	Assert(ScanDirectionIsForward(direction));
+	state->drive.paused = false;
 	if (!state->started)
 		start(scan);
 	while (!(found = next_tid(state, &scan->xs_heaptid)))
-		if (state->empty || !next_node(scan))
+		if (state->empty || !next_node(state))
 			break;
-	if (found && may_read_table(state) && !state->table && !state->sweep)
-		remember_given(state, &scan->xs_heaptid);
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
 	check_tid(state, &scan->xs_heaptid);
 
+	scan->xs_recheck = false;
 	scan->xs_recheckorderby = state->now_recheck && !state->null_order;
-	/*
-	 * There are no index conditions, but a filter that is checked first
-	 * (hnswexec.c). For a row that does not pass it, the executor does not look
-	 * whether rows that it holds back can be returned now: let it look at times.
-	 */
-	scan->xs_recheck = scan->xs_recheckorderby && state->report.rows % LOOKS_EVERY != 0;
 	if (state->null_order)
 	{
 		scan->xs_orderbyvals[0] = state->null_value;
@@ -890,8 +858,53 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		scan->xs_orderbyvals[0] = Float8GetDatum(state->now_low);
 		scan->xs_orderbynulls[0] = false;
 	}
+	set_further_keys(scan);
+	state->drive.no_order = state->null_order;
+	state->drive.low = state->now_low;
+	state->drive.high = state->now_high;
+	state->drive.next_low = state->now_low;
+	if (!has_more_tids(state) && !state->sweep && state->nresults > 0)
+		state->drive.next_low = Max(state->now_low, state->results[0].low);
 	state->report.rows++;
 	if (scan->xs_recheckorderby)
 		state->report.rechecks++;
 	return true;
+}
+
+HnswDrive *
+hnsw_scan_drive(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	state->drive.driven = true;
+	return &state->drive;
+}
+
+HnswScanReport *
+hnsw_scan_progress(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	update_report(state);
+	return &state->report;
+}
+
+void
+hnsw_scan_sweep(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	Assert(state->started && !state->sweep);
+	if (!state->empty)
+		begin_sweep(state);
+	MemoryContextSwitchTo(old);
+}
+
+void
+hnsw_scan_finish(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	state->allowed = PG_INT64_MAX;
 }

@@ -142,6 +142,7 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 	search->aside_used = 0;
 	search->visited_used = 0;
 	search->width = width;
+	search->rest = UINT32_MAX;
 	if (width > search->width_room)
 	{
 		size_t room = search->width_room;
@@ -396,7 +397,7 @@ omendb_search_run(OmendbSearch *search)
 		uint32_t node;
 
 		search->cursor = at;
-		if (at == search->used)
+		if (at == search->used || at >= search->rest)
 			break;
 		node = omendb_candidate_node(search->beam[at]);
 		search->beam[at] |= OMENDB_VISITED;
@@ -526,6 +527,39 @@ omendb_search_extend(OmendbSearch *search, uint32_t width)
 			!omendb_search_run(search))
 			return false;
 	}
+	return true;
+}
+
+bool
+omendb_search_advance(OmendbSearch *search, uint32_t width)
+{
+	bool good = true;
+
+	search->rest = width;
+	while (good && search->width < width)
+	{
+		uint32_t step = search->width < MIN_STEP ? search->width : MIN_STEP;
+
+		if (step < search->width / 4)
+			step = search->width / 4;
+		good = omendb_search_widen(search, search->width + step) && omendb_search_run(search);
+	}
+	good = good && omendb_search_run(search);
+	search->rest = UINT32_MAX;
+	return good;
+}
+
+bool
+omendb_search_next_estimate(const OmendbSearch *search, float *estimate)
+{
+	uint32_t at = next_unvisited(search, search->cursor);
+
+	if (at < search->used)
+		*estimate = omendb_candidate_estimate(search->beam[at]);
+	else if (search->aside_used > 0)
+		*estimate = omendb_candidate_estimate(search->beam[search->used - 1]);
+	else
+		return false;
 	return true;
 }
 

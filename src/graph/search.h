@@ -75,6 +75,7 @@ typedef struct OmendbSearch
 	uint32_t width_room;
 	uint32_t used;
 	uint32_t cursor; /* no unvisited entry lies before it */
+	uint32_t rest;   /* rest when all entries before it were visited; at most width counts */
 
 	OmendbCandidate *aside; /* unordered */
 	size_t aside_used;
@@ -140,6 +141,15 @@ extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
  * behind it, and so few unvisited entries are in it at a time.
  */
 extern bool omendb_search_extend(OmendbSearch *search, uint32_t width);
+
+/*
+ * Go on until the first `width` entries of the beam were visited. The beam
+ * itself grows in larger steps, so that most calls do not widen it.
+ */
+extern bool omendb_search_advance(OmendbSearch *search, uint32_t width);
+
+/* The smallest estimate in the beam that was not visited; false: there is none. */
+extern bool omendb_search_next_estimate(const OmendbSearch *search, float *estimate);
 
 /* Is there any candidate left that a wider beam would visit? */
 extern bool omendb_search_exhausted(const OmendbSearch *search);

@@ -123,11 +123,10 @@ read_meta(Relation relation)
 	return meta;
 }
 
-OmendbIndex *
-omendb_index_open(Relation relation)
+const OmendbIndex *
+omendb_index_peek(Relation relation)
 {
 	OmendbIndex *cached = relation->rd_amcache;
-	OmendbIndex *index;
 
 	if (cached == NULL)
 	{
@@ -138,6 +137,15 @@ omendb_index_open(Relation relation)
 		MemoryContextSwitchTo(old);
 		relation->rd_amcache = cached;
 	}
+	return cached;
+}
+
+OmendbIndex *
+omendb_index_open(Relation relation)
+{
+	const OmendbIndex *cached = omendb_index_peek(relation);
+	OmendbIndex *index;
+
 	/* Any invalidation frees the cached one. */
 	index = palloc(index_bytes(&cached->codec.layout));
 	memcpy(index, cached, index_bytes(&cached->codec.layout));

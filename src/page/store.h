@@ -49,6 +49,9 @@ extern const OmendbGraphOps omendb_store_ops;
  */
 extern OmendbIndex *omendb_index_open(Relation relation);
 
+/* The relcache entry's own; valid until the next invalidation. */
+extern const OmendbIndex *omendb_index_peek(Relation relation);
+
 /* The same from a metapage that is to be written. */
 extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *meta);
 

@@ -149,22 +149,51 @@ class Filters(unittest.TestCase):
         self.assertEqual(self.queries.shape, (20, len(filters.QUERY_COLUMNS)))
 
     def test_independent_rows_are_exactly_as_many(self):
-        self.assertEqual([(self.rows[:, 0] < n).sum() for n in (500, 100, 10, 1)], [1500, 300, 30, 3])
+        self.assertEqual([(self.rows[:, 0] < n).sum() for n in (5000, 1000, 100, 10, 1)], [1500, 300, 30, 3, 1])
 
     def cases(self, kind, selectivity):
         return filters.Case(self.data, kind, selectivity, self.rows, self.queries, 20)
 
     def test_truth_matches(self):
         case = self.cases("independent", 0.01)
-        self.assertTrue(all((self.rows[right, 0] < 10).all() and len(right) == 10 for right in case.truth))
+        self.assertEqual((case.where, case.column), ("items.n < 100", "n"))
+        self.assertTrue(all((self.rows[right, 0] < 100).all() and len(right) == 10 for right in case.truth))
+        # Fewer rows than are asked for.
+        self.assertTrue(all(len(right) == 1 for right in self.cases("independent", 0.0001).truth))
         case = self.cases("correlated", 0.1)
-        self.assertEqual(case.where, "items.c10 = q.near10")
+        self.assertEqual((case.where, case.column), ("items.c10 = q.near10", "c10"))
         self.assertEqual(case.where_of_one, "items.c10 = (SELECT near10 FROM q WHERE id = :x)")
         for i, right in enumerate(case.truth):
             near = self.queries[i, filters.QUERY_COLUMNS.index("near10")]
             matching = np.flatnonzero(self.rows[:, filters.COLUMNS.index("c10")] == near)
             distance = self.data.distances(i, matching)
             np.testing.assert_array_equal(right, matching[np.argsort(distance, kind="stable")[:10]])
+
+    def test_kinds(self):
+        kinds = filters.kinds_of(self.data)
+        self.assertEqual([share for kind, share in kinds if kind == "independent"], [0.5, 0.1, 0.01, 0.001, 0.0001])
+        self.assertEqual([share for kind, share in kinds if kind == "anticorrelated"], [0.5, 0.1, 0.01, 0.001])
+        self.assertFalse([kind for kind, _ in kinds if kind in ("metadata", "tenant")])
+
+    def test_tenants(self):
+        own = self.rows[:, filters.COLUMNS.index("tenant")]
+        sizes = np.bincount(own, minlength=filters.TENANTS)
+        # The first has an eighth of all rows, the hundredth a hundredth of that.
+        self.assertTrue(300 < sizes[0] < 500 and sizes[99] < 20, sizes)
+        large, small = (filters.TenantCase(self.data, ranks, self.rows, 20) for ranks in ((1, 3), (301, 1000)))
+        self.assertTrue(set(large.wanted) <= {0, 1, 2} and set(small.wanted) <= set(range(300, 1000)))
+        self.assertGreater(large.selectivity, 20 * small.selectivity)
+        self.assertGreater(small.matching, 0)
+        for case in (large, small):
+            for i, (tenant, right) in enumerate(zip(case.wanted, case.truth)):
+                matching = np.flatnonzero(own == tenant)
+                np.testing.assert_array_equal(right, matching[np.argsort(self.data.distances(i, matching), kind="stable")[:10]])
+
+    def test_tenants_are_asked_for_by_values_that_the_plan_does_not_know(self):
+        case = filters.TenantCase(self.data, (1, 3), self.rows, 20)
+        search = case.search(types.SimpleNamespace(operator=lambda: "<->"))
+        self.assertRegex(search.statement, r"^SELECT id FROM items WHERE tenant = \$1 ORDER BY embedding <-> .* LIMIT 10$")
+        self.assertEqual(search.executions, [f"EXECUTE nearest({tenant}, {i})" for i, tenant in enumerate(case.wanted)])
 
     def test_metadata(self):
         self.data = Vectors(self.data.base, self.data.query, "l2")
@@ -183,6 +212,10 @@ class Filters(unittest.TestCase):
 
         self.assertLess(mean_distance("correlated"), mean_distance("independent"))
         self.assertLess(mean_distance("independent"), mean_distance("anticorrelated"))
+
+    def test_without_an_index_there_is_no_bitmap(self):
+        self.assertEqual(list(filters.settings_of("omendb", False)), ["default", "graph", "exact"])
+        self.assertEqual(list(filters.settings_of("omendb", True)), ["default", "graph", "bitmap", "exact"])
 
     def test_slow_statements_are_timed_less_often(self):
         slow, quick = [{"us": 37000.0}], [{"us": 900.0}, {"us": 1100.0}]

@@ -45,6 +45,21 @@ class Figures(unittest.TestCase):
         self.assertIsNone(figures.us_at(curve, .951))
         self.assertIsNone(figures.us_at([], .9))
 
+    def test_the_best_of_what_was_forced(self):
+        def case(setting, us, recall=.95, kind="independent"):
+            return {"setting": setting, "us": us, "recall": recall, "kind": kind}
+
+        def beside(*cases):
+            return [(c["us"], *rest) for c, *rest in figures.beside_best(cases, ["graph", "exact"], ["kind", "ef"])]
+
+        self.assertEqual(beside(case("default", 400), case("graph", 200), case("exact", 900)), [(400, "graph", 200, False)])
+        self.assertEqual(beside(case("default", 401), case("graph", 200), case("exact", 900)), [(401, "graph", 200, True)])
+        # What finds less is no alternative, nor is another system's setting, nor another filter.
+        self.assertEqual(beside(case("default", 900), case("graph", 200, .93), case("exact", 800)), [(900, "exact", 800, False)])
+        self.assertEqual(beside(case("default", 900), case("strict_order", 100), case("exact", 800)), [(900, "exact", 800, False)])
+        self.assertEqual(beside(case("default", 900), case("exact", 100, kind="metadata")), [])
+        self.assertEqual(beside(case("default", 900)), [])
+
     def test_quiet_enough(self):
         quiet, loud = {"us": 100, "busy": 1.0}, {"us": 100, "busy": 2.0}
         self.assertTrue(figures.quiet_enough([quiet, quiet]))

@@ -109,6 +109,16 @@ class Plot(unittest.TestCase):
         plot.plt.close(figure)
         self.assertEqual(drawn, [[(0.9, 10000.0)], [(0.8, 4000.0)]])
 
+    def test_of_filters_forced_strategies_and_tenants_are_not_drawn(self):
+        case = ALL["filter"]["omendb"]["cases"][0]
+        cases = [{**case, "us": us, "p50_us": us, **more} for us, more in
+                 [(100, {}), (200, {"filter_index": True}), (300, {"setting": "graph"}), (400, {"kind": "tenant"})]]
+        plot.install()
+        figure = plot.draw_filter({"omendb": {"cases": cases}}, {})
+        lines = {line.get_label(): line.get_ydata()[0] for line in figure.axes[0].lines}
+        plot.plt.close(figure)
+        self.assertEqual(lines, {"omendb, default": 100, "omendb, default, its index": 200})
+
     def test_nothing_to_draw_is_an_error(self):
         with self.assertRaisesRegex(SystemExit, "nothing to draw"):
             self.draw(result({"build": {"omendb": {"seconds": 1}}}))

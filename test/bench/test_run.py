@@ -153,6 +153,52 @@ class Run(unittest.TestCase):
         made_up["data"]["some"]["about"].update(synthetic=True, source="made-up vectors")
         self.assertIn("SYNTHETIC: made-up vectors", markdown(made_up))
 
+    def filter_case(self, setting, us, **more):
+        return {"kind": "tenant", "selectivity": 0.0003, "matching_rows": 20, "setting": setting, "filter_index": True, "ef": 40,
+                "recall": .95, "rows": 9.5, "short": 0, "us": us, "index_used": True, "samples": [{"us": us}], **more}
+
+    def report_of(self, **stages):
+        self.interrupted()
+        with open(self.path) as f:
+            results = json.load(f)
+        results["data"]["some"] = {"about": results["data"]["some"]["about"], **stages}
+        return markdown(results)
+
+    def test_report_of_filters(self):
+        cases = [self.filter_case("default", 900, p50_us=800, p95_us=950, p99_us=990), self.filter_case("exact", 500), self.filter_case("graph", 700)]
+        text = self.report_of(filter={"omendb": {"cases": cases}})
+        self.assertIn("| tenant | 0.03% | 20 | yes | omendb | exact | 40 | 0.9500 | 9.50 | 0 | 500 (500-500) | - |  |  |  |  |", text)
+        self.assertIn("| tenant | 0.03% | yes | omendb | 40 | 900 | 500 | exact | 1.80 | TOO MUCH |", text)
+        self.assertIn("More than 1.5 times the best and 100 us: 1 of 1.", text)
+        # Of a run of before there were strategies.
+        old = self.filter_case("default", 900, p50_us=800, p95_us=950, p99_us=990)
+        del old["filter_index"]
+        text = self.report_of(filter={"omendb": {"cases": [old]}, "pgvector": {"cases": [{**old, "setting": "strict_order", "us": 1800}]}})
+        self.assertIn("| tenant | 0.03% | 20 | no | omendb | default | 40 | 0.9500 | 9.50 | 0 | 900 (900-900) | 2.00 | 800 | 950 | 990 |  |", text)
+        self.assertNotIn("choice of strategy", text)
+
+    def test_report_of_radius(self):
+        def case(setting, within, us, **more):
+            return {"setting": setting, "within": within, "recall": .99, "rows": within, "wrong": 0, "us": us, "index_used": True,
+                    "samples": [{"us": us}], **more}
+
+        text = self.report_of(radius={"omendb": {"ef": 40, "cases": [case("default", 1000.0, 50), case("sequential scan", 1000.0, 900, index_used=False), case("default", 10.0, 5)]},
+                                      "pgvector": {"ef": 40, "cases": [case("off", 1000.0, 300, recall=.04, rows=40, wrong=2)]}})
+        self.assertIn("| 1,000 | omendb | default | 0.9900 | 1,000.0 |  | 50 (50-50) | 18.00 |  |", text)
+        self.assertIn("| 1,000 | pgvector | off | 0.0400 | 40.0 | 2 | 300 (300-300) | 3.00 |  |", text)
+        self.assertIn("| 10 | omendb | default | 0.9900 | 10.0 |  | 5 (5-5) | - |  |", text)
+        self.assertLess(text.index("| 10 | omendb"), text.index("| 1,000 | omendb"))
+
+    def test_report_of_pages_and_distances(self):
+        samples = [{"us": 10}, {"us": 30}]
+        text = self.report_of(
+            pages={"omendb": {"pages": 20, "ef": 40, "cases": [
+                {"setting": "default", "rows": 200.0, "twice": 3, "missing": 4, "us10": 20, "us100": 50, "us_last": 90, "recall100": .97,
+                 "index_used": False, "samples10": samples, "samples100": samples, "samples_last": samples}]}},
+            distance={"omendb": {"ef": 40, "us_hidden": 20, "us_shown": 25, "samples": {"hidden": samples, "shown": samples}}})
+        self.assertIn("| omendb | default | 200.0 | 3 | 4 | 20 (10-30) | 50 (10-30) | 2.50 | 0.9700 | 90 (10-30) | not by the index |", text)
+        self.assertIn("| omendb | 40 | 20 (10-30) | 25 (10-30) | 1.25 |", text)
+
     def test_an_interrupted_save_leaves_the_former_file(self):
         bench.replace(self.path, {"a": 1})
         with self.assertRaises(TypeError):

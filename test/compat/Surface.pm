@@ -26,7 +26,9 @@ our @OWN = (
     [ 'function', 'hnsw_index_check(regclass, boolean) returns setof record', 'volatile strict parallel restricted' ],
     [ 'function', 'hnsw_index_size_estimate(bigint, integer, integer) returns record', 'immutable strict parallel safe' ],
     [ 'function', 'hnsw_recall(regclass, integer, integer) returns double precision', 'volatile strict parallel restricted' ],
+    [ 'setting', 'hnsw.custom_scan', 'bool, default on, user' ],
     [ 'setting', 'hnsw.exhaustive_scan', 'bool, default on, user' ],
+    [ 'setting', 'hnsw.scan_strategy', 'enum, default auto, values {auto,graph,bitmap,exact}, user' ],
     [ 'setting', 'omendb.simd_level', 'enum, default auto, values {auto,scalar,neon,avx2,avx512}, superuser' ],);
 
 # Kinds of the list that describe behaviour, not a catalog.

@@ -1,5 +1,8 @@
 -- Rows that come, change and go; indexes that are built again; kinds of tables.
+LOAD 'omendb';
 SET enable_seqscan = off;
+-- of tables so small a custom scan would rather sort the rows
+SET hnsw.scan_strategy = graph;
 CREATE TABLE t (i int PRIMARY KEY, v vector(2), note text);
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
 INSERT INTO t SELECT i, ARRAY[i, 0] FROM generate_series(1, 200) i;
@@ -36,7 +39,10 @@ DELETE FROM t WHERE i % 2 = 1;
 VACUUM t;
 SELECT * FROM hnsw_index_check('t_hnsw', true);
 SELECT i FROM t WHERE i < 1000 ORDER BY v <-> '[50.2,0]' LIMIT 3;
-SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[50.2,0]') q;
+SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 1000) q;
+SET hnsw.custom_scan = off; -- never reads the table
+SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 1000) q;
+RESET hnsw.custom_scan;
 SELECT reltuples FROM pg_class WHERE relname = 't_hnsw';
 INSERT INTO t SELECT i, ARRAY[i, 0] FROM generate_series(1, 199, 2) i;
 SELECT i FROM t WHERE i < 1000 ORDER BY v <-> '[50.2,0]' LIMIT 3;
@@ -57,7 +63,10 @@ DELETE FROM t WHERE i <= 100;
 VACUUM t;
 INSERT INTO t SELECT i, ARRAY[i, 0] FROM generate_series(1, 100) i;
 SELECT pg_relation_size('t_hnsw') = :size AS same;
-SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[50.2,0]') q;
+SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 1000) q;
+SET hnsw.custom_scan = off; -- never reads the table
+SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 1000) q;
+RESET hnsw.custom_scan;
 -- everything
 DELETE FROM t;
 SELECT i FROM t ORDER BY v <-> '[50.2,0]' LIMIT 3;
@@ -96,9 +105,15 @@ CREATE INDEX CONCURRENTLY t_ip_hnsw ON t USING hnsw (v vector_ip_ops);
 SELECT i FROM t ORDER BY v <#> '[1,0]' LIMIT 3;
 CREATE INDEX t_part_hnsw ON t USING hnsw (v vector_cosine_ops) WHERE i <= 10;
 EXPLAIN (COSTS OFF) SELECT i FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]' LIMIT 3;
-SELECT count(*) FROM (SELECT FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]') q;
+SELECT count(*) FROM (SELECT FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]' LIMIT 1000) q;
+SET hnsw.custom_scan = off;
+SELECT count(*) FROM (SELECT FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]' LIMIT 1000) q;
+RESET hnsw.custom_scan;
 UPDATE t SET i = i + 1000 WHERE i <= 5;
-SELECT count(*) FROM (SELECT FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]') q;
+SELECT count(*) FROM (SELECT FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]' LIMIT 1000) q;
+SET hnsw.custom_scan = off;
+SELECT count(*) FROM (SELECT FROM t WHERE i <= 10 ORDER BY v <=> '[1,0]' LIMIT 1000) q;
+RESET hnsw.custom_scan;
 ALTER TABLE t ADD COLUMN more int DEFAULT 7;
 ALTER TABLE t ALTER COLUMN more TYPE bigint;
 SELECT i FROM t ORDER BY v <-> '[8.2,0]' LIMIT 3;
@@ -193,7 +208,7 @@ SELECT i FROM t ORDER BY v <-> '[5.2,0]' LIMIT 2;
 DROP MATERIALIZED VIEW t;
 
 -- With few links, too, no change leaves a node that none leads to: a scan that
--- goes on to the end finds every row, wherever it begins.
+-- goes on to the end finds every row, wherever it begins, without a sweep.
 CREATE TABLE t (i int, v vector(8));
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops) WITH (m = 2, ef_construction = 4);
 CREATE INDEX t_bit ON t USING hnsw ((binary_quantize(v)::bit(8)) bit_hamming_ops) WITH (m = 2, ef_construction = 4);
@@ -201,15 +216,21 @@ INSERT INTO t SELECT i, (SELECT array_agg(hashint4extended(i, n) % 1000 / 100.0)
 SELECT * FROM hnsw_index_check('t_hnsw', true);
 SELECT * FROM hnsw_index_check('t_bit', true);
 SET hnsw.ef_search = 10;
+SET hnsw.exhaustive_scan = off;
 SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q WHERE i % 20 = 0;
+SELECT sweeps, table_reads, stopped_by FROM omendb_last_scan();
 DELETE FROM t WHERE i % 20 = 1;
 VACUUM t;
 SELECT * FROM hnsw_index_check('t_hnsw', true);
 SELECT * FROM hnsw_index_check('t_bit', true);
 SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q WHERE i % 20 = 0;
+SELECT sweeps, table_reads, stopped_by FROM omendb_last_scan();
 DELETE FROM t WHERE i % 20 > 1;
 VACUUM t;
 SELECT * FROM hnsw_index_check('t_hnsw', true);
 SELECT * FROM hnsw_index_check('t_bit', true);
 SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q;
+SET hnsw.custom_scan = off;
+SELECT DISTINCT (SELECT count(*) FROM (SELECT FROM t WHERE i > 0 ORDER BY v <-> q.v LIMIT 10000) x) FROM t q;
+SELECT sweeps, stopped_by FROM omendb_last_scan();
 DROP TABLE t;

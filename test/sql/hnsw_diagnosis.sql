@@ -86,20 +86,22 @@ ROLLBACK;
 -- ---------------------------------------------------------------- what a scan did
 
 SET enable_seqscan = off;
+-- the plain index scan
+SET hnsw.custom_scan = off;
 SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 5) x;
 SELECT index, nodes_visited BETWEEN 5 AND 700 AS visited, pages_read >= nodes_visited AS pages, buffer_lookups <= pages_read AS lookups, rows_returned >= 5 AS returned,
     rows_rechecked <= rows_returned AS rechecked, resumes, rows_late, sweeps, stopped_by FROM omendb_last_scan();
-SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]') x;
-SELECT rows_returned, nodes_visited < 700 AS some, sweeps, stopped_by FROM omendb_last_scan();
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
+SELECT rows_returned, nodes_visited < 700 AS some, sweeps, table_reads, stopped_by FROM omendb_last_scan();
 SET hnsw.exhaustive_scan = off;
-SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]') x;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
 SELECT rows_returned, nodes_visited, resumes > 0 AS resumed, sweeps, stopped_by FROM omendb_last_scan();
 SET hnsw.iterative_scan = off;
-SELECT count(*) FROM (SELECT FROM d ORDER BY v <#> '[1,2,3,4,5,6,7,8]') x;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <#> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
 SELECT index, rows_returned, resumes, stopped_by FROM omendb_last_scan();
 SET hnsw.iterative_scan = relaxed_order;
 SET hnsw.max_scan_tuples = 100;
-SELECT count(*) BETWEEN 100 AND 699 AS some FROM (SELECT FROM d ORDER BY b <~> (1::bit(40))) x;
+SELECT count(*) BETWEEN 100 AND 699 AS some FROM (SELECT FROM d ORDER BY b <~> (1::bit(40)) LIMIT 1000) x;
 SELECT index, nodes_visited, stopped_by FROM omendb_last_scan();
 RESET hnsw.max_scan_tuples;
 RESET hnsw.iterative_scan;
@@ -114,10 +116,46 @@ SET hnsw.iterative_scan = off;
 SELECT coalesce(plan->>'Stopped By', 'ef_search') AS stopped FROM explained('SELECT FROM d ORDER BY v <-> ''[1,2,3,4,5,6,7,8]'' LIMIT 700') plan;
 RESET hnsw.iterative_scan;
 SET work_mem = '64kB';
-SELECT count(*) < 700 AS some FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]') x;
+SELECT count(*) < 700 AS some FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
 SELECT index, stopped_by FROM omendb_last_scan();
 RESET work_mem;
 RESET hnsw.exhaustive_scan;
+-- the custom scan: likewise, with a limit from the settings it goes on with the index or ends
+RESET hnsw.custom_scan;
+SET hnsw.scan_strategy = graph;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 5) x;
+SELECT index, nodes_visited BETWEEN 5 AND 700 AS visited, pages_read >= nodes_visited AS pages, buffer_lookups <= pages_read AS lookups, rows_returned >= 5 AS returned,
+    resumes, rows_late, sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
+SELECT rows_returned, resumes > 0 AS resumed, sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SET hnsw.max_scan_tuples = 100;
+SELECT count(*) FROM (SELECT FROM d ORDER BY b <~> (1::bit(40)) LIMIT 700) x;
+SELECT index, nodes_visited, rows_returned, sweeps, table_reads FROM omendb_last_scan();
+SET hnsw.exhaustive_scan = off;
+SELECT count(*) BETWEEN 100 AND 699 AS some FROM (SELECT FROM d ORDER BY b <~> (1::bit(40)) LIMIT 1000) x;
+SELECT index, nodes_visited, stopped_by FROM omendb_last_scan();
+RESET hnsw.max_scan_tuples;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
+SELECT rows_returned, nodes_visited, resumes > 0 AS resumed, sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SET hnsw.iterative_scan = off;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <#> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
+SELECT index, rows_returned, resumes, stopped_by FROM omendb_last_scan();
+RESET hnsw.iterative_scan;
+SET work_mem = '64kB';
+SELECT count(*) < 700 AS some FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 1000) x;
+SELECT index, stopped_by FROM omendb_last_scan();
+RESET work_mem;
+RESET hnsw.exhaustive_scan;
+-- without a search: all rows are read and sorted
+SET hnsw.scan_strategy = exact;
+SELECT count(*) FROM (SELECT FROM d ORDER BY v <-> '[1,2,3,4,5,6,7,8]' LIMIT 5) x;
+SELECT * FROM omendb_last_scan();
+RESET hnsw.scan_strategy;
+-- EXPLAIN (ANALYZE) has it in every version
+SELECT plan->>'Node Type' AS node, plan->>'Custom Plan Provider' AS provider, plan->>'Index' AS index, (SELECT array_agg(name) FROM (VALUES
+        ('Nodes Visited', (plan->>'Nodes Visited')::int BETWEEN 5 AND 700), ('Heap Rows Read', (plan->>'Heap Rows Read')::int BETWEEN 5 AND 700), ('Distances Computed', (plan->>'Distances Computed')::int <= 700)) v(name, good)
+    WHERE good IS NOT TRUE) AS wrong
+FROM explained('SELECT FROM d ORDER BY v <-> ''[1,2,3,4,5,6,7,8]'' LIMIT 5') plan;
 RESET enable_seqscan;
 
 -- ---------------------------------------------------------------- what is no such index

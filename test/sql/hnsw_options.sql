@@ -1,5 +1,8 @@
 -- Index options, settings and what they refuse; definitions that survive their own text.
+LOAD 'omendb';
 SET enable_seqscan = off;
+-- of tables so small a custom scan would rather sort the rows
+SET hnsw.scan_strategy = graph;
 CREATE TABLE t (i int, v vector(2));
 INSERT INTO t SELECT i, ARRAY[i, 0] FROM generate_series(1, 300) i;
 
@@ -61,6 +64,7 @@ SHOW hnsw.iterative_scan;
 SHOW hnsw.max_scan_tuples;
 SHOW hnsw.scan_mem_multiplier;
 SHOW hnsw.exhaustive_scan;
+SHOW hnsw.custom_scan;
 SELECT name, vartype, boot_val, min_val, max_val, enumvals, context FROM pg_settings WHERE name LIKE 'hnsw.%' ORDER BY name;
 SET hnsw.ef_search = 0;
 SET hnsw.ef_search = 1001;
@@ -72,58 +76,64 @@ SET hnsw.max_scan_tuples = 2147483648;
 SET hnsw.scan_mem_multiplier = 0.9;
 SET hnsw.scan_mem_multiplier = 1001;
 SET hnsw.exhaustive_scan = 'sometimes';
+SET hnsw.custom_scan = 'sometimes';
+SET hnsw.scan_strategy = 'quick';
 SET hnsw.no_such_setting = 1;
 
+CREATE TABLE many AS SELECT i, ARRAY[i, i % 100] ::vector(2) AS v FROM generate_series(1, 5000) i;
+CREATE INDEX many_hnsw ON many USING hnsw (v vector_l2_ops);
+CREATE FUNCTION walk(condition text) RETURNS TABLE (found bigint, different bigint, disorder bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT count(*), count(DISTINCT i), count(*) FILTER (WHERE d < before) FROM (SELECT i, d, lag(d) OVER (ORDER BY n) AS before FROM (
+        SELECT i, d, row_number() OVER () AS n FROM (SELECT i, v <-> ''[100.2,0]'' AS d FROM many WHERE %s ORDER BY v <-> ''[100.2,0]'' LIMIT 10000) a) b) c', condition);
+END $$;
+
+-- ---------------------------------------------------------------- how far a plain index scan goes
+
+SET hnsw.custom_scan = off;
 -- off: ef_search rows, if there are
 SET hnsw.iterative_scan = off;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 SET hnsw.ef_search = 10;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
 SET hnsw.ef_search = 1;
 SELECT i FROM t ORDER BY v <-> '[100.2,0]' LIMIT 5;
 SELECT stopped_by FROM omendb_last_scan();
 SET hnsw.ef_search = 1000;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 -- the others: as many as there are
 SET hnsw.ef_search = 10;
 SET hnsw.iterative_scan = strict_order;
 SELECT i FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 SELECT stopped_by FROM omendb_last_scan();
 SET hnsw.iterative_scan = relaxed_order;
 SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
-SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 -- up to max_scan_tuples, if that is where they are to end
 SET hnsw.exhaustive_scan = off;
 SET hnsw.max_scan_tuples = 50;
-SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 SELECT stopped_by FROM omendb_last_scan();
 SET hnsw.iterative_scan = strict_order;
-SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
 SET hnsw.max_scan_tuples = 1;
-SELECT count(*) BETWEEN 1 AND 40 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) BETWEEN 1 AND 40 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
 RESET hnsw.max_scan_tuples;
 -- and to the memory
-CREATE TABLE many AS SELECT i, ARRAY[i, i % 100] ::vector(2) AS v FROM generate_series(1, 5000) i;
-CREATE INDEX many_hnsw ON many USING hnsw (v vector_l2_ops);
 SET work_mem = '64kB';
-SELECT count(*) < 2500 AS bounded FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) < 2500 AS bounded FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10000) q;
 SELECT stopped_by FROM omendb_last_scan();
 -- of each search by itself: what an earlier one of the same plan took is not counted
 SELECT divisor, (SELECT count(*) FROM (SELECT FROM many WHERE i % divisor = 0 ORDER BY v <-> '[100.2,0]' LIMIT 10) q) AS found FROM (VALUES (8), (5000), (8), (7)) x(divisor);
 SET hnsw.scan_mem_multiplier = 100;
-SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]') q;
+SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10000) q;
 SELECT stopped_by FROM omendb_last_scan();
 RESET hnsw.scan_mem_multiplier;
 -- otherwise every row comes, once and in order, whatever the limits: from the whole index, which is sorted, if need be on disk
 RESET hnsw.exhaustive_scan;
-CREATE FUNCTION walk(condition text) RETURNS TABLE (found bigint, different bigint, disorder bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    RETURN QUERY EXECUTE format('SELECT count(*), count(DISTINCT i), count(*) FILTER (WHERE d < before) FROM (SELECT i, d, lag(d) OVER (ORDER BY n) AS before FROM (
-        SELECT i, d, row_number() OVER () AS n FROM (SELECT i, v <-> ''[100.2,0]'' AS d FROM many WHERE %s ORDER BY v <-> ''[100.2,0]'') a) b) c', condition);
-END $$;
 SELECT * FROM walk('true');
 SELECT nodes_visited < 5000 AS some, resumes, rows_late, sweeps, stopped_by FROM omendb_last_scan();
 SET hnsw.max_scan_tuples = 100;
@@ -131,14 +141,87 @@ SELECT * FROM walk('i % 1000 = 0');
 SELECT nodes_visited, sweeps, table_reads, stopped_by FROM omendb_last_scan();
 SELECT i FROM many WHERE i > 4990 ORDER BY v <-> '[100.2,0]' LIMIT 3;
 SELECT nodes_visited, sweeps, table_reads, stopped_by FROM omendb_last_scan();
-SELECT array_agg(i ORDER BY n) FROM (SELECT i, row_number() OVER () AS n FROM (SELECT i FROM many WHERE i % 1000 = 0 ORDER BY v <-> NULL) a) b;
+SELECT array_agg(i ORDER BY n) FROM (SELECT i, row_number() OVER () AS n FROM (SELECT i FROM many WHERE i % 1000 = 0 ORDER BY v <-> (SELECT NULL::vector) LIMIT 10000) a) b;
 SET hnsw.iterative_scan = relaxed_order;
 SELECT * FROM walk('i % 1000 = 0');
 -- again and again within one plan
 SELECT divisor, (SELECT count(*) FROM (SELECT FROM many WHERE i % divisor = 0 ORDER BY v <-> '[100.2,0]' LIMIT 10) q) AS found FROM (VALUES (8), (5000), (8), (7), (500)) x(divisor);
 -- what is deleted meanwhile does not come
 BEGIN;
-DECLARE c CURSOR FOR SELECT i FROM many ORDER BY v <-> '[100.2,0]';
+DECLARE c CURSOR FOR SELECT i FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10000;
+MOVE 1000 IN c;
+DELETE FROM many WHERE i > 3000;
+MOVE FORWARD ALL IN c;
+SELECT * FROM walk('true');
+ROLLBACK;
+RESET hnsw.iterative_scan;
+RESET hnsw.max_scan_tuples;
+RESET work_mem;
+
+-- ---------------------------------------------------------------- how far a custom scan goes
+
+RESET hnsw.custom_scan;
+-- off: ef_search rows, if there are
+SET hnsw.iterative_scan = off;
+SET hnsw.ef_search = 40;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+SET hnsw.ef_search = 10;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
+SET hnsw.ef_search = 1;
+SELECT i FROM t ORDER BY v <-> '[100.2,0]' LIMIT 5;
+SELECT stopped_by FROM omendb_last_scan();
+SET hnsw.ef_search = 1000;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+-- the others: as many as there are
+SET hnsw.ef_search = 10;
+SET hnsw.iterative_scan = strict_order;
+SELECT i FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5;
+SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+SELECT stopped_by FROM omendb_last_scan();
+SET hnsw.iterative_scan = relaxed_order;
+SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
+SELECT count(*), count(DISTINCT i) FROM (SELECT i FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+-- up to max_scan_tuples, if that is where they are to end
+SET hnsw.exhaustive_scan = off;
+SET hnsw.max_scan_tuples = 50;
+SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+SELECT stopped_by FROM omendb_last_scan();
+SET hnsw.iterative_scan = strict_order;
+SELECT count(*) BETWEEN 10 AND 100 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+SELECT count(*) FROM (SELECT FROM t WHERE i > 290 ORDER BY v <-> '[100.2,0]' LIMIT 5) q;
+SET hnsw.max_scan_tuples = 1;
+SELECT count(*) BETWEEN 1 AND 40 AS bounded FROM (SELECT FROM t ORDER BY v <-> '[100.2,0]' LIMIT 1000) q;
+RESET hnsw.max_scan_tuples;
+-- and to the memory
+SET work_mem = '64kB';
+SELECT count(*) < 2500 AS bounded FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10000) q;
+SELECT stopped_by FROM omendb_last_scan();
+SELECT divisor, (SELECT count(*) FROM (SELECT FROM many WHERE i % divisor = 0 ORDER BY v <-> '[100.2,0]' LIMIT 10) q) AS found FROM (VALUES (8), (5000), (8), (7)) x(divisor);
+SET hnsw.scan_mem_multiplier = 100;
+SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10000) q;
+SELECT stopped_by FROM omendb_last_scan();
+RESET hnsw.scan_mem_multiplier;
+-- otherwise every row comes, once and in order, whatever the limits: with a filter from the table, else from the whole index
+RESET hnsw.exhaustive_scan;
+SET hnsw.max_scan_tuples = 100;
+SELECT * FROM walk('true');
+SELECT nodes_visited, resumes > 0 AS resumed, sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SELECT * FROM walk('i % 1000 = 0');
+SELECT nodes_visited, sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SET hnsw.scan_strategy = auto;
+SELECT * FROM walk('true');
+SELECT sweeps + table_reads AS reads, stopped_by FROM omendb_last_scan();
+SELECT * FROM walk('i % 1000 = 0');
+SELECT sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SELECT i FROM many WHERE i > 4990 ORDER BY v <-> '[100.2,0]' LIMIT 3;
+SELECT sweeps, table_reads, stopped_by FROM omendb_last_scan();
+SELECT array_agg(i ORDER BY n) FROM (SELECT i, row_number() OVER () AS n FROM (SELECT i FROM many WHERE i % 1000 = 0 ORDER BY v <-> (SELECT NULL::vector) LIMIT 10000) a) b;
+SET hnsw.iterative_scan = relaxed_order;
+SELECT * FROM walk('i % 1000 = 0');
+SELECT divisor, (SELECT count(*) FROM (SELECT FROM many WHERE i % divisor = 0 ORDER BY v <-> '[100.2,0]' LIMIT 10) q) AS found FROM (VALUES (8), (5000), (8), (7), (500)) x(divisor);
+BEGIN;
+DECLARE c CURSOR FOR SELECT i FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10000;
 MOVE 1000 IN c;
 DELETE FROM many WHERE i > 3000;
 MOVE FORWARD ALL IN c;
@@ -148,7 +231,10 @@ RESET hnsw.iterative_scan;
 RESET hnsw.max_scan_tuples;
 RESET work_mem;
 DROP FUNCTION walk;
--- more rows than ef_search, known from the LIMIT: the search need not go on
+
+-- ---------------------------------------------------------------- the search goes on, whatever LIMIT says
+
+SET hnsw.scan_strategy = graph;
 RESET hnsw.ef_search;
 CREATE FUNCTION searches(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -157,23 +243,34 @@ BEGIN
     EXECUTE 'SELECT count(*) FROM (' || query || ') q' INTO found;
     RETURN (SELECT format('%s rows, the search %s', found, CASE WHEN resumes = 0 THEN 'ends' ELSE 'goes on' END) FROM omendb_last_scan());
 END $$;
-PREPARE limited(int) AS SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT $1) q;
-SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 100$$);
-SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10 OFFSET 120$$);
-SELECT searches($$SELECT FROM (SELECT i + 1 AS j, v <-> '[100.2,0]' FROM many ORDER BY 2) s LIMIT 150$$);
-SELECT searches($$SELECT FROM (SELECT i FROM many ORDER BY v <-> '[100.2,0]' LIMIT 110 FOR UPDATE) s$$);
-SET plan_cache_mode = force_generic_plan;
-EXECUTE limited(100);
-SELECT resumes FROM omendb_last_scan();
-RESET plan_cache_mode;
--- unknown: without one, of rows that are filtered, or joined
-SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]'$$);
-SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT ALL$$);
-SELECT searches($$SELECT FROM many WHERE i % 2 = 0 ORDER BY v <-> '[100.2,0]' LIMIT 60$$);
-SELECT searches($$SELECT FROM many JOIN t USING (i) ORDER BY many.v <-> '[100.2,0]' LIMIT 60$$);
+-- up to ef_search rows without another round, more with some
+SELECT scan, set_config('hnsw.custom_scan', scan, false) <> '' AS set, searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10$$) AS few,
+    searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 100$$) AS many, searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 10 OFFSET 120$$) AS beyond,
+    searches($$SELECT FROM (SELECT i + 1 AS j, v <-> '[100.2,0]' FROM many ORDER BY 2 LIMIT 150) s$$) AS computed
+    FROM (VALUES ('on'), ('off')) x(scan);
 SET hnsw.iterative_scan = off;
-SELECT searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 100$$);
+SELECT scan, set_config('hnsw.custom_scan', scan, false) <> '' AS set, searches($$SELECT FROM many ORDER BY v <-> '[100.2,0]' LIMIT 100$$) FROM (VALUES ('on'), ('off')) x(scan);
 RESET hnsw.iterative_scan;
-DEALLOCATE limited;
 DROP FUNCTION searches;
+-- the rows of a smaller LIMIT are the first of a larger one, also with OFFSET, as a parameter, with a filter and with locks
+CREATE FUNCTION nearest(filter text, n int, skip int DEFAULT 0, lock text DEFAULT '') RETURNS int[] LANGUAGE plpgsql AS $$
+DECLARE
+    found int[];
+BEGIN
+    EXECUTE format('SELECT array_agg(i) FROM (SELECT i FROM many WHERE %s ORDER BY v <-> ''[1000.2,10.1]'' LIMIT $1 OFFSET $2 %s) q', filter, lock) INTO found USING n, skip;
+    RETURN found;
+END $$;
+SELECT scan, set_config('hnsw.custom_scan', scan, false) <> '' AS set, filter, cardinality(long) AS longest,
+    (SELECT array_agg(n ORDER BY n) FROM generate_series(1, 300) n WHERE n % 20 IN (0, 1, 4) AND nearest(filter, n) IS DISTINCT FROM long[:n]) AS different, nearest(filter, 10, 120) = long[121:130] AS skipped,
+    nearest(filter, 110, 0, 'FOR UPDATE') = long[:110] AS locked
+    FROM (VALUES ('on'), ('off')) x(scan), (VALUES ('true'), ('i % 3 = 0')) y(filter), LATERAL (SELECT nearest(filter, 300) AS long WHERE set_config('hnsw.custom_scan', scan, false) <> '') z;
+SET hnsw.custom_scan = on;
+SET plan_cache_mode = force_generic_plan;
+PREPARE limited(int, int) AS SELECT array_agg(i) = (nearest('true', 300))[$2 + 1:$2 + $1] AS same FROM (SELECT i FROM many ORDER BY v <-> '[1000.2,10.1]' LIMIT $1 OFFSET $2) q;
+EXECUTE limited(1, 0);
+EXECUTE limited(100, 0);
+EXECUTE limited(10, 120);
+RESET plan_cache_mode;
+DEALLOCATE limited;
+DROP FUNCTION nearest;
 DROP TABLE t, many;

@@ -1,13 +1,27 @@
 -- hnsw indexes of vector: small tables, whose results are certain.
 SET enable_seqscan = off;
-CREATE FUNCTION uses_index(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+LOAD 'omendb';
+-- of tables so small a custom scan would rather sort the rows
+SET hnsw.scan_strategy = graph;
+-- Which scan of an hnsw index a query's plan has.
+CREATE FUNCTION scan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE line text;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        IF line ~ 'Index Scan using .*hnsw' THEN RETURN true; END IF;
+        IF line ~ 'Index Scan using .*hnsw' THEN RETURN 'index scan'; END IF;
+        IF line ~ 'Index: .*hnsw' THEN RETURN 'custom scan'; END IF;
     END LOOP;
-    RETURN false;
+    RETURN 'none';
 END $$;
+-- The rows of a query in order, by each of the two scans.
+CREATE FUNCTION rows_by(scan text, query text) RETURNS TABLE (n bigint, found text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('hnsw.custom_scan', (scan = 'custom scan')::text, true);
+    IF scan_of(query) <> scan THEN RAISE EXCEPTION '%, not %: %', scan_of(query), scan, query; END IF;
+    RETURN QUERY EXECUTE format('SELECT row_number() OVER (), q::text FROM (%s) q', query);
+END $$;
+CREATE FUNCTION by_both(query text) RETURNS TABLE (custom_scan text, index_scan text) LANGUAGE sql SET hnsw.custom_scan = on AS
+    $$ SELECT c.found, i.found FROM rows_by('custom scan', query) c FULL JOIN rows_by('index scan', query) i USING (n) ORDER BY n $$;
 
 -- ---------------------------------------------------------------- each operator class: rows before the index
 
@@ -15,31 +29,35 @@ CREATE TABLE t (i int, v vector(3));
 INSERT INTO t VALUES (1, '[0,0,0]'), (2, '[1,2,3]'), (3, '[1,1,1]'), (4, NULL), (5, '[-1,-2,-3]'), (6, '[1,2,4]'), (7, '[2,4,7]');
 
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
-SELECT uses_index($$ SELECT i FROM t ORDER BY v <-> '[3,3,3]' $$);
-SELECT i, v, round((v <-> '[3,3,3]')::numeric, 4) AS distance FROM t ORDER BY v <-> '[3,3,3]';
-SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 2;
-SELECT i FROM t ORDER BY v <-> '[3,3,3]' OFFSET 2 LIMIT 2;
-SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 0;
+SELECT scan_of($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 2$$);
+SET hnsw.custom_scan = off;
+SELECT scan_of($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 2$$);
+RESET hnsw.custom_scan;
+SELECT * FROM by_both($$SELECT i, v, round((v <-> '[3,3,3]')::numeric, 4) AS distance FROM t ORDER BY v <-> '[3,3,3]' LIMIT 10$$);
+SELECT * FROM by_both($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 2$$);
+SELECT * FROM by_both($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' OFFSET 2 LIMIT 2$$);
+SELECT * FROM by_both($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT 0$$);
 SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> NULL::vector) q;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> (SELECT NULL::vector)) q;
--- not another operator's order
-SELECT uses_index($$ SELECT i FROM t ORDER BY v <#> '[3,3,3]' $$), uses_index($$ SELECT i FROM t ORDER BY v <-> '[3,3,3]' DESC $$);
+SELECT * FROM by_both($$SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> (SELECT NULL::vector) LIMIT 10) q$$);
+-- not another operator's order; nor to the end, which is a sort's work
+SELECT sql, scan_of(sql) FROM (VALUES ($$SELECT i FROM t ORDER BY v <#> '[3,3,3]' LIMIT 2$$), ($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' DESC LIMIT 2$$),
+    ($$SELECT i FROM t ORDER BY v <-> '[3,3,3]'$$), ($$SELECT i FROM t ORDER BY v <-> '[3,3,3]' LIMIT ALL$$)) x(sql);
 DROP INDEX t_hnsw;
 
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_ip_ops);
-SELECT i, v <#> '[3,3,3]' AS distance FROM t ORDER BY v <#> '[3,3,3]';
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <#> '[0,0,0]') q;
+SELECT * FROM by_both($$SELECT i, v <#> '[3,3,3]' AS distance FROM t ORDER BY v <#> '[3,3,3]' LIMIT 10$$);
+SELECT * FROM by_both($$SELECT count(*) FROM (SELECT FROM t ORDER BY v <#> '[0,0,0]' LIMIT 10) q$$);
 DROP INDEX t_hnsw;
 
--- of a zero vector cosine knows no direction: it is not in the index
+-- of a zero vector cosine knows no direction: it is not in the index, and comes from the table, before those that are null
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_cosine_ops);
-SELECT i, round((v <=> '[1,1,2]')::numeric, 4) AS distance FROM t ORDER BY v <=> '[1,1,2]';
-SELECT count(*), count(v <=> '[0,0,0]'), min(v <=> '[0,0,0]') FROM (SELECT v FROM t ORDER BY v <=> '[0,0,0]') q;
+SELECT * FROM by_both($$SELECT i, round((v <=> '[1,1,2]')::numeric, 4) AS distance FROM t ORDER BY v <=> '[1,1,2]' LIMIT 10$$);
+SELECT * FROM by_both($$SELECT count(*), count(v <=> '[0,0,0]'), min(v <=> '[0,0,0]') FROM (SELECT v FROM t ORDER BY v <=> '[0,0,0]' LIMIT 10) q$$);
 SELECT count(*) FROM (SELECT FROM t ORDER BY v <=> NULL::vector) q;
 DROP INDEX t_hnsw;
 
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l1_ops);
-SELECT i, v <+> '[3,3,3]' AS distance FROM t ORDER BY v <+> '[3,3,3]';
+SELECT * FROM by_both($$SELECT i, v <+> '[3,3,3]' AS distance FROM t ORDER BY v <+> '[3,3,3]' LIMIT 10$$);
 DROP INDEX t_hnsw;
 DROP TABLE t;
 
@@ -51,16 +69,16 @@ CREATE INDEX t_ip_hnsw ON t USING hnsw (v vector_ip_ops);
 CREATE INDEX t_cosine_hnsw ON t USING hnsw (v vector_cosine_ops);
 CREATE INDEX t_l1_hnsw ON t USING hnsw (v vector_l1_ops);
 -- nothing in it yet
-SELECT * FROM t ORDER BY v <-> '[1,2]';
-SELECT * FROM t ORDER BY v <-> NULL::vector;
+SELECT * FROM by_both($$SELECT * FROM t ORDER BY v <-> '[1,2]' LIMIT 10$$);
+SELECT * FROM by_both($$SELECT * FROM t ORDER BY v <-> (SELECT NULL::vector) LIMIT 10$$);
 INSERT INTO t SELECT i, ARRAY[i, i % 7] FROM generate_series(1, 100) i;
 INSERT INTO t VALUES (0, '[0,0]'), (NULL, NULL), (101, '[50,1]');
-SELECT * FROM (SELECT i, v <-> '[50,1]' AS distance FROM t ORDER BY v <-> '[50,1]' LIMIT 4) q ORDER BY distance, i;
-SELECT i, v <#> '[1,0]' AS distance FROM t ORDER BY v <#> '[1,0]' LIMIT 4;
-SELECT * FROM (SELECT i, round((v <=> '[50,1]')::numeric, 6) AS distance FROM t WHERE i > 92 ORDER BY v <=> '[50,1]' LIMIT 3) q ORDER BY distance, i;
-SELECT * FROM (SELECT i, v <+> '[50,1]' AS distance FROM t ORDER BY v <+> '[50,1]' LIMIT 4) q ORDER BY distance, i;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[50,1]') q;
-SELECT count(*) FROM (SELECT FROM t ORDER BY v <=> '[50,1]') q;
+SELECT * FROM by_both($$SELECT * FROM (SELECT i, v <-> '[50,1]' AS distance FROM t ORDER BY v <-> '[50,1]' LIMIT 4) q ORDER BY distance, i$$);
+SELECT * FROM by_both($$SELECT i, v <#> '[1,0]' AS distance FROM t ORDER BY v <#> '[1,0]' LIMIT 4$$);
+SELECT * FROM by_both($$SELECT * FROM (SELECT i, round((v <=> '[50,1]')::numeric, 6) AS distance FROM t WHERE i > 92 ORDER BY v <=> '[50,1]' LIMIT 3) q ORDER BY distance, i$$);
+SELECT * FROM by_both($$SELECT * FROM (SELECT i, v <+> '[50,1]' AS distance FROM t ORDER BY v <+> '[50,1]' LIMIT 4) q ORDER BY distance, i$$);
+SELECT * FROM by_both($$SELECT count(*) FROM (SELECT FROM t ORDER BY v <-> '[50,1]' LIMIT 200) q$$);
+SELECT * FROM by_both($$SELECT count(*) FROM (SELECT FROM t ORDER BY v <=> '[50,1]' LIMIT 200) q$$);
 DROP TABLE t;
 
 -- ---------------------------------------------------------------- dimensions
@@ -68,8 +86,12 @@ DROP TABLE t;
 CREATE TABLE t (v vector(3));
 INSERT INTO t VALUES ('[1,2,3]');
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
-SELECT * FROM t ORDER BY v <-> '[1,2]';
+SELECT * FROM t ORDER BY v <-> '[1,2]' LIMIT 10;
 SELECT * FROM t ORDER BY v <-> '[1,2,3,4]' LIMIT 1;
+SET hnsw.custom_scan = off;
+SELECT * FROM t ORDER BY v <-> '[1,2]' LIMIT 10;
+SELECT * FROM t ORDER BY v <-> '[1,2,3,4]' LIMIT 1;
+RESET hnsw.custom_scan;
 INSERT INTO t VALUES ('[1,2]');
 PREPARE wrong(vector) AS SELECT * FROM t ORDER BY v <-> $1 LIMIT 1;
 SET plan_cache_mode = force_generic_plan;
@@ -87,8 +109,7 @@ INSERT INTO t VALUES (1, '[1,1]'), (2, '[2,2]'), (3, '[1,2,3]');
 CREATE INDEX ON t USING hnsw ((v::vector(2)) vector_l2_ops);
 CREATE INDEX t_hnsw ON t USING hnsw ((v::vector(2)) vector_l2_ops) WHERE vector_dims(v) = 2;
 INSERT INTO t VALUES (4, '[0,0]'), (5, '[1,2,4]');
-SELECT uses_index($$ SELECT i FROM t WHERE vector_dims(v) = 2 ORDER BY v::vector(2) <-> '[2,3]' $$);
-SELECT i FROM t WHERE vector_dims(v) = 2 ORDER BY v::vector(2) <-> '[2,3]';
+SELECT * FROM by_both($$SELECT i FROM t WHERE vector_dims(v) = 2 ORDER BY v::vector(2) <-> '[2,3]' LIMIT 10$$);
 SELECT pg_get_indexdef('t_hnsw'::regclass);
 DROP TABLE t;
 
@@ -100,7 +121,7 @@ INSERT INTO t VALUES (1, '[1,1]', '[1,1]'), (2, '[2,2]', '[1,2,3]');
 CREATE INDEX ON t USING hnsw (w vector_l2_ops);
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
 INSERT INTO t VALUES (3, '[2,3]', NULL);
-SELECT i FROM t ORDER BY v <-> '[2,2.6]';
+SELECT * FROM by_both($$SELECT i FROM t ORDER BY v <-> '[2,2.6]' LIMIT 10$$);
 INSERT INTO t VALUES (4, '[1,2,3]', NULL);
 DROP TABLE t;
 DROP DOMAIN embedding, anyhow;
@@ -109,9 +130,9 @@ DROP DOMAIN embedding, anyhow;
 CREATE TABLE t (i int, v vector(16000));
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
 INSERT INTO t SELECT i, array_fill(i, ARRAY[16000]) FROM generate_series(1, 5) i;
-SELECT i FROM t ORDER BY v <-> array_fill(3.1, ARRAY[16000])::vector LIMIT 3;
+SELECT * FROM by_both($$SELECT i FROM t ORDER BY v <-> array_fill(3.1, ARRAY[16000])::vector LIMIT 3$$);
 INSERT INTO t VALUES (0, array_fill(0, ARRAY[16000]));
-SELECT i FROM t ORDER BY v <-> array_fill(0.1, ARRAY[16000])::vector LIMIT 2;
+SELECT * FROM by_both($$SELECT i FROM t ORDER BY v <-> array_fill(0.1, ARRAY[16000])::vector LIMIT 2$$);
 SELECT * FROM hnsw_index_check('t_hnsw', true);
 DROP TABLE t;
 CREATE TABLE t (v vector(16001));
@@ -142,8 +163,13 @@ SELECT amname, pg_indexam_has_property(oid, 'can_order') AS can_order, pg_indexa
 SELECT p, pg_index_has_property('t_hnsw', p) FROM unnest(ARRAY['clusterable', 'index_scan', 'bitmap_scan', 'backward_scan']) p;
 SELECT p, pg_index_column_has_property('t_hnsw', 1, p) FROM unnest(ARRAY['asc', 'orderable', 'distance_orderable', 'returnable', 'search_array', 'search_nulls']) p;
 -- nothing to find by a condition alone, however cheap it is made to look
-SELECT uses_index('SELECT count(*) FROM t'), uses_index($$ SELECT i FROM t WHERE v = '[1,2,3]' $$), uses_index('SELECT i FROM t WHERE v IS NULL'),
-       uses_index($$ SELECT i FROM t WHERE v <-> '[1,2,3]' < 1 $$);
+SELECT sql, scan_of(sql) FROM (VALUES ('SELECT count(*) FROM t'), ($$SELECT i FROM t WHERE v = '[1,2,3]'$$), ('SELECT i FROM t WHERE v IS NULL'),
+    ($$SELECT i FROM t WHERE v <-> '[1,2,3]' > 1$$)) x(sql);
+-- but within a radius, and only by the custom scan
+SELECT scan_of($$SELECT i FROM t WHERE v <-> '[1,2,3]' < 1$$);
+SET hnsw.custom_scan = off;
+SELECT scan_of($$SELECT i FROM t WHERE v <-> '[1,2,3]' < 1$$);
+RESET hnsw.custom_scan;
 DROP TABLE t;
 
 -- ---------------------------------------------------------------- operator classes
@@ -162,4 +188,4 @@ CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vect
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
 DROP OPERATOR FAMILY odd_ops USING hnsw;
 
-DROP FUNCTION uses_index;
+DROP FUNCTION by_both, rows_by, scan_of;

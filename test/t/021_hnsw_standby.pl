@@ -60,7 +60,7 @@ for my $name (sort keys %columns)
         $script->('delete', "DELETE FROM $name WHERE id BETWEEN :id AND :id + 2;") . '@4';
 }
 
-# 60 queries' answers, in one text.
+# 60 queries' answers, in one text: by the plain index scan, and by the custom scan.
 sub answers
 {
     my ($node, $name) = @_;
@@ -68,9 +68,11 @@ sub answers
     my $query = sprintf $value, 'n + 3000000';
     # The filter is so selective that the table is read for it.
     my ($all, $some) = map { "(SELECT string_agg(id::text, ',') FROM (SELECT id FROM $name WHERE $_ ORDER BY v $operator $query LIMIT 12) x)" } 'true', 'id % 100 = n';
-    return $node->safe_psql($db, "SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 50;
-        SELECT n, $all FROM generate_series(1, 60) n ORDER BY n; SELECT n, $some FROM generate_series(1, 60) n ORDER BY n;
-        SELECT table_reads > 0 FROM omendb_last_scan()");
+    my $queries = "SELECT n, $all FROM generate_series(1, 60) n ORDER BY n; SELECT n, $some FROM generate_series(1, 60) n ORDER BY n;";
+    return $node->safe_psql($db, "LOAD 'omendb'; SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 50;
+        SET hnsw.custom_scan = off; $queries SELECT 'sweep', sweeps > 0 FROM omendb_last_scan();
+        SET hnsw.custom_scan = on; SET hnsw.scan_strategy = graph; $queries
+        SET hnsw.scan_strategy = auto; $queries SELECT 'table', table_reads > 0 FROM omendb_last_scan()");
 }
 
 sub same
@@ -81,8 +83,9 @@ sub same
     {
         my $expected = answers($primary, $name);
         is(answers($standby, $name), $expected, "$when: the standby answers as the primary, $name");
-        cmp_ok(() = $expected =~ /\d,\d/g, '>=', 60, "$when: with rows, $name");
-        like($expected, qr/^t$/m, "$when: from the table, too, $name");
+        cmp_ok(() = $expected =~ /\d,\d/g, '>=', 180, "$when: with rows, $name");
+        like($expected, qr/^sweep\|t$/m, "$when: from the whole index, too, $name");
+        like($expected, qr/^table\|t$/m, "$when: and from the table, $name");
     }
     return;
 }
@@ -93,9 +96,10 @@ for my $round (1 .. 2)
     my $work   = start_clients($primary, $db, 3, 250, @scripts);
     my $vacuum = start_session($primary, $db, join "\n", ('VACUUM (INDEX_CLEANUP ON) l2;', 'VACUUM (INDEX_CLEANUP ON) bits;') x 5);
     # Queries on the standby while all that is replayed.
-    my $reader = start_session($standby, $db, "SET enable_seqscan = off;\n" . join "\n", map {
+    my @settings = ('SET hnsw.custom_scan = off;', 'SET hnsw.custom_scan = on; SET hnsw.scan_strategy = graph;', 'SET hnsw.scan_strategy = auto;');
+    my $reader = start_session($standby, $db, "LOAD 'omendb'; SET enable_seqscan = off;\n" . join "\n", map {
         my $n = 5000000 + $_;
-        ("SELECT count(*) FROM (SELECT id FROM l2 ORDER BY v <-> made($n, 48) LIMIT 10) x;", "SELECT count(*) FROM (SELECT id FROM bits ORDER BY v <~> made_bits($n, 96) LIMIT 200) x;",
+        ($settings[ $_ % 3 ], "SELECT count(*) FROM (SELECT id FROM l2 ORDER BY v <-> made($n, 48) LIMIT 10) x;", "SELECT count(*) FROM (SELECT id FROM bits ORDER BY v <~> made_bits($n, 96) LIMIT 200) x;",
             "SET hnsw.max_scan_tuples = 50; SELECT count(*) FROM (SELECT id FROM l2 WHERE id % 10 = $n % 10 ORDER BY v <-> made($n, 48) LIMIT 10) x; RESET hnsw.max_scan_tuples;")
     } 1 .. 150);
     is(finish($work),   '', "round $round: no error on the primary");

@@ -53,7 +53,10 @@ for my $opclass (sort keys %cases)
         $script->('update', "\\set id random(1, $rows)\n\\set n random(1, 1000000000)\nUPDATE t SET v = " . $of->(':n') . ' WHERE id = :id;') . '@3',
         $script->('delete', "\\set id random(1, $rows * 2)\nDELETE FROM t WHERE id = :id;") . '@5',
         $script->('abort', "\\set n random(1, 1000000000)\nBEGIN;\nINSERT INTO t (v) VALUES (" . $of->(':n') . ");\nROLLBACK;") . '@1',
-        $script->('search', "\\set n random(1, 1000000000)\nSET enable_seqscan = off;\nSELECT id FROM t ORDER BY v $operator " . $of->(':n') . ' LIMIT 10;') . '@6');
+        map {
+            my ($scan, $settings) = @$_;
+            $script->("search_$scan", "\\set n random(1, 1000000000)\nSET enable_seqscan = off;\n$settings\nSELECT id FROM t ORDER BY v $operator " . $of->(':n') . ' LIMIT 10;') . '@2'
+        } [ 'plain', 'SET hnsw.custom_scan = off;' ], [ 'graph', 'SET hnsw.custom_scan = on; SET hnsw.scan_strategy = graph;' ], [ 'auto', 'SET hnsw.custom_scan = on; SET hnsw.scan_strategy = auto;' ]);
     # One session, as two such commands on a table wait for each other.
     my $admin = start_session($node, $db, join "\n", (
         ('VACUUM (INDEX_CLEANUP ON) t;') x 4,

@@ -1,12 +1,14 @@
 -- An hnsw index returns rows in the exact order of the operator's values, whatever it knows of them, and a query
--- without a LIMIT returns every row that is indexed, once.
+-- whose LIMIT is beyond the table returns every row that is indexed, once: by a plain index scan, and by the custom scan,
+-- which returns the rows that are not indexed after them, as a sort does.
 \ir hnsw_data.psql
 SET client_min_messages = warning;
 SET enable_seqscan = off;
 SELECT plan(69);
 
--- What is wrong with the rows of some queries, which are rows of the table: NULL if nothing.
-CREATE FUNCTION order_problem(opclass text, first_rows int DEFAULT 50) RETURNS text LANGUAGE plpgsql AS $$
+-- What is wrong with the rows of some queries, which are rows of the table: NULL if nothing. (NaN is greater than any
+-- other number.)
+CREATE FUNCTION order_problem(opclass text, scan text, first_rows int DEFAULT 50) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     op text := operator_of(opclass);
     column_type text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'points'::regclass AND attname = 'v');
@@ -17,14 +19,20 @@ DECLARE
     different int;
     disorder int;
 BEGIN
-    EXECUTE format('SELECT count(*) FROM points WHERE %s', CASE WHEN opclass ~ 'cosine' THEN 'v::text ~ ''[1-9]''' ELSE 'v IS NOT NULL' END) INTO indexed;
+    PERFORM use_scan(scan);
+    EXECUTE format('SELECT count(*) FROM points WHERE %s', CASE WHEN scan <> 'plain' THEN 'true' WHEN opclass ~ 'cosine' THEN 'v::text ~ ''[1-9]''' ELSE 'v IS NOT NULL' END) INTO indexed;
     FOR query IN SELECT v::text FROM points WHERE v IS NOT NULL ORDER BY w LIMIT 4 LOOP
         sql := format('SELECT i, v %s %L::%s AS d FROM points ORDER BY v %s %L::%s', op, query, column_type, op, query, column_type);
-        PERFORM must_use_index(sql);
-        EXECUTE format('SELECT count(*), count(DISTINCT i) FROM (%s) q', sql) INTO rows, different;
+        PERFORM must_use_index(sql || ' LIMIT 1000');
+        EXECUTE format('SELECT count(*), count(DISTINCT i), count(*) FILTER (WHERE d < before OR n > 1 AND before IS NULL AND d IS NOT NULL)
+            FROM (SELECT i, d, n, lag(d) OVER (ORDER BY n) AS before FROM (SELECT i, d, row_number() OVER () AS n FROM (%s LIMIT 1000) a) b) c', sql) INTO rows, different, disorder;
         IF rows <> indexed OR different <> indexed THEN
             RETURN format('%s rows, %s different ones, of %s: %s', rows, different, indexed, sql);
         END IF;
+        IF scan <> 'plain' AND disorder > 0 THEN
+            RETURN format('%s of all %s rows out of order: %s', disorder, rows, sql);
+        END IF;
+        PERFORM must_use_index(format('%s LIMIT %s', sql, first_rows));
         EXECUTE format('SELECT count(*), count(*) FILTER (WHERE d < before) FROM (SELECT d, lag(d) OVER (ORDER BY n) AS before FROM (SELECT d, row_number() OVER () AS n FROM (%s LIMIT %s) a) b) c',
                        sql, first_rows) INTO rows, disorder;
         IF rows <> least(first_rows, indexed) OR disorder > 0 THEN
@@ -40,14 +48,17 @@ CREATE FUNCTION problems(opclass text, d int, kinds text[], magnitudes float8[],
 DECLARE
     kind text;
     magnitude float8;
+    scan text;
     problem text;
 BEGIN
     FOREACH kind IN ARRAY kinds LOOP
         FOREACH magnitude IN ARRAY magnitudes LOOP
             PERFORM make_points(split_part(opclass, '_', 1), d, n, kind, magnitude);
             PERFORM index_points(opclass, options);
-            problem := order_problem(opclass);
-            IF problem IS NOT NULL THEN RETURN format('%s, %s: %s', kind, magnitude, left(problem, 1000)); END IF;
+            FOREACH scan IN ARRAY ARRAY['plain', 'graph'] LOOP
+                problem := order_problem(opclass, scan);
+                IF problem IS NOT NULL THEN RETURN format('%s, %s, %s: %s', scan, kind, magnitude, left(problem, 1000)); END IF;
+            END LOOP;
         END LOOP;
     END LOOP;
     RETURN NULL;

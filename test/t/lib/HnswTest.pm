@@ -15,6 +15,12 @@ use Test::More;
 our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems lost_rows
     strangers recall errors_in_log);
 
+# The two scans of an index; the custom scan by a search, for it would rather sort the rows of a small table.
+my %scans = (
+    plain => "LOAD 'omendb'; SET hnsw.custom_scan = off;",
+    graph => "LOAD 'omendb'; SET hnsw.custom_scan = on; SET hnsw.scan_strategy = graph;",);
+my %nodes = (plain => qr/Index Scan using \w+ on \w+/, graph => qr/Custom Scan \(HnswScan\) on \w+/);
+
 # Scans that go on until they have what they are asked for.
 my $exhaustive = "SET enable_seqscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0; SET hnsw.max_scan_tuples = 1000000; SET work_mem = '256MB';";
 
@@ -94,12 +100,23 @@ sub index_problems
 }
 
 # Values of table.v that a search for the value itself does not bring all rows
-# of, however wide: 'value|found|of all'. slack: rows more to look at. In a list
-# the second element is the number that a narrow search does not bring.
+# of, however wide, by either scan: 'value|found|of all'. slack: rows more to look
+# at. In a list the second element is the number that a narrow search does not
+# bring, the larger of the two scans'.
 sub lost_rows
 {
-    my ($node, $db, $table, $operator, $slack) = @_;
+    my @arguments = @_;
+    my @lists     = map { [ lost_rows_by($_, @arguments) ] } sort keys %scans;
+    my $lost      = join "\n", grep { $_ ne '' } map { $_->[0] } @lists;
+    my ($narrowly) = sort { $b <=> $a } map { $_->[1] // 0 } @lists;
+    return wantarray ? ($lost, $narrowly) : $lost;
+}
+
+sub lost_rows_by
+{
+    my ($scan, $node, $db, $table, $operator, $slack) = @_;
     $slack //= 0;
+    my $settings = "$exhaustive $scans{$scan}";
     my $lost = sub {
         my ($values) = @_;
         return qq{SELECT v, found, n FROM (
@@ -107,31 +124,44 @@ sub lost_rows
             FROM ($values) g) x WHERE found <> n};
     };
     my $narrow = $lost->("SELECT v, count(*) AS n FROM $table WHERE v IS NOT NULL GROUP BY v");
-    my $plan   = $node->safe_psql($db, "$exhaustive EXPLAIN (COSTS OFF) $narrow");
-    return "no index scan:\n$plan" if $plan !~ /Index Scan using \w+ on $table t/;
-    my $out = $node->safe_psql($db, "$exhaustive SET hnsw.ef_search = 120; CREATE TEMP TABLE narrow AS $narrow; SELECT count(*) FROM narrow;
+    my $plan   = $node->safe_psql($db, "$settings EXPLAIN (COSTS OFF) $narrow");
+    return "no scan of the index, $scan:\n$plan" if $plan !~ /$nodes{$scan} t/;
+    my $out = $node->safe_psql($db, "$settings SET hnsw.ef_search = 120; CREATE TEMP TABLE narrow AS $narrow; SELECT count(*) FROM narrow;
         SET hnsw.ef_search = 1000; SELECT left(v::text, 40), found, n FROM (" . $lost->('SELECT v, n FROM narrow') . ') y LIMIT 10');
     my ($narrowly, @lines) = split /\n/, $out;
-    note("$narrowly values are not found by a narrow search") if $narrowly;
-    return wantarray ? (join("\n", @lines), $narrowly) : join "\n", @lines;
+    note("$narrowly values are not found by a narrow search, $scan") if $narrowly;
+    return (join("\n", map { "$scan: $_" } @lines), $narrowly);
 }
 
 # Rows that a scan of the whole index brings twice, or that the table does not
-# have, or that it has and the scan does not bring.
+# have, or that it has and the scan does not bring. (Only the plain scan never
+# reads the table.)
 sub strangers
 {
-    my ($node, $db, $table, $operator) = @_;
-    return $node->safe_psql($db, qq{$exhaustive
-        SELECT id, count(i), count(h) FROM (SELECT id, 1 AS i FROM (SELECT id FROM $table ORDER BY v $operator (SELECT v FROM $table WHERE v IS NOT NULL LIMIT 1) LIMIT 10000000) scan) x
+    my @arguments = @_;
+    return join "\n", grep { $_ ne '' } map { strangers_by($_, @arguments) } sort keys %scans;
+}
+
+sub strangers_by
+{
+    my ($scan, $node, $db, $table, $operator) = @_;
+    return $node->safe_psql($db, qq{$exhaustive $scans{$scan}
+        SELECT id, count(i), count(h) FROM (SELECT id, 1 AS i FROM (SELECT id FROM $table WHERE v IS NOT NULL ORDER BY v $operator (SELECT v FROM $table WHERE v IS NOT NULL LIMIT 1) LIMIT 10000000) scan) x
         FULL JOIN (SELECT id, 1 AS h FROM $table WHERE v IS NOT NULL OFFSET 0) y USING (id)
         GROUP BY id HAVING count(i) <> 1 OR count(h) <> 1 ORDER BY id LIMIT 10});
 }
 
 # Share of the 10 nearest rows, or rows as near, that the index finds for so
-# many queries (SQL expressions of n).
+# many queries (SQL expressions of n); the smaller of the two scans'.
 sub recall
 {
     my ($node, $db, $table, $operator, $query, $queries) = @_;
+    my $found = "SELECT sum((SELECT count(*) FROM (SELECT t.v $operator q.v AS d FROM $table t ORDER BY t.v $operator q.v LIMIT 10) x WHERE d <= far))::float8 / sum(k) FROM q JOIN exact USING (n)";
+    for my $scan (sort keys %scans)
+    {
+        my $plan = $node->safe_psql($db, "SET enable_seqscan = off; $scans{$scan} EXPLAIN (COSTS OFF) SELECT id FROM $table ORDER BY v $operator (SELECT $query FROM (VALUES (1)) x(n)) LIMIT 10");
+        return "no scan of the index, $scan:\n$plan" if $plan !~ $nodes{$scan};
+    }
     return $node->safe_psql($db, qq{
         SET max_parallel_workers_per_gather = 0;
         CREATE TEMP TABLE q AS SELECT n, $query AS v FROM generate_series(1, $queries) n;
@@ -139,7 +169,9 @@ sub recall
         CREATE TEMP TABLE exact AS SELECT n, (SELECT max(d) FROM (SELECT t.v $operator q.v AS d FROM $table t WHERE v IS NOT NULL ORDER BY 1 LIMIT 10) x) AS far,
             (SELECT least(10, count(v)) FROM $table) AS k FROM q;
         SET enable_indexscan = on; SET enable_seqscan = off;
-        SELECT sum((SELECT count(*) FROM (SELECT t.v $operator q.v AS d FROM $table t ORDER BY t.v $operator q.v LIMIT 10) x WHERE d <= far))::float8 / sum(k) FROM q JOIN exact USING (n)});
+        CREATE TEMP TABLE recalls (recall float8);
+        $scans{plain} INSERT INTO recalls $found; $scans{graph} INSERT INTO recalls $found;
+        SELECT min(recall) FROM recalls});
 }
 
 # Lines of the server's log from that offset on that say of an error worse than

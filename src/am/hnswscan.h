@@ -1,0 +1,49 @@
+/*
+ * hnswscan.h
+ *	  An index scan that its caller drives: the custom scan of plan/.
+ *
+ * The caller begins, rescans and ends the scan by PostgreSQL's interface
+ * (index_beginscan, index_rescan, index_getnext_tid). A driven scan does not
+ * order its rows beyond their lower bounds: a row that was found late comes at
+ * once, so lower bounds may fall.
+ *
+ * index_getnext_tid says false in four cases:
+ *
+ *	paused					the budget is used up; raise it and call again
+ *	report.stop EXHAUSTED	every node that links lead to was returned
+ *	report.stop EF_SEARCH	hnsw.iterative_scan is off
+ *	report.stop otherwise	a limit was reached: hnsw_scan_sweep or hnsw_scan_finish
+ */
+#ifndef OMENDB_HNSWSCAN_H
+#define OMENDB_HNSWSCAN_H
+
+#include "postgres.h"
+
+#include "am/hnsw.h"
+
+typedef struct HnswDrive
+{
+	bool driven;
+	double budget; /* set by the caller: visits, after which another round waits */
+	bool paused;
+	/* The query is null or has no direction: any order will do, and what follows says nothing. */
+	bool no_order;
+	/* Of the row returned last: the operator's value lies between. */
+	double low;
+	double high;
+	double next_low; /* rows that come before the next round are not below */
+} HnswDrive;
+
+/* Drive the scan, from before its first row; valid as long as the scan. */
+extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);
+
+/* What the scan did since its last rescan, up to date; table_reads is the caller's. */
+extern HnswScanReport *hnsw_scan_progress(IndexScanDesc scan);
+
+/* Go on with all nodes of the index that were not returned yet, in order. */
+extern void hnsw_scan_sweep(IndexScanDesc scan);
+
+/* Search no further: return what was visited, to its end. */
+extern void hnsw_scan_finish(IndexScanDesc scan);
+
+#endif /* OMENDB_HNSWSCAN_H */

@@ -1,0 +1,72 @@
+/*
+ * hnswcosts.h
+ *	  What each strategy of the custom scan costs, when planning and when running.
+ *
+ * Unit: microseconds of one core of the machine on which the constants were
+ * measured (hnswcosts.c). Only ratios matter.
+ */
+#ifndef OMENDB_HNSWCOSTS_H
+#define OMENDB_HNSWCOSTS_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+/* Microseconds that one unit of the planner's costs stands for: cpu_tuple_cost is a tenth of one. */
+#define HNSW_US_A_COST 10.0
+
+typedef enum HnswStrategy
+{
+	HNSW_STRATEGY_AUTO = -1,
+	HNSW_STRATEGY_GRAPH,  /* search the graph, read the heap row, check the clauses */
+	HNSW_STRATEGY_BITMAP, /* search the graph, read only heap rows that are in the bitmap */
+	HNSW_STRATEGY_EXACT,  /* sort the rows of the bitmap, or of the table, by distance */
+} HnswStrategy;
+
+/* What the planner knows; kept in the plan. All fields are doubles. */
+typedef struct HnswPlanned
+{
+	double rows;       /* of the table */
+	double pages;      /* of the table */
+	double nodes;      /* of the index */
+	double node_bytes; /* of the index, for each of them */
+	double dimensions;
+	double share;         /* of the rows that pass all clauses */
+	double members_share; /* of the rows that are in the bitmap; 1: there is none */
+	double bitmap_pages;  /* read to make it */
+	double strategy;      /* HnswStrategy to begin with */
+} HnswPlanned;
+
+extern List *hnsw_planned_to_list(const HnswPlanned *planned);
+extern void hnsw_planned_from_list(HnswPlanned *planned, List *list);
+
+/* Costs of single steps. */
+typedef struct HnswCosts
+{
+	double visit;      /* of a node of the graph */
+	double fetch;      /* of a heap row by its TID, and the check of its clauses */
+	double member;     /* look-up in the bitmap, of a node that was visited */
+	double distance;   /* the operator's */
+	double bitmap;     /* reading the indexes that make it */
+	double table_page; /* of the table, read by a bitmap */
+	double table_row;  /* of a heap row by reading the table */
+	double table;      /* pages of the table, all */
+	double sweep;      /* all records of the index, once */
+} HnswCosts;
+
+extern void hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned);
+
+/* Nodes that a search visits so that `nodes` may be returned. */
+extern double hnsw_visits(double nodes);
+
+/* To return `nodes` more nodes after as many as `before`, reading `fetched` rows of them. */
+extern double hnsw_cost_search(const HnswCosts *costs, const HnswPlanned *planned, double before,
+							   double nodes, double fetched, bool members);
+/* To make the bitmap. */
+extern double hnsw_cost_make_bitmap(const HnswCosts *costs, const HnswPlanned *planned,
+									double members);
+/* To sort the rows of the bitmap, which is there, or of the table. */
+extern double hnsw_cost_exact(const HnswCosts *costs, const HnswPlanned *planned, bool members,
+							  double nmembers, double passing);
+
+#endif /* OMENDB_HNSWCOSTS_H */

@@ -1,0 +1,760 @@
+/*
+ * hnswexec.c
+ *	  Runs a custom scan "HnswScan".
+ *
+ * Rows come from one source after another: the search of the index, the sweep of
+ * the index, or a sort of the rows that were read. They wait in hnswrows.c until
+ * their order is certain.
+ *
+ * Holding back. Where LIMIT says how many rows will be wanted, none is returned
+ * before all of them are there, or all sources are at their end. So a scan that
+ * has to read everything in the end returns all rows in order: nothing was
+ * returned yet that a row found late should have come before. Within a radius
+ * likewise. Under a join nobody knows how many rows will be wanted: rows are
+ * returned as they come, and rows found late come last.
+ */
+#include "plan/hnswcustom.h"
+#include "plan/hnswstate.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/tableam.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/float.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static const CustomExecMethods exec_methods;
+
+Node *
+hnsw_create_state(CustomScan *plan)
+{
+	HnswState *state = (HnswState *) newNode(sizeof(HnswState), T_CustomScanState);
+
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+/* The columns of the scan's row, a NULL in place of the distance. */
+static List *
+plain_columns(List *tlist)
+{
+	List *plain = NIL;
+	ListCell *cell;
+
+	foreach (cell, tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->resno <= HNSW_COLUMN_COMMUTED)
+			entry = makeTargetEntry((Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid), entry->resno,
+									NULL, false);
+		plain = lappend(plain, entry);
+	}
+	return plain;
+}
+
+static void
+init_expressions(HnswState *state, EState *estate)
+{
+	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
+	PlanState *parent = &state->css.ss.ps;
+	HnswExpressions *e = &state->expressions;
+	const TargetEntry *first = linitial_node(TargetEntry, plan->custom_scan_tlist);
+	const OpExpr *distance = castNode(OpExpr, first->expr);
+	List *later = list_nth(plan->custom_exprs, HNSW_EXPR_LATER);
+	List *limit = list_nth(plan->custom_exprs, HNSW_EXPR_LIMIT);
+	Bitmapset *columns = NULL;
+	ListCell *cell;
+
+	/*
+	 * What reads rows of the table has no parent: the executor would take the
+	 * type of the parent's slot for the row's.
+	 */
+	e->context = CreateExprContext(estate);
+	e->columns = ExecBuildProjectionInfo(plain_columns(plan->custom_scan_tlist), e->context,
+										 state->css.ss.ss_ScanTupleSlot, NULL,
+										 RelationGetDescr(state->css.ss.ss_currentRelation));
+	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
+	e->query = ExecInitExpr(list_nth(plan->custom_exprs, HNSW_EXPR_QUERY), parent);
+	fmgr_info(get_opcode(distance->opno), &e->distance);
+	e->collation = distance->inputcollid;
+	e->later = ExecInitQual(later, parent);
+	e->radius_nodes = list_nth(plan->custom_exprs, HNSW_EXPR_RADIUS);
+	e->radius_forms = list_nth(plan->custom_private, HNSW_PRIVATE_RADIUS);
+	foreach (cell, e->radius_nodes)
+		e->radii = lappend(e->radii, ExecInitExpr(lfirst(cell), parent));
+	if (limit)
+	{
+		e->limit = ExecInitExpr(linitial(limit), parent);
+		e->offset = ExecInitExpr(lsecond(limit), parent);
+	}
+	foreach (cell, plan->scan.plan.targetlist)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk || !(state->flags & HNSW_FLAG_DROPS_JUNK))
+			pull_varattnos((Node *) entry->expr, INDEX_VAR, &columns);
+	}
+	for (int column = HNSW_COLUMN_DISTANCE; column <= HNSW_COLUMN_COMMUTED; column++)
+		e->shows_distance |= bms_is_member(column - FirstLowInvalidHeapAttributeNumber, columns);
+}
+
+static void resolve_row(void *owner, HnswRow *row);
+
+static void
+begin(CustomScanState *css, EState *estate, int eflags)
+{
+	HnswState *state = (HnswState *) css;
+	const CustomScan *plan = (const CustomScan *) css->ss.ps.plan;
+	Relation table = css->ss.ss_currentRelation;
+	TupleDesc desc = RelationGetDescr(table);
+	ListCell *cell;
+
+	hnsw_planned_from_list(&state->planned, list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
+	state->flags = intVal(list_nth(plan->custom_private, HNSW_PRIVATE_FLAGS));
+	state->has_clauses =
+		plan->scan.plan.qual != NIL || list_nth(plan->custom_exprs, HNSW_EXPR_LATER) != NIL;
+	foreach (cell, plan->custom_plans)
+		css->custom_ps = lappend(css->custom_ps, ExecInitNode(lfirst(cell), estate, eflags));
+	state->heap_slot = ExecInitExtraTupleSlot(estate, desc, table_slot_callbacks(table));
+	state->held_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
+	state->look_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
+	init_expressions(state, estate);
+	state->rows.resolve = resolve_row;
+	state->rows.owner = state;
+	hnsw_rows_reset(&state->rows);
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	state->context =
+		AllocSetContextCreate(estate->es_query_cxt, "hnsw custom scan", ALLOCSET_DEFAULT_SIZES);
+	state->index = index_open(linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX)),
+							  exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
+}
+
+/* For EXPLAIN. */
+static void
+note_strategy(HnswState *state, const char *name)
+{
+	HnswCounts *counts = &state->counts;
+
+	for (int i = 0; i < counts->nstrategies; i++)
+		if (strcmp(counts->strategies[i], name) == 0)
+			return;
+	if (counts->nstrategies < HNSW_MOST_CHANGES)
+		counts->strategies[counts->nstrategies++] = name;
+}
+
+void
+hnsw_add_search_counts(const HnswState *state, HnswCounts *counts)
+{
+	const HnswScanReport *report;
+
+	if (!state->run.searched)
+		return;
+	report = hnsw_scan_progress(state->scan);
+	counts->nodes += report->nodes;
+	counts->sweeps += report->sweeps;
+	if (report->stop != HNSW_STOP_NONE)
+		counts->stop = report->stop;
+}
+
+/* Let omendb_last_scan() tell of a run that did not search. */
+static void
+publish_exact_run(const HnswState *state)
+{
+	memset(&hnsw_last_scan, 0, sizeof(hnsw_last_scan));
+	hnsw_last_scan.valid = true;
+	hnsw_last_scan.index = RelationGetRelid(state->index);
+	hnsw_last_scan.table_reads = state->run.table_reads;
+	hnsw_last_scan.stop = HNSW_STOP_EXHAUSTED;
+}
+
+/* Forget all of this run. */
+static void
+end_run(HnswState *state)
+{
+	if (!state->run.started)
+		return;
+	ExecClearTuple(state->heap_slot);
+	ExecClearTuple(state->held_slot);
+	ExecClearTuple(state->look_slot);
+	hnsw_exact_end(state);
+	hnsw_add_search_counts(state, &state->counts);
+	if (state->run.searched)
+		hnsw_scan_progress(state->scan)->table_reads = state->run.table_reads;
+	else if (state->run.source != HNSW_SOURCE_INDEX)
+		publish_exact_run(state);
+	hnsw_rows_reset(&state->rows);
+	state->members = NULL;
+	state->seen = NULL;
+	state->nseen = state->seen_room = 0;
+	MemoryContextReset(state->context);
+	memset(&state->run, 0, sizeof(HnswRun));
+}
+
+static void
+rescan(CustomScanState *css)
+{
+	HnswState *state = (HnswState *) css;
+	PlanState *child = hnsw_bitmap_child(state);
+
+	end_run(state);
+	if (child)
+	{
+		if (css->ss.ps.chgParam != NULL)
+			UpdateChangedParamSet(child, css->ss.ps.chgParam);
+		/* With changed parameters it is rescanned when it is run. */
+		if (child->chgParam == NULL)
+			ExecReScan(child);
+	}
+	ExecScanReScan(&css->ss);
+}
+
+static void
+end(CustomScanState *css)
+{
+	HnswState *state = (HnswState *) css;
+
+	end_run(state);
+	if (state->scan)
+		index_endscan(state->scan);
+	if (state->index)
+		index_close(state->index, NoLock);
+	if (hnsw_bitmap_child(state))
+		ExecEndNode(hnsw_bitmap_child(state));
+}
+
+/* The value of an expression over no row, in the memory of the run. */
+static Datum
+evaluate(HnswState *state, ExprState *expression, bool *null)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	Datum value = ExecEvalExpr(expression, state->css.ss.ps.ps_ExprContext, null);
+
+	MemoryContextSwitchTo(old);
+	return value;
+}
+
+/* Rows that LIMIT and OFFSET want; infinite: all. */
+static double
+evaluate_limit(HnswState *state)
+{
+	const HnswExpressions *e = &state->expressions;
+	double wanted = INFINITY;
+	bool null = true;
+	Datum value = (Datum) 0;
+
+	if (e->limit)
+		value = evaluate(state, e->limit, &null);
+	if (null)
+		return wanted;
+	/* What LIMIT itself has to say of a negative number it has said before. */
+	wanted = Max(DatumGetInt64(value), 0);
+	if (e->offset)
+	{
+		value = evaluate(state, e->offset, &null);
+		if (!null)
+			wanted += Max(DatumGetInt64(value), 0);
+	}
+	/* Whether there are rows equal to the last one is seen at the next row. */
+	if (state->flags & HNSW_FLAG_BEYOND)
+		wanted++;
+	return wanted;
+}
+
+/*
+ * Evaluate the radius; the smallest of several. early: only what can be
+ * evaluated without an error, before any row was looked at.
+ */
+static void
+evaluate_radius(HnswState *state, bool early)
+{
+	const HnswExpressions *e = &state->expressions;
+	HnswRun *run = &state->run;
+	double radius = INFINITY;
+
+	for (int i = 0; i < list_length(e->radii); i++)
+	{
+		const Node *node = list_nth(e->radius_nodes, i);
+		double value;
+		bool null;
+		Datum datum;
+
+		if (early && !IsA(node, Const) &&
+			!(IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
+			return;
+		datum = evaluate(state, list_nth(e->radii, i), &null);
+		value = null ? -INFINITY : DatumGetFloat8(datum);
+		if (!null && isnan(value))
+			continue;
+		switch ((HnswRadiusForm) intVal(list_nth(e->radius_forms, i)))
+		{
+			case HNSW_RADIUS_PLAIN:
+				break;
+			case HNSW_RADIUS_ONE_MINUS:
+				/* The clause decides; this is rounded so that it leaves nothing out. */
+				value = null ? value : (1 - value) + 4 * DBL_EPSILON * (1 + fabs(value));
+				break;
+			case HNSW_RADIUS_NEGATIVE:
+				value = null ? value : -value;
+				break;
+		}
+		radius = Min(radius, value);
+	}
+	run->radius = radius;
+	run->radius_known = true;
+}
+
+static void
+begin_search(HnswState *state)
+{
+	EState *estate = state->css.ss.ps.state;
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	ScanKeyData key;
+
+	if (!state->scan)
+	{
+		state->scan = omendb_index_beginscan(state->css.ss.ss_currentRelation, state->index,
+											 estate->es_snapshot, 0, 1);
+		state->drive = hnsw_scan_drive(state->scan);
+	}
+	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
+						   HNSW_STRATEGIES, InvalidOid, state->expressions.collation,
+						   state->expressions.distance.fn_oid, state->run.query);
+	index_rescan(state->scan, NULL, 0, &key, 1);
+	MemoryContextSwitchTo(old);
+	state->drive->budget = 0;
+	state->run.searched = true;
+	note_strategy(state, state->members ? "bitmap" : "graph");
+}
+
+static void
+prepare_query(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	MemoryContext old;
+
+	run->query = evaluate(state, state->expressions.query, &run->query_is_null);
+	old = MemoryContextSwitchTo(state->context);
+	if (!run->query_is_null)
+		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+start(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	bool ordered = state->flags & HNSW_FLAG_ORDERED;
+
+	hnsw_costs_init(&state->costs, &state->planned);
+	run->started = true;
+	run->source = HNSW_SOURCE_INDEX;
+	run->radius = INFINITY;
+	prepare_query(state);
+	if (state->flags & HNSW_FLAG_BOUNDED)
+		run->wanted = evaluate_limit(state);
+	if (state->expressions.radii)
+	{
+		if (ordered && run->wanted == 0)
+			run->wanted = INFINITY;
+		evaluate_radius(state, true);
+	}
+	run->released = !ordered || run->wanted == 0;
+
+	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
+						? (HnswStrategy) state->planned.strategy
+						: (HnswStrategy) hnsw_scan_strategy;
+	if (run->strategy == HNSW_STRATEGY_EXACT && !hnsw_may_read_all())
+		run->strategy = HNSW_STRATEGY_GRAPH;
+	if (run->strategy != HNSW_STRATEGY_GRAPH)
+		hnsw_make_members(state);
+	if (run->strategy == HNSW_STRATEGY_EXACT &&
+		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_exact_is_right(state)))
+	{
+		note_strategy(state, "exact");
+		hnsw_exact_begin(state);
+	}
+	else
+		begin_search(state);
+}
+
+/* Let the expressions read a row that waits; false: it is there no longer. */
+static bool
+set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
+{
+	if (row->tuple)
+		ExecStoreHeapTuple(row->tuple, slot, !keep);
+	else
+	{
+		ItemPointerData tid = row->tid;
+
+		slot = state->heap_slot;
+		if (!table_tuple_fetch_row_version(state->css.ss.ss_currentRelation, &tid,
+										   state->css.ss.ps.state->es_snapshot, slot))
+			return false;
+	}
+	hnsw_row_set(state, slot);
+	return true;
+}
+
+/* HnswRows.resolve */
+static void
+resolve_row(void *owner, HnswRow *row)
+{
+	HnswState *state = owner;
+	double distance = INFINITY;
+
+	row->exact = true;
+	if (!set_row(state, row, state->look_slot, true))
+		elog(ERROR, "could not read row (%u,%u) again", ItemPointerGetBlockNumber(&row->tid),
+			 ItemPointerGetOffsetNumber(&row->tid));
+	row->null = !hnsw_row_distance(state, &distance);
+	row->low = row->high = distance;
+	ExecClearTuple(state->look_slot);
+}
+
+/* Clauses are not to be checked again for this row. */
+static void
+note_seen(HnswState *state, ItemPointer tid)
+{
+	if (!hnsw_may_read_all())
+		return;
+	if (state->nseen == state->seen_room)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->context);
+
+		state->seen_room = Max(state->seen_room * 2, 128);
+		state->seen = state->seen
+						  ? repalloc_huge(state->seen, state->seen_room * sizeof(ItemPointerData))
+						  : palloc(state->seen_room * sizeof(ItemPointerData));
+		MemoryContextSwitchTo(old);
+	}
+	state->seen[state->nseen++] = *tid;
+}
+
+/* A copy of the row, as long as memory lasts. */
+static HeapTuple
+copy_row(HnswState *state, TupleTableSlot *slot)
+{
+	HeapTuple tuple;
+	MemoryContext old;
+
+	if (state->run.held_bytes > work_mem * 512.0)
+		return NULL;
+	old = MemoryContextSwitchTo(state->context);
+	tuple = ExecCopySlotHeapTuple(slot);
+	MemoryContextSwitchTo(old);
+	state->run.held_bytes += tuple->t_len;
+	return tuple;
+}
+
+/* A row of the index, which is in heap_slot: does it pass, then it waits. */
+static void
+take_row(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	TupleTableSlot *slot = state->heap_slot;
+	HnswRow row = {.low = state->drive->low, .high = state->drive->high};
+	MemoryContext old;
+
+	state->counts.fetched++;
+	note_seen(state, &slot->tts_tid);
+	if (!hnsw_row_passes_first(state, slot))
+	{
+		InstrCountFiltered1(&state->css, 1);
+		return;
+	}
+	if (state->expressions.later)
+	{
+		double distance = 0;
+
+		row.null = !hnsw_row_distance(state, &distance);
+		if (!hnsw_row_passes_later(state, distance, row.null))
+		{
+			InstrCountFiltered1(&state->css, 1);
+			return;
+		}
+		if (!run->radius_known)
+			evaluate_radius(state, false);
+		row.low = row.high = distance;
+		row.exact = true;
+	}
+	/* The bounds say nothing then. */
+	if (state->drive->no_order && !row.exact)
+		row.low = row.high = 0;
+	run->passed++;
+	row.tid = slot->tts_tid;
+	row.tuple = copy_row(state, slot);
+	old = MemoryContextSwitchTo(state->context);
+	if (state->drive->no_order || !(state->flags & HNSW_FLAG_ORDERED) ||
+		(run->released && hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED))
+		hnsw_rows_append(&state->rows, &row);
+	else
+		hnsw_rows_add(&state->rows, &row);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+settle(HnswState *state, double frontier)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	hnsw_rows_settle(&state->rows, frontier);
+	MemoryContextSwitchTo(old);
+}
+
+/* No more rows come: those that wait become ready, and those found late find a place. */
+static void
+finish(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	hnsw_rows_settle(&state->rows, INFINITY);
+	if (!run->released)
+		hnsw_rows_merge_late(&state->rows);
+	else
+		hnsw_rows_append_late(&state->rows);
+	MemoryContextSwitchTo(old);
+	run->source = HNSW_SOURCE_NONE;
+	run->released = true;
+}
+
+static void
+change_to_exact(HnswState *state)
+{
+	if (hnsw_bitmap_child(state))
+		hnsw_make_members(state);
+	note_strategy(state, "exact");
+	hnsw_exact_begin(state);
+}
+
+/* The index gives no row for now: go on, go over to something else, or finish. */
+static void
+go_on(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	bool must_stop = !state->drive->paused;
+
+	if (must_stop)
+	{
+		HnswStop stop = hnsw_scan_progress(state->scan)->stop;
+
+		if (stop == HNSW_STOP_EF_SEARCH || !hnsw_may_read_all())
+		{
+			if (run->draining || stop == HNSW_STOP_EF_SEARCH || stop == HNSW_STOP_EXHAUSTED)
+				finish(state);
+			else
+				hnsw_scan_finish(state->scan);
+			run->draining = true;
+			return;
+		}
+		/* All of the index was seen: what is left are rows that the index leaves out. */
+		if (stop == HNSW_STOP_EXHAUSTED)
+		{
+			settle(state, INFINITY);
+			if (hnsw_rows_ready(&state->rows) > 0 &&
+				(run->released || hnsw_rows_ready(&state->rows) >= run->wanted))
+				return;
+			if (state->flags & HNSW_FLAG_UNINDEXED || !run->sweeping)
+				change_to_exact(state);
+			else
+				finish(state);
+			return;
+		}
+	}
+	switch (hnsw_choose_action(state, must_stop))
+	{
+		case HNSW_GO_ON:
+			state->drive->budget = INFINITY;
+			break;
+		case HNSW_TO_BITMAP:
+			hnsw_make_members(state);
+			note_strategy(state, "bitmap");
+			run->strategy = HNSW_STRATEGY_BITMAP;
+			break;
+		case HNSW_TO_EXACT:
+			change_to_exact(state);
+			break;
+		case HNSW_TO_SWEEP:
+			note_strategy(state, "sweep");
+			run->sweeping = true;
+			hnsw_scan_sweep(state->scan);
+			break;
+	}
+}
+
+/* Take a row from the index. */
+static void
+advance_index(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	HnswDrive *drive = state->drive;
+	ItemPointer tid = index_getnext_tid(state->scan, ForwardScanDirection);
+
+	CHECK_FOR_INTERRUPTS();
+	drive->budget = 0;
+	if (!tid)
+	{
+		go_on(state);
+		return;
+	}
+	run->popped++;
+	if (drive->low > run->radius && !drive->no_order)
+	{
+		finish(state);
+		return;
+	}
+	if (!state->members || hnsw_members_has(state->members, tid))
+	{
+		if (state->members)
+			state->counts.members++;
+		if (index_fetch_heap(state->scan, state->heap_slot))
+			take_row(state);
+	}
+	if (!drive->no_order)
+		settle(state, drive->next_low);
+}
+
+/* Take a row from the sort. */
+static void
+advance_sort(HnswState *state)
+{
+	HnswRow row = {.exact = true};
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	if (!hnsw_sort_next(state->sort, &row.tid, &row.low, &row.null))
+		finish(state);
+	else
+	{
+		if (row.null)
+			row.low = INFINITY;
+		row.high = row.low;
+		/* Nearer than a row that the search returned. */
+		if (row.low < state->rows.last_high)
+			hnsw_rows_add_late(&state->rows, &row);
+		else
+			hnsw_rows_append(&state->rows, &row);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* What the node returns of the next row that is ready; NULL: the row is gone. */
+static TupleTableSlot *
+return_row(HnswState *state)
+{
+	HnswRow row = *hnsw_rows_take(&state->rows);
+	double distance = row.low;
+
+	if (!set_row(state, &row, state->held_slot, false))
+		return NULL;
+	if (!state->expressions.shows_distance)
+		row.null = true;
+	else if (!row.exact)
+		row.null = !hnsw_row_distance(state, &distance);
+	return hnsw_row_result(state, distance, row.null);
+}
+
+/*
+ * The row that EvalPlanQual puts in place of the scan's rows; *substituted:
+ * there is one, or none at all.
+ */
+static TupleTableSlot *
+recheck_row(HnswState *state, bool *substituted)
+{
+	EPQState *epq = state->css.ss.ps.state->es_epq_active;
+	Index at = ((Scan *) state->css.ss.ps.plan)->scanrelid - 1;
+	TupleTableSlot *slot;
+	double distance = 0;
+	bool null;
+
+	*substituted = true;
+	if (epq->relsubs_done[at])
+		return NULL;
+	if (epq->relsubs_slot[at] != NULL)
+		slot = epq->relsubs_slot[at];
+	else if (epq->relsubs_rowmark[at] != NULL)
+	{
+		slot = state->heap_slot;
+		if (!EvalPlanQualFetchRowMark(epq, at + 1, slot))
+			ExecClearTuple(slot);
+	}
+	else
+	{
+		*substituted = false;
+		return NULL;
+	}
+	epq->relsubs_done[at] = true;
+	if (TupIsNull(slot))
+		return NULL;
+	if (!state->run.started)
+	{
+		state->run.started = true;
+		prepare_query(state);
+	}
+	if (!hnsw_row_passes_first(state, slot))
+		return NULL;
+	null = !hnsw_row_distance(state, &distance);
+	if (state->expressions.later && !hnsw_row_passes_later(state, distance, null))
+		return NULL;
+	return hnsw_row_result(state, distance, null);
+}
+
+static TupleTableSlot *
+exec(CustomScanState *css)
+{
+	HnswState *state = (HnswState *) css;
+	HnswRun *run = &state->run;
+	TupleTableSlot *result;
+
+	if (css->ss.ps.state->es_epq_active)
+	{
+		bool substituted;
+
+		result = recheck_row(state, &substituted);
+		if (substituted)
+			return result;
+	}
+	if (!run->started)
+		start(state);
+	for (;;)
+	{
+		if (!run->released && hnsw_rows_ready(&state->rows) >= run->wanted)
+			run->released = true;
+		if (run->released && hnsw_rows_ready(&state->rows) > 0)
+		{
+			result = return_row(state);
+			if (result)
+				return result;
+			continue;
+		}
+		switch (run->source)
+		{
+			case HNSW_SOURCE_INDEX:
+				advance_index(state);
+				break;
+			case HNSW_SOURCE_SORT:
+				advance_sort(state);
+				break;
+			case HNSW_SOURCE_NONE:
+				return NULL;
+		}
+	}
+}
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "HnswScan",
+	.BeginCustomScan = begin,
+	.ExecCustomScan = exec,
+	.EndCustomScan = end,
+	.ReScanCustomScan = rescan,
+	.ExplainCustomScan = hnsw_explain,
+};

@@ -1,0 +1,89 @@
+/*
+ * hnswexplain.c
+ *	  What EXPLAIN shows of a custom scan.
+ */
+#include "plan/hnswcustom.h"
+#include "plan/hnswstate.h"
+
+#include "compat.h"
+#include "commands/explain.h"
+#ifdef OMENDB_HAS_EXPLAIN_HOOK
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "nodes/makefuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+static const char *
+strategy_name(HnswStrategy strategy)
+{
+	switch (strategy)
+	{
+		case HNSW_STRATEGY_GRAPH:
+			return "graph";
+		case HNSW_STRATEGY_BITMAP:
+			return "bitmap";
+		case HNSW_STRATEGY_EXACT:
+			return "exact";
+		case HNSW_STRATEGY_AUTO:
+			break;
+	}
+	return "auto";
+}
+
+static void
+show_expression(Node *node, const char *label, CustomScanState *css, List *ancestors,
+				ExplainState *es)
+{
+	List *context = set_deparse_context_plan(es->deparse_cxt, css->ss.ps.plan, ancestors);
+	bool prefix = list_length(es->rtable) > 1 || es->verbose;
+
+	ExplainPropertyText(label, deparse_expression(node, context, prefix, false), es);
+}
+
+/* The strategy that is planned, or those that the scan went through. */
+static void
+show_strategies(const HnswState *state, const HnswCounts *counts, ExplainState *es)
+{
+	StringInfoData names;
+	HnswStrategy planned = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
+							   ? (HnswStrategy) state->planned.strategy
+							   : (HnswStrategy) hnsw_scan_strategy;
+
+	initStringInfo(&names);
+	if (counts->nstrategies == 0)
+		appendStringInfoString(&names, strategy_name(planned));
+	for (int i = 0; i < counts->nstrategies; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", then " : "", counts->strategies[i]);
+	ExplainPropertyText("Strategy", names.data, es);
+}
+
+void
+hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
+{
+	HnswState *state = (HnswState *) css;
+	const CustomScan *plan = (const CustomScan *) css->ss.ps.plan;
+	List *later = list_nth(plan->custom_exprs, HNSW_EXPR_LATER);
+	Oid index = linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX));
+	HnswCounts counts = state->counts;
+
+	hnsw_add_search_counts(state, &counts);
+	ExplainPropertyText("Index", get_rel_name(index), es);
+	show_expression((Node *) linitial_node(TargetEntry, plan->custom_scan_tlist)->expr,
+					state->flags & HNSW_FLAG_ORDERED ? "Order By" : "Distance", css, ancestors, es);
+	if (later)
+		show_expression((Node *) make_ands_explicit(later), "Distance Filter", css, ancestors, es);
+	show_strategies(state, &counts, es);
+	if (!es->analyze)
+		return;
+	if (later && !plan->scan.plan.qual && css->ss.ps.instrument)
+		ExplainPropertyFloat(
+			"Rows Removed by Filter", NULL,
+			css->ss.ps.instrument->nfiltered1 / Max(css->ss.ps.instrument->nloops, 1), 0, es);
+	ExplainPropertyUInteger("Nodes Visited", NULL, counts.nodes, es);
+	if (hnsw_bitmap_child(state))
+		ExplainPropertyUInteger("Members Visited", NULL, counts.members, es);
+	ExplainPropertyUInteger("Heap Rows Read", NULL, counts.fetched, es);
+	ExplainPropertyUInteger("Distances Computed", NULL, counts.distances, es);
+}

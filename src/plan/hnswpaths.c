@@ -1,0 +1,501 @@
+/*
+ * hnswpaths.c
+ *	  Adds the path "HnswScan" to the paths of a table.
+ *
+ * What is matched with what stays PostgreSQL's work. The planner's own function
+ * finds the paths of the indexes here, too: once for the hnsw indexes, with the
+ * order that is wanted, and once for all others as bitmaps. Each time it works
+ * on a copy of the table's RelOptInfo, whose list of paths is read afterwards.
+ *
+ * When is a path added?
+ *
+ * - ORDER BY distance, and not all rows will be read (hnsw_order_use).
+ * - WHERE distance < radius. No LIMIT is needed, nor an order.
+ *
+ * Cost. The scan can do whatever a bitmap scan or a sequential scan with a sort
+ * can do, and goes over to something better when the estimates turn out wrong.
+ * So the path costs at most as much as the cheapest of those.
+ */
+#include "plan/hnswcustom.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "am/hnsw.h"
+#include "am/hnsworder.h"
+#include "catalog/pg_attribute.h"
+#include "compat.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "page/store.h"
+#include "plan/hnswplanmodule.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+bool hnsw_custom_scan = true;
+int hnsw_scan_strategy = HNSW_STRATEGY_AUTO;
+
+static const struct config_enum_entry strategy_options[] = {
+	{"auto", HNSW_STRATEGY_AUTO, false},
+	{"graph", HNSW_STRATEGY_GRAPH, false},
+	{"bitmap", HNSW_STRATEGY_BITMAP, false},
+	{"exact", HNSW_STRATEGY_EXACT, false},
+	{NULL, 0, false},
+};
+
+/* No statistics tell how many rows lie within a radius: so many of them, at least. */
+#define RADIUS_SHARE 0.005
+
+/* The share of the cheapest other path's cost that this one takes at most. */
+#define AT_MOST 0.95
+
+static set_rel_pathlist_hook_type previous_hook;
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "HnswScan",
+	.PlanCustomPath = hnsw_make_plan,
+};
+
+static bool
+is_hnsw(const IndexOptInfo *index)
+{
+	return (void *) index->amcostestimate == (void *) hnsw_cost_estimate;
+}
+
+static bool
+has_hnsw_index(const RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	foreach (cell, rel->indexlist)
+		if (is_hnsw(lfirst_node(IndexOptInfo, cell)))
+			return true;
+	return false;
+}
+
+/* The paths that these indexes alone give, for an order. */
+static List *
+index_paths(PlannerInfo *root, const RelOptInfo *rel, List *indexes, List *pathkeys)
+{
+	RelOptInfo *copy = palloc(sizeof(RelOptInfo));
+	List *wanted = root->query_pathkeys;
+
+	memcpy(copy, rel, sizeof(RelOptInfo));
+	copy->indexlist = indexes;
+	copy->pathlist = NIL;
+	copy->partial_pathlist = NIL;
+	copy->consider_parallel = false;
+	root->query_pathkeys = pathkeys;
+	create_index_paths(root, copy);
+	root->query_pathkeys = wanted;
+	return copy->pathlist;
+}
+
+/* The best bitmap that the table's other indexes make of its clauses, as a heap scan; or NULL. */
+static BitmapHeapPath *
+bitmap_path(PlannerInfo *root, RelOptInfo *rel)
+{
+	BitmapHeapPath *best = NULL;
+	List *indexes = NIL;
+	List *hidden = NIL;
+	List *paths;
+	ListCell *cell;
+
+	if (!enable_bitmapscan || rel->baserestrictinfo == NIL)
+		return NULL;
+	foreach (cell, rel->indexlist)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
+
+		if (index->amhasgetbitmap)
+			indexes = lappend(indexes, index);
+	}
+	if (indexes == NIL)
+		return NULL;
+	/* Plain index scans would displace bitmaps of few rows. */
+	foreach (cell, indexes)
+	{
+		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
+
+		if (index->amhasgettuple)
+		{
+			index->amhasgettuple = false;
+			hidden = lappend(hidden, index);
+		}
+	}
+	paths = index_paths(root, rel, indexes, NIL);
+	foreach (cell, hidden)
+		lfirst_node(IndexOptInfo, cell)->amhasgettuple = true;
+	foreach (cell, paths)
+	{
+		Path *path = lfirst(cell);
+
+		if (IsA(path, BitmapHeapPath) && path->param_info == NULL &&
+			(!best || path->total_cost < best->path.total_cost))
+			best = (BitmapHeapPath *) path;
+	}
+	return best;
+}
+
+/* Pages that the indexes of the bitmap read. */
+static double
+bitmap_pages(Path *path)
+{
+	double pages = 0;
+	List *parts = NIL;
+	ListCell *cell;
+
+	if (IsA(path, BitmapAndPath))
+		parts = ((BitmapAndPath *) path)->bitmapquals;
+	else if (IsA(path, BitmapOrPath))
+		parts = ((BitmapOrPath *) path)->bitmapquals;
+	else if (IsA(path, IndexPath))
+		return ((IndexPath *) path)->indexinfo->pages * ((IndexPath *) path)->indexselectivity + 3;
+	foreach (cell, parts)
+		pages += bitmap_pages(lfirst(cell));
+	return pages;
+}
+
+static bool
+is_parameter(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Param) || expression_tree_walker(node, is_parameter, context);
+}
+
+/* Is the number of rows that pass known only on average? */
+static bool
+is_uncertain(const RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	foreach (cell, rel->baserestrictinfo)
+		if (is_parameter((Node *) lfirst_node(RestrictInfo, cell)->clause, NULL))
+			return true;
+	return false;
+}
+
+static void
+fill_planned(HnswPlanned *planned, PlannerInfo *root, const RelOptInfo *rel,
+			 const IndexOptInfo *index, Path *bitmap)
+{
+	Relation relation = index_open(index->indexoid, NoLock);
+	const OmendbIndex *open = omendb_index_peek(relation);
+	Cost cost;
+
+	planned->dimensions = open->codec.layout.dimensions;
+	planned->node_bytes = (double) BLCKSZ / open->codec.layout.per_page;
+	index_close(relation, NoLock);
+	planned->rows = Max(rel->tuples, 1);
+	planned->pages = rel->pages;
+	planned->nodes = Max(index->pages, 1) * BLCKSZ / planned->node_bytes;
+	planned->nodes = Min(planned->nodes, planned->rows);
+	planned->share = Min(rel->rows / planned->rows, 1);
+	planned->members_share = 1;
+	planned->bitmap_pages = 0;
+	if (bitmap)
+	{
+		cost_bitmap_tree_node(bitmap, &cost, &planned->members_share);
+		planned->members_share = Max(planned->members_share, planned->share);
+		planned->bitmap_pages = bitmap_pages(bitmap);
+	}
+}
+
+/*
+ * Choose the strategy to begin with, and say what it costs to find so many rows
+ * that pass.
+ */
+static double
+choose_strategy(HnswPlanned *planned, double wanted, bool bitmap, bool uncertain)
+{
+	HnswCosts costs;
+	double passing = planned->share * planned->rows;
+	double members = planned->members_share * planned->rows;
+	double nodes = wanted / Max(planned->share, 1e-9);
+	double best;
+	double cost;
+
+	hnsw_costs_init(&costs, planned);
+	planned->strategy = HNSW_STRATEGY_GRAPH;
+	best = hnsw_cost_search(&costs, planned, 0, nodes, nodes, false);
+	/* As far as the index goes; then the table is read as well. */
+	if (nodes > planned->nodes)
+		best += hnsw_cost_exact(&costs, planned, false, 0, passing);
+	if (!hnsw_may_read_all())
+		return best;
+	cost = hnsw_cost_exact(&costs, planned, false, 0, passing);
+	if (cost < best)
+	{
+		planned->strategy = HNSW_STRATEGY_EXACT;
+		best = cost;
+	}
+	if (bitmap)
+	{
+		double make = hnsw_cost_make_bitmap(&costs, planned, members);
+
+		cost = make + hnsw_cost_exact(&costs, planned, true, members, passing);
+		if (cost < best)
+		{
+			planned->strategy = HNSW_STRATEGY_EXACT;
+			best = cost;
+		}
+		cost = make + hnsw_cost_search(&costs, planned, 0, nodes,
+									   wanted * planned->members_share / planned->share, true);
+		if (cost < best)
+		{
+			planned->strategy = HNSW_STRATEGY_BITMAP;
+			best = cost;
+		}
+	}
+	/* A short search first tells what the average does not. */
+	if (uncertain && planned->strategy != HNSW_STRATEGY_GRAPH)
+	{
+		planned->strategy = HNSW_STRATEGY_GRAPH;
+		best += hnsw_cost_search(&costs, planned, 0, hnsw_ef_search, hnsw_ef_search, false);
+	}
+	return best;
+}
+
+/* The cheapest way to all rows that pass, and to the first ones in order. */
+static Cost
+cheapest_sorted(PlannerInfo *root, const RelOptInfo *rel, bool sort, double limit)
+{
+	Cost cheapest = -1;
+	ListCell *cell;
+
+	foreach (cell, rel->pathlist)
+	{
+		const Path *path = lfirst(cell);
+		Cost cost = path->total_cost;
+
+		if (path->param_info != NULL || IsA(path, CustomPath) || path->pathkeys != NIL)
+			continue;
+		if (sort)
+			cost += 2 * cpu_operator_cost * path->rows * log2(Max(Min(limit, path->rows), 2));
+		if (cheapest < 0 || cost < cheapest)
+			cheapest = cost;
+	}
+	return cheapest;
+}
+
+static bool
+is_not_null(Oid table, AttrNumber column)
+{
+	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table), Int16GetDatum(column));
+	bool not_null = HeapTupleIsValid(tuple) && ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return not_null;
+}
+
+/* May the table have rows that the index leaves out? */
+static bool
+may_leave_rows_out(const HnswPath *path, const RangeTblEntry *rte)
+{
+	Relation relation = index_open(path->index->indexoid, NoLock);
+	bool leaves = hnsw_opclass(relation)->metric == OMENDB_METRIC_COSINE;
+
+	index_close(relation, NoLock);
+	if (!leaves)
+	{
+		const Var *column = (const Var *) linitial(path->distance->args);
+
+		leaves = !IsA(column, Var) || column->varattno <= 0 ||
+				 !is_not_null(rte->relid, column->varattno);
+	}
+	return leaves;
+}
+
+typedef struct Wanted
+{
+	PlannerInfo *root;
+	RelOptInfo *rel;
+	RangeTblEntry *rte;
+	HnswOrderUse use;
+	BitmapHeapPath *bitmap;
+} Wanted;
+
+/* Does a clause bound this distance? */
+static bool
+has_radius(const RelOptInfo *rel, const OpExpr *distance)
+{
+	OpExpr *commuted = hnsw_commuted(distance);
+	ListCell *cell;
+
+	foreach (cell, rel->baserestrictinfo)
+	{
+		OpExpr *bounded;
+		Expr *value;
+		HnswRadiusForm form;
+
+		if (hnsw_radius_clause((Node *) lfirst_node(RestrictInfo, cell)->clause, &bounded, &value,
+							   &form) &&
+			(equal(bounded, distance) || equal(bounded, commuted)))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
+{
+	PlannerInfo *root = wanted->root;
+	RelOptInfo *rel = wanted->rel;
+	HnswPath *path = palloc0(sizeof(HnswPath));
+	Path *base = &path->path.path;
+	OpExpr *distance = linitial(index_path->indexorderbys);
+	Cost plain_startup = omendb_enabled_cost(index_path->path.startup_cost);
+	Cost plain_total = omendb_enabled_cost(index_path->path.total_cost);
+	bool radius;
+	double passing;
+	double limit;
+	double cost;
+	Cost cheapest;
+
+	if (!IsA(distance, OpExpr) || contain_subplans((Node *) distance))
+		return;
+	radius = has_radius(rel, distance);
+	/* Who reads all rows in order is served better by a sort. */
+	if (!radius && (!ordered || wanted->use == HNSW_ORDER_ALL))
+		return;
+
+	path->path.path.type = T_CustomPath;
+	base->pathtype = T_CustomScan;
+	base->parent = rel;
+	base->pathtarget = rel->reltarget;
+	base->param_info = index_path->path.param_info;
+	base->parallel_safe = rel->consider_parallel;
+	base->rows = rel->rows;
+	base->pathkeys = ordered ? list_make1(linitial(index_path->path.pathkeys)) : NIL;
+	path->path.flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->path.methods = &path_methods;
+	path->index = index_path->indexinfo;
+	path->distance = distance;
+	path->columns = rel->reltarget;
+	path->bounded = ordered && wanted->use == HNSW_ORDER_LIMIT;
+	fill_planned(&path->planned, root, rel, path->index,
+				 wanted->bitmap ? wanted->bitmap->bitmapqual : NULL);
+	if (wanted->bitmap)
+		path->path.custom_paths = list_make1(wanted->bitmap);
+
+	/* Rows that this scan has to find. */
+	passing = path->planned.share * path->planned.rows;
+	if (radius)
+		limit = Max(passing * RADIUS_SHARE, 10);
+	else
+		limit = passing;
+	if (path->bounded)
+		limit = Min(limit, hnsw_order_limit(root));
+	cost = choose_strategy(&path->planned, limit, wanted->bitmap != NULL, is_uncertain(rel)) /
+		   HNSW_US_A_COST;
+
+	if ((path->bounded || radius) && hnsw_may_read_all())
+	{
+		/* All of it is done before the first row. */
+		base->startup_cost = cost + rel->baserestrictcost.startup;
+		cheapest = cheapest_sorted(root, rel, ordered, limit);
+		if (cheapest >= 0 && cheapest * AT_MOST < base->startup_cost)
+			base->startup_cost = cheapest * AT_MOST;
+		base->total_cost = base->startup_cost + cpu_tuple_cost * rel->rows;
+	}
+	else
+	{
+		base->startup_cost = plain_startup * AT_MOST;
+		base->total_cost = plain_total * AT_MOST;
+	}
+	/* The plain index scan does less, and never better. */
+	if (ordered && hnsw_may_read_all())
+	{
+		base->total_cost = Min(base->total_cost, plain_total * AT_MOST);
+		base->startup_cost = Min(base->startup_cost, plain_startup * AT_MOST);
+	}
+	if (!enable_indexscan)
+		omendb_disable_scan(base);
+	path->path.custom_private = list_make1_int(may_leave_rows_out(path, wanted->rte));
+	add_path(rel, base);
+}
+
+/* Paths in the order of that key; ordered: which is promised. */
+static void
+add_paths_of_order(const Wanted *wanted, List *hnsw_indexes, PathKey *key, bool ordered)
+{
+	List *paths = index_paths(wanted->root, wanted->rel, hnsw_indexes, list_make1(key));
+	ListCell *cell;
+
+	foreach (cell, paths)
+	{
+		const IndexPath *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && path->indexorderbys != NIL)
+			add_custom_path(wanted, path, ordered);
+	}
+}
+
+static void
+add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	Wanted wanted = {.root = root, .rel = rel, .rte = rte};
+	List *hnsw_indexes = NIL;
+	List *keys = NIL;
+	PathKey *first = root->query_pathkeys ? linitial(root->query_pathkeys) : NULL;
+	ListCell *cell;
+
+	foreach (cell, rel->indexlist)
+		if (is_hnsw(lfirst_node(IndexOptInfo, cell)))
+			hnsw_indexes = lappend(hnsw_indexes, lfirst(cell));
+	wanted.use = hnsw_order_use(root, rel);
+	if (first && wanted.use != HNSW_ORDER_ALL)
+		keys = list_make1(first);
+	foreach (cell, rel->baserestrictinfo)
+	{
+		OpExpr *distance;
+		Expr *value;
+		HnswRadiusForm form;
+
+		if (hnsw_radius_clause((Node *) lfirst_node(RestrictInfo, cell)->clause, &distance, &value,
+							   &form))
+			keys = list_concat_unique_ptr(
+				keys, omendb_expression_pathkey(root, (Expr *) distance, rel->relids));
+	}
+	if (keys == NIL)
+		return;
+	wanted.bitmap = bitmap_path(root, rel);
+	foreach (cell, keys)
+		add_paths_of_order(&wanted, hnsw_indexes, lfirst(cell), lfirst(cell) == first);
+}
+
+static void
+look_for_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	if (previous_hook)
+		previous_hook(root, rel, rti, rte);
+	if (hnsw_custom_scan && rte->rtekind == RTE_RELATION && rte->tablesample == NULL && !rte->inh &&
+		!IS_DUMMY_REL(rel) && has_hnsw_index(rel) && !bms_is_member(rti, root->all_result_relids))
+		add_paths(root, rel, rti, rte);
+}
+
+void
+hnsw_init_plan_module(void)
+{
+	DefineCustomBoolVariable(
+		"hnsw.custom_scan", "Whether searches by hnsw indexes use a scan node of their own.",
+		"It knows the filter and the LIMIT. Without it, a plain index scan searches.",
+		&hnsw_custom_scan, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"hnsw.scan_strategy", "How a custom scan finds the rows that pass its filter.",
+		"\"auto\" chooses, and goes over to another while running; the others are for tests and "
+		"measurements.",
+		&hnsw_scan_strategy, HNSW_STRATEGY_AUTO, strategy_options, PGC_USERSET, GUC_EXPLAIN, NULL,
+		NULL, NULL);
+	RegisterCustomScanMethods(&hnsw_scan_methods);
+	previous_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = look_for_paths;
+}

@@ -1,0 +1,311 @@
+/*
+ * hnswplan.c
+ *	  Makes the plan of a path "HnswScan": clauses, columns, radius.
+ *
+ * The scan's row has the distance as a column (custom_scan_tlist). Whatever
+ * contains the same expression reads that column: the target list, the hidden
+ * column of ORDER BY, clauses. So the distance is computed once a row.
+ *
+ * Clauses stay as they are, in the order in which the planner put them. Those
+ * before the first one that reads the distance are checked before the distance
+ * is computed.
+ */
+#include "plan/hnswcustom.h"
+
+#include "am/hnsworder.h"
+#include "catalog/pg_type_d.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+const CustomScanMethods hnsw_scan_methods = {
+	.CustomName = "HnswScan",
+	.CreateCustomScanState = hnsw_create_state,
+};
+
+OpExpr *
+hnsw_commuted(const OpExpr *distance)
+{
+	Oid commutator = get_commutator(distance->opno);
+	OpExpr *commuted;
+
+	if (!OidIsValid(commutator))
+		return NULL;
+	commuted = makeNode(OpExpr);
+	memcpy(commuted, distance, sizeof(OpExpr));
+	commuted->opno = commutator;
+	commuted->opfuncid = get_opcode(commutator);
+	commuted->args = list_make2(lsecond(distance->args), linitial(distance->args));
+	return commuted;
+}
+
+/* The distance as the index knows it, and commuted. */
+typedef struct Distance
+{
+	OpExpr *plain;
+	OpExpr *commuted; /* or NULL */
+	List *columns;    /* other columns, which were found; Vars */
+} Distance;
+
+static inline bool
+is_distance(const Node *node, const Distance *distance)
+{
+	return IsA(node, OpExpr) && (equal(node, distance->plain) || equal(node, distance->commuted));
+}
+
+static bool
+reads_distance(Node *node, void *distance)
+{
+	if (node == NULL)
+		return false;
+	return is_distance(node, distance) || expression_tree_walker(node, reads_distance, distance);
+}
+
+/* Collect the columns that are read otherwise than for the distance. */
+static bool
+collect_columns(Node *node, void *context)
+{
+	Distance *distance = context;
+
+	if (node == NULL || is_distance(node, distance))
+		return false;
+	if (IsA(node, Var))
+	{
+		if (((Var *) node)->varlevelsup == 0)
+			distance->columns = list_append_unique(distance->columns, node);
+		return false;
+	}
+	return expression_tree_walker(node, collect_columns, context);
+}
+
+static bool
+is_const_float8(const Node *node, float8 value)
+{
+	return IsA(node, Const) && ((const Const *) node)->consttype == FLOAT8OID &&
+		   !((const Const *) node)->constisnull &&
+		   DatumGetFloat8(((const Const *) node)->constvalue) == value;
+}
+
+/* A float8 expression of one distance: itself, 1 minus it, or its negative. */
+static bool
+form_of(Node *node, OpExpr **distance, HnswRadiusForm *form)
+{
+	OpExpr *op = (OpExpr *) node;
+
+	if (!IsA(node, OpExpr) || op->opresulttype != FLOAT8OID)
+		return false;
+	*form = HNSW_RADIUS_PLAIN;
+	if (op->opfuncid == F_FLOAT8MI && is_const_float8(linitial(op->args), 1))
+	{
+		*form = HNSW_RADIUS_ONE_MINUS;
+		op = lsecond(op->args);
+	}
+	else if (op->opfuncid == F_FLOAT8UM)
+	{
+		*form = HNSW_RADIUS_NEGATIVE;
+		op = linitial(op->args);
+	}
+	else if (op->opfuncid == F_FLOAT8MUL && is_const_float8(linitial(op->args), -1))
+	{
+		*form = HNSW_RADIUS_NEGATIVE;
+		op = lsecond(op->args);
+	}
+	else if (op->opfuncid == F_FLOAT8MUL && is_const_float8(lsecond(op->args), -1))
+	{
+		*form = HNSW_RADIUS_NEGATIVE;
+		op = linitial(op->args);
+	}
+	if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+		return false;
+	*distance = op;
+	return true;
+}
+
+/* Is a less than b; or greater, which *greater says? */
+static bool
+is_comparison(Oid function, bool *greater)
+{
+	switch (function)
+	{
+		case F_FLOAT8LT:
+		case F_FLOAT8LE:
+			*greater = false;
+			return true;
+		case F_FLOAT8GT:
+		case F_FLOAT8GE:
+			*greater = true;
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+is_fixed(Node *value)
+{
+	return !contain_var_clause(value) && !contain_volatile_functions(value) &&
+		   !contain_subplans(value);
+}
+
+bool
+hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm *form)
+{
+	OpExpr *op = (OpExpr *) clause;
+	bool greater;
+
+	if (!IsA(clause, OpExpr) || list_length(op->args) != 2 ||
+		!is_comparison(op->opfuncid, &greater))
+		return false;
+	for (int side = 0; side < 2; side++)
+	{
+		Node *bounded = list_nth(op->args, side);
+		Node *other = list_nth(op->args, 1 - side);
+
+		/* "below" on the left means the same as "above" on the right. */
+		if (form_of(bounded, distance, form) && is_fixed(other) && !is_fixed((Node *) *distance) &&
+			(greater != (side == 1)) == (*form != HNSW_RADIUS_PLAIN))
+		{
+			*value = (Expr *) other;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The radii among the clauses, as values and forms. */
+static void
+find_radii(List *clauses, const Distance *distance, List **values, List **forms)
+{
+	ListCell *cell;
+
+	*values = *forms = NIL;
+	foreach (cell, clauses)
+	{
+		OpExpr *bounded;
+		Expr *value;
+		HnswRadiusForm form;
+
+		if (hnsw_radius_clause(lfirst(cell), &bounded, &value, &form) &&
+			is_distance((Node *) bounded, distance))
+		{
+			*values = lappend(*values, value);
+			*forms = lappend(*forms, makeInteger(form));
+		}
+	}
+}
+
+/*
+ * Does nobody read the column of the target list that ORDER BY added?
+ *
+ * Such a column is for a sort. Above a bounded scan there is no sort, only LIMIT,
+ * and the executor drops the column, which is marked resjunk, at the end.
+ */
+static bool
+drops_hidden_columns(PlannerInfo *root, const RelOptInfo *rel, const HnswPath *path)
+{
+	const Query *parse = root->parse;
+
+	return path->bounded && rel->reloptkind == RELOPT_BASEREL && !hnsw_order_is_grouped(root) &&
+		   parse->commandType == CMD_SELECT && parse->rowMarks == NIL &&
+		   parse->limitOption == LIMIT_OPTION_COUNT;
+}
+
+static List *
+scan_columns(const Distance *distance)
+{
+	List *tlist = NIL;
+	ListCell *cell;
+	Expr *commuted = (Expr *) distance->commuted;
+
+	if (!commuted)
+		commuted = (Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid);
+	tlist = lappend(tlist, makeTargetEntry((Expr *) distance->plain, HNSW_COLUMN_DISTANCE,
+										   pstrdup("distance"), false));
+	tlist = lappend(tlist, makeTargetEntry(commuted, HNSW_COLUMN_COMMUTED, NULL, false));
+	foreach (cell, distance->columns)
+		tlist = lappend(tlist, makeTargetEntry(lfirst(cell), list_length(tlist) + 1, NULL, false));
+	return tlist;
+}
+
+static bool
+may_evaluate_early(Node *limit)
+{
+	return limit == NULL || (!contain_volatile_functions(limit) && !contain_subplans(limit));
+}
+
+/* Of a bitmap heap scan what makes the bitmap. */
+static Plan *
+bitmap_of(Plan *plan)
+{
+	/* A condition without columns stands above this scan as well. */
+	while (IsA(plan, Result))
+		plan = outerPlan(plan);
+	return outerPlan(castNode(BitmapHeapScan, plan));
+}
+
+Plan *
+hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List *tlist,
+			   List *clauses, List *custom_plans)
+{
+	HnswPath *path = (HnswPath *) custom_path;
+	CustomScan *plan = makeNode(CustomScan);
+	Distance distance = {path->distance, hnsw_commuted(path->distance), NIL};
+	const Query *parse = root->parse;
+	List *first = extract_actual_clauses(clauses, false);
+	List *later = NIL;
+	List *limit = NIL;
+	List *radii;
+	List *forms;
+	ListCell *cell;
+	int nfirst = 0;
+	int flags = 0;
+
+	/* The final target list, which may replace this one later, reads no other columns. */
+	collect_columns((Node *) path->columns->exprs, &distance);
+	collect_columns((Node *) first, &distance);
+
+	foreach (cell, first)
+	{
+		if (reads_distance(lfirst(cell), &distance))
+			break;
+		nfirst++;
+	}
+	later = list_copy_tail(first, nfirst);
+	first = list_truncate(first, nfirst);
+	find_radii(later, &distance, &radii, &forms);
+
+	if (custom_path->path.pathkeys != NIL)
+		flags |= HNSW_FLAG_ORDERED;
+	if (path->bounded && may_evaluate_early(parse->limitCount) &&
+		may_evaluate_early(parse->limitOffset))
+	{
+		flags |= HNSW_FLAG_BOUNDED;
+		limit = list_make2(parse->limitCount, parse->limitOffset);
+	}
+	if (hnsw_order_is_grouped(root) || parse->limitOption == LIMIT_OPTION_WITH_TIES ||
+		parse->rowMarks != NIL)
+		flags |= HNSW_FLAG_BEYOND;
+	if (linitial_int(custom_path->custom_private))
+		flags |= HNSW_FLAG_UNINDEXED;
+	if (drops_hidden_columns(root, rel, path))
+		flags |= HNSW_FLAG_DROPS_JUNK;
+
+	plan->scan.plan.targetlist = tlist;
+	plan->scan.plan.qual = first;
+	plan->scan.scanrelid = rel->relid;
+	plan->flags = custom_path->flags;
+	foreach (cell, custom_plans)
+		plan->custom_plans = lappend(plan->custom_plans, bitmap_of(lfirst(cell)));
+	plan->custom_exprs = list_make4(copyObject(lsecond(path->distance->args)), later,
+									copyObject(radii), copyObject(limit));
+	plan->custom_private = list_make4(list_make1_oid(path->index->indexoid), makeInteger(flags),
+									  forms, hnsw_planned_to_list(&path->planned));
+	plan->custom_scan_tlist = scan_columns(&distance);
+	plan->methods = &hnsw_scan_methods;
+	return &plan->scan.plan;
+}
