@@ -18,17 +18,17 @@
 /* A change pays only where it is cheaper by that. */
 #define MARGIN 1.15
 
-/*
- * The share of the rows that pass: what was seen, and before much was seen what
- * the planner expects.
- */
+/* What the planner expects counts as much as so many rows that were seen. */
+#define WEIGHT_OF_PLAN 10
+
+/* The share of the rows that pass: what was seen, and what the planner expects. */
 static double
 share_that_passes(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
 	double expected = Max(state->planned.share, 1 / (4 * state->planned.rows));
 
-	return Min((run->passed + 0.5) / (run->popped + 0.5 / expected), 1);
+	return Min((run->passed + WEIGHT_OF_PLAN * expected) / (run->popped + WEIGHT_OF_PLAN), 1);
 }
 
 /* Rows that the scan still has to find; where nobody knows, as many as it found. */
@@ -60,7 +60,7 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	double best;
 	double cost;
 
-	if (!hnsw_may_read_all() || (forced && !must_stop))
+	if (!run->may_read_all || (forced && !must_stop))
 		return HNSW_GO_ON;
 	if (state->members)
 		members = hnsw_members_count(state->members);

@@ -69,7 +69,9 @@ enum
 #define HNSW_FLAG_BOUNDED 0x02 /* HnswPath.bounded */
 #define HNSW_FLAG_BEYOND \
 	0x04 /* more rows than LIMIT may be wanted: ties, rows that a lock leaves out */
-#define HNSW_FLAG_UNINDEXED  0x08 /* rows may exist that the index leaves out */
+#define HNSW_FLAG_UNINDEXED 0x08 /* rows may exist that the index leaves out */
+#define HNSW_FLAG_RADIUS_FIRST \
+	0x20                          /* the first clause that reads the distance is the first radius */
 #define HNSW_FLAG_DROPS_JUNK 0x10 /* no node above reads columns that are marked resjunk */
 
 /* What a clause says of distance d and a value e; d must be below the radius. */

@@ -10,6 +10,7 @@
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "access/tableam.h"
@@ -107,7 +108,7 @@ hnsw_exact_begin(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 	HnswRows *rows = &state->rows;
-	bool bounded = !run->released && !isinf(run->wanted) && run->wanted > 0 &&
+	bool bounded = !run->released && run->wanted > 0 && run->wanted < INT_MAX &&
 				   !(state->flags & HNSW_FLAG_BEYOND);
 
 	state->sort = hnsw_sort_begin(bounded ? (int64) run->wanted : 0, work_mem);

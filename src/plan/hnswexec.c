@@ -269,47 +269,76 @@ evaluate_limit(HnswState *state)
 	return wanted;
 }
 
-/*
- * Evaluate the radius; the smallest of several. early: only what can be
- * evaluated without an error, before any row was looked at.
- */
 static void
-evaluate_radius(HnswState *state, bool early)
+set_known(HnswState *state, int radius)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	state->run.radii_known = bms_add_member(state->run.radii_known, radius);
+	MemoryContextSwitchTo(old);
+}
+
+/* A radius as the clause's other operand says it; what lies beyond does not pass the clause. */
+static double
+radius_of(double value, HnswRadiusForm form)
+{
+	switch (form)
+	{
+		case HNSW_RADIUS_PLAIN:
+			break;
+		case HNSW_RADIUS_ONE_MINUS:
+			/* The clause decides; this is rounded so that it leaves nothing out. */
+			return (1 - value) + 4 * DBL_EPSILON * (1 + fabs(value));
+		case HNSW_RADIUS_NEGATIVE:
+			return -value;
+	}
+	return value;
+}
+
+/* When a radius is evaluated: it must not raise an error that its clause would not have raised. */
+typedef enum RadiusMoment
+{
+	RADIUS_AT_START, /* no clause was evaluated yet */
+	RADIUS_CHECKED,  /* a row came as far as the first clause that reads the distance */
+	RADIUS_PASSED,   /* a row passed all clauses */
+} RadiusMoment;
+
+/* May the radius be evaluated now? */
+static bool
+is_safe(const HnswState *state, int i, RadiusMoment moment)
+{
+	const Node *node = list_nth(state->expressions.radius_nodes, i);
+
+	if (IsA(node, Const) || (IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
+		return true;
+	if (moment == RADIUS_CHECKED)
+		return i == 0 && (state->flags & HNSW_FLAG_RADIUS_FIRST) != 0;
+	return moment == RADIUS_PASSED;
+}
+
+/* Evaluate the radii that may be; the smallest counts. */
+static void
+evaluate_radii(HnswState *state, RadiusMoment moment)
 {
 	const HnswExpressions *e = &state->expressions;
 	HnswRun *run = &state->run;
-	double radius = INFINITY;
 
 	for (int i = 0; i < list_length(e->radii); i++)
 	{
-		const Node *node = list_nth(e->radius_nodes, i);
-		double value;
+		double radius = -INFINITY;
 		bool null;
 		Datum datum;
 
-		if (early && !IsA(node, Const) &&
-			!(IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
-			return;
-		datum = evaluate(state, list_nth(e->radii, i), &null);
-		value = null ? -INFINITY : DatumGetFloat8(datum);
-		if (!null && isnan(value))
+		if (bms_is_member(i, run->radii_known) || !is_safe(state, i, moment))
 			continue;
-		switch ((HnswRadiusForm) intVal(list_nth(e->radius_forms, i)))
-		{
-			case HNSW_RADIUS_PLAIN:
-				break;
-			case HNSW_RADIUS_ONE_MINUS:
-				/* The clause decides; this is rounded so that it leaves nothing out. */
-				value = null ? value : (1 - value) + 4 * DBL_EPSILON * (1 + fabs(value));
-				break;
-			case HNSW_RADIUS_NEGATIVE:
-				value = null ? value : -value;
-				break;
-		}
-		radius = Min(radius, value);
+		datum = evaluate(state, list_nth(e->radii, i), &null);
+		if (!null)
+			radius = radius_of(DatumGetFloat8(datum), intVal(list_nth(e->radius_forms, i)));
+		/* NaN is above all numbers. */
+		if (!isnan(radius))
+			run->radius = Min(run->radius, radius);
+		set_known(state, i);
 	}
-	run->radius = radius;
-	run->radius_known = true;
 }
 
 static void
@@ -356,6 +385,8 @@ start(HnswState *state)
 
 	hnsw_costs_init(&state->costs, &state->planned);
 	run->started = true;
+	run->may_read_all = hnsw_may_read_all();
+	run->relaxed = hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED;
 	run->source = HNSW_SOURCE_INDEX;
 	run->radius = INFINITY;
 	prepare_query(state);
@@ -365,14 +396,14 @@ start(HnswState *state)
 	{
 		if (ordered && run->wanted == 0)
 			run->wanted = INFINITY;
-		evaluate_radius(state, true);
+		evaluate_radii(state, RADIUS_AT_START);
 	}
 	run->released = !ordered || run->wanted == 0;
 
 	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
 						? (HnswStrategy) state->planned.strategy
 						: (HnswStrategy) hnsw_scan_strategy;
-	if (run->strategy == HNSW_STRATEGY_EXACT && !hnsw_may_read_all())
+	if (run->strategy == HNSW_STRATEGY_EXACT && !run->may_read_all)
 		run->strategy = HNSW_STRATEGY_GRAPH;
 	if (run->strategy != HNSW_STRATEGY_GRAPH)
 		hnsw_make_members(state);
@@ -425,7 +456,7 @@ resolve_row(void *owner, HnswRow *row)
 static void
 note_seen(HnswState *state, ItemPointer tid)
 {
-	if (!hnsw_may_read_all())
+	if (!state->run.may_read_all)
 		return;
 	if (state->nseen == state->seen_room)
 	{
@@ -476,14 +507,16 @@ take_row(HnswState *state)
 	{
 		double distance = 0;
 
+		bool passes;
+
 		row.null = !hnsw_row_distance(state, &distance);
-		if (!hnsw_row_passes_later(state, distance, row.null))
+		passes = hnsw_row_passes_later(state, distance, row.null);
+		evaluate_radii(state, passes ? RADIUS_PASSED : RADIUS_CHECKED);
+		if (!passes)
 		{
 			InstrCountFiltered1(&state->css, 1);
 			return;
 		}
-		if (!run->radius_known)
-			evaluate_radius(state, false);
 		row.low = row.high = distance;
 		row.exact = true;
 	}
@@ -495,7 +528,7 @@ take_row(HnswState *state)
 	row.tuple = copy_row(state, slot);
 	old = MemoryContextSwitchTo(state->context);
 	if (state->drive->no_order || !(state->flags & HNSW_FLAG_ORDERED) ||
-		(run->released && hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED))
+		(run->released && run->relaxed))
 		hnsw_rows_append(&state->rows, &row);
 	else
 		hnsw_rows_add(&state->rows, &row);
@@ -548,7 +581,7 @@ go_on(HnswState *state)
 	{
 		HnswStop stop = hnsw_scan_progress(state->scan)->stop;
 
-		if (stop == HNSW_STOP_EF_SEARCH || !hnsw_may_read_all())
+		if (stop == HNSW_STOP_EF_SEARCH || !run->may_read_all)
 		{
 			if (run->draining || stop == HNSW_STOP_EF_SEARCH || stop == HNSW_STOP_EXHAUSTED)
 				finish(state);

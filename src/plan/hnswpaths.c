@@ -213,7 +213,7 @@ fill_planned(HnswPlanned *planned, PlannerInfo *root, const RelOptInfo *rel,
  * that pass.
  */
 static double
-choose_strategy(HnswPlanned *planned, double wanted, bool bitmap, bool uncertain)
+choose_strategy(HnswPlanned *planned, double wanted, bool clauses, bool bitmap, bool uncertain)
 {
 	HnswCosts costs;
 	double passing = planned->share * planned->rows;
@@ -231,7 +231,8 @@ choose_strategy(HnswPlanned *planned, double wanted, bool bitmap, bool uncertain
 	if (!hnsw_may_read_all())
 		return best;
 	cost = hnsw_cost_exact(&costs, planned, false, 0, passing);
-	if (cost < best)
+	/* Without clauses the choice must not depend on LIMIT: LIMIT n begins LIMIT m. */
+	if (cost < (clauses ? best : hnsw_cost_search(&costs, planned, 0, 1, 1, false)))
 	{
 		planned->strategy = HNSW_STRATEGY_EXACT;
 		best = cost;
@@ -394,7 +395,8 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 		limit = passing;
 	if (path->bounded)
 		limit = Min(limit, hnsw_order_limit(root));
-	cost = choose_strategy(&path->planned, limit, wanted->bitmap != NULL, is_uncertain(rel)) /
+	cost = choose_strategy(&path->planned, limit, rel->baserestrictinfo != NIL,
+						   wanted->bitmap != NULL, is_uncertain(rel)) /
 		   HNSW_US_A_COST;
 
 	if ((path->bounded || radius) && hnsw_may_read_all())
@@ -404,7 +406,7 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 		cheapest = cheapest_sorted(root, rel, ordered, limit);
 		if (cheapest >= 0 && cheapest * AT_MOST < base->startup_cost)
 			base->startup_cost = cheapest * AT_MOST;
-		base->total_cost = base->startup_cost + cpu_tuple_cost * rel->rows;
+		base->total_cost = base->startup_cost + cpu_tuple_cost * Min(rel->rows, limit);
 	}
 	else
 	{

@@ -199,6 +199,16 @@ find_radii(List *clauses, const Distance *distance, List **values, List **forms)
 	}
 }
 
+static bool
+is_radius(Node *clause, const Distance *distance)
+{
+	List *values;
+	List *forms;
+
+	find_radii(list_make1(clause), distance, &values, &forms);
+	return values != NIL;
+}
+
 /*
  * Does nobody read the column of the target list that ORDER BY added?
  *
@@ -292,6 +302,8 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 		flags |= HNSW_FLAG_BEYOND;
 	if (linitial_int(custom_path->custom_private))
 		flags |= HNSW_FLAG_UNINDEXED;
+	if (later && is_radius(linitial(later), &distance))
+		flags |= HNSW_FLAG_RADIUS_FIRST;
 	if (drops_hidden_columns(root, rel, path))
 		flags |= HNSW_FLAG_DROPS_JUNK;
 

@@ -63,8 +63,10 @@ typedef struct HnswRun
 	Datum query; /* detoasted */
 	bool query_is_null;
 	double wanted; /* rows to hold back until they are all there; 0: none, infinite: all */
-	double radius; /* infinite: none, or not known yet */
-	bool radius_known;
+	double radius; /* the smallest that is known; infinite: none */
+	Bitmapset *radii_known;
+	bool may_read_all; /* settings, as they were when the run started */
+	bool relaxed;
 	bool released; /* rows are being returned */
 	bool searched; /* the index */
 	bool sweeping;

@@ -417,6 +417,7 @@ sub where
     push @all, $partial =~ s/\b(a|b|name)\b/$alias.$1/gr if $partial && chance(70);
     push @all, "secret($alias.a)" if $case->{opened};
     push @all, condition($alias, $query, pick(0, 0, 1, 1, 2), $more{outer}) for 1 .. pick(0, 1, 1, 1, 2);
+    $case->{bounded} = 1 if grep { /<->|<#>|<=>|<\+>|<~>|<%>/ } @all;
     return @all ? ' WHERE ' . join(' AND ', @all) : '';
 }
 
@@ -834,7 +835,10 @@ sub make_query
     # How the query will be run decides what may stand in it.
     my $way = pick(qw(plain plain plain prepared prepared function cursor));
     $case->{opened} = $way eq 'cursor' && !$case->{reader} && chance(20);
+    $case->{bounded} = 0;
     my $q = pick(@shapes)->();
+    # A narrow search misses rows within a distance, too, with and without LIMIT.
+    $q->{cut} = 1 if $case->{bounded};
     $q->{settings} //= [];
     my $exact = $case->{t}{rows} <= 900 && chance(75);
     if (!$q->{test})

@@ -3,7 +3,7 @@
 -- do to it what they do to any other.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 400;
-SELECT plan(270);
+SELECT plan(272);
 
 SELECT make_items(3000, 8) \g /dev/null
 CREATE INDEX items_a ON items (a);
@@ -486,4 +486,36 @@ RESET enable_sort;
 SELECT is(problem(format('SELECT i FROM items WHERE a < 90 AND v %s ''[1,0,0,0,0,0,0,1]'' < %s ORDER BY v %s ''[1,0,0,0,0,0,0,1]'' LIMIT 9', one, radius, another)), NULL, format('within by %s, ordered by %s', one, another))
     FROM (VALUES ('<->', 1.4), ('<=>', 0.4), ('<#>', -0.8)) x(one, radius), unnest(ARRAY['<->', '<=>', '<#>']) another;
 
+-- a setting that changes between two fetches: no row comes twice
+CREATE TABLE plane AS SELECT i, ARRAY[i, i % 7]::vector(2) AS v FROM generate_series(1, 2000) i;
+CREATE INDEX ON plane USING hnsw (v vector_l2_ops);
+ANALYZE plane;
+CREATE FUNCTION fetched_twice() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    many CURSOR FOR SELECT i, generate_series(1, 1) FROM plane ORDER BY v <-> '[5,5]' LIMIT 30000;
+    row record;
+    ids int[] := '{}';
+BEGIN
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_sort = off;
+    SET LOCAL hnsw.iterative_scan = off;
+    OPEN many;
+    LOOP
+        FETCH many INTO row;
+        EXIT WHEN NOT FOUND;
+        ids := ids || row.i;
+        SET LOCAL hnsw.iterative_scan = strict_order;
+    END LOOP;
+    RETURN cardinality(ids) - (SELECT count(DISTINCT x) FROM unnest(ids) x);
+END $$;
+SELECT is(fetched_twice(), 0::bigint, 'a setting changes between two fetches');
+-- a radius that is known when its clause was checked first, though no row passed
+CREATE FUNCTION rows_read(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan;
+    RETURN jsonb_path_query_first(plan, '$.**."Heap Rows Read"');
+END $$;
+SELECT cmp_ok(rows_read($$SELECT i FROM plane WHERE v <-> '[-5000,0]' < (SELECT 2.5::float8) ORDER BY v <-> '[-5000,0]' LIMIT 3$$), '<', 20, 'a radius from a subquery, no row within');
 SELECT finish();

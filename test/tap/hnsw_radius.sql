@@ -34,6 +34,8 @@ DECLARE
     problem text;
     sql text;
 BEGIN
+    -- The similarity of a zero vector is NaN, above all numbers; a search does not return it (README, Limits).
+    IF opclass LIKE '%cosine%' AND form ~ '(1 - |-)\(v|- \({q}|-\({q}' THEN further := further || ' AND i <= 5000'; END IF;
     FOR radius IN SELECT * FROM radii ORDER BY n LOOP
         sql := format('SELECT i, v {o} {q} FROM points WHERE %s %s %s', form, further, tail);
         sql := replace(replace(replace(sql, '{o}', operator_of(opclass)), '{q}', query), '{r}', format('%L::float8', radius.radius));
@@ -78,13 +80,13 @@ SELECT prepare('vector_cosine_ops', 8) \g /dev/null
 CREATE TABLE edges AS SELECT i, v <=> (SELECT v FROM points WHERE i = 17) AS d, 1 - (v <=> (SELECT v FROM points WHERE i = 17)) AS s, (SELECT v FROM points WHERE i = 17) AS q FROM points WHERE i BETWEEN 18 AND 57;
 SELECT is(string_agg(problem, ' '), NULL, 'radii that are distances of rows: ' || form)
     FROM unnest(ARRAY['v <=> %1$L < %2$s', 'v <=> %1$L <= %2$s', '1 - (v <=> %1$L) > %3$s', '1 - (v <=> %1$L) >= %3$s', '1 - (v <=> %1$L) > 1 - %2$s::float8', '1 - (v <=> %1$L) >= 1 - %2$s::float8', 'v <=> %1$L <= 1 - %3$s::float8']) form,
-         LATERAL (SELECT problem(format('SELECT i FROM points WHERE ' || form, q, d, s), at_least => 0, ordered => false) AS problem FROM edges OFFSET 0) p GROUP BY form;
+         LATERAL (SELECT problem(format('SELECT i FROM points WHERE i <= 5000 AND ' || form, q, d, s), at_least => 0, ordered => false) AS problem FROM edges OFFSET 0) p GROUP BY form;
 
 -- ------------------------------------------------------------------ radii that are no numbers
 
 CREATE TABLE odd AS SELECT * FROM unnest(ARRAY['NULL', '''NaN''', '''Infinity''', '''-Infinity''', '0', '-0.0', '1e300', '-1e300', '1e-300', '2']) radius;
 CREATE FUNCTION odd_problem(radius text, form text, how text) RETURNS text LANGUAGE sql
-    RETURN problem(replace(replace(format('SELECT i, v <=> {q} AS d FROM points WHERE %s %s', form, CASE how WHEN 'ordered' THEN 'ORDER BY d, i' WHEN 'limited' THEN 'ORDER BY d, i LIMIT 30' ELSE '' END), '{r}', CASE how WHEN 'subquery' THEN '(SELECT ' || radius || '::float8)' ELSE radius || '::float8' END), '{q}', '''[1,2,3,4,5,6,7,8]'''),
+    RETURN problem(replace(replace(format('SELECT i, v <=> {q} AS d FROM points WHERE %s %s %s', form, CASE WHEN form ~ '(1 - |-)\(v' THEN 'AND i <= 5000' ELSE '' END, CASE how WHEN 'ordered' THEN 'ORDER BY d, i' WHEN 'limited' THEN 'ORDER BY d, i LIMIT 30' ELSE '' END), '{r}', CASE how WHEN 'subquery' THEN '(SELECT ' || radius || '::float8)' ELSE radius || '::float8' END), '{q}', '''[1,2,3,4,5,6,7,8]'''),
                    CASE radius WHEN 'NULL' THEN 'any' ELSE 'scan' END, 0, how IN ('ordered', 'limited'));
 SELECT is(odd_problem(radius, form, how), NULL, format('%s, %s: %s', how, radius, form)) FROM odd, unnest(ARRAY['v <=> {q} < {r}', '{r} >= v <=> {q}', '1 - (v <=> {q}) > {r}', '-(v <=> {q}) >= {r}']) form, unnest(ARRAY['alone', 'ordered', 'limited', 'subquery']) how;
 -- queries that are no vectors, or have no direction
