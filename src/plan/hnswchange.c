@@ -54,8 +54,10 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	double needed = rows_needed(state);
 	double nodes = needed / share;
 	bool has_bitmap = state->members || hnsw_bitmap_child(state);
+	double passing = share * planned->rows;
 	double members = 0;
 	double make = 0;
+	double rest = 0;
 	HnswAction action = HNSW_GO_ON;
 	double best;
 	double cost;
@@ -70,6 +72,10 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 		members = planned->rows * Min(planned->members_share * Max(share / planned->share, 1), 1);
 		make = hnsw_cost_make_bitmap(costs, planned, members);
 	}
+	/* All of the index will not do: rows that it leaves out have to be read after it. */
+	if (run->popped + nodes > planned->nodes && (state->flags & HNSW_FLAG_UNINDEXED))
+		rest = has_bitmap ? make + hnsw_cost_exact(costs, planned, true, members, passing)
+						  : hnsw_cost_exact(costs, planned, false, 0, passing);
 	best = must_stop
 			   ? INFINITY
 			   : hnsw_cost_search(
@@ -88,8 +94,8 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 			action = HNSW_TO_BITMAP;
 		}
 	}
-	cost =
-		costs->sweep + Min(nodes, planned->nodes) * (state->members ? costs->member : costs->fetch);
+	cost = costs->sweep + rest +
+		   Min(nodes, planned->nodes) * (state->members ? costs->member : costs->fetch);
 	if (cost < best)
 	{
 		best = cost;
@@ -98,8 +104,6 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	/* Without clauses the order of what was found first stays: LIMIT n begins LIMIT m. */
 	if (state->has_clauses && (!forced || state->members))
 	{
-		double passing = share * planned->rows;
-
 		cost = has_bitmap ? make + hnsw_cost_exact(costs, planned, true, members, passing)
 						  : hnsw_cost_exact(costs, planned, false, 0, passing);
 		if (cost < best)

@@ -23,7 +23,7 @@
 extern bool hnsw_custom_scan;
 extern int hnsw_scan_strategy; /* HnswStrategy, or HNSW_STRATEGY_AUTO */
 
-/* The path. Only first-member access by PostgreSQL; never reparameterized. */
+/* The path. It has no parameters, so the planner never makes a flat copy of it. */
 typedef struct HnswPath
 {
 	CustomPath path;

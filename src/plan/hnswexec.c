@@ -564,9 +564,14 @@ finish(HnswState *state)
 static void
 change_to_exact(HnswState *state)
 {
+	HnswScanReport *report = hnsw_scan_progress(state->scan);
+
 	if (hnsw_bitmap_child(state))
 		hnsw_make_members(state);
 	note_strategy(state, "exact");
+	/* A limit that stopped the search does not stop the scan. */
+	if (report->stop != HNSW_STOP_EXHAUSTED)
+		report->stop = HNSW_STOP_NONE;
 	hnsw_exact_begin(state);
 }
 

@@ -14,7 +14,8 @@
  *
  * Cost. The scan can do whatever a bitmap scan or a sequential scan with a sort
  * can do, and goes over to something better when the estimates turn out wrong.
- * So the path costs at most as much as the cheapest of those.
+ * So the path of a table with a filter costs at most as much as the cheapest of
+ * those.
  */
 #include "plan/hnswcustom.h"
 
@@ -361,7 +362,9 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	double cost;
 	Cost cheapest;
 
-	if (!IsA(distance, OpExpr) || contain_subplans((Node *) distance))
+	/* With a lateral reference the planner may copy and change the path for a partition. */
+	if (!IsA(distance, OpExpr) || contain_subplans((Node *) distance) ||
+		index_path->path.param_info != NULL)
 		return;
 	radius = has_radius(rel, distance);
 	/* Who reads all rows in order is served better by a sort. */
@@ -372,7 +375,6 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	base->pathtype = T_CustomScan;
 	base->parent = rel;
 	base->pathtarget = rel->reltarget;
-	base->param_info = index_path->path.param_info;
 	base->parallel_safe = rel->consider_parallel;
 	base->rows = rel->rows;
 	base->pathkeys = ordered ? list_make1(linitial(index_path->path.pathkeys)) : NIL;
@@ -404,7 +406,8 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 		/* All of it is done before the first row. */
 		base->startup_cost = cost + rel->baserestrictcost.startup;
 		cheapest = cheapest_sorted(root, rel, ordered, limit);
-		if (cheapest >= 0 && cheapest * AT_MOST < base->startup_cost)
+		if (rel->baserestrictinfo != NIL && cheapest >= 0 &&
+			cheapest * AT_MOST < base->startup_cost)
 			base->startup_cost = cheapest * AT_MOST;
 		base->total_cost = base->startup_cost + cpu_tuple_cost * Min(rel->rows, limit);
 	}

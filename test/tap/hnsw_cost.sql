@@ -58,7 +58,7 @@ END $$;
 SELECT chosen('points', 'true', 'LIMIT 10', 'points_v', 'points_v', 'the nearest few');
 SELECT chosen('points', 'true', 'LIMIT 200', 'points_v', 'points_v', 'or some more');
 SELECT chosen('points', 'true', '', 'points', 'points', 'all rows are sorted');
-SELECT chosen('points', 'true', 'LIMIT 15000', 'points', 'sort of points', 'and nearly all');
+SELECT chosen('points', 'true', 'LIMIT 15000', 'points', 'points', 'and nearly all');
 SELECT chosen('points', 'coarse = 1', 'LIMIT 10', 'points_v', 'points_v', 'half of the rows match');
 SELECT chosen('points', 'fine < 500', 'LIMIT 10', 'points_v', 'points_v', 'also where they have an index of their own');
 SELECT chosen('points', 'fine = 7', 'LIMIT 10', 'points_fine', 'sort of points_fine', 'one in a thousand matches');

@@ -3,7 +3,7 @@
 -- do to it what they do to any other.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 400;
-SELECT plan(272);
+SELECT plan(274);
 
 SELECT make_items(3000, 8) \g /dev/null
 CREATE INDEX items_a ON items (a);
@@ -518,4 +518,29 @@ BEGIN
     RETURN jsonb_path_query_first(plan, '$.**."Heap Rows Read"');
 END $$;
 SELECT cmp_ok(rows_read($$SELECT i FROM plane WHERE v <-> '[-5000,0]' < (SELECT 2.5::float8) ORDER BY v <-> '[-5000,0]' LIMIT 3$$), '<', 20, 'a radius from a subquery, no row within');
+-- a lateral reference below a radius, in partitions that are joined one by one, and in a table
+CREATE TABLE left_side (k int, x int) PARTITION BY LIST (k);
+CREATE TABLE right_side (k int, i int, v vector(2)) PARTITION BY LIST (k);
+SELECT format('CREATE TABLE %1$s_%2$s PARTITION OF %1$s FOR VALUES IN (%2$s)', side, k) FROM unnest(ARRAY['left_side', 'right_side']) side, generate_series(0, 1) k \gexec
+INSERT INTO left_side SELECT i % 2, i FROM generate_series(1, 20) i;
+INSERT INTO right_side SELECT i % 2, i, v FROM plane;
+CREATE INDEX ON right_side USING hnsw (v vector_l2_ops);
+ANALYZE left_side, right_side;
+CREATE FUNCTION lateral_sum(side text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    result bigint;
+BEGIN
+    EXECUTE format('SELECT sum(s.sum) FROM left_side l LEFT JOIN LATERAL (SELECT %s AS k, i, l.x + 0 AS sum FROM %s WHERE v <-> ''[50,1]'' < 9) s ON s.k = l.k', CASE side WHEN 'plane' THEN 'i % 2' ELSE 'k' END, side) INTO result;
+    RETURN result;
+END $$;
+SET enable_partitionwise_join = on;
+SET enable_seqscan = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+CREATE TABLE sums AS SELECT side, lateral_sum(side) AS sum FROM unnest(ARRAY['right_side', 'plane']) side;
+RESET enable_partitionwise_join;
+RESET enable_seqscan;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+SELECT is(sum, (SELECT sum(l.x)::bigint FROM left_side l, plane WHERE v <-> '[50,1]' < 9 AND i % 2 = k), 'a lateral reference: ' || side) FROM sums;
 SELECT finish();
