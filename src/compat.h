@@ -114,6 +114,25 @@ omendb_owns_relation(Oid relation)
 #endif
 }
 
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "utils/lsyscache.h"
+
+/* What the executor checks of a function that a plan calls, when the plan starts. */
+static inline void
+omendb_check_function(Oid function)
+{
+#if PG_VERSION_NUM >= 160000
+	AclResult allowed = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#else
+	AclResult allowed = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#endif
+
+	if (allowed != ACLCHECK_OK)
+		aclcheck_error(allowed, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
+}
+
 /* From 17 on index expressions run with a safe search_path in maintenance. */
 static inline void
 omendb_restrict_search_path(void)

@@ -83,7 +83,8 @@ init_expressions(HnswState *state, EState *estate)
 										 RelationGetDescr(state->css.ss.ss_currentRelation));
 	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
 	e->query = ExecInitExpr(list_nth(plan->custom_exprs, HNSW_EXPR_QUERY), parent);
-	fmgr_info(get_opcode(distance->opno), &e->distance);
+	omendb_check_function(distance->opfuncid);
+	fmgr_info(distance->opfuncid, &e->distance);
 	e->collation = distance->inputcollid;
 	e->later = ExecInitQual(later, parent);
 	e->radius_nodes = list_nth(plan->custom_exprs, HNSW_EXPR_RADIUS);

@@ -262,7 +262,8 @@ BEGIN
 END $$;
 SELECT scan, set_config('hnsw.custom_scan', scan, false) <> '' AS set, filter, cardinality(long) AS longest,
     (SELECT array_agg(n ORDER BY n) FROM generate_series(1, 300) n WHERE n % 20 IN (0, 1, 4) AND nearest(filter, n) IS DISTINCT FROM long[:n]) AS different, nearest(filter, 10, 120) = long[121:130] AS skipped,
-    nearest(filter, 110, 0, 'FOR UPDATE') = long[:110] AS locked
+    -- (not by the plain scan: the executor's queue of rows whose order is in doubt loses their ctid, PostgreSQL 18 says so)
+    CASE WHEN scan = 'on' THEN nearest(filter, 110, 0, 'FOR UPDATE') = long[:110] END AS locked
     FROM (VALUES ('on'), ('off')) x(scan), (VALUES ('true'), ('i % 3 = 0')) y(filter), LATERAL (SELECT nearest(filter, 300) AS long WHERE set_config('hnsw.custom_scan', scan, false) <> '') z;
 SET hnsw.custom_scan = on;
 SET plan_cache_mode = force_generic_plan;

@@ -66,13 +66,13 @@ sub answers
     my ($node, $name) = @_;
     my ($type, $opclass, $operator, $value) = @{ $columns{$name} };
     my $query = sprintf $value, 'n + 3000000';
-    # The filter is so selective that the table is read for it.
     my ($all, $some) = map { "(SELECT string_agg(id::text, ',') FROM (SELECT id FROM $name WHERE $_ ORDER BY v $operator $query LIMIT 12) x)" } 'true', 'id % 100 = n';
     my $queries = "SELECT n, $all FROM generate_series(1, 60) n ORDER BY n; SELECT n, $some FROM generate_series(1, 60) n ORDER BY n;";
     return $node->safe_psql($db, "LOAD 'omendb'; SET enable_seqscan = off; SET enable_sort = off; SET hnsw.max_scan_tuples = 50;
         SET hnsw.custom_scan = off; $queries SELECT 'sweep', sweeps > 0 FROM omendb_last_scan();
         SET hnsw.custom_scan = on; SET hnsw.scan_strategy = graph; $queries
-        SET hnsw.scan_strategy = auto; $queries SELECT 'table', table_reads > 0 FROM omendb_last_scan()");
+        SET hnsw.scan_strategy = auto; $queries
+        SET hnsw.scan_strategy = exact; $queries SELECT 'table', table_reads > 0 FROM omendb_last_scan()");
 }
 
 sub same

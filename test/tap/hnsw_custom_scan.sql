@@ -3,7 +3,7 @@
 -- do to it what they do to any other.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 400;
-SELECT plan(274);
+SELECT plan(276);
 
 SELECT make_items(3000, 8) \g /dev/null
 CREATE INDEX items_a ON items (a);
@@ -543,4 +543,15 @@ RESET enable_seqscan;
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 SELECT is(sum, (SELECT sum(l.x)::bigint FROM left_side l, plane WHERE v <-> '[50,1]' < 9 AND i % 2 = k), 'a lateral reference: ' || side) FROM sums;
+-- the right to call the distance's function, which the scan calls itself
+CREATE ROLE stranger;
+GRANT SELECT ON plane TO stranger;
+REVOKE EXECUTE ON FUNCTION l2_distance(vector, vector) FROM public;
+SET ROLE stranger;
+SELECT throws_ok($$SELECT i, v <-> '[1,2]' FROM plane ORDER BY v <-> '[1,2]' LIMIT 1$$, '42501', 'permission denied for function l2_distance', 'the distance of an order');
+SELECT throws_ok($$SELECT i FROM plane WHERE v <-> '[1,2]' < 4$$, '42501', 'permission denied for function l2_distance', 'the distance of a radius');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION l2_distance(vector, vector) TO public;
+DROP OWNED BY stranger;
+DROP ROLE stranger;
 SELECT finish();
