@@ -28,11 +28,16 @@
 #include "compat.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "utils/float.h"
 #include "utils/selfuncs.h"
 
 /* Added to plans that would return too few rows: more than any honest cost. */
 #define SHORT_RESULT_COST 1.0e8
+
+/*
+ * Of plans that are no use: more than any other, also one that settings such as
+ * enable_seqscan forbid. Finite, for the planner subtracts such costs.
+ */
+#define USELESS_COST 1.0e20
 
 /*
  * Visits to each row returned beyond the first beam, or what costs as much: the
@@ -86,7 +91,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	if (list_length(path->indexorderbys) != 1 || hnsw_order_use(root, info->rel) == HNSW_ORDER_ALL)
 	{
 		omendb_disable_path(path);
-		*startup = *total = get_float8_infinity();
+		*startup = *total = USELESS_COST;
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;
