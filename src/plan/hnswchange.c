@@ -14,6 +14,7 @@
 
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 /* A change pays only where it is cheaper by that. */
 #define MARGIN 1.15
@@ -36,79 +37,97 @@ static double
 rows_needed(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	double held = hnsw_rows_ready(&state->rows) + state->rows.waiting.used;
+	double held = hnsw_rows_held(&state->rows);
 
 	if (!run->released && run->wanted > 0 && !isinf(run->wanted))
 		return Max(run->wanted - held, 1);
 	return Max(run->passed, hnsw_ef_search);
 }
 
-HnswAction
-hnsw_choose_action(const HnswState *state, bool must_stop)
+/* What lies before the scan, as far as is known by now. */
+typedef struct Outlook
 {
-	const HnswRun *run = &state->run;
-	const HnswCosts *costs = &state->costs;
-	const HnswPlanned *planned = &state->planned;
-	bool forced = hnsw_scan_strategy != HNSW_STRATEGY_AUTO;
-	double share = share_that_passes(state);
-	double needed = rows_needed(state);
-	double nodes = needed / share;
-	bool has_bitmap = state->members || hnsw_bitmap_child(state);
-	double passing = share * planned->rows;
-	double members = 0;
-	double make = 0;
-	double rest = 0;
-	HnswAction action = HNSW_GO_ON;
-	double best;
-	double cost;
+	double nodes;   /* that the scan has to return until it has the rows that it needs */
+	double fetched; /* rows of the bitmap among them */
+	double exact;   /* cost of reading all rows that may pass */
+	double make;    /* cost of the bitmap, where there is none yet but may be */
+} Outlook;
 
-	if (!run->may_read_all || (forced && !must_stop))
-		return HNSW_GO_ON;
+static Outlook
+look_ahead(const HnswState *state)
+{
+	const HnswPlanned *planned = &state->planned;
+	bool has_bitmap = state->members || hnsw_bitmap_child(state);
+	double share = share_that_passes(state);
+	double members = 0;
+	Outlook outlook = {.nodes = rows_needed(state) / share};
+
 	if (state->members)
 		members = hnsw_members_count(state->members);
 	else if (has_bitmap)
 	{
 		/* If more rows pass than expected, more are in the bitmap. */
 		members = planned->rows * Min(planned->members_share * Max(share / planned->share, 1), 1);
-		make = hnsw_cost_make_bitmap(costs, planned, members);
+		outlook.make = hnsw_cost_make_bitmap(&state->costs, planned, members);
 	}
-	/* All of the index will not do: rows that it leaves out have to be read after it. */
-	if (run->popped + nodes > planned->nodes && (state->flags & HNSW_FLAG_UNINDEXED))
-		rest = has_bitmap ? make + hnsw_cost_exact(costs, planned, true, members, passing)
-						  : hnsw_cost_exact(costs, planned, false, 0, passing);
-	best = must_stop
-			   ? INFINITY
-			   : hnsw_cost_search(
-					 costs, planned, run->popped, nodes,
-					 state->members ? needed * Max(members / planned->rows, share) / share : nodes,
-					 state->members != NULL) /
-					 MARGIN;
+	outlook.fetched = outlook.nodes * Max(members / planned->rows, share);
+	outlook.exact = outlook.make + hnsw_cost_exact(&state->costs, planned, has_bitmap, members,
+												   share * planned->rows);
+	return outlook;
+}
 
-	if (has_bitmap && !state->members && !must_stop)
+/* The cost of going on, where that will do. */
+static double
+cost_of_search(const HnswState *state, const Outlook *outlook, bool members)
+{
+	return hnsw_cost_search(&state->costs, &state->planned, state->run.popped, outlook->nodes,
+							members ? outlook->fetched : outlook->nodes, members);
+}
+
+static double
+cost_of_sweep(const HnswState *state, const Outlook *outlook)
+{
+	const HnswCosts *costs = &state->costs;
+	double nodes = state->planned.nodes;
+	double cost =
+		costs->sweep + Min(outlook->nodes, nodes) * (state->members ? costs->member : costs->fetch);
+
+	/* All of the index will not do: rows that it leaves out have to be read after it. */
+	if (state->run.popped + outlook->nodes > nodes && (state->flags & HNSW_FLAG_UNINDEXED))
+		cost += outlook->exact;
+	return cost;
+}
+
+HnswAction
+hnsw_choose_action(const HnswState *state, bool must_stop)
+{
+	bool forced = hnsw_scan_strategy != HNSW_STRATEGY_AUTO;
+	Outlook outlook = look_ahead(state);
+	HnswAction action = HNSW_GO_ON;
+	double best = INFINITY;
+	double cost;
+
+	if (!state->run.may_read_all || (forced && !must_stop))
+		return HNSW_GO_ON;
+	if (!must_stop)
 	{
-		cost = make + hnsw_cost_search(costs, planned, run->popped, nodes,
-									   needed * Max(members / planned->rows, share) / share, true);
-		if (cost < best)
+		best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
+		if (hnsw_bitmap_child(state) && !state->members &&
+			(cost = outlook.make + cost_of_search(state, &outlook, true)) < best)
 		{
 			best = cost;
 			action = HNSW_TO_BITMAP;
 		}
 	}
-	cost = costs->sweep + rest +
-		   Min(nodes, planned->nodes) * (state->members ? costs->member : costs->fetch);
+	cost = cost_of_sweep(state, &outlook);
 	if (cost < best)
 	{
 		best = cost;
 		action = HNSW_TO_SWEEP;
 	}
 	/* Without clauses the order of what was found first stays: LIMIT n begins LIMIT m. */
-	if (state->has_clauses && (!forced || state->members))
-	{
-		cost = has_bitmap ? make + hnsw_cost_exact(costs, planned, true, members, passing)
-						  : hnsw_cost_exact(costs, planned, false, 0, passing);
-		if (cost < best)
-			action = HNSW_TO_EXACT;
-	}
+	if (state->has_clauses && (!forced || state->members) && outlook.exact < best)
+		action = HNSW_TO_EXACT;
 	return action;
 }
 
@@ -137,11 +156,23 @@ hnsw_make_members(HnswState *state)
 
 	if (state->members || !child)
 		return;
+	if (!state->members_context)
+		state->members_context =
+			AllocSetContextCreate(state->css.ss.ps.state->es_query_cxt, "hnsw custom scan bitmap",
+								  ALLOCSET_DEFAULT_SIZES);
 	bitmap = MultiExecProcNode(child);
 	if (!bitmap || !IsA(bitmap, TIDBitmap))
 		elog(ERROR, "unrecognized result from subplan");
-	old = MemoryContextSwitchTo(state->context);
+	old = MemoryContextSwitchTo(state->members_context);
 	state->members = hnsw_members_create((TIDBitmap *) bitmap);
 	MemoryContextSwitchTo(old);
 	tbm_free((TIDBitmap *) bitmap);
+}
+
+void
+hnsw_forget_members(HnswState *state)
+{
+	if (state->members_context)
+		MemoryContextReset(state->members_context);
+	state->members = NULL;
 }

@@ -5,9 +5,14 @@
  *	hnswpaths.c		adds the path to a table's paths
  *	hnswcosts.c		what each strategy costs, when planning and when running
  *	hnswplan.c		makes the plan of the path: clauses, columns, radius
- *	hnswexec.c		runs the plan: strategies, changes between them
- *	hnswrows.c		rows that wait for their turn
+ *	hnswexec.c		runs the plan: one source of rows after another
+ *	hnswbounds.c	LIMIT and radius
+ *	hnswchange.c	which strategy goes on
+ *	hnswfetch.c		heap TIDs that the index gives, a batch at a time
  *	hnswmembers.c	which heap TIDs a bitmap holds
+ *	hnswexact.c		reads rows, and sorts them (hnswsort.c)
+ *	hnswrow.c		one row: its clauses, its distance
+ *	hnswrows.c		rows that wait for their turn
  *	hnswexplain.c	EXPLAIN
  */
 #ifndef OMENDB_HNSWCUSTOM_H

@@ -41,72 +41,6 @@ hnsw_create_state(CustomScan *plan)
 	return (Node *) state;
 }
 
-/* The columns of the scan's row, a NULL in place of the distance. */
-static List *
-plain_columns(List *tlist)
-{
-	List *plain = NIL;
-	ListCell *cell;
-
-	foreach (cell, tlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (entry->resno <= HNSW_COLUMN_COMMUTED)
-			entry = makeTargetEntry((Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid), entry->resno,
-									NULL, false);
-		plain = lappend(plain, entry);
-	}
-	return plain;
-}
-
-static void
-init_expressions(HnswState *state, EState *estate)
-{
-	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
-	PlanState *parent = &state->css.ss.ps;
-	HnswExpressions *e = &state->expressions;
-	const TargetEntry *first = linitial_node(TargetEntry, plan->custom_scan_tlist);
-	const OpExpr *distance = castNode(OpExpr, first->expr);
-	List *later = list_nth(plan->custom_exprs, HNSW_EXPR_LATER);
-	List *limit = list_nth(plan->custom_exprs, HNSW_EXPR_LIMIT);
-	Bitmapset *columns = NULL;
-	ListCell *cell;
-
-	/*
-	 * What reads rows of the table has no parent: the executor would take the
-	 * type of the parent's slot for the row's.
-	 */
-	e->context = CreateExprContext(estate);
-	e->columns = ExecBuildProjectionInfo(plain_columns(plan->custom_scan_tlist), e->context,
-										 state->css.ss.ss_ScanTupleSlot, NULL,
-										 RelationGetDescr(state->css.ss.ss_currentRelation));
-	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
-	e->query = ExecInitExpr(list_nth(plan->custom_exprs, HNSW_EXPR_QUERY), parent);
-	omendb_check_function(distance->opfuncid);
-	fmgr_info(distance->opfuncid, &e->distance);
-	e->collation = distance->inputcollid;
-	e->later = ExecInitQual(later, parent);
-	e->radius_nodes = list_nth(plan->custom_exprs, HNSW_EXPR_RADIUS);
-	e->radius_forms = list_nth(plan->custom_private, HNSW_PRIVATE_RADIUS);
-	foreach (cell, e->radius_nodes)
-		e->radii = lappend(e->radii, ExecInitExpr(lfirst(cell), parent));
-	if (limit)
-	{
-		e->limit = ExecInitExpr(linitial(limit), parent);
-		e->offset = ExecInitExpr(lsecond(limit), parent);
-	}
-	foreach (cell, plan->scan.plan.targetlist)
-	{
-		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
-
-		if (!entry->resjunk || !(state->flags & HNSW_FLAG_DROPS_JUNK))
-			pull_varattnos((Node *) entry->expr, INDEX_VAR, &columns);
-	}
-	for (int column = HNSW_COLUMN_DISTANCE; column <= HNSW_COLUMN_COMMUTED; column++)
-		e->shows_distance |= bms_is_member(column - FirstLowInvalidHeapAttributeNumber, columns);
-}
-
 static void resolve_row(void *owner, HnswRow *row);
 
 static void
@@ -127,7 +61,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	state->heap_slot = ExecInitExtraTupleSlot(estate, desc, table_slot_callbacks(table));
 	state->held_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
 	state->look_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
-	init_expressions(state, estate);
+	hnsw_row_init(state, estate);
 	state->rows.resolve = resolve_row;
 	state->rows.owner = state;
 	hnsw_rows_reset(&state->rows);
@@ -139,7 +73,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 							  exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
 }
 
-/* For EXPLAIN. */
+/* Note for EXPLAIN that the scan went over to this strategy. */
 static void
 note_strategy(HnswState *state, const char *name)
 {
@@ -161,9 +95,6 @@ hnsw_add_search_counts(const HnswState *state, HnswCounts *counts)
 		return;
 	report = hnsw_scan_progress(state->scan);
 	counts->nodes += report->nodes;
-	counts->sweeps += report->sweeps;
-	if (report->stop != HNSW_STOP_NONE)
-		counts->stop = report->stop;
 }
 
 /* Let omendb_last_scan() tell of a run that did not search. */
@@ -193,7 +124,6 @@ end_run(HnswState *state)
 	else if (state->run.source != HNSW_SOURCE_INDEX)
 		publish_exact_run(state);
 	hnsw_rows_reset(&state->rows);
-	state->members = NULL;
 	state->seen = NULL;
 	state->nseen = state->seen_room = 0;
 	MemoryContextReset(state->context);
@@ -211,9 +141,9 @@ rescan(CustomScanState *css)
 	{
 		if (css->ss.ps.chgParam != NULL)
 			UpdateChangedParamSet(child, css->ss.ps.chgParam);
-		/* With changed parameters it is rescanned when it is run. */
-		if (child->chgParam == NULL)
-			ExecReScan(child);
+		/* It is rescanned when it is run; with the same parameters its bitmap is the same. */
+		if (child->chgParam != NULL)
+			hnsw_forget_members(state);
 	}
 	ExecScanReScan(&css->ss);
 }
@@ -224,122 +154,13 @@ end(CustomScanState *css)
 	HnswState *state = (HnswState *) css;
 
 	end_run(state);
+	hnsw_forget_members(state);
 	if (state->scan)
 		index_endscan(state->scan);
 	if (state->index)
 		index_close(state->index, NoLock);
 	if (hnsw_bitmap_child(state))
 		ExecEndNode(hnsw_bitmap_child(state));
-}
-
-/* The value of an expression over no row, in the memory of the run. */
-static Datum
-evaluate(HnswState *state, ExprState *expression, bool *null)
-{
-	MemoryContext old = MemoryContextSwitchTo(state->context);
-	Datum value = ExecEvalExpr(expression, state->css.ss.ps.ps_ExprContext, null);
-
-	MemoryContextSwitchTo(old);
-	return value;
-}
-
-/* Rows that LIMIT and OFFSET want; infinite: all. */
-static double
-evaluate_limit(HnswState *state)
-{
-	const HnswExpressions *e = &state->expressions;
-	double wanted = INFINITY;
-	bool null = true;
-	Datum value = (Datum) 0;
-
-	if (e->limit)
-		value = evaluate(state, e->limit, &null);
-	if (null)
-		return wanted;
-	/* What LIMIT itself has to say of a negative number it has said before. */
-	wanted = Max(DatumGetInt64(value), 0);
-	if (e->offset)
-	{
-		value = evaluate(state, e->offset, &null);
-		if (!null)
-			wanted += Max(DatumGetInt64(value), 0);
-	}
-	/* Whether there are rows equal to the last one is seen at the next row. */
-	if (state->flags & HNSW_FLAG_BEYOND)
-		wanted++;
-	return wanted;
-}
-
-static void
-set_known(HnswState *state, int radius)
-{
-	MemoryContext old = MemoryContextSwitchTo(state->context);
-
-	state->run.radii_known = bms_add_member(state->run.radii_known, radius);
-	MemoryContextSwitchTo(old);
-}
-
-/* A radius as the clause's other operand says it; what lies beyond does not pass the clause. */
-static double
-radius_of(double value, HnswRadiusForm form)
-{
-	switch (form)
-	{
-		case HNSW_RADIUS_PLAIN:
-			break;
-		case HNSW_RADIUS_ONE_MINUS:
-			/* The clause decides; this is rounded so that it leaves nothing out. */
-			return (1 - value) + 4 * DBL_EPSILON * (1 + fabs(value));
-		case HNSW_RADIUS_NEGATIVE:
-			return -value;
-	}
-	return value;
-}
-
-/* When a radius is evaluated: it must not raise an error that its clause would not have raised. */
-typedef enum RadiusMoment
-{
-	RADIUS_AT_START, /* no clause was evaluated yet */
-	RADIUS_CHECKED,  /* a row came as far as the first clause that reads the distance */
-	RADIUS_PASSED,   /* a row passed all clauses */
-} RadiusMoment;
-
-/* May the radius be evaluated now? */
-static bool
-is_safe(const HnswState *state, int i, RadiusMoment moment)
-{
-	const Node *node = list_nth(state->expressions.radius_nodes, i);
-
-	if (IsA(node, Const) || (IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
-		return true;
-	if (moment == RADIUS_CHECKED)
-		return i == 0 && (state->flags & HNSW_FLAG_RADIUS_FIRST) != 0;
-	return moment == RADIUS_PASSED;
-}
-
-/* Evaluate the radii that may be; the smallest counts. */
-static void
-evaluate_radii(HnswState *state, RadiusMoment moment)
-{
-	const HnswExpressions *e = &state->expressions;
-	HnswRun *run = &state->run;
-
-	for (int i = 0; i < list_length(e->radii); i++)
-	{
-		double radius = -INFINITY;
-		bool null;
-		Datum datum;
-
-		if (bms_is_member(i, run->radii_known) || !is_safe(state, i, moment))
-			continue;
-		datum = evaluate(state, list_nth(e->radii, i), &null);
-		if (!null)
-			radius = radius_of(DatumGetFloat8(datum), intVal(list_nth(e->radius_forms, i)));
-		/* NaN is above all numbers. */
-		if (!isnan(radius))
-			run->radius = Min(run->radius, radius);
-		set_known(state, i);
-	}
 }
 
 static void
@@ -371,7 +192,7 @@ prepare_query(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old;
 
-	run->query = evaluate(state, state->expressions.query, &run->query_is_null);
+	run->query = hnsw_evaluate(state, state->expressions.query, &run->query_is_null);
 	old = MemoryContextSwitchTo(state->context);
 	if (!run->query_is_null)
 		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
@@ -392,12 +213,12 @@ start(HnswState *state)
 	run->radius = INFINITY;
 	prepare_query(state);
 	if (state->flags & HNSW_FLAG_BOUNDED)
-		run->wanted = evaluate_limit(state);
+		run->wanted = hnsw_limit(state);
 	if (state->expressions.radii)
 	{
 		if (ordered && run->wanted == 0)
 			run->wanted = INFINITY;
-		evaluate_radii(state, RADIUS_AT_START);
+		hnsw_note_radii(state, HNSW_RADIUS_AT_START);
 	}
 	run->released = !ordered || run->wanted == 0;
 
@@ -490,11 +311,11 @@ copy_row(HnswState *state, TupleTableSlot *slot)
 
 /* A row of the index, which is in heap_slot: does it pass, then it waits. */
 static void
-take_row(HnswState *state)
+take_row(HnswState *state, const HnswFound *found)
 {
 	HnswRun *run = &state->run;
 	TupleTableSlot *slot = state->heap_slot;
-	HnswRow row = {.low = state->drive->low, .high = state->drive->high};
+	HnswRow row = {.low = found->low, .high = found->high};
 	MemoryContext old;
 
 	state->counts.fetched++;
@@ -512,7 +333,7 @@ take_row(HnswState *state)
 
 		row.null = !hnsw_row_distance(state, &distance);
 		passes = hnsw_row_passes_later(state, distance, row.null);
-		evaluate_radii(state, passes ? RADIUS_PASSED : RADIUS_CHECKED);
+		hnsw_note_radii(state, passes ? HNSW_RADIUS_PASSED : HNSW_RADIUS_CHECKED);
 		if (!passes)
 		{
 			InstrCountFiltered1(&state->css, 1);
@@ -636,31 +457,35 @@ static void
 advance_index(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	HnswDrive *drive = state->drive;
-	ItemPointer tid = index_getnext_tid(state->scan, ForwardScanDirection);
+	double expected = 0;
+	const HnswFound *found;
+	bool ordered;
 
-	CHECK_FOR_INTERRUPTS();
-	drive->budget = 0;
-	if (!tid)
+	/* One more than is wanted: which row follows says that the last one is in its place. */
+	if (!run->released)
+		expected = Max(run->wanted - hnsw_rows_held(&state->rows), 0) + 1;
+	found = hnsw_next_found(state, expected);
+	if (!found)
 	{
 		go_on(state);
 		return;
 	}
 	run->popped++;
-	if (drive->low > run->radius && !drive->no_order)
+	ordered = !state->drive->no_order;
+	if (found->low > run->radius && ordered)
 	{
 		finish(state);
 		return;
 	}
-	if (!state->members || hnsw_members_has(state->members, tid))
+	if (found->member)
 	{
 		if (state->members)
 			state->counts.members++;
-		if (index_fetch_heap(state->scan, state->heap_slot))
-			take_row(state);
+		if (hnsw_fetch_found(state, found))
+			take_row(state, found);
 	}
-	if (!drive->no_order)
-		settle(state, drive->next_low);
+	if (ordered)
+		settle(state, found->next_low);
 }
 
 /* Take a row from the sort. */

@@ -9,7 +9,78 @@
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
 
+#include "catalog/pg_type_d.h"
+#include "compat.h"
 #include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/rel.h"
+
+/* The columns of the scan's row, a NULL in place of the distance. */
+static List *
+plain_columns(List *tlist)
+{
+	List *plain = NIL;
+	ListCell *cell;
+
+	foreach (cell, tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->resno <= HNSW_COLUMN_COMMUTED)
+			entry = makeTargetEntry((Expr *) makeNullConst(FLOAT8OID, -1, InvalidOid), entry->resno,
+									NULL, false);
+		plain = lappend(plain, entry);
+	}
+	return plain;
+}
+
+void
+hnsw_row_init(HnswState *state, EState *estate)
+{
+	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
+	PlanState *parent = &state->css.ss.ps;
+	HnswExpressions *e = &state->expressions;
+	const TargetEntry *first = linitial_node(TargetEntry, plan->custom_scan_tlist);
+	const OpExpr *distance = castNode(OpExpr, first->expr);
+	List *later = list_nth(plan->custom_exprs, HNSW_EXPR_LATER);
+	List *limit = list_nth(plan->custom_exprs, HNSW_EXPR_LIMIT);
+	Bitmapset *columns = NULL;
+	ListCell *cell;
+
+	/*
+	 * What reads rows of the table has no parent: the executor would take the
+	 * type of the parent's slot for the row's.
+	 */
+	e->context = CreateExprContext(estate);
+	e->columns = ExecBuildProjectionInfo(plain_columns(plan->custom_scan_tlist), e->context,
+										 state->css.ss.ss_ScanTupleSlot, NULL,
+										 RelationGetDescr(state->css.ss.ss_currentRelation));
+	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
+	e->query = ExecInitExpr(list_nth(plan->custom_exprs, HNSW_EXPR_QUERY), parent);
+	omendb_check_function(distance->opfuncid);
+	fmgr_info(distance->opfuncid, &e->distance);
+	e->collation = distance->inputcollid;
+	e->later = ExecInitQual(later, parent);
+	e->radius_nodes = list_nth(plan->custom_exprs, HNSW_EXPR_RADIUS);
+	e->radius_forms = list_nth(plan->custom_private, HNSW_PRIVATE_RADIUS);
+	foreach (cell, e->radius_nodes)
+		e->radii = lappend(e->radii, ExecInitExpr(lfirst(cell), parent));
+	if (limit)
+	{
+		e->limit = ExecInitExpr(linitial(limit), parent);
+		e->offset = ExecInitExpr(lsecond(limit), parent);
+	}
+	foreach (cell, plan->scan.plan.targetlist)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk || !(state->flags & HNSW_FLAG_DROPS_JUNK))
+			pull_varattnos((Node *) entry->expr, INDEX_VAR, &columns);
+	}
+	for (int column = HNSW_COLUMN_DISTANCE; column <= HNSW_COLUMN_COMMUTED; column++)
+		e->shows_distance |= bms_is_member(column - FirstLowInvalidHeapAttributeNumber, columns);
+}
 
 void
 hnsw_row_set(HnswState *state, TupleTableSlot *slot)

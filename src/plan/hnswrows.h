@@ -69,4 +69,11 @@ hnsw_rows_ready(const HnswRows *rows)
 	return rows->ready.used - rows->next;
 }
 
+/* Rows that are ready, or may become so. */
+static inline size_t
+hnsw_rows_held(const HnswRows *rows)
+{
+	return hnsw_rows_ready(rows) + rows->waiting.used;
+}
+
 #endif /* OMENDB_HNSWROWS_H */

@@ -10,7 +10,9 @@
 #include "access/genam.h"
 #include "am/hnswscan.h"
 #include "nodes/execnodes.h"
+#include "nodes/extensible.h"
 #include "plan/hnswcosts.h"
+#include "plan/hnswfetch.h"
 #include "plan/hnswmembers.h"
 #include "plan/hnswrows.h"
 #include "plan/hnswsort.h"
@@ -25,8 +27,6 @@ typedef struct HnswCounts
 	uint64 members;   /* nodes' rows that were looked up in the bitmap and found */
 	uint64 fetched;   /* heap rows read */
 	uint64 distances; /* computed by the operator */
-	uint64 sweeps;
-	HnswStop stop;
 	int nstrategies;
 	const char *strategies[HNSW_MOST_CHANGES];
 } HnswCounts;
@@ -77,9 +77,10 @@ typedef struct HnswRun
 	double popped; /* rows that the index gave */
 	double passed; /* of them, rows that passed all clauses */
 	double held_bytes;
+	HnswBatch batch;
 } HnswRun;
 
-typedef struct HnswState
+struct HnswState
 {
 	CustomScanState css; /* first */
 	HnswPlanned planned;
@@ -95,15 +96,16 @@ typedef struct HnswState
 	MemoryContext context; /* of this run; reset by a rescan */
 	IndexScanDesc scan;    /* begun; or NULL */
 	HnswDrive *drive;
-	HnswMembers *members; /* or NULL */
-	HnswSort *sort;       /* or NULL */
+	HnswMembers *members; /* or NULL; kept by a rescan that does not change the bitmap */
+	MemoryContext members_context;
+	HnswSort *sort; /* or NULL */
 	HnswRows rows;
 	ItemPointerData *seen; /* TIDs of rows whose clauses were checked */
 	size_t nseen;
 	size_t seen_room;
 	HnswRun run;
 	HnswCounts counts;
-} HnswState;
+};
 
 static inline PlanState *
 hnsw_bitmap_child(const HnswState *state)
@@ -111,7 +113,28 @@ hnsw_bitmap_child(const HnswState *state)
 	return state->css.custom_ps ? linitial(state->css.custom_ps) : NULL;
 }
 
+/* hnswbounds.c: LIMIT and radius. */
+
+/* The value of an expression over no row, in the memory of the run. */
+extern Datum hnsw_evaluate(HnswState *state, ExprState *expression, bool *null);
+/* Rows that LIMIT and OFFSET want; infinite: all. */
+extern double hnsw_limit(HnswState *state);
+
+/* When a radius is evaluated: it must not raise an error that its clause would not have raised. */
+typedef enum HnswRadiusMoment
+{
+	HNSW_RADIUS_AT_START, /* no clause was evaluated yet */
+	HNSW_RADIUS_CHECKED,  /* a row came as far as the first clause that reads the distance */
+	HNSW_RADIUS_PASSED,   /* a row passed all clauses */
+} HnswRadiusMoment;
+
+/* Evaluate the radii that may be; HnswRun.radius is the smallest. */
+extern void hnsw_note_radii(HnswState *state, HnswRadiusMoment moment);
+
 /* hnswrow.c: one row of the table. */
+
+/* Prepare the plan's expressions. */
+extern void hnsw_row_init(HnswState *state, EState *estate);
 
 /* Let the expressions read this row of the table; check the clauses before the distance. */
 extern bool hnsw_row_passes_first(HnswState *state, TupleTableSlot *slot);
@@ -146,6 +169,7 @@ extern bool hnsw_exact_is_right(const HnswState *state);
 
 /* Make the bitmap, where there is none yet. */
 extern void hnsw_make_members(HnswState *state);
+extern void hnsw_forget_members(HnswState *state);
 
 /* Add what the present search did. */
 extern void hnsw_add_search_counts(const HnswState *state, HnswCounts *counts);

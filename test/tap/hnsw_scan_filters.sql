@@ -3,7 +3,7 @@
 -- hides. And what a scan reads for it stays near the least that any strategy reads.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 400;
-SELECT plan(430);
+SELECT plan(438);
 
 -- ------------------------------------------------------------------ kinds of filters and of indexes
 
@@ -242,5 +242,20 @@ SELECT cmp_ok(auto, '<=', (1.5 * (SELECT min(x) FROM unnest(forced) x))::int + 1
 -- and it is right, and as good as it should be
 SET hnsw.ef_search = 400;
 SELECT is(problem(sql, 'any', 0), NULL, sql) FROM filtered ORDER BY n;
+
+-- ------------------------------------------------------------------ rescans
+
+-- a bitmap is made again where its parameters changed, and only there
+CREATE FUNCTION bitmaps_made(sql text) RETURNS int LANGUAGE plpgsql SET hnsw.scan_strategy = bitmap SET enable_seqscan = off SET enable_sort = off AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (FORMAT json, ANALYZE, COSTS off, TIMING off) ' || sql INTO plan;
+    RETURN jsonb_path_query_first(plan, 'strict $.** ? (@."Custom Plan Provider" == "HnswScan").** ? (@."Node Type" == "Bitmap Index Scan")."Actual Loops"');
+END $$;
+CREATE TABLE rescanned AS SELECT n, made, format('SELECT n, r.i FROM (VALUES (5), (6), (6), (9)) o (n), LATERAL (SELECT i FROM things WHERE %s ORDER BY v <-> array_fill(o.n / 9.0, ARRAY[8])::vector LIMIT 3) r', filter) AS sql
+    FROM (VALUES (1, 'a BETWEEN 100 AND 260', 1), (2, 'a BETWEEN 10 * o.n AND 260', 4), (3, 'a BETWEEN (SELECT 100) AND 260', 1), (4, 'tags && ARRAY[''t5'', ''t199''] OR a < o.n', 4)) x (n, filter, made);
+SELECT is(bitmaps_made(sql), made, format('bitmaps made: %s', sql)) FROM rescanned ORDER BY n;
+SELECT is(problem(sql, ordered => false), NULL, sql) FROM rescanned ORDER BY n;
 
 SELECT finish();

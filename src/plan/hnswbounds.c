@@ -1,0 +1,111 @@
+/*
+ * hnswbounds.c
+ *	  How many rows of a custom scan are wanted, and within which distance: the
+ *	  values of LIMIT, OFFSET and the radius clauses.
+ */
+#include "plan/hnswcustom.h"
+#include "plan/hnswstate.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "executor/executor.h"
+
+Datum
+hnsw_evaluate(HnswState *state, ExprState *expression, bool *null)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	Datum value = ExecEvalExpr(expression, state->css.ss.ps.ps_ExprContext, null);
+
+	MemoryContextSwitchTo(old);
+	return value;
+}
+
+double
+hnsw_limit(HnswState *state)
+{
+	const HnswExpressions *e = &state->expressions;
+	double wanted = INFINITY;
+	bool null = true;
+	Datum value = (Datum) 0;
+
+	if (e->limit)
+		value = hnsw_evaluate(state, e->limit, &null);
+	if (null)
+		return wanted;
+	/* What LIMIT itself has to say of a negative number it has said before. */
+	wanted = Max(DatumGetInt64(value), 0);
+	if (e->offset)
+	{
+		value = hnsw_evaluate(state, e->offset, &null);
+		if (!null)
+			wanted += Max(DatumGetInt64(value), 0);
+	}
+	/* Whether there are rows equal to the last one is seen at the next row. */
+	if (state->flags & HNSW_FLAG_BEYOND)
+		wanted++;
+	return wanted;
+}
+
+static void
+set_known(HnswState *state, int radius)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	state->run.radii_known = bms_add_member(state->run.radii_known, radius);
+	MemoryContextSwitchTo(old);
+}
+
+/* A radius as the clause's other operand says it; what lies beyond does not pass the clause. */
+static double
+radius_of(double value, HnswRadiusForm form)
+{
+	switch (form)
+	{
+		case HNSW_RADIUS_PLAIN:
+			break;
+		case HNSW_RADIUS_ONE_MINUS:
+			/* The clause decides; this is rounded so that it leaves nothing out. */
+			return (1 - value) + 4 * DBL_EPSILON * (1 + fabs(value));
+		case HNSW_RADIUS_NEGATIVE:
+			return -value;
+	}
+	return value;
+}
+
+/* May the radius be evaluated now? */
+static bool
+is_safe(const HnswState *state, int i, HnswRadiusMoment moment)
+{
+	const Node *node = list_nth(state->expressions.radius_nodes, i);
+
+	if (IsA(node, Const) || (IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
+		return true;
+	if (moment == HNSW_RADIUS_CHECKED)
+		return i == 0 && (state->flags & HNSW_FLAG_RADIUS_FIRST) != 0;
+	return moment == HNSW_RADIUS_PASSED;
+}
+
+void
+hnsw_note_radii(HnswState *state, HnswRadiusMoment moment)
+{
+	const HnswExpressions *e = &state->expressions;
+	HnswRun *run = &state->run;
+
+	for (int i = 0; i < list_length(e->radii); i++)
+	{
+		double radius = -INFINITY;
+		bool null;
+		Datum datum;
+
+		if (bms_is_member(i, run->radii_known) || !is_safe(state, i, moment))
+			continue;
+		datum = hnsw_evaluate(state, list_nth(e->radii, i), &null);
+		if (!null)
+			radius = radius_of(DatumGetFloat8(datum), intVal(list_nth(e->radius_forms, i)));
+		/* NaN is above all numbers. */
+		if (!isnan(radius))
+			run->radius = Min(run->radius, radius);
+		set_known(state, i);
+	}
+}

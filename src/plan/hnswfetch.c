@@ -1,0 +1,86 @@
+/*
+ * hnswfetch.c
+ *	  Heap TIDs that the index gives a custom scan, a batch at a time.
+ */
+#include "plan/hnswfetch.h"
+
+#include "access/genam.h"
+#include "miscadmin.h"
+#include "plan/hnswstate.h"
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "utils/spccache.h"
+
+/* Ask for the page of a heap TID, and for what reading the row touches first. */
+static void
+prefetch(Relation table, ItemPointer tid)
+{
+	PrefetchBufferResult result =
+		PrefetchBuffer(table, MAIN_FORKNUM, ItemPointerGetBlockNumber(tid));
+
+	/* Not pinned: whatever the buffer holds by then, this is but a hint. */
+	if (BufferIsValid(result.recent_buffer) && !BufferIsLocal(result.recent_buffer))
+	{
+		PageHeader page = (PageHeader) BufferGetPage(result.recent_buffer);
+
+		__builtin_prefetch(GetBufferDescriptor(result.recent_buffer - 1), 1);
+		__builtin_prefetch(page);
+		__builtin_prefetch(&page->pd_linp[ItemPointerGetOffsetNumber(tid) - 1]);
+	}
+}
+
+static void
+fill(HnswState *state, int size)
+{
+	Relation table = state->css.ss.ss_currentRelation;
+	HnswBatch *batch = &state->run.batch;
+	const HnswDrive *drive = state->drive;
+	ItemPointer tid;
+
+	batch->used = batch->next = 0;
+	while (batch->used < size &&
+		   (tid = index_getnext_tid(state->scan, ForwardScanDirection)) != NULL)
+	{
+		HnswFound *found = &batch->found[batch->used++];
+
+		/* The first of a batch may have begun another round; no other may. */
+		state->drive->budget = 0;
+		found->tid = *tid;
+		found->member = !state->members || hnsw_members_has(state->members, tid);
+		found->low = drive->low;
+		found->high = drive->high;
+		found->next_low = drive->next_low;
+	}
+	state->drive->budget = 0;
+	if (batch->used > 1 && get_tablespace_io_concurrency(table->rd_rel->reltablespace) > 0)
+		for (int i = 0; i < batch->used; i++)
+			if (batch->found[i].member)
+				prefetch(table, &batch->found[i].tid);
+}
+
+const HnswFound *
+hnsw_next_found(HnswState *state, double expected)
+{
+	HnswBatch *batch = &state->run.batch;
+
+	if (batch->next == batch->used)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (expected > 0)
+			batch->size = (int) Min(expected, HNSW_LARGEST_BATCH);
+		else
+			batch->size = Min(Max(batch->size * 2, 1), HNSW_LARGEST_BATCH);
+		fill(state, batch->size);
+		if (batch->used == 0)
+			return NULL;
+	}
+	return &batch->found[batch->next++];
+}
+
+bool
+hnsw_fetch_found(HnswState *state, const HnswFound *found)
+{
+	state->scan->xs_heaptid = found->tid;
+	state->scan->xs_heap_continue = false;
+	return index_fetch_heap(state->scan, state->heap_slot);
+}
