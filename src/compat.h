@@ -200,6 +200,7 @@ omendb_disable_path(IndexPath *path)
 #endif
 }
 
+#include "access/table.h"
 #include "catalog/pg_operator_d.h"
 #include "optimizer/cost.h"
 #include "optimizer/paths.h"
@@ -227,15 +228,66 @@ omendb_enabled_cost(Cost cost)
 #endif
 }
 
-/* The pathkey of an ascending order by a float8 expression, nulls last; a list of one. */
-static inline List *
-omendb_expression_pathkey(PlannerInfo *root, Expr *expr, Relids rel)
+/*
+ * The pathkey of an ascending order by a float8 expression of that relation,
+ * nulls last. Its equivalence class is its own: the query's classes are complete
+ * when paths are made, and have nothing for an expression that is no sort key.
+ */
+static inline PathKey *
+omendb_make_pathkey(Expr *expr, Relids relids)
 {
-#if PG_VERSION_NUM >= 160000
-	return build_expression_pathkey(root, expr, Float8LessOperator, rel, true);
+	EquivalenceMember *member = makeNode(EquivalenceMember);
+	EquivalenceClass *class = makeNode(EquivalenceClass);
+	PathKey *key = makeNode(PathKey);
+	Oid opfamily;
+	Oid type;
+	int16 strategy;
+
+	if (!get_ordering_op_properties(Float8LessOperator, &opfamily, &type, &strategy))
+		elog(ERROR, "operator %u is not a valid ordering operator", Float8LessOperator);
+	member->em_expr = expr;
+	member->em_relids = relids;
+	member->em_datatype = FLOAT8OID;
+	class->ec_opfamilies = list_make1_oid(opfamily);
+	class->ec_members = list_make1(member);
+	class->ec_relids = relids;
+	class->ec_min_security = UINT_MAX;
+	key->pk_eclass = class;
+	key->pk_opfamily = opfamily;
+#if PG_VERSION_NUM >= 180000
+	key->pk_cmptype = COMPARE_LT;
 #else
-	return build_expression_pathkey(root, expr, NULL, Float8LessOperator, rel, true);
+	key->pk_strategy = BTLessStrategyNumber;
 #endif
+	return key;
+}
+
+static inline bool
+omendb_is_ascending(const PathKey *key)
+{
+#if PG_VERSION_NUM >= 180000
+	return key->pk_cmptype == COMPARE_LT && !key->pk_nulls_first;
+#else
+	return key->pk_strategy == BTLessStrategyNumber && !key->pk_nulls_first;
+#endif
+}
+
+/* Is no row's column null? The table is locked. */
+static inline bool
+omendb_column_is_not_null(Oid table, AttrNumber column)
+{
+	Relation relation = table_open(table, NoLock);
+	TupleDesc desc = RelationGetDescr(relation);
+	bool not_null;
+
+#if PG_VERSION_NUM >= 180000
+	/* A constraint that was not validated says nothing of rows that are there. */
+	not_null = TupleDescCompactAttr(desc, column - 1)->attnullability == ATTNULLABLE_VALID;
+#else
+	not_null = TupleDescAttr(desc, column - 1)->attnotnull;
+#endif
+	table_close(relation, NoLock);
+	return not_null;
 }
 
 /* Blocks that a bitmap holds, one after another. */

@@ -50,6 +50,13 @@
  */
 #define EF_A_NODE 3.5
 
+/*
+ * The same where no node is too late. Rows within a radius (debian-384, ef_search
+ * = 40): the recall of 30 is .980, of 100 .990, of 1,000 .997, in .42 of the time
+ * that 3.5 takes.
+ */
+#define EF_A_KEPT_NODE 1.2
+
 /* A round allows so many more nodes than the one before: a quarter, and at least that. */
 #define LEAST_ROUND 8
 
@@ -308,6 +315,12 @@ keeps_order(const HnswScan *state)
 	return !state->drive.driven && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
 }
 
+static inline double
+ef_a_node(const HnswScan *state)
+{
+	return state->drive.keeps_all ? EF_A_KEPT_NODE : EF_A_NODE;
+}
+
 /* Put what was visited since the last time among the results. */
 static void
 take_results(HnswScan *state)
@@ -432,7 +445,7 @@ search_on(HnswScan *state)
 {
 	state->report.resumes++;
 	state->allowed += Max(state->allowed / 4, LEAST_ROUND);
-	state->ef = (int) Min(Max(state->allowed * EF_A_NODE, state->ef), INT_MAX / 4);
+	state->ef = (int) Min(Max(state->allowed * ef_a_node(state), state->ef), INT_MAX / 4);
 	omendb_search_advance(&state->search,
 						  hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	visit_ef(state);
@@ -536,7 +549,7 @@ start(IndexScanDesc scan)
 	memset(&state->report, 0, sizeof(state->report));
 	memset(&state->store.counters, 0, sizeof(state->store.counters));
 	state->ef = hnsw_ef_search;
-	state->allowed = Max((int64) (state->ef / EF_A_NODE), 1);
+	state->allowed = Max((int64) (state->ef / ef_a_node(state)), 1);
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		state->allowed = state->ef;
 	/* The executor may have to see the next row to be sure of the order. */
@@ -621,7 +634,7 @@ in_doubt(const HnswScan *state)
 
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
 		state->nresults == 0 ||
-		state->ef > MAX_DOUBT * Max(hnsw_ef_search, EF_A_NODE * (state->returned + 1)) ||
+		state->ef > MAX_DOUBT * Max(hnsw_ef_search, ef_a_node(state) * (state->returned + 1)) ||
 		!omendb_search_next_estimate(&state->search, &nearest))
 		return false;
 	low = omendb_lower_bound(&state->query, nearest, state->most_error, state->most_norm2, &high);

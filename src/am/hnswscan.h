@@ -24,6 +24,11 @@
 typedef struct HnswDrive
 {
 	bool driven;
+	/*
+	 * Set by the caller before the first row: it wants all rows up to some
+	 * distance, and puts those found late in their places. A narrower beam does.
+	 */
+	bool keeps_all;
 	double budget; /* set by the caller: visits, after which another round waits */
 	bool paused;
 	/* The query is null or has no direction: any order will do, and what follows says nothing. */

@@ -1,7 +1,7 @@
 /*
  * hnswbounds.c
- *	  How many rows of a custom scan are wanted, and within which distance: the
- *	  values of LIMIT, OFFSET and the radius clauses.
+ *	  The values that a custom scan needs before it has rows: the query; how many
+ *	  rows are wanted, and within which distance (LIMIT, OFFSET, radius clauses).
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -19,6 +19,22 @@ hnsw_evaluate(HnswState *state, ExprState *expression, bool *null)
 
 	MemoryContextSwitchTo(old);
 	return value;
+}
+
+void
+hnsw_prepare_query(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	MemoryContext old;
+
+	if (run->query_known)
+		return;
+	run->query = hnsw_evaluate(state, state->expressions.query, &run->query_is_null);
+	old = MemoryContextSwitchTo(state->context);
+	if (!run->query_is_null)
+		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
+	MemoryContextSwitchTo(old);
+	run->query_known = true;
 }
 
 double

@@ -14,10 +14,17 @@
 
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 /* A change pays only where it is cheaper by that. */
 #define MARGIN 1.15
+
+/*
+ * How much of what reading costs a search within a radius may cost before anything
+ * is made of the growth of distances, which by then is known from some nodes.
+ */
+#define LEAST_EVIDENCE 0.1
 
 /* What the planner expects counts as much as so many rows that were seen. */
 #define WEIGHT_OF_PLAN 10
@@ -41,7 +48,36 @@ rows_needed(const HnswState *state)
 
 	if (!run->released && run->wanted > 0 && !isinf(run->wanted))
 		return Max(run->wanted - held, 1);
+	if (!isinf(run->radius))
+		return INFINITY; /* all that lie within */
 	return Max(run->passed, hnsw_ef_search);
+}
+
+/*
+ * Nodes within the radius that the index has not given yet. The number of nodes
+ * within a distance grows as a power of the distance, which follows from the
+ * nodes that the index gave. That is an estimate from a sample; of its range of
+ * two standard deviations the lower end is taken, for reading cannot be undone.
+ */
+static double
+nodes_within(const HnswState *state)
+{
+	const HnswRun *run = &state->run;
+	double n = run->popped;
+	int half = n < 4 ? 0 : pg_leftmost_one_pos64((uint64) n) - 1;
+	double k = ldexp(1, half);
+	/* Negative inner products have no zero: the nearest node takes its place. */
+	double origin = Min(run->marks[0], 0);
+	double near = run->marks[half] - origin;
+	double far = run->reached - origin;
+	double power;
+
+	if (isinf(run->radius) || n < 4)
+		return INFINITY;
+	if (!(near > 0) || !(far > near))
+		return n;
+	power = log(n / k) / log(far / near) * Max(1 - 2 / sqrt(n - k), 0);
+	return Max(n * pow(Max(run->radius - origin, 0) / far, power) - n, 0);
 }
 
 /* What lies before the scan, as far as is known by now. */
@@ -60,7 +96,7 @@ look_ahead(const HnswState *state)
 	bool has_bitmap = state->members || hnsw_bitmap_child(state);
 	double share = share_that_passes(state);
 	double members = 0;
-	Outlook outlook = {.nodes = rows_needed(state) / share};
+	Outlook outlook = {.nodes = Min(rows_needed(state) / share, nodes_within(state))};
 
 	if (state->members)
 		members = hnsw_members_count(state->members);
@@ -98,6 +134,15 @@ cost_of_sweep(const HnswState *state, const Outlook *outlook)
 	return cost;
 }
 
+/* Is too little known of the number of rows within the radius? */
+static bool
+lacks_evidence(const HnswState *state, const Outlook *outlook)
+{
+	return !isinf(state->run.radius) &&
+		   hnsw_cost_search(&state->costs, &state->planned, 0, state->run.popped, state->run.popped,
+							state->members != NULL) < LEAST_EVIDENCE * outlook->exact;
+}
+
 HnswAction
 hnsw_choose_action(const HnswState *state, bool must_stop)
 {
@@ -107,7 +152,7 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	double best = INFINITY;
 	double cost;
 
-	if (!state->run.may_read_all || (forced && !must_stop))
+	if (!state->run.may_read_all || (!must_stop && (forced || lacks_evidence(state, &outlook))))
 		return HNSW_GO_ON;
 	if (!must_stop)
 	{

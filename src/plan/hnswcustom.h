@@ -3,6 +3,7 @@
  *	  The custom scan "HnswScan": what its files share.
  *
  *	hnswpaths.c		adds the path to a table's paths
+ *	hnswupper.c		sorts what LIMIT takes of a join
  *	hnswcosts.c		what each strategy costs, when planning and when running
  *	hnswplan.c		makes the plan of the path: clauses, columns, radius
  *	hnswexec.c		runs the plan: one source of rows after another
@@ -92,6 +93,16 @@ typedef enum HnswRadiusForm
  * *value the other operand. hnswplan.c
  */
 extern bool hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm *form);
+
+/* hnswpaths.c */
+extern bool hnsw_is_index_info(const IndexOptInfo *index);
+extern bool hnsw_is_path(const CustomPath *path); /* an HnswPath */
+
+/* hnswupper.c: take part in planning what stands above joins. */
+extern void hnsw_init_upper_paths(void);
+
+/* May LIMIT or OFFSET (or NULL) be evaluated apart from the Limit node? hnswplan.c */
+extern bool hnsw_may_evaluate_early(Node *limit);
 
 /* The expression with its operands exchanged; NULL where the operator has no commutator. */
 extern OpExpr *hnsw_commuted(const OpExpr *distance);

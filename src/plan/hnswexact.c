@@ -1,7 +1,8 @@
 /*
  * hnswexact.c
  *	  The exact strategy: read all rows that the bitmap holds, or all of the
- *	  table, check the clauses, and sort what passes by the operator's distance.
+ *	  table, check the clauses, and sort what passes by the operator's distance;
+ *	  or return it as it comes, where no order is wanted.
  *
  * Rows that the search checked before are left out, so that no clause is
  * evaluated twice for a row. Those of them that passed and wait are sorted with
@@ -17,6 +18,7 @@
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 
 static int
 compare_tids(const void *a, const void *b)
@@ -32,57 +34,85 @@ was_checked(const HnswState *state, ItemPointer tid)
 }
 
 static void
-take_row(HnswState *state, TupleTableSlot *slot)
-{
-	double distance = 0;
-	bool null;
-
-	CHECK_FOR_INTERRUPTS();
-	if (was_checked(state, &slot->tts_tid))
-		return;
-	state->counts.fetched++;
-	if (!hnsw_row_passes_first(state, slot))
-	{
-		InstrCountFiltered1(&state->css, 1);
-		return;
-	}
-	null = !hnsw_row_distance(state, &distance);
-	if (state->expressions.later && !hnsw_row_passes_later(state, distance, null))
-		InstrCountFiltered1(&state->css, 1);
-	else
-		hnsw_sort_add(state->sort, &slot->tts_tid, distance, null);
-}
-
-static void
-read_members(HnswState *state)
+begin_reading(HnswState *state)
 {
 	Relation table = state->css.ss.ss_currentRelation;
-	IndexFetchTableData *fetch = omendb_index_fetch_begin(table);
+
+	if (state->nseen > 0)
+		qsort(state->seen, state->nseen, sizeof(ItemPointerData), compare_tids);
+	if (state->members)
+	{
+		hnsw_members_rewind(state->members);
+		state->member_fetch = omendb_index_fetch_begin(table);
+	}
+	else
+	{
+		state->run.table_reads++;
+		state->table_scan = table_beginscan(table, state->css.ss.ps.state->es_snapshot, 0, NULL);
+	}
+}
+
+/* The next row of the bitmap into heap_slot. */
+static bool
+read_member(HnswState *state)
+{
+	Relation table = state->css.ss.ss_currentRelation;
 	Snapshot snapshot = state->css.ss.ps.state->es_snapshot;
 	ItemPointerData tid;
 
-	hnsw_members_rewind(state->members);
 	while (hnsw_members_next(state->members, &tid))
 	{
 		bool again = false;
 
-		if (table_index_fetch_tuple(fetch, &tid, snapshot, state->heap_slot, &again, NULL))
-			take_row(state, state->heap_slot);
+		if (table_index_fetch_tuple(state->member_fetch, &tid, snapshot, state->heap_slot, &again,
+									NULL))
+		{
+			pgstat_count_heap_fetch(table);
+			return true;
+		}
 	}
-	table_index_fetch_end(fetch);
+	return false;
+}
+
+/*
+ * The next row that passes, into heap_slot; false: there is none. The distance is
+ * computed where a clause needs it, or if it is asked for.
+ */
+static bool
+read_row(HnswState *state, bool ask, double *distance, bool *null)
+{
+	TupleTableSlot *slot = state->heap_slot;
+
+	while (state->members ? read_member(state)
+						  : table_scan_getnextslot(state->table_scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (was_checked(state, &slot->tts_tid))
+			continue;
+		state->counts.fetched++;
+		*null = true;
+		if (hnsw_row_passes_first(state, slot))
+		{
+			if (ask || state->expressions.later)
+				*null = !hnsw_row_distance(state, distance);
+			if (!state->expressions.later || hnsw_row_passes_later(state, *distance, *null))
+				return true;
+		}
+		InstrCountFiltered1(&state->css, 1);
+	}
+	return false;
 }
 
 static void
-read_table(HnswState *state)
+end_reading(HnswState *state)
 {
-	Relation table = state->css.ss.ss_currentRelation;
-	TableScanDesc scan = table_beginscan(table, state->css.ss.ps.state->es_snapshot, 0, NULL);
-
-	state->run.table_reads++;
-	while (table_scan_getnextslot(scan, ForwardScanDirection, state->heap_slot))
-		take_row(state, state->heap_slot);
 	ExecClearTuple(state->heap_slot);
-	table_endscan(scan);
+	if (state->member_fetch)
+		table_index_fetch_end(state->member_fetch);
+	if (state->table_scan)
+		table_endscan(state->table_scan);
+	state->member_fetch = NULL;
+	state->table_scan = NULL;
 }
 
 /* Put rows that wait among those that are sorted. */
@@ -102,39 +132,65 @@ sort_rows(HnswState *state, HnswRowList *list, size_t from)
 	list->used = from;
 }
 
-void
-hnsw_exact_begin(HnswState *state)
+/* Sort all that passes, and what waits. */
+static void
+sort_all(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	MemoryContext old = MemoryContextSwitchTo(state->context);
 	HnswRows *rows = &state->rows;
 	bool bounded = !run->released && run->wanted > 0 && run->wanted < INT_MAX &&
 				   !(state->flags & HNSW_FLAG_BEYOND);
+	double distance = 0;
+	bool null;
 
 	state->sort = hnsw_sort_begin(bounded ? (int64) run->wanted : 0, work_mem);
-	if (state->nseen > 0)
-		qsort(state->seen, state->nseen, sizeof(ItemPointerData), compare_tids);
 	/* What was returned stays before what comes now. */
 	if (!run->released)
 		sort_rows(state, &rows->ready, 0);
 	sort_rows(state, &rows->waiting, 0);
 	sort_rows(state, &rows->late, 0);
-	if (state->members)
-		read_members(state);
-	else
-		read_table(state);
+	while (read_row(state, true, &distance, &null))
+		hnsw_sort_add(state->sort, &state->heap_slot->tts_tid, distance, null);
+	end_reading(state);
 	hnsw_sort_perform(state->sort);
-	MemoryContextSwitchTo(old);
-	run->source = HNSW_SOURCE_SORT;
-	run->strategy = HNSW_STRATEGY_EXACT;
 	if (!run->released)
 		rows->last_low = rows->last_high = -INFINITY;
+}
+
+void
+hnsw_exact_begin(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	begin_reading(state);
+	if (state->flags & HNSW_FLAG_ORDERED)
+	{
+		sort_all(state);
+		run->source = HNSW_SOURCE_SORT;
+	}
+	else
+		run->source = HNSW_SOURCE_READ;
+	MemoryContextSwitchTo(old);
+	run->strategy = HNSW_STRATEGY_EXACT;
 	run->released = true;
+}
+
+TupleTableSlot *
+hnsw_exact_read(HnswState *state)
+{
+	double distance = 0;
+	bool null;
+
+	if (!read_row(state, state->expressions.shows_distance, &distance, &null))
+		return NULL;
+	return hnsw_row_result(state, distance, null);
 }
 
 void
 hnsw_exact_end(HnswState *state)
 {
+	end_reading(state);
 	if (state->sort)
 		hnsw_sort_end(state->sort);
 	state->sort = NULL;

@@ -16,18 +16,13 @@
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "access/tableam.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "utils/float.h"
-#include "utils/lsyscache.h"
+#include "port/pg_bitutils.h"
 #include "utils/rel.h"
 
 static const CustomExecMethods exec_methods;
@@ -114,7 +109,6 @@ end_run(HnswState *state)
 {
 	if (!state->run.started)
 		return;
-	ExecClearTuple(state->heap_slot);
 	ExecClearTuple(state->held_slot);
 	ExecClearTuple(state->look_slot);
 	hnsw_exact_end(state);
@@ -167,15 +161,21 @@ static void
 begin_search(HnswState *state)
 {
 	EState *estate = state->css.ss.ps.state;
-	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	MemoryContext old;
 	ScanKeyData key;
 
+	hnsw_prepare_query(state);
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
 	if (!state->scan)
 	{
 		state->scan = omendb_index_beginscan(state->css.ss.ss_currentRelation, state->index,
 											 estate->es_snapshot, 0, 1);
 		state->drive = hnsw_scan_drive(state->scan);
 	}
+	/* All rows within a radius are wanted: those found late find their places in the end. */
+	state->drive->keeps_all =
+		state->run.wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(state->run.wanted);
+
 	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
 						   HNSW_STRATEGIES, InvalidOid, state->expressions.collation,
 						   state->expressions.distance.fn_oid, state->run.query);
@@ -184,19 +184,6 @@ begin_search(HnswState *state)
 	state->drive->budget = 0;
 	state->run.searched = true;
 	note_strategy(state, state->members ? "bitmap" : "graph");
-}
-
-static void
-prepare_query(HnswState *state)
-{
-	HnswRun *run = &state->run;
-	MemoryContext old;
-
-	run->query = hnsw_evaluate(state, state->expressions.query, &run->query_is_null);
-	old = MemoryContextSwitchTo(state->context);
-	if (!run->query_is_null)
-		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
-	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -211,7 +198,6 @@ start(HnswState *state)
 	run->relaxed = hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED;
 	run->source = HNSW_SOURCE_INDEX;
 	run->radius = INFINITY;
-	prepare_query(state);
 	if (state->flags & HNSW_FLAG_BOUNDED)
 		run->wanted = hnsw_limit(state);
 	if (state->expressions.radii)
@@ -452,6 +438,17 @@ go_on(HnswState *state)
 	}
 }
 
+/* The index gave another row. */
+static void
+note_reached(HnswRun *run, double low)
+{
+	uint64 n = (uint64) ++run->popped;
+
+	run->reached = n == 1 ? low : Max(run->reached, low);
+	if ((n & (n - 1)) == 0 && n < UINT64CONST(1) << lengthof(run->marks))
+		run->marks[pg_leftmost_one_pos64(n)] = run->reached;
+}
+
 /* Take a row from the index. */
 static void
 advance_index(HnswState *state)
@@ -470,7 +467,7 @@ advance_index(HnswState *state)
 		go_on(state);
 		return;
 	}
-	run->popped++;
+	note_reached(run, found->low);
 	ordered = !state->drive->no_order;
 	if (found->low > run->radius && ordered)
 	{
@@ -559,11 +556,7 @@ recheck_row(HnswState *state, bool *substituted)
 	epq->relsubs_done[at] = true;
 	if (TupIsNull(slot))
 		return NULL;
-	if (!state->run.started)
-	{
-		state->run.started = true;
-		prepare_query(state);
-	}
+	state->run.started = true;
 	if (!hnsw_row_passes_first(state, slot))
 		return NULL;
 	null = !hnsw_row_distance(state, &distance);
@@ -607,6 +600,12 @@ exec(CustomScanState *css)
 				break;
 			case HNSW_SOURCE_SORT:
 				advance_sort(state);
+				break;
+			case HNSW_SOURCE_READ:
+				result = hnsw_exact_read(state);
+				if (result)
+					return result;
+				finish(state);
 				break;
 			case HNSW_SOURCE_NONE:
 				return NULL;

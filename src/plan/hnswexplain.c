@@ -75,7 +75,8 @@ hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (later)
 		show_expression((Node *) make_ands_explicit(later), "Distance Filter", css, ancestors, es);
 	show_strategies(state, &counts, es);
-	if (!es->analyze)
+	/* Core gives a node that is not parallel-aware no way to report from a worker. */
+	if (!es->analyze || (counts.nstrategies == 0 && css->ss.ps.worker_instrument))
 		return;
 	if (later && !plan->scan.plan.qual && css->ss.ps.instrument)
 		ExplainPropertyFloat(

@@ -21,11 +21,9 @@
 
 #include <math.h>
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "am/hnsw.h"
 #include "am/hnsworder.h"
-#include "catalog/pg_attribute.h"
 #include "compat.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -37,7 +35,6 @@
 #include "plan/hnswplanmodule.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 bool hnsw_custom_scan = true;
 int hnsw_scan_strategy = HNSW_STRATEGY_AUTO;
@@ -63,21 +60,28 @@ static const CustomPathMethods path_methods = {
 	.PlanCustomPath = hnsw_make_plan,
 };
 
-static bool
-is_hnsw(const IndexOptInfo *index)
+bool
+hnsw_is_index_info(const IndexOptInfo *index)
 {
 	return (void *) index->amcostestimate == (void *) hnsw_cost_estimate;
 }
 
-static bool
-has_hnsw_index(const RelOptInfo *rel)
+bool
+hnsw_is_path(const CustomPath *path)
 {
+	return path->methods == &path_methods;
+}
+
+static List *
+hnsw_indexes_of(const RelOptInfo *rel)
+{
+	List *indexes = NIL;
 	ListCell *cell;
 
 	foreach (cell, rel->indexlist)
-		if (is_hnsw(lfirst_node(IndexOptInfo, cell)))
-			return true;
-	return false;
+		if (hnsw_is_index_info(lfirst_node(IndexOptInfo, cell)))
+			indexes = lappend(indexes, lfirst(cell));
+	return indexes;
 }
 
 /* The paths that these indexes alone give, for an order. */
@@ -173,32 +177,31 @@ is_parameter(Node *node, void *context)
 
 /* Is the number of rows that pass known only on average? */
 static bool
-is_uncertain(const RelOptInfo *rel)
+is_uncertain(const List *clauses)
 {
 	ListCell *cell;
 
-	foreach (cell, rel->baserestrictinfo)
+	foreach (cell, clauses)
 		if (is_parameter((Node *) lfirst_node(RestrictInfo, cell)->clause, NULL))
 			return true;
 	return false;
 }
 
+/* clauses: those of the table but for the radius, of whose selectivity the planner knows nothing. */
 static void
-fill_planned(HnswPlanned *planned, PlannerInfo *root, const RelOptInfo *rel,
-			 const IndexOptInfo *index, Path *bitmap)
+fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanned *planned,
+			 const IndexOptInfo *index, const OmendbLayout *layout, Path *bitmap)
 {
-	Relation relation = index_open(index->indexoid, NoLock);
-	const OmendbIndex *open = omendb_index_peek(relation);
 	Cost cost;
 
-	planned->dimensions = open->codec.layout.dimensions;
-	planned->node_bytes = (double) BLCKSZ / open->codec.layout.per_page;
-	index_close(relation, NoLock);
+	planned->dimensions = layout->dimensions;
+	planned->node_bytes = (double) BLCKSZ / layout->per_page;
 	planned->rows = Max(rel->tuples, 1);
 	planned->pages = rel->pages;
 	planned->nodes = Max(index->pages, 1) * BLCKSZ / planned->node_bytes;
 	planned->nodes = Min(planned->nodes, planned->rows);
-	planned->share = Min(rel->rows / planned->rows, 1);
+	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
+	planned->share = Max(planned->share, 1 / planned->rows);
 	planned->members_share = 1;
 	planned->bitmap_pages = 0;
 	if (bitmap)
@@ -287,33 +290,12 @@ cheapest_sorted(PlannerInfo *root, const RelOptInfo *rel, bool sort, double limi
 	return cheapest;
 }
 
+/* May the table have rows that the index leaves out: nulls, and under cosine vectors of length 0? */
 static bool
-is_not_null(Oid table, AttrNumber column)
+may_leave_rows_out(const OmendbLayout *layout, const Var *column, const RangeTblEntry *rte)
 {
-	HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(table), Int16GetDatum(column));
-	bool not_null = HeapTupleIsValid(tuple) && ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	return not_null;
-}
-
-/* May the table have rows that the index leaves out? */
-static bool
-may_leave_rows_out(const HnswPath *path, const RangeTblEntry *rte)
-{
-	Relation relation = index_open(path->index->indexoid, NoLock);
-	bool leaves = hnsw_opclass(relation)->metric == OMENDB_METRIC_COSINE;
-
-	index_close(relation, NoLock);
-	if (!leaves)
-	{
-		const Var *column = (const Var *) linitial(path->distance->args);
-
-		leaves = !IsA(column, Var) || column->varattno <= 0 ||
-				 !is_not_null(rte->relid, column->varattno);
-	}
-	return leaves;
+	return layout->metric == OMENDB_METRIC_COSINE || !IsA(column, Var) || column->varattno <= 0 ||
+		   !omendb_column_is_not_null(rte->relid, column->varattno);
 }
 
 typedef struct Wanted
@@ -322,14 +304,16 @@ typedef struct Wanted
 	RelOptInfo *rel;
 	RangeTblEntry *rte;
 	HnswOrderUse use;
+	bool bitmap_known;
 	BitmapHeapPath *bitmap;
 } Wanted;
 
-/* Does a clause bound this distance? */
-static bool
-has_radius(const RelOptInfo *rel, const OpExpr *distance)
+/* The clauses of the table that do not bound this distance. */
+static List *
+clauses_beside_radius(const RelOptInfo *rel, const OpExpr *distance)
 {
 	OpExpr *commuted = hnsw_commuted(distance);
+	List *others = NIL;
 	ListCell *cell;
 
 	foreach (cell, rel->baserestrictinfo)
@@ -338,12 +322,12 @@ has_radius(const RelOptInfo *rel, const OpExpr *distance)
 		Expr *value;
 		HnswRadiusForm form;
 
-		if (hnsw_radius_clause((Node *) lfirst_node(RestrictInfo, cell)->clause, &bounded, &value,
-							   &form) &&
-			(equal(bounded, distance) || equal(bounded, commuted)))
-			return true;
+		if (!hnsw_radius_clause((Node *) lfirst_node(RestrictInfo, cell)->clause, &bounded, &value,
+								&form) ||
+			!(equal(bounded, distance) || equal(bounded, commuted)))
+			others = lappend(others, lfirst(cell));
 	}
-	return false;
+	return others;
 }
 
 static void
@@ -354,8 +338,12 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	HnswPath *path = palloc0(sizeof(HnswPath));
 	Path *base = &path->path.path;
 	OpExpr *distance = linitial(index_path->indexorderbys);
+	Relation relation;
+	const OmendbLayout *layout;
+	bool unindexed;
 	Cost plain_startup = omendb_enabled_cost(index_path->path.startup_cost);
 	Cost plain_total = omendb_enabled_cost(index_path->path.total_cost);
+	List *others;
 	bool radius;
 	double passing;
 	double limit;
@@ -366,7 +354,8 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	if (!IsA(distance, OpExpr) || contain_subplans((Node *) distance) ||
 		index_path->path.param_info != NULL)
 		return;
-	radius = has_radius(rel, distance);
+	others = clauses_beside_radius(rel, distance);
+	radius = list_length(others) < list_length(rel->baserestrictinfo);
 	/* Who reads all rows in order is served better by a sort. */
 	if (!radius && (!ordered || wanted->use == HNSW_ORDER_ALL))
 		return;
@@ -384,8 +373,12 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	path->distance = distance;
 	path->columns = rel->reltarget;
 	path->bounded = ordered && wanted->use == HNSW_ORDER_LIMIT;
-	fill_planned(&path->planned, root, rel, path->index,
+	relation = index_open(path->index->indexoid, NoLock);
+	layout = &omendb_index_peek(relation)->codec.layout;
+	fill_planned(root, rel, others, &path->planned, path->index, layout,
 				 wanted->bitmap ? wanted->bitmap->bitmapqual : NULL);
+	unindexed = may_leave_rows_out(layout, linitial(distance->args), wanted->rte);
+	index_close(relation, NoLock);
 	if (wanted->bitmap)
 		path->path.custom_paths = list_make1(wanted->bitmap);
 
@@ -398,18 +391,23 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	if (path->bounded)
 		limit = Min(limit, hnsw_order_limit(root));
 	cost = choose_strategy(&path->planned, limit, rel->baserestrictinfo != NIL,
-						   wanted->bitmap != NULL, is_uncertain(rel)) /
+						   wanted->bitmap != NULL, is_uncertain(others)) /
 		   HNSW_US_A_COST;
 
 	if ((path->bounded || radius) && hnsw_may_read_all())
 	{
-		/* All of it is done before the first row. */
-		base->startup_cost = cost + rel->baserestrictcost.startup;
+		cost += rel->baserestrictcost.startup;
 		cheapest = cheapest_sorted(root, rel, ordered, limit);
-		if (rel->baserestrictinfo != NIL && cheapest >= 0 &&
-			cheapest * AT_MOST < base->startup_cost)
-			base->startup_cost = cheapest * AT_MOST;
-		base->total_cost = base->startup_cost + cpu_tuple_cost * Min(rel->rows, limit);
+		if (rel->baserestrictinfo != NIL && cheapest >= 0)
+			cost = Min(cost, cheapest * AT_MOST);
+		/*
+		 * In order, all of it is done before the first row. In no order, rows come as
+		 * they are found. The planner takes a radius for one that a third of all rows
+		 * lie within. So it hopes to find as many as LIMIT says at the beginning of the
+		 * table, and no honest startup cost is below that.
+		 */
+		base->startup_cost = ordered ? cost : 0;
+		base->total_cost = cost + cpu_tuple_cost * Min(rel->rows, limit);
 	}
 	else
 	{
@@ -424,57 +422,86 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	}
 	if (!enable_indexscan)
 		omendb_disable_scan(base);
-	path->path.custom_private = list_make1_int(may_leave_rows_out(path, wanted->rte));
+	path->path.custom_private = list_make1_int(unindexed);
 	add_path(rel, base);
 }
 
 /* Paths in the order of that key; ordered: which is promised. */
 static void
-add_paths_of_order(const Wanted *wanted, List *hnsw_indexes, PathKey *key, bool ordered)
+add_paths_of_order(Wanted *wanted, List *indexes, PathKey *key, bool ordered)
 {
-	List *paths = index_paths(wanted->root, wanted->rel, hnsw_indexes, list_make1(key));
+	List *paths = index_paths(wanted->root, wanted->rel, indexes, list_make1(key));
 	ListCell *cell;
 
 	foreach (cell, paths)
 	{
 		const IndexPath *path = lfirst(cell);
 
-		if (IsA(path, IndexPath) && path->indexorderbys != NIL)
-			add_custom_path(wanted, path, ordered);
+		if (!IsA(path, IndexPath) || path->indexorderbys == NIL)
+			continue;
+		if (!wanted->bitmap_known)
+			wanted->bitmap = bitmap_path(wanted->root, wanted->rel);
+		wanted->bitmap_known = true;
+		add_custom_path(wanted, path, ordered);
 	}
+}
+
+/* Does the key order by this distance, the nearest first? */
+static bool
+orders_by(const PathKey *key, const OpExpr *distance)
+{
+	OpExpr *commuted = hnsw_commuted(distance);
+	ListCell *cell;
+
+	if (!omendb_is_ascending(key))
+		return false;
+
+	foreach (cell, key->pk_eclass->ec_members)
+	{
+		const Expr *expr = lfirst_node(EquivalenceMember, cell)->em_expr;
+
+		if (equal(expr, distance) || equal(expr, commuted))
+			return true;
+	}
+	return false;
 }
 
 static void
 add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	Wanted wanted = {.root = root, .rel = rel, .rte = rte};
-	List *hnsw_indexes = NIL;
+	List *indexes = hnsw_indexes_of(rel);
 	List *keys = NIL;
-	PathKey *first = root->query_pathkeys ? linitial(root->query_pathkeys) : NULL;
+	bool ordered = false;
 	ListCell *cell;
 
-	foreach (cell, rel->indexlist)
-		if (is_hnsw(lfirst_node(IndexOptInfo, cell)))
-			hnsw_indexes = lappend(hnsw_indexes, lfirst(cell));
+	if (indexes == NIL)
+		return;
 	wanted.use = hnsw_order_use(root, rel);
-	if (first && wanted.use != HNSW_ORDER_ALL)
-		keys = list_make1(first);
+	if (wanted.use != HNSW_ORDER_ALL)
+	{
+		keys = list_make1(linitial(root->query_pathkeys));
+		ordered = true;
+	}
 	foreach (cell, rel->baserestrictinfo)
 	{
 		OpExpr *distance;
 		Expr *value;
 		HnswRadiusForm form;
+		ListCell *known;
 
-		if (hnsw_radius_clause((Node *) lfirst_node(RestrictInfo, cell)->clause, &distance, &value,
-							   &form))
-			keys = list_concat_unique_ptr(
-				keys, omendb_expression_pathkey(root, (Expr *) distance, rel->relids));
+		if (!hnsw_radius_clause((Node *) lfirst_node(RestrictInfo, cell)->clause, &distance, &value,
+								&form))
+			continue;
+		foreach (known, keys)
+			if (orders_by(lfirst(known), distance))
+				break;
+		if (known == NULL)
+			keys = lappend(keys, omendb_make_pathkey((Expr *) distance, rel->relids));
 	}
-	if (keys == NIL)
-		return;
-	wanted.bitmap = bitmap_path(root, rel);
 	foreach (cell, keys)
-		add_paths_of_order(&wanted, hnsw_indexes, lfirst(cell), lfirst(cell) == first);
+		add_paths_of_order(&wanted, indexes, lfirst(cell),
+						   ordered && foreach_current_index(cell) == 0);
 }
 
 static void
@@ -483,7 +510,7 @@ look_for_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
 	if (hnsw_custom_scan && rte->rtekind == RTE_RELATION && rte->tablesample == NULL && !rte->inh &&
-		!IS_DUMMY_REL(rel) && has_hnsw_index(rel) && !bms_is_member(rti, root->all_result_relids))
+		!IS_DUMMY_REL(rel) && !bms_is_member(rti, root->all_result_relids))
 		add_paths(root, rel, rti, rte);
 }
 
@@ -503,4 +530,5 @@ hnsw_init_plan_module(void)
 	RegisterCustomScanMethods(&hnsw_scan_methods);
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = look_for_paths;
+	hnsw_init_upper_paths();
 }

@@ -97,7 +97,7 @@ form_of(Node *node, OpExpr **distance, HnswRadiusForm *form)
 {
 	OpExpr *op = (OpExpr *) node;
 
-	if (!IsA(node, OpExpr) || op->opresulttype != FLOAT8OID)
+	if (!IsA(node, OpExpr))
 		return false;
 	*form = HNSW_RADIUS_PLAIN;
 	if (op->opfuncid == F_FLOAT8MI && is_const_float8(linitial(op->args), 1))
@@ -152,6 +152,15 @@ is_fixed(Node *value)
 		   !contain_subplans(value);
 }
 
+/* Does the operator compare something of a row with a value that is the same for all rows? */
+static bool
+may_be_distance(const OpExpr *op)
+{
+	return op->opresulttype == FLOAT8OID &&
+		   is_fixed(linitial(op->args)) != is_fixed(lsecond(op->args)) &&
+		   !contain_volatile_functions((Node *) op) && !contain_subplans((Node *) op);
+}
+
 bool
 hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm *form)
 {
@@ -167,7 +176,7 @@ hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm
 		Node *other = list_nth(op->args, 1 - side);
 
 		/* "below" on the left means the same as "above" on the right. */
-		if (form_of(bounded, distance, form) && is_fixed(other) && !is_fixed((Node *) *distance) &&
+		if (form_of(bounded, distance, form) && is_fixed(other) && may_be_distance(*distance) &&
 			(greater != (side == 1)) == (*form != HNSW_RADIUS_PLAIN))
 		{
 			*value = (Expr *) other;
@@ -242,8 +251,8 @@ scan_columns(const Distance *distance)
 	return tlist;
 }
 
-static bool
-may_evaluate_early(Node *limit)
+bool
+hnsw_may_evaluate_early(Node *limit)
 {
 	return limit == NULL || (!contain_volatile_functions(limit) && !contain_subplans(limit));
 }
@@ -291,8 +300,8 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 
 	if (custom_path->path.pathkeys != NIL)
 		flags |= HNSW_FLAG_ORDERED;
-	if (path->bounded && may_evaluate_early(parse->limitCount) &&
-		may_evaluate_early(parse->limitOffset))
+	if (path->bounded && hnsw_may_evaluate_early(parse->limitCount) &&
+		hnsw_may_evaluate_early(parse->limitOffset))
 	{
 		flags |= HNSW_FLAG_BOUNDED;
 		limit = list_make2(parse->limitCount, parse->limitOffset);

@@ -113,6 +113,7 @@ hnsw_row_distance(HnswState *state, double *distance)
 	Datum value;
 	bool null;
 
+	hnsw_prepare_query(state);
 	if (state->run.query_is_null)
 		return false;
 	old = MemoryContextSwitchTo(e->context->ecxt_per_tuple_memory);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/tableam.h"
 #include "am/hnswscan.h"
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
@@ -52,18 +53,22 @@ typedef struct HnswExpressions
 typedef enum HnswSource
 {
 	HNSW_SOURCE_INDEX, /* search, or sweep, of the index */
-	HNSW_SOURCE_SORT,
-	HNSW_SOURCE_NONE, /* no more rows come */
+	HNSW_SOURCE_SORT,  /* rows that were read, in order */
+	HNSW_SOURCE_READ,  /* rows as they are read */
+	HNSW_SOURCE_NONE,  /* no more rows come */
 } HnswSource;
 
 /* One scan, from one rescan to the next. */
 typedef struct HnswRun
 {
 	bool started;
+	bool query_known;
 	Datum query; /* detoasted */
 	bool query_is_null;
-	double wanted; /* rows to hold back until they are all there; 0: none, infinite: all */
-	double radius; /* the smallest that is known; infinite: none */
+	double wanted;    /* rows to hold back until they are all there; 0: none, infinite: all */
+	double radius;    /* the smallest that is known; infinite: none */
+	double reached;   /* the largest lower bound of a node that the index gave */
+	double marks[32]; /* reached, when the index had given 1, 2, 4, ... rows */
 	Bitmapset *radii_known;
 	bool may_read_all; /* settings, as they were when the run started */
 	bool relaxed;
@@ -98,7 +103,9 @@ struct HnswState
 	HnswDrive *drive;
 	HnswMembers *members; /* or NULL; kept by a rescan that does not change the bitmap */
 	MemoryContext members_context;
-	HnswSort *sort; /* or NULL */
+	HnswSort *sort;                    /* or NULL */
+	TableScanDesc table_scan;          /* reading the table; or NULL */
+	IndexFetchTableData *member_fetch; /* reading the rows of the bitmap; or NULL */
 	HnswRows rows;
 	ItemPointerData *seen; /* TIDs of rows whose clauses were checked */
 	size_t nseen;
@@ -113,10 +120,12 @@ hnsw_bitmap_child(const HnswState *state)
 	return state->css.custom_ps ? linitial(state->css.custom_ps) : NULL;
 }
 
-/* hnswbounds.c: LIMIT and radius. */
+/* hnswbounds.c: the query, LIMIT and radius. */
 
 /* The value of an expression over no row, in the memory of the run. */
 extern Datum hnsw_evaluate(HnswState *state, ExprState *expression, bool *null);
+/* Evaluate the query, at the first call; reading rows that do not pass needs none. */
+extern void hnsw_prepare_query(HnswState *state);
 /* Rows that LIMIT and OFFSET want; infinite: all. */
 extern double hnsw_limit(HnswState *state);
 
@@ -149,6 +158,8 @@ extern void hnsw_row_set(HnswState *state, TupleTableSlot *slot);
 
 /* hnswexact.c: read rows, sort them by the distance. */
 extern void hnsw_exact_begin(HnswState *state);
+/* What the node returns of the next row that is read in no order; NULL: there is none. */
+extern TupleTableSlot *hnsw_exact_read(HnswState *state);
 extern void hnsw_exact_end(HnswState *state);
 
 /* hnswchange.c: which strategy goes on. */

@@ -106,7 +106,7 @@ SELECT index, nodes_visited, stopped_by FROM omendb_last_scan();
 RESET hnsw.max_scan_tuples;
 RESET hnsw.iterative_scan;
 -- EXPLAIN (ANALYZE) has it too, from PostgreSQL 18 on
-CREATE FUNCTION explained(query text) RETURNS json LANGUAGE plpgsql AS $$ DECLARE plan json; BEGIN EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan; RETURN plan->0->'Plan'->'Plans'->0; END $$;
+CREATE FUNCTION explained(query text) RETURNS jsonb LANGUAGE plpgsql AS $$ DECLARE plan jsonb; BEGIN EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan; RETURN jsonb_path_query_first(plan, 'strict $.** ? (@."Node Type" == "Index Scan" || @."Node Type" == "Custom Scan")'); END $$;
 SELECT plan->>'Node Type' AS node, (SELECT array_agg(name) FROM (VALUES
         ('Nodes Visited', (plan->>'Nodes Visited')::int BETWEEN 5 AND 700), ('Pages Read', (plan->>'Pages Read')::int >= (plan->>'Nodes Visited')::int),
         ('Rows Rechecked', (plan->>'Rows Rechecked')::int >= 0), ('Stopped By', plan->>'Stopped By' IS NULL), ('Index Searches', (plan->>'Index Searches')::int = 1)) v(name, good)

@@ -510,7 +510,7 @@ BEGIN
 END $$;
 SELECT is(fetched_twice(), 0::bigint, 'a setting changes between two fetches');
 -- a radius that is known when its clause was checked first, though no row passed
-CREATE FUNCTION rows_read(query text) RETURNS int LANGUAGE plpgsql AS $$
+CREATE FUNCTION rows_read(query text) RETURNS int LANGUAGE plpgsql SET hnsw.ef_search = 40 AS $$
 DECLARE
     plan jsonb;
 BEGIN

@@ -102,14 +102,14 @@ CREATE TABLE long_rows AS SELECT i, ARRAY(SELECT noise(1, i * 100000::bigint + j
 CREATE INDEX long_rows_hnsw ON long_rows USING hnsw (v vector_l2_ops);
 ANALYZE long_rows;
 CREATE SEQUENCE calls;
-CREATE FUNCTION filtered(scan text, condition text, k int) RETURNS json LANGUAGE plpgsql AS $$
+CREATE FUNCTION filtered(scan text, condition text, k int) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    plan json;
+    plan jsonb;
 BEGIN
     PERFORM use_scan(scan);
     EXECUTE format('EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT i FROM long_rows WHERE %s ORDER BY v <-> (SELECT v FROM long_rows WHERE i = 1) LIMIT %s', condition, k) INTO plan;
-    plan := plan #> '{0,Plan,Plans,1}';
-    IF (plan ->> CASE scan WHEN 'plain' THEN 'Index Name' ELSE 'Index' END) IS DISTINCT FROM 'long_rows_hnsw' THEN RAISE EXCEPTION 'no scan of the index: %', plan; END IF;
+    plan := jsonb_path_query_first(plan, CASE scan WHEN 'plain' THEN 'strict $.** ? (@."Index Name" == "long_rows_hnsw")' ELSE 'strict $.** ? (@."Index" == "long_rows_hnsw")' END::jsonpath);
+    IF plan IS NULL THEN RAISE EXCEPTION 'no scan of the index'; END IF;
     RETURN plan;
 END $$;
 CREATE TABLE reports AS SELECT scan, filtered(scan, 'i % 50 = 7', 100) AS plan FROM unnest(ARRAY['plain', 'graph', 'exact']) scan;

@@ -1,0 +1,151 @@
+/*
+ * hnswupper.c
+ *	  The order of what an approximate search gives to a join, or to a plain
+ *	  Index Scan.
+ *
+ * A search that reads on to the end of the index may find a row too late for its
+ * place. Where LIMIT bounds the custom scan itself, the scan holds its rows back,
+ * and puts such a row in its place. Elsewhere nobody tells the scan how many
+ * rows will be wanted, and rows found late come last. They come only where the
+ * query asks for more rows than there are before them. So it is enough to sort
+ * the rows that LIMIT takes:
+ *
+ *	Limit 10 -> Sort -> Limit 10 -> Nested Loop -> HnswScan
+ *
+ * Such a path takes the place of the one without the sort: as a path it is
+ * dearer, and right.
+ */
+#include "plan/hnswcustom.h"
+
+#include "am/hnsw.h"
+#include "catalog/pg_type_d.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planner.h"
+#include "plan/hnswplanmodule.h"
+#include "utils/fmgroids.h"
+
+static create_upper_paths_hook_type previous_hook;
+
+/* Does the order of this path's rows come from an hnsw index, with rows found late at the end? */
+static bool
+has_late_rows(const Path *path)
+{
+	const List *parts = NIL;
+	ListCell *cell;
+
+	switch (nodeTag(path))
+	{
+		case T_IndexPath:
+			return hnsw_is_index_info(((const IndexPath *) path)->indexinfo) &&
+				   ((const IndexPath *) path)->indexorderbys != NIL;
+		case T_CustomPath:
+			return hnsw_is_path((const CustomPath *) path) && path->pathkeys != NIL &&
+				   !((const HnswPath *) path)->bounded;
+		case T_ProjectionPath:
+			return has_late_rows(((const ProjectionPath *) path)->subpath);
+		case T_MaterialPath:
+			return has_late_rows(((const MaterialPath *) path)->subpath);
+		case T_IncrementalSortPath:
+			return has_late_rows(((const IncrementalSortPath *) path)->spath.subpath);
+		case T_GatherMergePath:
+			return has_late_rows(((const GatherMergePath *) path)->subpath);
+		case T_NestPath:
+		case T_HashPath:
+		case T_MergePath:
+			return has_late_rows(((const JoinPath *) path)->outerjoinpath);
+		case T_AppendPath:
+			parts = ((const AppendPath *) path)->subpaths;
+			break;
+		case T_MergeAppendPath:
+			parts = ((const MergeAppendPath *) path)->subpaths;
+			break;
+		default:
+			return false;
+	}
+	foreach (cell, parts)
+		if (has_late_rows(lfirst(cell)))
+			return true;
+	return false;
+}
+
+/* The lesser of an int8 expression and 2^62; that of a null. */
+static Expr *
+at_most_huge(Node *value)
+{
+	MinMaxExpr *least = makeNode(MinMaxExpr);
+	Expr *huge = (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
+									Int64GetDatum(INT64CONST(1) << 62), false, FLOAT8PASSBYVAL);
+
+	least->minmaxtype = INT8OID;
+	least->op = IS_LEAST;
+	least->args = list_make2(value, huge);
+	least->location = -1;
+	return (Expr *) least;
+}
+
+/* LIMIT plus OFFSET, which never overflows; NULL in them is what it is to LIMIT. */
+static Node *
+rows_taken(PlannerInfo *root)
+{
+	const Query *parse = root->parse;
+	Expr *rows = at_most_huge(copyObject(parse->limitCount));
+
+	if (parse->limitOffset)
+	{
+		CoalesceExpr *offset = makeNode(CoalesceExpr);
+		Expr *none = (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0),
+										false, FLOAT8PASSBYVAL);
+
+		offset->coalescetype = INT8OID;
+		offset->args = list_make2(copyObject(parse->limitOffset), none);
+		offset->location = -1;
+		rows = (Expr *) makeFuncExpr(F_INT8PL, INT8OID,
+									 list_make2(rows, at_most_huge((Node *) offset)), InvalidOid,
+									 InvalidOid, COERCE_EXPLICIT_CALL);
+	}
+	return eval_const_expressions(root, (Node *) rows);
+}
+
+/* Is the number of rows that LIMIT takes known before the first of them? */
+static bool
+takes_known_rows(const Query *parse)
+{
+	return parse->limitCount != NULL && parse->rowMarks == NIL && !parse->hasTargetSRFs &&
+		   hnsw_may_evaluate_early(parse->limitCount) &&
+		   hnsw_may_evaluate_early(parse->limitOffset);
+}
+
+static Path *
+sort_what_limit_takes(PlannerInfo *root, RelOptInfo *rel, Path *path)
+{
+	int64 expected = root->limit_tuples > 0 ? (int64) root->limit_tuples : -1;
+	LimitPath *limit = create_limit_path(root, rel, path, NULL, rows_taken(root),
+										 root->parse->limitOption, 0, expected);
+
+	return (Path *) create_sort_path(root, rel, (Path *) limit, root->sort_pathkeys,
+									 root->limit_tuples);
+}
+
+static void
+look_at_ordered(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
+				void *extra)
+{
+	ListCell *cell;
+
+	if (previous_hook)
+		previous_hook(root, stage, input, output, extra);
+	if (stage == UPPERREL_ORDERED && takes_known_rows(root->parse))
+		foreach (cell, output->pathlist)
+			if (has_late_rows(lfirst(cell)))
+				lfirst(cell) = sort_what_limit_takes(root, output, lfirst(cell));
+}
+
+void
+hnsw_init_upper_paths(void)
+{
+	previous_hook = create_upper_paths_hook;
+	create_upper_paths_hook = look_at_ordered;
+}
