@@ -11,6 +11,7 @@ help:
 	@echo 'make demo          see it work: real data, a throwaway server, one minute'
 	@echo 'make check         all tests; TESTS="regress tap" runs a part of:'
 	@echo '                   lint regress isolation tap perl unit bench'
+	@echo 'make soak          the long forms of tests, a minute each or OMENDB_SOAK_SECONDS'
 	@echo 'make unit          the C unit tests alone, no server needed'
 	@echo 'make bench         measure the index beside pgvector, hnswlib and FAISS: 80 minutes;'
 	@echo '                   BENCH="FILE... --option..." adds data and arguments of bench/index'
@@ -27,6 +28,9 @@ demo:
 
 check:
 	@tools/check
+
+soak:
+	@tools/soak
 
 unit:
 	@TESTS=unit tools/check
