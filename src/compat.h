@@ -241,7 +241,11 @@ omendb_make_pathkey(Expr *expr, Relids relids)
 	PathKey *key = makeNode(PathKey);
 	Oid opfamily;
 	Oid type;
+#if PG_VERSION_NUM >= 180000
+	CompareType strategy;
+#else
 	int16 strategy;
+#endif
 
 	if (!get_ordering_op_properties(Float8LessOperator, &opfamily, &type, &strategy))
 		elog(ERROR, "operator %u is not a valid ordering operator", Float8LessOperator);
@@ -255,9 +259,9 @@ omendb_make_pathkey(Expr *expr, Relids relids)
 	key->pk_eclass = class;
 	key->pk_opfamily = opfamily;
 #if PG_VERSION_NUM >= 180000
-	key->pk_cmptype = COMPARE_LT;
+	key->pk_cmptype = strategy;
 #else
-	key->pk_strategy = BTLessStrategyNumber;
+	key->pk_strategy = strategy;
 #endif
 	return key;
 }

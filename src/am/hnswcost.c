@@ -34,12 +34,6 @@
 #define SHORT_RESULT_COST 1.0e8
 
 /*
- * Of plans that are no use: more than any other, also one that settings such as
- * enable_seqscan forbid. Finite, for the planner subtracts such costs.
- */
-#define USELESS_COST 1.0e20
-
-/*
  * Visits to each row returned beyond the first beam, or what costs as much: the
  * beam is doubled whenever its nearer half is used up, and such rows are rechecked
  * more often than not. Measured over 60,000 rows of 784 dimensions: where one row
@@ -88,10 +82,11 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	 * all rows are read, or a node above relies on all of the order, its approximate
 	 * order is no use. Of several order keys the index knows the first one only.
 	 */
-	if (list_length(path->indexorderbys) != 1 || hnsw_order_use(root, info->rel) == HNSW_ORDER_ALL)
+	if (list_length(path->indexorderbys) != 1 ||
+		hnsw_plain_order_use(root, info->rel) == HNSW_ORDER_ALL)
 	{
 		omendb_disable_path(path);
-		*startup = *total = USELESS_COST;
+		*startup = *total = HNSW_USELESS_COST;
 		*selectivity = 0;
 		*correlation = 0;
 		*pages = 0;

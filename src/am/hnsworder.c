@@ -5,7 +5,9 @@
 #include "am/hnsworder.h"
 
 #include "am/hnsw.h"
+#include "access/sysattr.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
 
 /* Could a merge join, or whatever else knows the sort key by another expression, use the order? */
 static bool
@@ -30,6 +32,28 @@ hnsw_order_use(PlannerInfo *root, const RelOptInfo *rel)
 	if (parse->hasTargetSRFs || bms_membership(root->all_baserels) != BMS_SINGLETON)
 		return HNSW_ORDER_SOME;
 	return HNSW_ORDER_LIMIT;
+}
+
+/* Does somebody above the scan read ctid? */
+static bool
+shows_ctid(const RelOptInfo *rel)
+{
+	Bitmapset *columns = NULL;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
+	return bms_is_member(SelfItemPointerAttributeNumber - FirstLowInvalidHeapAttributeNumber,
+						 columns);
+}
+
+HnswOrderUse
+hnsw_plain_order_use(PlannerInfo *root, const RelOptInfo *rel)
+{
+	/*
+	 * Where bounds overlap, the executor's Index Scan keeps rows back to reorder
+	 * them, and forgets where they are: their ctid is invalid then.
+	 */
+	return shows_ctid(rel) || root->parse->rowMarks != NIL ? HNSW_ORDER_ALL
+														   : hnsw_order_use(root, rel);
 }
 
 double

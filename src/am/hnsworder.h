@@ -17,11 +17,20 @@ typedef enum HnswOrderUse
 	 * no source for such a node: the order is not offered.
 	 */
 	HNSW_ORDER_ALL,
-	HNSW_ORDER_SOME,  /* as many rows as a join above needs */
+	HNSW_ORDER_SOME,  /* as many rows as a join or a set-returning function above needs */
 	HNSW_ORDER_LIMIT, /* the first rows, as many as LIMIT and OFFSET say */
 } HnswOrderUse;
 
+/*
+ * Of plans that are no use: more than any other, also one that settings such as
+ * enable_seqscan forbid. Finite, for the planner subtracts such costs.
+ */
+#define HNSW_USELESS_COST 1.0e20
+
 extern HnswOrderUse hnsw_order_use(PlannerInfo *root, const RelOptInfo *rel);
+
+/* The same of a plain Index Scan, which may serve fewer queries. */
+extern HnswOrderUse hnsw_plain_order_use(PlannerInfo *root, const RelOptInfo *rel);
 
 /* LIMIT plus OFFSET; a guess where they are not known yet. */
 extern double hnsw_order_limit(const PlannerInfo *root);

@@ -330,29 +330,81 @@ clauses_beside_radius(const RelOptInfo *rel, const OpExpr *distance)
 	return others;
 }
 
+/*
+ * Choose a strategy and set the path's costs, from those of the plain index scan
+ * and of the cheapest other path; rows: so many the scan has to find.
+ */
 static void
-add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
+set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others, bool radius,
+		  double rows)
+{
+	const RelOptInfo *rel = wanted->rel;
+	Path *base = &path->path.path;
+	bool ordered = base->pathkeys != NIL;
+	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
+	Cost plain_total = omendb_enabled_cost(plain->total_cost);
+	Cost cost = choose_strategy(&path->planned, rows, rel->baserestrictinfo != NIL,
+								wanted->bitmap != NULL, is_uncertain(others)) /
+				HNSW_US_A_COST;
+	HnswCosts costs;
+
+	if ((path->bounded || radius) && hnsw_may_read_all())
+	{
+		Cost cheapest = cheapest_sorted(wanted->root, rel, ordered, rows);
+
+		cost += rel->baserestrictcost.startup;
+		if (rel->baserestrictinfo != NIL && cheapest >= 0)
+			cost = Min(cost, cheapest * AT_MOST);
+		/*
+		 * In order, all of it is done before the first row. In no order, rows come as
+		 * they are found. The planner takes a radius for one that a third of all rows
+		 * lie within. So it hopes to find as many as LIMIT says at the beginning of the
+		 * table, and no honest startup cost is below that.
+		 */
+		base->startup_cost = ordered ? cost : 0;
+		base->total_cost = cost + cpu_tuple_cost * Min(rel->rows, rows);
+	}
+	else if (plain_total < HNSW_USELESS_COST)
+	{
+		base->startup_cost = plain_startup * AT_MOST;
+		base->total_cost = plain_total * AT_MOST;
+	}
+	else
+	{
+		hnsw_costs_init(&costs, &path->planned);
+		base->startup_cost =
+			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_A_COST, cost);
+		base->total_cost = cost + cpu_tuple_cost * rel->rows;
+	}
+	/* The plain index scan does less, and never better. */
+	if (ordered && hnsw_may_read_all())
+	{
+		base->total_cost = Min(base->total_cost, plain_total * AT_MOST);
+		base->startup_cost = Min(base->startup_cost, plain_startup * AT_MOST);
+	}
+	if (!enable_indexscan)
+		omendb_disable_scan(base);
+}
+
+static void
+add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 {
 	PlannerInfo *root = wanted->root;
 	RelOptInfo *rel = wanted->rel;
 	HnswPath *path = palloc0(sizeof(HnswPath));
 	Path *base = &path->path.path;
-	OpExpr *distance = linitial(index_path->indexorderbys);
+	OpExpr *distance = linitial(plain->indexorderbys);
+	Path *bitmap = wanted->bitmap ? wanted->bitmap->bitmapqual : NULL;
 	Relation relation;
 	const OmendbLayout *layout;
 	bool unindexed;
-	Cost plain_startup = omendb_enabled_cost(index_path->path.startup_cost);
-	Cost plain_total = omendb_enabled_cost(index_path->path.total_cost);
 	List *others;
 	bool radius;
-	double passing;
-	double limit;
-	double cost;
-	Cost cheapest;
+	double rows;
 
 	/* With a lateral reference the planner may copy and change the path for a partition. */
 	if (!IsA(distance, OpExpr) || contain_subplans((Node *) distance) ||
-		index_path->path.param_info != NULL)
+		plain->path.param_info != NULL)
 		return;
 	others = clauses_beside_radius(rel, distance);
 	radius = list_length(others) < list_length(rel->baserestrictinfo);
@@ -366,63 +418,28 @@ add_custom_path(const Wanted *wanted, const IndexPath *index_path, bool ordered)
 	base->pathtarget = rel->reltarget;
 	base->parallel_safe = rel->consider_parallel;
 	base->rows = rel->rows;
-	base->pathkeys = ordered ? list_make1(linitial(index_path->path.pathkeys)) : NIL;
+	base->pathkeys = ordered ? list_make1(linitial(plain->path.pathkeys)) : NIL;
 	path->path.flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->path.methods = &path_methods;
-	path->index = index_path->indexinfo;
+	path->index = plain->indexinfo;
 	path->distance = distance;
 	path->columns = rel->reltarget;
 	path->bounded = ordered && wanted->use == HNSW_ORDER_LIMIT;
 	relation = index_open(path->index->indexoid, NoLock);
 	layout = &omendb_index_peek(relation)->codec.layout;
-	fill_planned(root, rel, others, &path->planned, path->index, layout,
-				 wanted->bitmap ? wanted->bitmap->bitmapqual : NULL);
+	fill_planned(root, rel, others, &path->planned, path->index, layout, bitmap);
 	unindexed = may_leave_rows_out(layout, linitial(distance->args), wanted->rte);
 	index_close(relation, NoLock);
-	if (wanted->bitmap)
+	path->path.custom_private = list_make1_int(unindexed);
+	if (bitmap)
 		path->path.custom_paths = list_make1(wanted->bitmap);
 
-	/* Rows that this scan has to find. */
-	passing = path->planned.share * path->planned.rows;
+	rows = path->planned.share * path->planned.rows;
 	if (radius)
-		limit = Max(passing * RADIUS_SHARE, 10);
-	else
-		limit = passing;
+		rows = Max(rows * RADIUS_SHARE, 10);
 	if (path->bounded)
-		limit = Min(limit, hnsw_order_limit(root));
-	cost = choose_strategy(&path->planned, limit, rel->baserestrictinfo != NIL,
-						   wanted->bitmap != NULL, is_uncertain(others)) /
-		   HNSW_US_A_COST;
-
-	if ((path->bounded || radius) && hnsw_may_read_all())
-	{
-		cost += rel->baserestrictcost.startup;
-		cheapest = cheapest_sorted(root, rel, ordered, limit);
-		if (rel->baserestrictinfo != NIL && cheapest >= 0)
-			cost = Min(cost, cheapest * AT_MOST);
-		/*
-		 * In order, all of it is done before the first row. In no order, rows come as
-		 * they are found. The planner takes a radius for one that a third of all rows
-		 * lie within. So it hopes to find as many as LIMIT says at the beginning of the
-		 * table, and no honest startup cost is below that.
-		 */
-		base->startup_cost = ordered ? cost : 0;
-		base->total_cost = cost + cpu_tuple_cost * Min(rel->rows, limit);
-	}
-	else
-	{
-		base->startup_cost = plain_startup * AT_MOST;
-		base->total_cost = plain_total * AT_MOST;
-	}
-	/* The plain index scan does less, and never better. */
-	if (ordered && hnsw_may_read_all())
-	{
-		base->total_cost = Min(base->total_cost, plain_total * AT_MOST);
-		base->startup_cost = Min(base->startup_cost, plain_startup * AT_MOST);
-	}
-	if (!enable_indexscan)
-		omendb_disable_scan(base);
-	path->path.custom_private = list_make1_int(unindexed);
+		rows = Min(rows, hnsw_order_limit(root));
+	set_costs(wanted, path, &plain->path, others, radius, rows);
 	add_path(rel, base);
 }
 
@@ -510,7 +527,7 @@ look_for_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
 	if (hnsw_custom_scan && rte->rtekind == RTE_RELATION && rte->tablesample == NULL && !rte->inh &&
-		!IS_DUMMY_REL(rel) && !bms_is_member(rti, root->all_result_relids))
+		!IS_DUMMY_REL(rel))
 		add_paths(root, rel, rti, rte);
 }
 

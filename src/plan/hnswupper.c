@@ -46,6 +46,10 @@ has_late_rows(const Path *path)
 				   !((const HnswPath *) path)->bounded;
 		case T_ProjectionPath:
 			return has_late_rows(((const ProjectionPath *) path)->subpath);
+		case T_ProjectSetPath:
+			return has_late_rows(((const ProjectSetPath *) path)->subpath);
+		case T_LockRowsPath:
+			return has_late_rows(((const LockRowsPath *) path)->subpath);
 		case T_MaterialPath:
 			return has_late_rows(((const MaterialPath *) path)->subpath);
 		case T_IncrementalSortPath:
@@ -109,43 +113,43 @@ rows_taken(PlannerInfo *root)
 	return eval_const_expressions(root, (Node *) rows);
 }
 
-/* Is the number of rows that LIMIT takes known before the first of them? */
-static bool
-takes_known_rows(const Query *parse)
-{
-	return parse->limitCount != NULL && parse->rowMarks == NIL && !parse->hasTargetSRFs &&
-		   hnsw_may_evaluate_early(parse->limitCount) &&
-		   hnsw_may_evaluate_early(parse->limitOffset);
-}
-
+/* A path like that of LIMIT, with the rows that LIMIT takes sorted below it. */
 static Path *
-sort_what_limit_takes(PlannerInfo *root, RelOptInfo *rel, Path *path)
+sort_what_limit_takes(PlannerInfo *root, RelOptInfo *rel, const LimitPath *limit)
 {
 	int64 expected = root->limit_tuples > 0 ? (int64) root->limit_tuples : -1;
-	LimitPath *limit = create_limit_path(root, rel, path, NULL, rows_taken(root),
-										 root->parse->limitOption, 0, expected);
+	Path *path = (Path *) create_limit_path(root, rel, limit->subpath, NULL, rows_taken(root),
+											limit->limitOption, 0, expected);
 
-	return (Path *) create_sort_path(root, rel, (Path *) limit, root->sort_pathkeys,
-									 root->limit_tuples);
+	path = (Path *) create_sort_path(root, rel, path, root->sort_pathkeys, root->limit_tuples);
+	return (Path *) create_limit_path(root, rel, path, limit->limitOffset, limit->limitCount,
+									  limit->limitOption, 0, expected);
 }
 
 static void
-look_at_ordered(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
-				void *extra)
+look_at_final(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
+			  void *extra)
 {
+	const Query *parse = root->parse;
 	ListCell *cell;
 
 	if (previous_hook)
 		previous_hook(root, stage, input, output, extra);
-	if (stage == UPPERREL_ORDERED && takes_known_rows(root->parse))
-		foreach (cell, output->pathlist)
-			if (has_late_rows(lfirst(cell)))
-				lfirst(cell) = sort_what_limit_takes(root, output, lfirst(cell));
+	if (stage != UPPERREL_FINAL || parse->limitCount == NULL || root->sort_pathkeys == NIL ||
+		!hnsw_may_evaluate_early(parse->limitCount) || !hnsw_may_evaluate_early(parse->limitOffset))
+		return;
+	foreach (cell, output->pathlist)
+	{
+		const LimitPath *limit = lfirst(cell);
+
+		if (IsA(limit, LimitPath) && has_late_rows(limit->subpath))
+			lfirst(cell) = sort_what_limit_takes(root, output, limit);
+	}
 }
 
 void
 hnsw_init_upper_paths(void)
 {
 	previous_hook = create_upper_paths_hook;
-	create_upper_paths_hook = look_at_ordered;
+	create_upper_paths_hook = look_at_final;
 }

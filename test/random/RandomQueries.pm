@@ -408,6 +408,8 @@ sub leaf
     return pick(@sub)->();
 }
 
+sub has_distance { return $_[0] =~ /<->|<#>|<=>|<\+>|<~>|<%>/ }
+
 # WHERE and its conditions, or nothing.
 sub where
 {
@@ -417,7 +419,7 @@ sub where
     push @all, $partial =~ s/\b(a|b|name)\b/$alias.$1/gr if $partial && chance(70);
     push @all, "secret($alias.a)" if $case->{opened};
     push @all, condition($alias, $query, pick(0, 0, 1, 1, 2), $more{outer}) for 1 .. pick(0, 1, 1, 1, 2);
-    $case->{bounded} = 1 if grep { /<->|<#>|<=>|<\+>|<~>|<%>/ } @all;
+    $case->{bounded} = 1 if grep { has_distance($_) } @all;
     return @all ? ' WHERE ' . join(' AND ', @all) : '';
 }
 
@@ -659,6 +661,7 @@ sub partition_query
     my @columns = ([ distance('t', $query), 'float8' ], [ 't.id', 'int' ], more_columns('t'));
     my @known = indexed_rows('t');
     my $p = condition('t', $query, pick(0, 1, 2, 3));
+    $case->{bounded} = 1 if has_distance($p);
     my $from = source();
     my $part = sub { 'SELECT ' . select_list(@columns) . " FROM $from t" . (@known || @_ ? ' WHERE ' . join(' AND ', @_, @known) : '') . ' ORDER BY ' . $columns[0][0] };
     my $limit = ' LIMIT ' . constant('bigint', 100000);

@@ -6,7 +6,7 @@ ALTER TABLE items ADD price float8;
 UPDATE items SET price = i;
 CREATE INDEX items_a ON items (a);
 VACUUM ANALYZE items;
-SELECT plan(75);
+SELECT plan(104);
 
 CREATE FUNCTION shape(plan jsonb) RETURNS text LANGUAGE sql
     RETURN (SELECT string_agg(node #>> '{}', ' > ') FROM jsonb_path_query(plan, 'strict $.**."Node Type"') node);
@@ -92,8 +92,15 @@ SELECT is(problem('SELECT i, prices.price FROM items JOIN prices ON item = i ' |
 SELECT is(shape_of('SELECT i FROM items JOIN prices ON item = i ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10'), 'Limit > Sort > Limit > Nested Loop > Custom Scan > Index Only Scan', 'what LIMIT takes of a join is sorted');
 SELECT is(shape_of('SELECT i FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10'), 'Limit > Custom Scan', 'of one table, the scan sorts');
 SELECT is(shape_of('SELECT i FROM parts ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10'), 'Limit > Merge Append > Custom Scan > Custom Scan', 'of each partition, the scan sorts');
--- (SKIP LOCKED may want more rows than LIMIT says)
-SELECT is(shape_of('SELECT i FROM items JOIN prices ON item = i ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10 FOR UPDATE SKIP LOCKED'), 'Limit > LockRows > Nested Loop > Custom Scan > Index Scan', 'rows that are locked are not limited below');
+-- (a row that is locked, or of which a function makes none, does not count)
+SELECT is(shape_of('SELECT i FROM items JOIN prices ON item = i ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10 FOR UPDATE SKIP LOCKED'), 'Limit > Sort > Limit > LockRows > Nested Loop > Custom Scan > Index Scan', 'rows that are locked are sorted');
+SELECT is(shape_of('SELECT i, unnest(tags) FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10'), 'Limit > Sort > Limit > ProjectSet > Custom Scan', 'rows that a function makes are sorted');
+SELECT is(problem('SELECT i, generate_series(1, i % 3) FROM items WHERE a % 97 = 3 ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'', i, 2 LIMIT ' || n), NULL, 'a set-returning function, LIMIT ' || n) FROM unnest(ARRAY[1, 10, 25, 1000]) n;
+-- A plain index scan that reorders rows forgets where they are.
+SET hnsw.custom_scan = off;
+SELECT ok(NOT has_order(plan_by_scan(sql, 'auto')), 'no plain index scan for ' || sql) FROM unnest(ARRAY['SELECT i FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10 FOR UPDATE', 'SELECT ctid FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10', 'SELECT i FROM parts ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10 FOR SHARE']) sql;
+RESET hnsw.custom_scan;
+SELECT is(problem(sql), NULL, sql) FROM unnest(ARRAY['SELECT i FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10 FOR UPDATE', 'SELECT i, ctid FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 100']) sql;
 SET hnsw.custom_scan = off;
 SELECT is(shape_of('SELECT i FROM items ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10'), 'Limit > Sort > Limit > Index Scan', 'what LIMIT takes of a plain index scan is sorted');
 RESET hnsw.custom_scan;
@@ -118,7 +125,28 @@ END $$;
 SELECT is(l, ROW(30, 0, 0), 'rows found late below a join are in their places') FROM late_rows('SELECT v <-> $1 FROM poor JOIN prices ON item = i ORDER BY 1 LIMIT 500') l;
 SET hnsw.custom_scan = off;
 SELECT is(l, ROW(30, 30, 0), 'rows that a plain scan found late are in their places') FROM late_rows('SELECT v <-> $1 FROM poor WHERE i % 7 = 3 ORDER BY 1 LIMIT 500') l;
+SELECT is(l, ROW(30, 30, 0), 'rows that a plain scan found late below a function are in their places') FROM late_rows('SELECT v <-> $1 FROM (SELECT v, unnest(ARRAY[i, i + 1]) FROM poor WHERE i % 7 = 3 ORDER BY v <-> $1 LIMIT 2000) s') l;
 RESET hnsw.custom_scan;
+
+-- ------------------------------------------------------------------ changes by a radius
+
+-- What a change returns; it is taken back.
+CREATE FUNCTION undone(sql text, scan bool) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    result text[];
+BEGIN
+    result := CASE WHEN scan THEN by_scan(sql, 'graph') ELSE by_sort(sql) END;
+    RAISE EXCEPTION 'taken back' USING ERRCODE = 'ZZ001';
+EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
+    RETURN sorted(result);
+END $$;
+CREATE TABLE made AS SELECT * FROM unnest(ARRAY[
+    'DELETE FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 1 RETURNING i, v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' AS d', 'UPDATE items SET v = v + ''[.1,.1,.1,.1,.1,.1,.1,.1]'', a = a + 1 WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 1 AND a < 300 RETURNING i, a, v',
+    'DELETE FROM parts WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 1 RETURNING i, tableoid::regclass', 'UPDATE parts SET i = i + 900 WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 1 AND i < 1500 RETURNING i, tableoid::regclass',
+    'DELETE FROM items USING prices WHERE item = i % 3000 AND v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 1.2 RETURNING i, item', 'UPDATE items SET a = prices.price FROM prices WHERE item = i AND v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 1.2 RETURNING i, a']) sql;
+SELECT ok(has_scan(plan_by_scan(sql, 'graph')), 'by a custom scan: ' || sql) FROM made;
+SELECT is(undone(sql, true), undone(sql, false), sql) FROM made;
+SELECT ok(cardinality(undone(sql, true)) > 0, 'changes something: ' || sql) FROM made;
 
 -- ------------------------------------------------------------------ workers
 
