@@ -21,10 +21,12 @@
 #define MARGIN 1.15
 
 /*
- * How much of what reading costs a search within a radius may cost before anything
- * is made of the growth of distances, which by then is known from some nodes.
+ * A search within a radius may cost so much of what reading costs before anything
+ * is made of the growth of distances. From then on the benefit of the doubt
+ * shrinks: at ENOUGH_EVIDENCE the expected number of rows decides.
  */
-#define LEAST_EVIDENCE 0.1
+#define LEAST_EVIDENCE  0.1
+#define ENOUGH_EVIDENCE 0.3
 
 /* What the planner expects counts as much as so many rows that were seen. */
 #define WEIGHT_OF_PLAN 10
@@ -56,11 +58,11 @@ rows_needed(const HnswState *state)
 /*
  * Nodes within the radius that the index has not given yet. The number of nodes
  * within a distance grows as a power of the distance, which follows from the
- * nodes that the index gave. That is an estimate from a sample; of its range of
- * two standard deviations the lower end is taken, for reading cannot be undone.
+ * nodes that the index gave. That is an estimate from a sample: doubt says how
+ * many standard deviations the power is taken below it.
  */
 static double
-nodes_within(const HnswState *state)
+nodes_within(const HnswState *state, double doubt)
 {
 	const HnswRun *run = &state->run;
 	double n = run->popped;
@@ -76,13 +78,14 @@ nodes_within(const HnswState *state)
 		return INFINITY;
 	if (!(near > 0) || !(far > near))
 		return n;
-	power = log(n / k) / log(far / near) * Max(1 - 2 / sqrt(n - k), 0);
+	power = log(n / k) / log(far / near) * Max(1 - doubt / sqrt(n - k), 0);
 	return Max(n * pow(Max(run->radius - origin, 0) / far, power) - n, 0);
 }
 
 /* What lies before the scan, as far as is known by now. */
 typedef struct Outlook
 {
+	double spent;   /* cost of the search so far, in parts of `exact` */
 	double nodes;   /* that the scan has to return until it has the rows that it needs */
 	double fetched; /* rows of the bitmap among them */
 	double exact;   /* cost of reading all rows that may pass */
@@ -95,8 +98,10 @@ look_ahead(const HnswState *state)
 	const HnswPlanned *planned = &state->planned;
 	bool has_bitmap = state->members || hnsw_bitmap_child(state);
 	double share = share_that_passes(state);
+	double popped = state->run.popped;
 	double members = 0;
-	Outlook outlook = {.nodes = Min(rows_needed(state) / share, nodes_within(state))};
+	double doubt;
+	Outlook outlook = {0};
 
 	if (state->members)
 		members = hnsw_members_count(state->members);
@@ -106,9 +111,13 @@ look_ahead(const HnswState *state)
 		members = planned->rows * Min(planned->members_share * Max(share / planned->share, 1), 1);
 		outlook.make = hnsw_cost_make_bitmap(&state->costs, planned, members);
 	}
-	outlook.fetched = outlook.nodes * Max(members / planned->rows, share);
 	outlook.exact = outlook.make + hnsw_cost_exact(&state->costs, planned, has_bitmap, members,
 												   share * planned->rows);
+	outlook.spent =
+		hnsw_cost_search(&state->costs, planned, 0, popped, popped, false) / outlook.exact;
+	doubt = 2 * (ENOUGH_EVIDENCE - outlook.spent) / (ENOUGH_EVIDENCE - LEAST_EVIDENCE);
+	outlook.nodes = Min(rows_needed(state) / share, nodes_within(state, Max(doubt, 0)));
+	outlook.fetched = outlook.nodes * Max(members / planned->rows, share);
 	return outlook;
 }
 
@@ -134,15 +143,6 @@ cost_of_sweep(const HnswState *state, const Outlook *outlook)
 	return cost;
 }
 
-/* Is too little known of the number of rows within the radius? */
-static bool
-lacks_evidence(const HnswState *state, const Outlook *outlook)
-{
-	return !isinf(state->run.radius) &&
-		   hnsw_cost_search(&state->costs, &state->planned, 0, state->run.popped, state->run.popped,
-							state->members != NULL) < LEAST_EVIDENCE * outlook->exact;
-}
-
 HnswAction
 hnsw_choose_action(const HnswState *state, bool must_stop)
 {
@@ -152,7 +152,9 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	double best = INFINITY;
 	double cost;
 
-	if (!state->run.may_read_all || (!must_stop && (forced || lacks_evidence(state, &outlook))))
+	if (!state->run.may_read_all)
+		return HNSW_GO_ON;
+	if (!must_stop && (forced || (!isinf(state->run.radius) && outlook.spent < LEAST_EVIDENCE)))
 		return HNSW_GO_ON;
 	if (!must_stop)
 	{
