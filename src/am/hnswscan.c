@@ -634,7 +634,7 @@ in_doubt(const HnswScan *state)
 
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
 		state->nresults == 0 ||
-		state->ef > MAX_DOUBT * Max(hnsw_ef_search, ef_a_node(state) * (state->returned + 1)) ||
+		state->ef > MAX_DOUBT * Max(hnsw_ef_search, EF_A_NODE * (state->returned + 1)) ||
 		!omendb_search_next_estimate(&state->search, &nearest))
 		return false;
 	low = omendb_lower_bound(&state->query, nearest, state->most_error, state->most_norm2, &high);
@@ -900,6 +900,56 @@ hnsw_scan_progress(IndexScanDesc scan)
 
 	update_report(state);
 	return &state->report;
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	OmendbNode x = *(const OmendbNode *) a;
+	OmendbNode y = *(const OmendbNode *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Append those of n candidates that were not visited and may lie within the distance. */
+static size_t
+add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, double distance,
+		  OmendbNode *nodes, size_t used)
+{
+	const OmendbSearch *search = &state->search;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		OmendbNode node = omendb_candidate_node(candidates[i]);
+		double high;
+
+		if ((candidates[i] & OMENDB_VISITED) ||
+			(search->coded && omendb_search_has_seen(search, node)))
+			continue;
+		if (omendb_lower_bound(&state->query, omendb_candidate_estimate(candidates[i]),
+							   state->most_error, state->most_norm2, &high) <= distance)
+			nodes[used++] = node;
+	}
+	return used;
+}
+
+size_t
+hnsw_scan_known_within(IndexScanDesc scan, double distance)
+{
+	const HnswScan *state = scan->opaque;
+	const OmendbSearch *search = &state->search;
+	OmendbNode *nodes = MemoryContextAllocHuge(
+		state->context, (search->used + search->aside_used + 1) * sizeof(OmendbNode));
+	size_t used = add_known(state, search->beam, search->used, distance, nodes, 0);
+	size_t known = 0;
+
+	used = add_known(state, search->aside, search->aside_used, distance, nodes, used);
+	/* A node may be known by several estimates. */
+	qsort(nodes, used, sizeof(OmendbNode), compare_nodes);
+	for (size_t i = 0; i < used; i++)
+		known += i == 0 || nodes[i] != nodes[i - 1];
+	pfree(nodes);
+	return known;
 }
 
 void

@@ -45,6 +45,9 @@ extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);
 /* What the scan did since its last rescan, up to date; table_reads is the caller's. */
 extern HnswScanReport *hnsw_scan_progress(IndexScanDesc scan);
 
+/* Nodes that the search knows of, did not visit, and that may lie within that distance. */
+extern size_t hnsw_scan_known_within(IndexScanDesc scan, double distance);
+
 /* Go on with all nodes of the index that were not returned yet, in order. */
 extern void hnsw_scan_sweep(IndexScanDesc scan);
 

@@ -28,6 +28,13 @@
 #define LEAST_EVIDENCE  0.1
 #define ENOUGH_EVIDENCE 0.3
 
+/*
+ * The growth of distances may end at a gap, which it does not tell beforehand. At
+ * most so many times as many nodes as the search knows of within the radius are
+ * expected to be there.
+ */
+#define NODES_A_KNOWN_NODE 3.0
+
 /* What the planner expects counts as much as so many rows that were seen. */
 #define WEIGHT_OF_PLAN 10
 
@@ -85,11 +92,11 @@ nodes_within(const HnswState *state, double doubt)
 /* What lies before the scan, as far as is known by now. */
 typedef struct Outlook
 {
-	double spent;   /* cost of the search so far, in parts of `exact` */
-	double nodes;   /* that the scan has to return until it has the rows that it needs */
-	double fetched; /* rows of the bitmap among them */
-	double exact;   /* cost of reading all rows that may pass */
-	double make;    /* cost of the bitmap, where there is none yet but may be */
+	double spent;         /* cost of the search so far, in parts of `exact` */
+	double nodes;         /* that the scan has to return until it has the rows that it needs */
+	double fetched_share; /* of rows of the bitmap among them */
+	double exact;         /* cost of reading all rows that may pass */
+	double make;          /* cost of the bitmap, where there is none yet but may be */
 } Outlook;
 
 static Outlook
@@ -117,7 +124,7 @@ look_ahead(const HnswState *state)
 		hnsw_cost_search(&state->costs, planned, 0, popped, popped, false) / outlook.exact;
 	doubt = 2 * (ENOUGH_EVIDENCE - outlook.spent) / (ENOUGH_EVIDENCE - LEAST_EVIDENCE);
 	outlook.nodes = Min(rows_needed(state) / share, nodes_within(state, Max(doubt, 0)));
-	outlook.fetched = outlook.nodes * Max(members / planned->rows, share);
+	outlook.fetched_share = Max(members / planned->rows, share);
 	return outlook;
 }
 
@@ -126,7 +133,7 @@ static double
 cost_of_search(const HnswState *state, const Outlook *outlook, bool members)
 {
 	return hnsw_cost_search(&state->costs, &state->planned, state->run.popped, outlook->nodes,
-							members ? outlook->fetched : outlook->nodes, members);
+							outlook->nodes * (members ? outlook->fetched_share : 1), members);
 }
 
 static double
@@ -159,6 +166,13 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	if (!must_stop)
 	{
 		best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
+		if (!isinf(state->run.radius) && Min(outlook.exact, cost_of_sweep(state, &outlook)) < best)
+		{
+			double known = hnsw_scan_known_within(state->scan, state->run.radius);
+
+			outlook.nodes = Min(outlook.nodes, known * NODES_A_KNOWN_NODE);
+			best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
+		}
 		if (hnsw_bitmap_child(state) && !state->members &&
 			(cost = outlook.make + cost_of_search(state, &outlook, true)) < best)
 		{

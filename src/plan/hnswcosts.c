@@ -70,7 +70,7 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 	costs->table_row = 0.09;
 	costs->table = planned->pages * (0.9 + read);
 	costs->sweep =
-		planned->nodes * (0.15 + planned->node_bytes * 0.00015) + index_pages * (0.2 + read);
+		planned->nodes * (0.27 + planned->node_bytes * 0.00015) + index_pages * (0.2 + read);
 }
 
 double

@@ -214,15 +214,16 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 
 /*
  * Choose the strategy to begin with, and say what it costs to find so many rows
- * that pass.
+ * that pass, among so many nodes at most.
  */
 static double
-choose_strategy(HnswPlanned *planned, double wanted, bool clauses, bool bitmap, bool uncertain)
+choose_strategy(HnswPlanned *planned, double wanted, double most, bool clauses, bool bitmap,
+				bool uncertain)
 {
 	HnswCosts costs;
 	double passing = planned->share * planned->rows;
 	double members = planned->members_share * planned->rows;
-	double nodes = wanted / Max(planned->share, 1e-9);
+	double nodes = Min(wanted / Max(planned->share, 1e-9), most);
 	double best;
 	double cost;
 
@@ -259,11 +260,12 @@ choose_strategy(HnswPlanned *planned, double wanted, bool clauses, bool bitmap, 
 			best = cost;
 		}
 	}
-	/* A short search first tells what the average does not. */
-	if (uncertain && planned->strategy != HNSW_STRATEGY_GRAPH)
+	/* A short search first tells what the average does not, where that is not most of the work. */
+	cost = hnsw_cost_search(&costs, planned, 0, 1, 1, false);
+	if (uncertain && planned->strategy != HNSW_STRATEGY_GRAPH && cost < best)
 	{
 		planned->strategy = HNSW_STRATEGY_GRAPH;
-		best += hnsw_cost_search(&costs, planned, 0, hnsw_ef_search, hnsw_ef_search, false);
+		best += cost;
 	}
 	return best;
 }
@@ -343,8 +345,9 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	bool ordered = base->pathkeys != NIL;
 	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
 	Cost plain_total = omendb_enabled_cost(plain->total_cost);
-	Cost cost = choose_strategy(&path->planned, rows, rel->baserestrictinfo != NIL,
-								wanted->bitmap != NULL, is_uncertain(others)) /
+	double most = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
+	Cost cost = choose_strategy(&path->planned, rows, most, rel->baserestrictinfo != NIL,
+								wanted->bitmap != NULL, radius || is_uncertain(others)) /
 				HNSW_US_A_COST;
 	HnswCosts costs;
 

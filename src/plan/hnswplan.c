@@ -17,6 +17,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
@@ -234,6 +235,48 @@ drops_hidden_columns(PlannerInfo *root, const RelOptInfo *rel, const HnswPath *p
 		   parse->limitOption == LIMIT_OPTION_COUNT;
 }
 
+static Cost
+cost_of_clause(PlannerInfo *root, Node *clause)
+{
+	QualCost cost;
+
+	cost_qual_eval_node(&cost, clause, root);
+	return cost.startup + cost.per_tuple;
+}
+
+/*
+ * The clauses (RestrictInfos) in the planner's order, but for those that cost as
+ * little as a distance that stands before them: to the planner a distance is an
+ * operator like any other. What is more is left where it is, and so is what
+ * security lets see the row later.
+ */
+static List *
+cheap_clauses_first(PlannerInfo *root, List *clauses, const Distance *distance)
+{
+	List *ordered = NIL;
+	List *distances = NIL;
+	ListCell *cell;
+
+	foreach (cell, clauses)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		const RestrictInfo *before = distances ? linitial(distances) : NULL;
+
+		if (before && (info->security_level != before->security_level ||
+					   cost_of_clause(root, (Node *) info->clause) >
+						   2 * cost_of_clause(root, (Node *) before->clause)))
+		{
+			ordered = list_concat(ordered, distances);
+			distances = NIL;
+		}
+		if (reads_distance((Node *) info->clause, (void *) distance))
+			distances = lappend(distances, info);
+		else
+			ordered = lappend(ordered, info);
+	}
+	return list_concat(ordered, distances);
+}
+
 static List *
 scan_columns(const Distance *distance)
 {
@@ -275,7 +318,7 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	CustomScan *plan = makeNode(CustomScan);
 	Distance distance = {path->distance, hnsw_commuted(path->distance), NIL};
 	const Query *parse = root->parse;
-	List *first = extract_actual_clauses(clauses, false);
+	List *first;
 	List *later = NIL;
 	List *limit = NIL;
 	List *radii;
@@ -284,6 +327,7 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	int nfirst = 0;
 	int flags = 0;
 
+	first = extract_actual_clauses(cheap_clauses_first(root, clauses, &distance), false);
 	/* The final target list, which may replace this one later, reads no other columns. */
 	collect_columns((Node *) path->columns->exprs, &distance);
 	collect_columns((Node *) first, &distance);

@@ -6,7 +6,7 @@ ALTER TABLE items ADD price float8;
 UPDATE items SET price = i;
 CREATE INDEX items_a ON items (a);
 VACUUM ANALYZE items;
-SELECT plan(104);
+SELECT plan(109);
 
 CREATE FUNCTION shape(plan jsonb) RETURNS text LANGUAGE sql
     RETURN (SELECT string_agg(node #>> '{}', ' > ') FROM jsonb_path_query(plan, 'strict $.**."Node Type"') node);
@@ -37,6 +37,7 @@ SELECT is(problem(format('SELECT i FROM parts WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.
 -- the index serves a LIMIT, and EXISTS, too
 CREATE TABLE unordered AS SELECT * FROM unnest(ARRAY['SELECT i FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.9 LIMIT 10', 'SELECT EXISTS (SELECT FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.9)',
     'SELECT count(*) FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.9', 'SELECT i FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.9 AND price < 1500 LIMIT 3', 'SELECT i FROM (SELECT * FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.9 OFFSET 0) s WHERE price > 5']) sql;
+CREATE FUNCTION exact_node(sql text) RETURNS jsonb LANGUAGE sql SET hnsw.scan_strategy = exact RETURN scan_node(sql);
 CREATE FUNCTION node_of(sql text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RETURN scan_node(sql); EXCEPTION WHEN raise_exception THEN RETURN NULL; END $$;
 SELECT ok((node ->> 'Nodes Visited')::int BETWEEN 1 AND 500, format('the index serves %s', sql)) FROM unordered, node_of(sql) node;
 PREPARE nearby(vector, float8, int) AS SELECT i FROM items WHERE v <-> $1 < $2 LIMIT $3;
@@ -48,6 +49,16 @@ CREATE TABLE wide AS SELECT radius, node FROM (VALUES (1.8), (2.2), (3), (9)) r 
 SELECT ok((node ->> 'Strategy') LIKE '%exact' AND (node ->> 'Nodes Visited')::int < 600 AND (node ->> 'Heap Rows Read')::int <= 3000, format('radius %s: %s', radius, node)) FROM wide;
 SELECT is(problem(format('SELECT i FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < %s', radius), ordered => false, misses => 5), NULL, format('radius %s', radius)) FROM wide;
 SELECT is(problem(format('SELECT i, a FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < %s AND a < 300', radius), ordered => false, misses => 5), NULL, format('radius %s and a filter', radius)) FROM wide;
+-- A filter without an index tells nothing of the radius: the search comes first.
+SELECT ok((node ->> 'Strategy') = 'graph' AND (node ->> 'Heap Rows Read')::int < 100, format('%s: %s', sql, node)) FROM unnest(ARRAY['SELECT i FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.7 AND i % 1000 = 3',
+    'SELECT i FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 0.7 AND length(name) = 40 ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10']) sql, scan_node(sql) node;
+-- Groups of rows with a gap around them: the growth of distances within one says nothing of the others.
+CREATE TABLE groups AS SELECT i, (SELECT array_agg(i % 60 * 100 + noise(j, i) ORDER BY j) FROM generate_series(1, 8) j)::vector(8) AS v FROM generate_series(1, 12000) i;
+CREATE INDEX groups_hnsw ON groups USING hnsw (v vector_l2_ops);
+ANALYZE groups;
+SELECT ok((node ->> 'Strategy') = 'graph' AND (node ->> 'Actual Rows')::int BETWEEN 150 AND 200, format('up to the gap: %s', node)) FROM scan_node('SELECT i FROM groups WHERE v <-> (SELECT v FROM groups WHERE i = 77) < 30') node;
+-- Whatever is as cheap to check as a distance is checked before.
+SELECT ok((node ->> 'Distances Computed')::int = 3, format('%s: %s', sql, node)) FROM unnest(ARRAY['SELECT i FROM items WHERE v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 9 AND i % 1000 = 3', 'SELECT i FROM items WHERE i % 1000 = 3 AND v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' < 9']) sql, exact_node(sql) node;
 -- the clauses of a row are checked once, whatever the scan goes over to
 CREATE TABLE calls (i int);
 CREATE FUNCTION called(i int) RETURNS bool LANGUAGE plpgsql VOLATILE COST 1 AS $$ BEGIN INSERT INTO calls VALUES (i); RETURN true; END $$;
