@@ -21,9 +21,10 @@
 #define MARGIN 1.15
 
 /*
- * A search within a radius may cost so much of what reading costs before anything
- * is made of the growth of distances. From then on the benefit of the doubt
- * shrinks: at ENOUGH_EVIDENCE the expected number of rows decides.
+ * A search may cost so much of what reading costs before it is given up: until
+ * then too little is known of the rows that pass, and of those within a radius.
+ * From then on the benefit of the doubt about a radius shrinks: at
+ * ENOUGH_EVIDENCE the expected number of rows decides.
  */
 #define LEAST_EVIDENCE  0.1
 #define ENOUGH_EVIDENCE 0.3
@@ -161,7 +162,7 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 
 	if (!state->run.may_read_all)
 		return HNSW_GO_ON;
-	if (!must_stop && (forced || (!isinf(state->run.radius) && outlook.spent < LEAST_EVIDENCE)))
+	if (!must_stop && (forced || outlook.spent < LEAST_EVIDENCE))
 		return HNSW_GO_ON;
 	if (!must_stop)
 	{
