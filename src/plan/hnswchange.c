@@ -44,8 +44,13 @@ static double
 share_that_passes(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	double expected = Max(state->planned.share, 1 / (4 * state->planned.rows));
+	const HnswPlanned *planned = &state->planned;
+	double expected = planned->share;
 
+	/* Of the rows of the bitmap, whose number is known, as many pass as expected. */
+	if (state->members)
+		expected *= hnsw_members_count(state->members) / (planned->rows * planned->members_share);
+	expected = Max(expected, 1 / (4 * planned->rows));
 	return Min((run->passed + WEIGHT_OF_PLAN * expected) / (run->popped + WEIGHT_OF_PLAN), 1);
 }
 

@@ -389,6 +389,7 @@ go_on(HnswState *state)
 {
 	HnswRun *run = &state->run;
 	bool must_stop = !state->drive->paused;
+	HnswAction action;
 
 	if (must_stop)
 	{
@@ -417,7 +418,16 @@ go_on(HnswState *state)
 			return;
 		}
 	}
-	switch (hnsw_choose_action(state, must_stop))
+	action = hnsw_choose_action(state, must_stop);
+	/* When the rows of the bitmap are counted, another strategy may turn out to be right. */
+	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->members)
+	{
+		hnsw_make_members(state);
+		action = hnsw_choose_action(state, must_stop);
+		if (action == HNSW_GO_ON)
+			action = HNSW_TO_BITMAP;
+	}
+	switch (action)
 	{
 		case HNSW_GO_ON:
 			state->drive->budget = INFINITY;
