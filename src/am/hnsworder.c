@@ -4,8 +4,8 @@
  */
 #include "am/hnsworder.h"
 
-#include "am/hnsw.h"
 #include "access/sysattr.h"
+#include "am/hnsw.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 

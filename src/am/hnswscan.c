@@ -51,16 +51,16 @@
 #define EF_A_NODE 3.5
 
 /*
- * The same where no node is too late. Rows within a radius (debian-384, ef_search
+ * The same ratio where the caller puts nodes found late in their places. Rows within a radius (debian-384, ef_search
  * = 40): the recall of 30 is .980, of 100 .990, of 1,000 .997, in .42 of the time
  * that 3.5 takes.
  */
 #define EF_A_KEPT_NODE 1.2
 
 /*
- * The first round returns so many nodes of any beam that is as wide: who sets
- * hnsw.ef_search below 40 wants to be quick. (With the ratio alone, ten rows took
- * 1.4 times as long by 10 as by 40, for they took three rounds.)
+ * The first round returns at least so many nodes, if the beam is as wide. So ten
+ * rows need one round also where hnsw.ef_search is below 40. (With the ratio alone
+ * they needed three rounds at 10, which took 1.4 times as long as at 40.)
  */
 #define LEAST_FIRST_ROUND 11
 

@@ -21,18 +21,17 @@
 #define MARGIN 1.15
 
 /*
- * A search may cost so much of what reading costs before it is given up: until
- * then too little is known of the rows that pass, and of those within a radius.
- * From then on the benefit of the doubt about a radius shrinks: at
- * ENOUGH_EVIDENCE the expected number of rows decides.
+ * The search goes on until its cost is at least this part of the cost of reading.
+ * Before that, too little is known of the rows that pass, and of the rows within a
+ * radius. Up to ENOUGH_EVIDENCE the number of rows within the radius is taken below
+ * the estimate, less and less; from there on the estimate itself counts.
  */
 #define LEAST_EVIDENCE  0.1
 #define ENOUGH_EVIDENCE 0.3
 
 /*
- * The growth of distances may end at a gap, which it does not tell beforehand. At
- * most so many times as many nodes as the search knows of within the radius are
- * expected to be there.
+ * The nodes found so far do not tell that a gap follows. So the scan expects within
+ * the radius at most so many nodes for each node that the search knows of there.
  */
 #define NODES_A_KNOWN_NODE 3.0
 
@@ -165,9 +164,7 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 	double best = INFINITY;
 	double cost;
 
-	if (!state->run.may_read_all)
-		return HNSW_GO_ON;
-	if (!must_stop && (forced || outlook.spent < LEAST_EVIDENCE))
+	if (!state->run.may_read_all || (!must_stop && (forced || outlook.spent < LEAST_EVIDENCE)))
 		return HNSW_GO_ON;
 	if (!must_stop)
 	{

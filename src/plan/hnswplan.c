@@ -245,10 +245,10 @@ cost_of_clause(PlannerInfo *root, Node *clause)
 }
 
 /*
- * The clauses (RestrictInfos) in the planner's order, but for those that cost as
- * little as a distance that stands before them: to the planner a distance is an
- * operator like any other. What is more is left where it is, and so is what
- * security lets see the row later.
+ * The clauses (RestrictInfos) in the planner's order, with one change: a clause
+ * that reads no distance and costs little comes before the clauses that read the
+ * distance. The planner takes the distance for as cheap as any operator. Expensive
+ * clauses, and clauses of another security level, keep their places.
  */
 static List *
 cheap_clauses_first(PlannerInfo *root, List *clauses, const Distance *distance)
@@ -318,7 +318,7 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	CustomScan *plan = makeNode(CustomScan);
 	Distance distance = {path->distance, hnsw_commuted(path->distance), NIL};
 	const Query *parse = root->parse;
-	List *first;
+	List *first = extract_actual_clauses(cheap_clauses_first(root, clauses, &distance), false);
 	List *later = NIL;
 	List *limit = NIL;
 	List *radii;
@@ -327,7 +327,6 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	int nfirst = 0;
 	int flags = 0;
 
-	first = extract_actual_clauses(cheap_clauses_first(root, clauses, &distance), false);
 	/* The final target list, which may replace this one later, reads no other columns. */
 	collect_columns((Node *) path->columns->exprs, &distance);
 	collect_columns((Node *) first, &distance);

@@ -75,22 +75,27 @@ has_late_rows(const Path *path)
 	return false;
 }
 
-/* The lesser of an int8 expression and 2^62; that of a null. */
+static Expr *
+int8_const(int64 value)
+{
+	return (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false,
+							  FLOAT8PASSBYVAL);
+}
+
+/* The lesser of an int8 expression and 2^62; of a null, 2^62. */
 static Expr *
 at_most_huge(Node *value)
 {
 	MinMaxExpr *least = makeNode(MinMaxExpr);
-	Expr *huge = (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
-									Int64GetDatum(INT64CONST(1) << 62), false, FLOAT8PASSBYVAL);
 
 	least->minmaxtype = INT8OID;
 	least->op = IS_LEAST;
-	least->args = list_make2(value, huge);
+	least->args = list_make2(value, int8_const(INT64CONST(1) << 62));
 	least->location = -1;
 	return (Expr *) least;
 }
 
-/* LIMIT plus OFFSET, which never overflows; NULL in them is what it is to LIMIT. */
+/* LIMIT plus OFFSET, without overflow. A null LIMIT means all rows, a null OFFSET none. */
 static Node *
 rows_taken(PlannerInfo *root)
 {
@@ -100,11 +105,9 @@ rows_taken(PlannerInfo *root)
 	if (parse->limitOffset)
 	{
 		CoalesceExpr *offset = makeNode(CoalesceExpr);
-		Expr *none = (Expr *) makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(0),
-										false, FLOAT8PASSBYVAL);
 
 		offset->coalescetype = INT8OID;
-		offset->args = list_make2(copyObject(parse->limitOffset), none);
+		offset->args = list_make2(copyObject(parse->limitOffset), int8_const(0));
 		offset->location = -1;
 		rows = (Expr *) makeFuncExpr(F_INT8PL, INT8OID,
 									 list_make2(rows, at_most_huge((Node *) offset)), InvalidOid,

@@ -67,7 +67,6 @@ SELECT is((SELECT ARRAY[count(*), count(DISTINCT i)] FROM calls), ARRAY[3000, 30
 -- cursors, while rows are being read
 BEGIN;
 DECLARE reading CURSOR FOR SELECT i FROM items WHERE v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' < 3;
-CREATE TABLE fetched (i int);
 FETCH 100 FROM reading \g /dev/null
 SAVEPOINT s;
 SELECT count(*) FROM items WHERE v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' < 3 \g /dev/null
