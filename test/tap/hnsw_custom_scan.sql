@@ -510,13 +510,7 @@ BEGIN
 END $$;
 SELECT is(fetched_twice(), 0::bigint, 'a setting changes between two fetches');
 -- a radius that is known when its clause was checked first, though no row passed
-CREATE FUNCTION rows_read(query text) RETURNS int LANGUAGE plpgsql SET hnsw.ef_search = 40 AS $$
-DECLARE
-    plan jsonb;
-BEGIN
-    EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan;
-    RETURN jsonb_path_query_first(plan, '$.**."Heap Rows Read"');
-END $$;
+CREATE FUNCTION rows_read(query text) RETURNS int LANGUAGE sql SET hnsw.ef_search = 40 RETURN (scan_node(query) ->> 'Heap Rows Read')::int;
 SELECT cmp_ok(rows_read($$SELECT i FROM plane WHERE v <-> '[-5000,0]' < (SELECT 2.5::float8) ORDER BY v <-> '[-5000,0]' LIMIT 3$$), '<', 20, 'a radius from a subquery, no row within');
 -- a lateral reference below a radius, in partitions that are joined one by one, and in a table
 CREATE TABLE left_side (k int, x int) PARTITION BY LIST (k);

@@ -246,13 +246,8 @@ SELECT is(problem(sql, 'any', 0), NULL, sql) FROM filtered ORDER BY n;
 -- ------------------------------------------------------------------ rescans
 
 -- a bitmap is made again where its parameters changed, and only there
-CREATE FUNCTION bitmaps_made(sql text) RETURNS int LANGUAGE plpgsql SET hnsw.scan_strategy = bitmap SET enable_seqscan = off SET enable_sort = off AS $$
-DECLARE
-    plan jsonb;
-BEGIN
-    EXECUTE 'EXPLAIN (FORMAT json, ANALYZE, COSTS off, TIMING off) ' || sql INTO plan;
-    RETURN jsonb_path_query_first(plan, 'strict $.** ? (@."Custom Plan Provider" == "HnswScan").** ? (@."Node Type" == "Bitmap Index Scan")."Actual Loops"');
-END $$;
+CREATE FUNCTION bitmaps_made(sql text) RETURNS int LANGUAGE sql SET hnsw.scan_strategy = bitmap SET enable_seqscan = off SET enable_sort = off
+    RETURN jsonb_path_query_first(scan_node(sql), 'strict $.** ? (@."Node Type" == "Bitmap Index Scan")."Actual Loops"')::int;
 CREATE TABLE rescanned AS SELECT n, made, format('SELECT n, r.i FROM (VALUES (5), (6), (6), (9)) o (n), LATERAL (SELECT i FROM things WHERE %s ORDER BY v <-> array_fill(o.n / 9.0, ARRAY[8])::vector LIMIT 3) r', filter) AS sql
     FROM (VALUES (1, 'a BETWEEN 100 AND 260', 1), (2, 'a BETWEEN 10 * o.n AND 260', 4), (3, 'a BETWEEN (SELECT 100) AND 260', 1), (4, 'tags && ARRAY[''t5'', ''t199''] OR a < o.n', 4)) x (n, filter, made);
 SELECT is(bitmaps_made(sql), made, format('bitmaps made: %s', sql)) FROM rescanned ORDER BY n;
