@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "executor/executor.h"
+#include "utils/fmgroids.h"
 
 Datum
 hnsw_evaluate(HnswState *state, ExprState *expression, bool *null)
@@ -95,6 +96,9 @@ is_safe(const HnswState *state, int i, HnswRadiusMoment moment)
 {
 	const Node *node = list_nth(state->expressions.radius_nodes, i);
 
+	/* of a bound of type real */
+	if (IsA(node, FuncExpr) && ((const FuncExpr *) node)->funcid == F_FLOAT8_FLOAT4)
+		node = linitial(((const FuncExpr *) node)->args);
 	if (IsA(node, Const) || (IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
 		return true;
 	if (moment == HNSW_RADIUS_CHECKED)

@@ -183,13 +183,16 @@ hnsw_choose_action(const HnswState *state, bool must_stop)
 			action = HNSW_TO_BITMAP;
 		}
 	}
+	/*
+	 * Without clauses the order of what was found first stays, or LIMIT n would not
+	 * begin LIMIT m: a sweep finds rows that the search passed by.
+	 */
 	cost = cost_of_sweep(state, &outlook);
-	if (cost < best)
+	if ((must_stop || state->has_clauses || isinf(state->run.wanted)) && cost < best)
 	{
 		best = cost;
 		action = HNSW_TO_SWEEP;
 	}
-	/* Without clauses the order of what was found first stays: LIMIT n begins LIMIT m. */
 	if (state->has_clauses && (!forced || state->members) && outlook.exact < best)
 		action = HNSW_TO_EXACT;
 	return action;

@@ -135,10 +135,18 @@ is_comparison(Oid function, bool *greater)
 	{
 		case F_FLOAT8LT:
 		case F_FLOAT8LE:
+		case F_FLOAT84LT:
+		case F_FLOAT84LE:
+		case F_FLOAT48LT:
+		case F_FLOAT48LE:
 			*greater = false;
 			return true;
 		case F_FLOAT8GT:
 		case F_FLOAT8GE:
+		case F_FLOAT84GT:
+		case F_FLOAT84GE:
+		case F_FLOAT48GT:
+		case F_FLOAT48GE:
 			*greater = true;
 			return true;
 		default:
@@ -162,6 +170,16 @@ may_be_distance(const OpExpr *op)
 		   !contain_volatile_functions((Node *) op) && !contain_subplans((Node *) op);
 }
 
+/* A bound of type real, as drivers send it, is the same number as float8. */
+static Expr *
+as_float8(Node *value)
+{
+	if (exprType(value) != FLOAT4OID)
+		return (Expr *) value;
+	return (Expr *) makeFuncExpr(F_FLOAT8_FLOAT4, FLOAT8OID, list_make1(value), InvalidOid,
+								 InvalidOid, COERCE_IMPLICIT_CAST);
+}
+
 bool
 hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm *form)
 {
@@ -180,7 +198,7 @@ hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm
 		if (form_of(bounded, distance, form) && is_fixed(other) && may_be_distance(*distance) &&
 			(greater != (side == 1)) == (*form != HNSW_RADIUS_PLAIN))
 		{
-			*value = (Expr *) other;
+			*value = as_float8(other);
 			return true;
 		}
 	}

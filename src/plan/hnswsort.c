@@ -9,7 +9,7 @@
 #include "executor/tuptable.h"
 #include "utils/tuplesort.h"
 
-/* What is sorted, and by the first of them. */
+/* What is sorted: equal distances by TID, so that pages of a list are disjoint. */
 enum
 {
 	COLUMN_DISTANCE,
@@ -30,17 +30,17 @@ hnsw_sort_begin(int64 bound, int memory_kb)
 {
 	HnswSort *sort = palloc(sizeof(HnswSort));
 	TupleDesc desc = CreateTemplateTupleDesc(COLUMNS);
-	AttrNumber column = COLUMN_DISTANCE + 1;
-	Oid less_than = Float8LessOperator;
-	Oid collation = InvalidOid;
-	bool nulls_first = false;
+	AttrNumber columns[] = {COLUMN_DISTANCE + 1, COLUMN_TID + 1};
+	Oid less_than[] = {Float8LessOperator, TIDLessOperator};
+	Oid collations[] = {InvalidOid, InvalidOid};
+	bool nulls_first[] = {false, false};
 
 	TupleDescInitEntry(desc, COLUMN_DISTANCE + 1, "distance", FLOAT8OID, -1, 0);
 	TupleDescInitEntry(desc, COLUMN_TID + 1, "tid", TIDOID, -1, 0);
 	sort->in = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	sort->out = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	sort->sort =
-		tuplesort_begin_heap(desc, 1, &column, &less_than, &collation, &nulls_first, memory_kb,
+		tuplesort_begin_heap(desc, COLUMNS, columns, less_than, collations, nulls_first, memory_kb,
 							 NULL, bound > 0 ? TUPLESORT_ALLOWBOUNDED : TUPLESORT_NONE);
 	sort->left = PG_INT64_MAX;
 	if (bound > 0)

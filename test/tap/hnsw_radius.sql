@@ -2,7 +2,7 @@
 -- order or a LIMIT and without; also at the very edge, and where the radius is null, NaN, infinite or from elsewhere.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 200;
-SELECT plan(524);
+SELECT plan(529);
 
 -- ------------------------------------------------------------------ operators, forms, radii
 
@@ -157,6 +157,12 @@ CREATE INDEX long_rows_hnsw ON long_rows USING hnsw (v vector_l2_ops);
 ANALYZE long_rows;
 SELECT is(problem(format('SELECT i FROM long_rows WHERE v <-> (SELECT v FROM long_rows WHERE i = 7) < %s %s', radius, tail), at_least => 0, ordered => tail <> ''), NULL, format('long values within %s %s', radius, tail))
     FROM unnest(ARRAY['0', '0.1', '26', '35', '100', '(SELECT 26)']) radius, unnest(ARRAY['', 'ORDER BY v <-> (SELECT v FROM long_rows WHERE i = 7) LIMIT 30']) tail;
+-- a radius of type real, as drivers send it
+SELECT is(problem(format(sql, 'v <-> (SELECT v FROM long_rows WHERE i = 7)')), NULL, sql) FROM unnest(ARRAY['SELECT i FROM long_rows WHERE %1$s < 35::real ORDER BY %1$s', 'SELECT i FROM long_rows WHERE 35::real >= %1$s ORDER BY %1$s', 'SELECT i FROM long_rows WHERE 1 - (%1$s) > (-34)::real ORDER BY %1$s LIMIT 30', 'SELECT i FROM long_rows WHERE %1$s <= (SELECT 35::real) ORDER BY %1$s']) sql;
+PREPARE by_real(real) AS SELECT i FROM long_rows WHERE v <-> (SELECT v FROM long_rows WHERE i = 7) < $1 ORDER BY v <-> (SELECT v FROM long_rows WHERE i = 7);
+SET plan_cache_mode = force_generic_plan;
+SELECT is(problem('EXECUTE by_real(35)', same_as => 'SELECT i FROM long_rows WHERE v <-> (SELECT v FROM long_rows WHERE i = 7) < 35 ORDER BY v <-> (SELECT v FROM long_rows WHERE i = 7)'), NULL, 'generic plan: a parameter of type real');
+RESET plan_cache_mode;
 SET work_mem = '64kB';
 SELECT is(radius_problem('vector_cosine_ops', form, tail), NULL, format('little memory: %s %s', form, tail)) FROM unnest(ARRAY['v {o} {q} < {r}', '1 - (v {o} {q}) > 1 - {r}']) form, unnest(ARRAY['', 'ORDER BY v {o} {q}, i', 'ORDER BY v {o} {q}, i LIMIT 700']) tail;
 RESET work_mem;

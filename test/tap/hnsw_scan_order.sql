@@ -2,7 +2,7 @@
 -- the index's, to the last row, with equal distances, nulls and NaN where a sort has them. What wants every row in order
 -- gets it from a sort. And the rows of LIMIT n are the first n of LIMIT m.
 \ir hnsw_scans.psql
-SELECT plan(381);
+SELECT plan(389);
 
 -- ------------------------------------------------------------------ several keys (case 05)
 
@@ -142,7 +142,7 @@ CREATE INDEX paged_hnsw ON paged USING hnsw (v vector_l2_ops);
 CREATE INDEX paged_a ON paged (a);
 ANALYZE paged;
 -- Rows of LIMIT n, and of pages by OFFSET, that are not the first of LIMIT m.
-CREATE FUNCTION page_problem(relation text, operator text, condition text, strategy text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION page_problem(relation text, operator text, condition text, strategy text, longest int DEFAULT 200) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     query record;
     sql text;
@@ -152,16 +152,16 @@ DECLARE
 BEGIN
     FOR query IN EXECUTE format('SELECT v FROM %s WHERE i %% 300 = 77 ORDER BY i LIMIT 8', relation) LOOP
         sql := format('SELECT i FROM %s WHERE %s ORDER BY v %s %L', relation, condition, operator, query.v);
-        list := by_scan(sql || ' LIMIT 200', strategy);
+        list := by_scan(format('%s LIMIT %s', sql, longest), strategy);
         IF cardinality(list) < 50 THEN RETURN format('only %s rows', cardinality(list)); END IF;
-        FOREACH n IN ARRAY ARRAY[1, 5, 10, 30, 41, 100] LOOP
+        FOREACH n IN ARRAY ARRAY[1, 5, 10, 30, 41, 100, longest / 2] LOOP
             IF by_scan(format('%s LIMIT %s', sql, n), strategy) <> list[:n] THEN
-                RETURN format('LIMIT %s: %s of LIMIT 200: %s', n, (SELECT count(*) FROM unnest(by_scan(format('%s LIMIT %s', sql, n), strategy)) WITH ORDINALITY u(x, at) WHERE x = list[at]), left(sql, 200));
+                RETURN format('LIMIT %s: %s of LIMIT %s: %s', n, (SELECT count(*) FROM unnest(by_scan(format('%s LIMIT %s', sql, n), strategy)) WITH ORDINALITY u(x, at) WHERE x = list[at]), longest, left(sql, 200));
             END IF;
         END LOOP;
         pages := '{}';
         FOR page IN 0 .. 19 LOOP
-            pages := pages || by_scan(format('%s LIMIT 10 OFFSET %s', sql, page * 10), strategy);
+            pages := pages || by_scan(format('%s LIMIT %s OFFSET %s', sql, longest / 20, page * longest / 20), strategy);
         END LOOP;
         IF pages <> list THEN
             RETURN format('pages: %s twice, %s missing: %s', (SELECT count(*) - count(DISTINCT x) FROM unnest(pages) x), (SELECT count(*) FROM unnest(list) x WHERE x <> ALL (pages)), left(sql, 200));
@@ -176,6 +176,20 @@ SET hnsw.ef_search = 10;
 SELECT is(page_problem('paged', '<->', 'true', 'auto'), NULL, 'pages of a narrow beam');
 RESET hnsw.ef_search;
 SELECT is(page_problem('apart', '<=>', 'true', 'auto'), NULL, 'pages across clusters');
+-- Lists longer than a cluster, where a sweep of the index costs less but finds rows that the search passed by; and equal distances.
+CREATE TABLE clustered (i int PRIMARY KEY, a int, v vector(20)) WITH (autovacuum_enabled = off);
+INSERT INTO clustered SELECT i, i % 100, (SELECT array_agg(noise(j, 3 * i) + noise(j, 3 * i + 1) + noise(j, 3 * i + 2) + CASE WHEN i % 20 = j THEN 100 * j ELSE 0 END ORDER BY j) FROM generate_series(0, 19) j)::vector FROM generate_series(0, 11999) i;
+CREATE INDEX clustered_hnsw ON clustered USING hnsw (v vector_l2_ops);
+CREATE TABLE line (i int PRIMARY KEY, a int, v vector(3)) WITH (autovacuum_enabled = off);
+INSERT INTO line SELECT i, i % 10, ARRAY[i / 3, 0, 1]::vector FROM generate_series(0, 11999) i;
+CREATE INDEX line_hnsw ON line USING hnsw (v vector_l2_ops);
+CREATE TABLE copies (i int PRIMARY KEY, a int, v vector(3)) WITH (autovacuum_enabled = off);
+INSERT INTO copies SELECT i, i / 5 % 20, ARRAY[i % 5, i % 3, 1]::vector FROM generate_series(0, 11999) i;
+CREATE INDEX copies_hnsw ON copies USING hnsw (v vector_l2_ops);
+CREATE INDEX copies_a ON copies (a);
+ANALYZE clustered, line, copies;
+SELECT is(page_problem(relation, '<->', condition, strategy, longest), NULL, format('pages of %s to %s: %s, %s', relation, longest, strategy, condition))
+    FROM (VALUES ('clustered', 'true', 'auto', 1000), ('clustered', 'true', 'auto', 3000), ('line', 'true', 'auto', 500), ('line', 'true', 'auto', 1100), ('copies', 'true', 'auto', 400), ('copies', 'a = 7', 'exact', 120), ('copies', 'a + 0 = 7', 'exact', 300), ('copies', 'a = 7', 'graph', 120)) x(relation, condition, strategy, longest);
 -- a cursor, which is told of no LIMIT, has them too
 CREATE FUNCTION cursor_page_problem() RETURNS text LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off AS $$
 DECLARE
