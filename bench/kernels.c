@@ -2,7 +2,8 @@
  * kernels.c
  *	  Measures the kernels: one operand (the query) against one vector after the
  *	  other, in cache and from memory, called through the table as the server
- *	  does. bench/README.md says what the numbers mean.
+ *	  does; those of the bulk build in cache, with operands as large as there.
+ *	  bench/README.md says what the numbers mean.
  */
 #define _GNU_SOURCE
 #include "kernels.h"
@@ -37,7 +38,17 @@ typedef enum Element
 	ELEMENT_F16,
 	ELEMENT_I8,
 	ELEMENT_BIT,
+	/* Operands of the bulk build: rows, or always a leaf's rows or a row's candidates. */
+	ELEMENT_ROWS,
+	ELEMENT_LEAF,
+	ELEMENT_POOL,
 } Element;
+
+static bool
+of_bulk_build(Element element)
+{
+	return element >= ELEMENT_ROWS;
+}
 
 static size_t
 vector_bytes(Element element, size_t dims)
@@ -49,6 +60,9 @@ vector_bytes(Element element, size_t dims)
 		case ELEMENT_F16:
 			return dims * sizeof(OmendbHalf);
 		case ELEMENT_I8:
+		case ELEMENT_ROWS:
+		case ELEMENT_LEAF:
+		case ELEMENT_POOL:
 			return dims;
 		case ELEMENT_BIT:
 			return (dims + 7) / 8;
@@ -111,6 +125,114 @@ DEFINE_SCAN(normalize_f32, float, kernels->normalize_f32(b, output, n, 1.25))
 DEFINE_SCAN(quantize_f32, float, kernels->quantize_f32(b, (uint8_t *) output, n))
 DEFINE_SCAN(quantize_f16, OmendbHalf, kernels->quantize_f16(b, (uint8_t *) output, n))
 
+/* ---------------------------------------------------------------- the bulk build */
+
+#define LEAF_ROWS   256 /* rows of a leaf: 16 groups of columns */
+#define LEAF_GROUPS (LEAF_ROWS / OMENDB_BLOCK_COLUMNS)
+#define POOL        112 /* candidates of a row */
+#define CODE_STRIDE 128
+#define PRODUCTS    16384 /* of which a call takes any 256, or branches would be learnt by heart */
+
+typedef struct BlockData
+{
+	const int8_t *rows[LEAF_ROWS];
+	int8_t elements[LEAF_ROWS * OMENDB_ROW_LENGTH(MAX_DIM)];
+	const OmendbKernels *packed_by;
+	size_t packed_dims;
+	uint8_t packed[LEAF_GROUPS * OMENDB_PACKED_BYTES(MAX_DIM)];
+	int32_t products[PRODUCTS];
+	float base[LEAF_ROWS];
+	float scale[LEAF_ROWS];
+	uint64_t codes[OMENDB_ROW_LENGTH(MAX_DIM) / 64 * CODE_STRIDE];
+	uint16_t numbers[CODE_STRIDE];
+	uint64_t keys[CODE_STRIDE];
+	int32_t tile[OMENDB_BLOCK_ROWS * LEAF_ROWS];
+	uint64_t bits[OMENDB_ROW_LENGTH(MAX_DIM) / 64];
+} BlockData;
+
+static BlockData block;
+
+static uint32_t next_random(void);
+
+static void
+make_block(size_t dims)
+{
+	memset(block.elements, 0, sizeof(block.elements));
+	for (size_t r = 0; r < LEAF_ROWS; r++)
+	{
+		int8_t *row = block.elements + r * OMENDB_ROW_LENGTH(dims);
+
+		for (size_t i = 0; i < dims; i++)
+			row[i] = (int8_t) ((int) (next_random() % 255) - 127);
+		block.rows[r] = row;
+		block.base[r] = (float) (next_random() % (1u << 16));
+		block.scale[r] = 1;
+	}
+	/* Sums of four: about as normal distances are. */
+	memset(block.products, 0, sizeof(block.products));
+	for (size_t i = 0; i < 4 * PRODUCTS; i++)
+		block.products[i / 4] += (int32_t) (next_random() % (1u << 18));
+	for (size_t i = 0; i < LENGTH(block.codes); i++)
+		block.codes[i] = (uint64_t) next_random() << 33 ^ next_random();
+	for (size_t i = 0; i < CODE_STRIDE; i++)
+	{
+		block.numbers[i] = (uint16_t) (next_random() % 400);
+		block.keys[i] = i < POOL ? (uint64_t) next_random() << 32 | next_random() : UINT64_MAX;
+	}
+	block.packed_by = NULL;
+}
+
+/* The order of the columns is the level's own. */
+static void
+pack_leaf(const OmendbKernels *kernels, size_t dims)
+{
+	if (block.packed_by == kernels && block.packed_dims == dims)
+		return;
+	for (size_t g = 0; g < LEAF_GROUPS; g++)
+		kernels->pack_columns(block.rows + g * OMENDB_BLOCK_COLUMNS, OMENDB_BLOCK_COLUMNS, dims,
+							  block.packed + g * OMENDB_PACKED_BYTES(dims));
+	block.packed_by = kernels;
+	block.packed_dims = dims;
+}
+
+#define BLOCK_SCAN(KERNEL, CALL)                                                          \
+	static void scan_##KERNEL(const OmendbKernels *kernels, const void *query,            \
+							  const void *vectors, size_t stride, size_t count, size_t n) \
+	{                                                                                     \
+		(void) query;                                                                     \
+		(void) vectors;                                                                   \
+		(void) stride;                                                                    \
+		(void) n;                                                                         \
+		if (offsetof(OmendbKernels, KERNEL) == offsetof(OmendbKernels, block_products))   \
+			pack_leaf(kernels, n);                                                        \
+		for (size_t i = 0; i < count; i++)                                                \
+			CALL;                                                                         \
+		sink = block.tile[0];                                                             \
+	}
+
+/* One row of the leaf after the other. */
+#define ROW(i) block.rows[(i) % LEAF_ROWS]
+
+BLOCK_SCAN(pack_columns, kernels->pack_columns(block.rows + i % LEAF_GROUPS * OMENDB_BLOCK_COLUMNS,
+											   OMENDB_BLOCK_COLUMNS, n, block.packed))
+BLOCK_SCAN(block_products,
+		   kernels->block_products(block.rows +
+									   i % (LEAF_ROWS / OMENDB_BLOCK_ROWS) * OMENDB_BLOCK_ROWS,
+								   block.packed, LEAF_GROUPS, n, block.tile, LEAF_ROWS))
+BLOCK_SCAN(row_products, kernels->row_products(ROW(i), block.rows, POOL, n, block.tile))
+BLOCK_SCAN(nearest,
+		   kernels->nearest(block.base, block.scale,
+							block.products + next_random() % (PRODUCTS / 16 - 16) * 16, -2,
+							LEAF_ROWS, i % LEAF_ROWS, 4, (float *) output, (uint32_t *) block.tile))
+BLOCK_SCAN(compare_rows,
+		   kernels->compare_rows(ROW(i), ROW(i + 1), OMENDB_ROW_LENGTH(n), block.bits))
+BLOCK_SCAN(column_hamming, kernels->column_hamming(block.codes, OMENDB_ROW_LENGTH(n) / 64,
+												   CODE_STRIDE, i % POOL, POOL, block.numbers))
+BLOCK_SCAN(below, kernels->below(block.numbers, POOL, (uint16_t) (i % 400), block.bits))
+BLOCK_SCAN(ranks, kernels->ranks(block.keys, POOL, block.numbers))
+
+/* ---------------------------------------------------------------- all kernels */
+
 typedef struct Kernel
 {
 	const char *name;
@@ -125,17 +247,21 @@ typedef struct Kernel
 	}
 
 static const Kernel all_kernels[] = {
-	KERNEL(l2sq_f32, ELEMENT_F32),      KERNEL(dot_f32, ELEMENT_F32),
-	KERNEL(cosine_f32, ELEMENT_F32),    KERNEL(l1_f32, ELEMENT_F32),
-	KERNEL(l2sq_f16, ELEMENT_F16),      KERNEL(dot_f16, ELEMENT_F16),
-	KERNEL(cosine_f16, ELEMENT_F16),    KERNEL(l1_f16, ELEMENT_F16),
-	KERNEL(l2sq_i8, ELEMENT_I8),        KERNEL(dot_i8, ELEMENT_I8),
-	KERNEL(cosine_i8, ELEMENT_I8),      KERNEL(l1_i8, ELEMENT_I8),
-	KERNEL(hamming, ELEMENT_BIT),       KERNEL(overlap, ELEMENT_BIT),
-	KERNEL(half_to_float, ELEMENT_F16), KERNEL(float_to_half, ELEMENT_F32),
-	KERNEL(norm2_f32, ELEMENT_F32),     KERNEL(norm2_f16, ELEMENT_F16),
-	KERNEL(normalize_f32, ELEMENT_F32), KERNEL(quantize_f32, ELEMENT_F32),
-	KERNEL(quantize_f16, ELEMENT_F16),
+	KERNEL(l2sq_f32, ELEMENT_F32),        KERNEL(dot_f32, ELEMENT_F32),
+	KERNEL(cosine_f32, ELEMENT_F32),      KERNEL(l1_f32, ELEMENT_F32),
+	KERNEL(l2sq_f16, ELEMENT_F16),        KERNEL(dot_f16, ELEMENT_F16),
+	KERNEL(cosine_f16, ELEMENT_F16),      KERNEL(l1_f16, ELEMENT_F16),
+	KERNEL(l2sq_i8, ELEMENT_I8),          KERNEL(dot_i8, ELEMENT_I8),
+	KERNEL(cosine_i8, ELEMENT_I8),        KERNEL(l1_i8, ELEMENT_I8),
+	KERNEL(hamming, ELEMENT_BIT),         KERNEL(overlap, ELEMENT_BIT),
+	KERNEL(half_to_float, ELEMENT_F16),   KERNEL(float_to_half, ELEMENT_F32),
+	KERNEL(norm2_f32, ELEMENT_F32),       KERNEL(norm2_f16, ELEMENT_F16),
+	KERNEL(normalize_f32, ELEMENT_F32),   KERNEL(quantize_f32, ELEMENT_F32),
+	KERNEL(quantize_f16, ELEMENT_F16),    KERNEL(pack_columns, ELEMENT_ROWS),
+	KERNEL(block_products, ELEMENT_ROWS), KERNEL(row_products, ELEMENT_ROWS),
+	KERNEL(nearest, ELEMENT_LEAF),        KERNEL(compare_rows, ELEMENT_ROWS),
+	KERNEL(column_hamming, ELEMENT_ROWS), KERNEL(below, ELEMENT_POOL),
+	KERNEL(ranks, ELEMENT_POOL),
 };
 
 typedef void (*Entry)(void);
@@ -460,9 +586,15 @@ print_times(const Kernel *kernel, size_t dims, const Times *cache, const Times *
 
 		if (near_ns == 0)
 			continue;
-		printf(format, kernel->name, dims, variants[v].name, near_ns, 1e3 / near_ns,
-			   bytes / near_ns, cache->ns[0] / near_ns, far_ns, 1e3 / far_ns, bytes / far_ns,
-			   far->ns[0] / far_ns, as_tsv ? share : 100 * share);
+		/* A call is about many vectors: figures for one would mean nothing. */
+		if (of_bulk_build(kernel->element))
+			printf(as_tsv ? "%s\t%zu\t%s\t%.2f\t\t\t%.2f\t\t\t\t\t\n"
+						  : "%-14s %5zu %-9s | %9.2f                   %8.2f |\n",
+				   kernel->name, dims, variants[v].name, near_ns, cache->ns[0] / near_ns);
+		else
+			printf(format, kernel->name, dims, variants[v].name, near_ns, 1e3 / near_ns,
+				   bytes / near_ns, cache->ns[0] / near_ns, far_ns, 1e3 / far_ns, bytes / far_ns,
+				   far->ns[0] / far_ns, as_tsv ? share : 100 * share);
 	}
 	if (!as_tsv)
 		putchar('\n');
@@ -481,6 +613,8 @@ main(int argc, char **argv)
 {
 	static const size_t all_dims[] = {96, 100, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072};
 	static const size_t quick_dims[] = {128, 768, 1536};
+	static const size_t leaf = LEAF_ROWS;
+	static const size_t pool = POOL;
 	static const struct option options[] = {
 		{"quick", no_argument, NULL, 'q'},
 		{"tsv", no_argument, NULL, 't'},
@@ -540,15 +674,26 @@ main(int argc, char **argv)
 
 		if (only_kernel && strcmp(only_kernel, kernel->name) != 0)
 			continue;
+		if (kernel->element == ELEMENT_LEAF || kernel->element == ELEMENT_POOL)
+		{
+			dims = kernel->element == ELEMENT_LEAF ? &leaf : &pool;
+			n_dims = 1;
+		}
 		if (!filled || (filling == ELEMENT_F16) != (kernel->element == ELEMENT_F16))
 			fill_memory(kernel->element);
 		filling = kernel->element;
 		filled = true;
 		for (size_t d = 0; d < n_dims; d++)
 		{
-			Times cache = measure_cache(kernel, dims[d], quick ? 15 : 31);
-			Times far = measure_memory(kernel, dims[d], quick ? 2 : 3);
+			bool bulk = of_bulk_build(kernel->element);
+			Times far = {{0}};
+			Times cache;
 
+			if (bulk)
+				make_block(dims[d]);
+			cache = measure_cache(kernel, dims[d], quick ? 15 : 31);
+			if (!bulk)
+				far = measure_memory(kernel, dims[d], quick ? 2 : 3);
 			print_times(kernel, dims[d], &cache, &far, bandwidth);
 		}
 	}

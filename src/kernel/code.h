@@ -8,16 +8,7 @@
 #include <float.h>
 
 #include "kernel/kernel.h"
-
-/*
- * Before a loop over an array of registers, of up to 32 turns: unrolled, or the
- * array stays in memory. gcc does not do so by itself at -O2.
- */
-#ifdef __clang__
-#define OMENDB_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define OMENDB_UNROLL _Pragma("GCC unroll 32")
-#endif
+#include "kernel/unroll.h"
 
 /*
  * The step of lut_f32's tables, given the largest sum of four magnitudes: a

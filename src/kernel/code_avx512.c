@@ -9,16 +9,10 @@
 
 #ifdef OMENDB_X86
 
-#include <immintrin.h>
 #include <string.h>
 
+#include "kernel/avx512.h"
 #include "kernel/code.h"
-
-#define AVX512      "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
-#define TARGET      __attribute__((target(AVX512)))
-#define INLINE      TARGET static inline __attribute__((always_inline))
-#define TARGET_VBMI __attribute__((target(AVX512 ",avx512vbmi")))
-#define INLINE_VBMI TARGET_VBMI static inline __attribute__((always_inline))
 
 /* ---------------------------------------------------------------- look-ups */
 

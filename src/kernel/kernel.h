@@ -185,7 +185,71 @@ typedef struct OmendbKernels
 
 	/* Negates x[i] (NaN too) where bit i is 1, bit 0 the least significant of byte 0. */
 	void (*multiply_signs)(float *x, const uint8_t *bits, size_t n);
+
+	/*
+	 * The kernels of the bulk build (graph/bulk.c): many distances at a time between
+	 * short vectors. A "row" has n elements of -127..127 and is followed by zeros up to
+	 * OMENDB_ROW_LENGTH(n), which kernels read; n is at most OMENDB_INT8_MAX_DIM. All
+	 * results are exact, so they are the same at every level.
+	 *
+	 * pack_columns: `count` rows, 1 to OMENDB_BLOCK_COLUMNS, as one group of columns
+	 * for block_products of the same table: OMENDB_PACKED_BYTES(n), in an order that is
+	 * the level's own. Columns from `count` on are unspecified.
+	 *
+	 * block_products: for OMENDB_BLOCK_ROWS rows and `groups` groups of columns, packed
+	 * one behind the other, out[r * stride + c] is the sum of rows[r][i] * column c's
+	 * [i]; stride is at least OMENDB_BLOCK_COLUMNS * groups.
+	 *
+	 * row_products: out[j] is the sum of v[i] * rows[j][i], for `count` rows.
+	 */
+	void (*pack_columns)(const int8_t *const *rows, size_t count, size_t n, void *packed);
+	void (*block_products)(const int8_t *const *rows, const void *packed, size_t groups, size_t n,
+						   int32_t *out, size_t stride);
+	void (*row_products)(const int8_t *v, const int8_t *const *rows, size_t count, size_t n,
+						 int32_t *out);
+
+	/*
+	 * The k smallest of base[j] + factor * scale[j] * products[j], j from 0 to n - 1 but
+	 * for j = skip (SIZE_MAX: none): values and j ascending by value, equal values by
+	 * j. Returns how many there are: k, or fewer where n is small. k is at most
+	 * OMENDB_NEAREST_MAX. factor and scale[j] have to be powers of two (factor with
+	 * either sign), and no intermediate result may leave the range of float: then each
+	 * value is the product rounded to float, scaled without rounding, added with one
+	 * rounding, at every level. base and scale are readable up to a multiple of 16.
+	 */
+	uint32_t (*nearest)(const float *base, const float *scale, const int32_t *products,
+						float factor, size_t n, size_t skip, uint32_t k, float *values,
+						uint32_t *which);
+
+	/* Bit i % 64 of out[i / 64] is 1 where x[i] > v[i]; n elements, a multiple of 64. */
+	void (*compare_rows)(const int8_t *v, const int8_t *x, size_t n, uint64_t *out);
+
+	/*
+	 * Codes by columns: word w of code j is codes[w * stride + j], stride a multiple of
+	 * 8. differ[j] is the number of bits in which codes i and j differ, for j < n; at
+	 * most 65535 bits. Reads codes, and writes differ, up to the next multiple of 32.
+	 */
+	void (*column_hamming)(const uint64_t *codes, size_t words, size_t stride, size_t i, size_t n,
+						   uint16_t *differ);
+
+	/*
+	 * Bit j % 64 of mask[j / 64] is 1 where differ[j] < limit, j < n; bits of the last
+	 * word from n on are unspecified. Reads differ up to the next multiple of 64.
+	 */
+	void (*below)(const uint16_t *differ, size_t n, uint16_t limit, uint64_t *mask);
+
+	/*
+	 * ranks[i]: how many of the n keys are smaller than keys[i]. Up to the next multiple
+	 * of 16 keys is readable and ranks writable; the keys there are UINT64_MAX.
+	 */
+	void (*ranks)(const uint64_t *keys, size_t n, uint16_t *ranks);
 } OmendbKernels;
+
+#define OMENDB_BLOCK_ROWS      8
+#define OMENDB_BLOCK_COLUMNS   16
+#define OMENDB_ROW_LENGTH(n)   (((size_t) (n) + 63) / 64 * 64)
+#define OMENDB_PACKED_BYTES(n) (OMENDB_BLOCK_COLUMNS * (((size_t) (n) + 3) / 4 * 4))
+#define OMENDB_NEAREST_MAX     32
 
 /* With more elements than this a table's entries would all be 0. */
 #define OMENDB_LUT_MAX_DIM 65536

@@ -511,6 +511,7 @@ omendb_fill_avx2(OmendbKernels *table)
 {
 	*table = OMENDB_WHOLE_TABLE;
 	omendb_fill_code_avx2(table);
+	omendb_fill_block_avx2(table);
 }
 
 #endif /* OMENDB_X86 */

@@ -13,15 +13,7 @@
 
 #ifdef OMENDB_X86
 
-#include <immintrin.h>
-
-#define AVX512           "avx2,fma,f16c,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
-#define TARGET           __attribute__((target(AVX512)))
-#define TARGET_VNNI      __attribute__((target(AVX512 ",avx512vnni")))
-#define TARGET_VPOPCNTDQ __attribute__((target(AVX512 ",avx512vpopcntdq")))
-#define INLINE           TARGET static inline __attribute__((always_inline))
-#define INLINE_VNNI      TARGET_VNNI static inline __attribute__((always_inline))
-#define INLINE_VPOPCNTDQ TARGET_VPOPCNTDQ static inline __attribute__((always_inline))
+#include "kernel/avx512.h"
 
 #define VEC   __m512
 #define LANES 16
@@ -393,6 +385,7 @@ omendb_fill_avx512(OmendbKernels *table, unsigned features)
 		table->overlap = overlap_vpopcntdq;
 	}
 	omendb_fill_code_avx512(table, features);
+	omendb_fill_block_avx512(table, features);
 }
 
 #endif /* OMENDB_X86 */

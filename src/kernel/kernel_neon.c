@@ -521,6 +521,7 @@ omendb_fill_neon(OmendbKernels *table, unsigned features)
 {
 	*table = OMENDB_WHOLE_TABLE;
 	omendb_fill_code_neon(table);
+	omendb_fill_block_neon(table, features);
 	if (features & OMENDB_CPU_DOTPROD)
 	{
 		table->l2sq_i8 = l2sq_i8_dotprod;

@@ -322,4 +322,5 @@ omendb_fill_scalar(OmendbKernels *table)
 {
 	*table = OMENDB_WHOLE_TABLE;
 	omendb_fill_code_scalar(table);
+	omendb_fill_block_scalar(table);
 }

@@ -16,7 +16,7 @@
 
 /*
  * A whole table, for a file whose functions have the names of the entries. The
- * kernels of codes are added by a file of their own.
+ * kernels of codes and those of the bulk build are added by files of their own.
  */
 #define OMENDB_WHOLE_TABLE              \
 	((OmendbKernels){                   \
@@ -52,17 +52,21 @@
 
 extern void omendb_fill_scalar(OmendbKernels *table);
 extern void omendb_fill_code_scalar(OmendbKernels *table);
+extern void omendb_fill_block_scalar(OmendbKernels *table);
 
 #ifdef OMENDB_X86
 extern void omendb_fill_avx2(OmendbKernels *table);
 extern void omendb_fill_code_avx2(OmendbKernels *table);
+extern void omendb_fill_block_avx2(OmendbKernels *table);
 extern void omendb_fill_avx512(OmendbKernels *table, unsigned features);
 extern void omendb_fill_code_avx512(OmendbKernels *table, unsigned features);
+extern void omendb_fill_block_avx512(OmendbKernels *table, unsigned features);
 #endif
 
 #ifdef OMENDB_ARM64
 extern void omendb_fill_neon(OmendbKernels *table, unsigned features);
 extern void omendb_fill_code_neon(OmendbKernels *table);
+extern void omendb_fill_block_neon(OmendbKernels *table, unsigned features);
 #endif
 
 #endif /* OMENDB_KERNEL_TABLES_H */

@@ -173,12 +173,15 @@ test_tables(void)
 
 #if defined(__x86_64__)
 	static const size_t own[] = {
-		INDEX(l2sq_f32), INDEX(dot_f32),    INDEX(cosine_f32),     INDEX(l1_f32),
-		INDEX(l1_i8),    INDEX(dot_f32_i8), INDEX(l2sq_f32_i16),   INDEX(dot_f32_i16),
-		INDEX(l2sq_i16), INDEX(dot_i16),    INDEX(multiply_signs),
+		INDEX(l2sq_f32),     INDEX(dot_f32),    INDEX(cosine_f32),     INDEX(l1_f32),
+		INDEX(l1_i8),        INDEX(dot_f32_i8), INDEX(l2sq_f32_i16),   INDEX(dot_f32_i16),
+		INDEX(l2sq_i16),     INDEX(dot_i16),    INDEX(multiply_signs), INDEX(nearest),
+		INDEX(compare_rows), INDEX(below),      INDEX(ranks),
 	};
-	static const size_t vnni[] = {INDEX(l2sq_i8), INDEX(dot_i8), INDEX(cosine_i8)};
-	static const size_t vpopcntdq[] = {INDEX(hamming), INDEX(hamming_rows), INDEX(overlap)};
+	static const size_t vnni[] = {INDEX(l2sq_i8),      INDEX(dot_i8),         INDEX(cosine_i8),
+								  INDEX(pack_columns), INDEX(block_products), INDEX(row_products)};
+	static const size_t vpopcntdq[] = {INDEX(hamming), INDEX(hamming_rows), INDEX(overlap),
+									   INDEX(column_hamming)};
 	static const size_t vbmi[] = {INDEX(code_sums)};
 	unsigned machine = omendb_cpu_features();
 	unsigned avx512 = OMENDB_CPU_AVX2 | OMENDB_CPU_AVX512;
@@ -205,7 +208,9 @@ test_tables(void)
 	other = filled(OMENDB_SIMD_AVX2, machine);
 	tap_result(differs_exactly(&avx2, &other, NULL, 0), "avx2 ignores AVX-512 features");
 #elif defined(__aarch64__)
-	static const size_t dotprod[] = {INDEX(l2sq_i8), INDEX(dot_i8), INDEX(cosine_i8)};
+	static const size_t dotprod[] = {INDEX(l2sq_i8),        INDEX(dot_i8),
+									 INDEX(cosine_i8),      INDEX(pack_columns),
+									 INDEX(block_products), INDEX(row_products)};
 	size_t all[ENTRIES];
 	Entries scalar = filled(OMENDB_SIMD_SCALAR, OMENDB_CPU_NEON);
 	Entries neon = filled(OMENDB_SIMD_NEON, OMENDB_CPU_NEON);
