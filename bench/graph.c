@@ -5,7 +5,7 @@
  *	  src/code; what counts is bench/index.
  *
  * graph BASE.fbin QUERY.fbin TRUTH.ibin METRIC(l2|ip|cosine|l1) [name=value ...]
- *	rows, m, ef_construction, rough, passes, bits, ratio (log2), threads, compact
+ *	rows, m, ef_construction, beam, passes, bits, ratio (log2), threads, compact, avx2
  */
 #include <math.h>
 #include <pthread.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "graph/build.h"
@@ -25,6 +26,16 @@ now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static double
+cpu(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return r.ru_utime.tv_sec + r.ru_utime.tv_usec * 1e-6 + r.ru_stime.tv_sec +
+		   r.ru_stime.tv_usec * 1e-6;
 }
 
 static void *
@@ -82,7 +93,6 @@ typedef struct Work
 {
 	OmendbBuilder *builder;
 	OmendbBuildLevel *level;
-	OmendbBuildPhase phase;
 	atomic_uint *next;
 } Work;
 
@@ -90,22 +100,23 @@ static void *
 worker(void *argument)
 {
 	Work *work = argument;
-	uint32_t size = omendb_build_phase_size(work->level, work->phase);
+	uint32_t size = omendb_build_phase_size(work->level);
+	uint32_t take = omendb_build_phase_take(work->level);
 
 	for (;;)
 	{
-		uint32_t from = atomic_fetch_add(work->next, 64);
+		uint32_t from = atomic_fetch_add(work->next, take);
 
 		if (from >= size)
 			return NULL;
-		if (!omendb_build_chunk(work->builder, work->level, work->phase, from,
-								from + 64 < size ? from + 64 : size))
+		if (!omendb_build_chunk(work->builder, work->level, from,
+								from + take < size ? from + take : size))
 			abort();
 	}
 }
 
 static void
-run_phase(OmendbBuilder **builders, int threads, OmendbBuildLevel *level, OmendbBuildPhase phase)
+run_phase(OmendbBuilder **builders, int threads, OmendbBuildLevel *level)
 {
 	pthread_t ids[64];
 	Work work[64];
@@ -113,11 +124,28 @@ run_phase(OmendbBuilder **builders, int threads, OmendbBuildLevel *level, Omendb
 
 	for (int t = 0; t < threads; t++)
 	{
-		work[t] = (Work){builders[t], level, phase, &next};
+		work[t] = (Work){builders[t], level, &next};
 		pthread_create(&ids[t], NULL, worker, &work[t]);
 	}
 	for (int t = 0; t < threads; t++)
 		pthread_join(ids[t], NULL);
+}
+
+/* A number that tells two graphs apart. */
+static uint64_t
+graph_hash(const OmendbArray *array)
+{
+	uint64_t hash = 0;
+
+	for (uint32_t i = 0; i < array->n; i++)
+	{
+		const OmendbRecord *record = omendb_array_record(array, i);
+		const OmendbNode *links = omendb_record_neighbours(&array->codec->layout, record);
+
+		for (uint32_t k = 0; k < record->count; k++)
+			hash = omendb_hash64(hash * 31 + links[k]);
+	}
+	return hash;
 }
 
 int
@@ -135,7 +163,7 @@ main(int argc, char **argv)
 	unsigned top = 0;
 	uint32_t members;
 	OmendbNode first = 0;
-	double start;
+	double start, start_cpu;
 	int threads;
 	float *stored;
 
@@ -153,7 +181,8 @@ main(int argc, char **argv)
 	n = (int) option("rows", n) < n ? (int) option("rows", n) : n;
 	nq = nq < ng ? nq : ng;
 	threads = (int) option("threads", 2);
-	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
+	omendb_kernels_use(option("avx2", 0) ? OMENDB_SIMD_AVX2
+										 : omendb_best_level(omendb_cpu_features()));
 	if (!omendb_layout_choose(&layout, metric, d, (int) option("m", 16), option("compact", 0) != 0,
 							  8160))
 		return 1;
@@ -172,6 +201,7 @@ main(int argc, char **argv)
 		builders[t] = omendb_builder_create(&array, &allocator);
 
 	start = now();
+	start_cpu = cpu();
 	stored = malloc((d + 64) * sizeof(float));
 	members = n;
 	for (unsigned level = 0; members > 0 && level < 15; level++)
@@ -179,7 +209,10 @@ main(int argc, char **argv)
 		OmendbBuildLevel build = {0};
 		uint32_t linked;
 		OmendbNode next_first = array.n + members;
-		double t0 = now(), ts = 0, tm = 0, tg = 0;
+		double t0 = now(), c0 = cpu();
+		static const char *const names[] = {"",       "search", "merge", "quantize",
+											"assign", "leaves", "choose"};
+		size_t bytes;
 
 		(void) next_first;
 		if (level == 0)
@@ -198,33 +231,36 @@ main(int argc, char **argv)
 				array.n = i + 1;
 			}
 		if (level == 0)
-			printf("encode %.2f s\n", now() - t0);
+			printf("encode %.2f s, %.2f us a row\n", now() - t0, (cpu() - c0) / n * 1e6);
 		build.array = &array;
 		build.first = first;
 		build.n = members;
 		build.level = level;
 		build.links = level == 0 ? layout.links : layout.m;
+		build.ef_construction = (uint32_t) option("ef_construction", 64);
 		build.beam = (uint32_t) option("beam", 2 * option("ef_construction", 64));
-		build.rough_beam = (uint32_t) option("rough", option("ef_construction", 64));
+		build.passes = (uint32_t) option("passes", 1);
 		build.seed = 7;
-		omendb_build_level_attach(&build, malloc(omendb_build_level_bytes(members, build.links)));
-		omendb_build_level_init(&build);
-		for (uint32_t step = 0; omendb_build_step(&build, step, (uint32_t) option("passes", 1));
-			 step++)
+		bytes = omendb_build_prepare(&build);
+		if (level == 0)
+			printf("%.0f bytes a row beside the records\n", (double) bytes / members);
+		omendb_build_attach(&build, aligned_alloc(64, (bytes + 63) & ~(size_t) 63));
+		for (;;)
 		{
+			double t1, c1;
+
 			t0 = now();
-			run_phase(builders, threads, &build, OMENDB_BUILD_SEARCH);
-			ts += now() - t0;
-			t0 = now();
-			omendb_build_gather(&build);
-			tg += now() - t0;
-			t0 = now();
-			run_phase(builders, threads, &build, OMENDB_BUILD_MERGE);
-			tm += now() - t0;
-			if (level == 0 && build.to == build.n)
-				printf("  to %u%s: search %.2f gather %.2f merge %.2f\n", build.to,
-					   build.refines ? " refining" : "", ts, tg, tm),
-					ts = tg = tm = 0;
+			c0 = cpu();
+			if (!omendb_build_next(builders[0], &build))
+				abort();
+			if (build.phase == OMENDB_BUILD_DONE)
+				break;
+			t1 = now();
+			c1 = cpu();
+			run_phase(builders, threads, &build);
+			if (members > 10000)
+				printf("  %-8s %6.2f us a row of cpu, %.2f s; before it %.2f s\n",
+					   names[build.phase], (cpu() - c1) / members * 1e6, now() - t1, t1 - t0);
 		}
 		t0 = now();
 		if (!omendb_build_connect(builders[0], &build, &linked))
@@ -235,7 +271,7 @@ main(int argc, char **argv)
 			uint32_t from = first;
 
 			for (uint32_t i = 0; i < members; i++)
-				links += build.now_count[i];
+				links += omendb_array_record(&array, from + i)->count;
 			printf("level %u: %u nodes, %.1f links, %u connected in %.2f s\n", level, members,
 				   links / members, linked, now() - t0);
 			entry = omendb_build_entry(&build);
@@ -264,8 +300,9 @@ main(int argc, char **argv)
 			members = next_members;
 		}
 	}
-	printf("build %.2f s, %.0f vectors/s with %d threads\n", now() - start, n / (now() - start),
-		   threads);
+	printf("build %.2f s, %.0f vectors/s with %d threads; %.2f us a row of cpu; graph %016llx\n",
+		   now() - start, n / (now() - start), threads, (cpu() - start_cpu) / n * 1e6,
+		   (unsigned long long) graph_hash(&array));
 	if (option("flat", 0) != 0)
 	{
 		entry = (OmendbNode) option("entry", 0);
@@ -275,7 +312,7 @@ main(int argc, char **argv)
 	{
 		OmendbSearch search;
 		OmendbQuery query;
-		static const int widths[] = {10, 16, 24, 32, 40, 56, 80, 112, 160, 224, 320};
+		static const int widths[] = {48, 88, 168, 328}; /* ef 20, 40, 80, 160 */
 
 		omendb_query_init(&query, &codec, malloc(omendb_query_bytes(&codec) + 1));
 		omendb_search_init(&search, &omendb_array_ops, &array, &allocator,

@@ -52,6 +52,7 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/smgr.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
@@ -349,6 +350,20 @@ omendb_bitmap_next(OmendbBitmapIterator *iterator, BlockNumber *block, OffsetNum
 		memcpy(offsets, result->offsets, result->ntuples * sizeof(OffsetNumber));
 #endif
 	return true;
+}
+
+/* Extend a file by n blocks of zeros; before 16 one by one. */
+static inline void
+omendb_extend_by_zeros(SMgrRelation file, ForkNumber fork, BlockNumber block, int n)
+{
+#if PG_VERSION_NUM >= 160000
+	smgrzeroextend(file, fork, block, n, false);
+#else
+	static const PGAlignedBlock zeros;
+
+	for (int i = 0; i < n; i++)
+		smgrextend(file, fork, block + i, (char *) zeros.data, false);
+#endif
 }
 
 #endif /* OMENDB_COMPAT_H */

@@ -91,6 +91,11 @@ extern int hnsw_column_dimensions(Relation index, const HnswOpclass *opclass);
 extern bool hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
 							  void *room, OmendbRecord *record);
 
+/* The same in two steps, for opclasses with floats; the floats are overwritten. */
+extern void hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
+							float *out);
+extern bool hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record);
+
 /*
  * Set the query from a value of the opclass's type; errors as above. The room
  * belongs to the query then.

@@ -16,7 +16,7 @@
 #include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "access/xloginsert.h"
+#include "am/hnswpages.h"
 #include "am/hnswparallel.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -34,13 +34,18 @@
 
 #include <math.h>
 
-#define PHASE_LOAD   2 /* 1 is PostgreSQL's own "initializing" */
-#define PHASE_GRAPH  3
-#define PHASE_REFINE 4
-#define PHASE_WRITE  5
-#define PHASE_INSERT 6
+/* 1 is PostgreSQL's own "initializing" */
+#define PHASE_LOAD      2
+#define PHASE_QUANTIZE  3
+#define PHASE_PARTITION 4
+#define PHASE_COMPARE   5
+#define PHASE_CHOOSE    6
+#define PHASE_GRAPH     7
+#define PHASE_REFINE    8
+#define PHASE_WRITE     9
+#define PHASE_INSERT    10
 
-/* Refining passes over the whole graph (measured: bench/README.md). */
+/* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
 
 /*
@@ -93,7 +98,11 @@ typedef struct HnswBuild
 	void *room;
 	Size budget;
 	Size used;
-	double rows; /* indexed */
+	Size node_bytes;  /* of one node */
+	double rows;      /* indexed */
+	int64 loaded;     /* rows, also those that the index does not take */
+	uint32 collected; /* records */
+	bool launched;    /* the crew was, before rows were loaded */
 	bool flushed;
 	int64 inserted; /* after that */
 	bool warned;    /* that memory is short */
@@ -117,6 +126,14 @@ hnsw_build_phase_name(int64 phase)
 			return "initializing";
 		case PHASE_LOAD:
 			return "loading tuples";
+		case PHASE_QUANTIZE:
+			return "quantizing vectors";
+		case PHASE_PARTITION:
+			return "partitioning vectors";
+		case PHASE_COMPARE:
+			return "comparing vectors";
+		case PHASE_CHOOSE:
+			return "choosing neighbours";
 		case PHASE_GRAPH:
 			return "building graph";
 		case PHASE_REFINE:
@@ -138,17 +155,6 @@ start_phase(int phase, uint64 total)
 	const int64 values[] = {phase, (int64) total, 0};
 
 	pgstat_progress_update_multi_param(lengthof(params), params, values);
-}
-
-static void
-report_done(void *context, uint32 done)
-{
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, *(uint32 *) context + done);
-}
-
-static void
-report_nothing(void *context, uint32 done)
-{
 }
 
 static void
@@ -182,42 +188,15 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 	meta->seed = UINT64CONST(0x6f6d656e6462) + dimensions;
 }
 
-static Buffer
-new_block(Relation index, ForkNumber fork)
-{
-	Buffer buffer = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
-
-	return buffer;
-}
-
-static void
-write_meta(Relation index, ForkNumber fork, const OmendbMetaPage *meta)
-{
-	Buffer buffer = new_block(index, fork);
-	Page page = BufferGetPage(buffer);
-
-	Assert(BufferGetBlockNumber(buffer) == OMENDB_META_BLOCK);
-	omendb_page_init(page, OMENDB_PAGE_META);
-	*omendb_page_meta(page) = *meta;
-	MarkBufferDirty(buffer);
-	UnlockReleaseBuffer(buffer);
-}
-
 /* Room for one more record. */
 static OmendbRecord *
 add_record(HnswBuild *build)
 {
-	OmendbRecord *record;
-
 	if (build->records.array.n > OMENDB_MAX_NODE)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("hnsw index \"%s\" cannot have more than %u records",
 							   RelationGetRelationName(build->index), OMENDB_MAX_NODE)));
-	record = hnsw_records_add(&build->records);
-	record->kind = OMENDB_RECORD_NODE;
-	record->down = OMENDB_NO_NODE;
-	record->overflow = OMENDB_NO_NODE;
-	return record;
+	return hnsw_crew_add_record(build->crew);
 }
 
 static void
@@ -249,45 +228,128 @@ add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
  * table of vectors (or later, in less, in what checks the graph).
  */
 static Size
-node_bytes(const OmendbLayout *layout)
+node_bytes(const OmendbLayout *layout, int ef_construction)
 {
+	const uint32 sample = 100000;
 	Size record = omendb_array_stride(layout);
 
 	return record + (record >> HNSW_LEVEL_SHIFT) +
-		   omendb_build_level_bytes(1024, layout->links) / 1024 + VECTOR_ENTRY_BYTES;
+		   omendb_build_bytes(layout, sample, ef_construction) / sample + VECTOR_ENTRY_BYTES;
 }
 
 static void
 load_row(HnswBuild *build, ItemPointer tid, Datum value)
 {
-	OmendbRecord *record = add_record(build);
-	OmendbNode node = build->records.array.n - 1;
-	VectorEntry *entry;
-	uint64 id;
-	bool found;
+	const HnswOpclass *opclass = build->opclass;
 
-	if (!hnsw_encode_value(build->open, build->opclass, value, build->room, record))
+	if (opclass->floats)
 	{
-		build->records.array.n--;
-		return;
-	}
-	build->rows++;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) build->rows);
-	id = record->identity[0] | (uint64) record->identity[1] << 32;
-	entry = vectors_insert(build->vectors, id, &found);
-	if (found && omendb_own_equal(&build->open->codec, record,
-								  omendb_array_record(&build->records.array, entry->node)))
-	{
-		build->records.array.n--;
-		node = entry->node;
+		float *floats = hnsw_crew_next(build->crew, tid);
+
+		hnsw_get_floats(build->open, opclass, value, floats);
+		hnsw_crew_add(build->crew);
 	}
 	else
 	{
+		OmendbRecord *record = add_record(build);
+
+		hnsw_encode_value(build->open, opclass, value, build->room, record);
+		memcpy(record->tids, tid, OMENDB_TID_BYTES);
+		record->ntids = 1;
+	}
+	build->used += build->node_bytes;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->loaded);
+}
+
+/* The vector's entry in the hash table. */
+static VectorEntry *
+vector_entry(HnswBuild *build, const OmendbRecord *record, bool *found)
+{
+	return vectors_insert(build->vectors, record->identity[0] | (uint64) record->identity[1] << 32,
+						  found);
+}
+
+/*
+ * Rows with equal vectors share a node, the first of them: a later one's record becomes
+ * free. Returns how many of the records loaded since the last time are free, with those
+ * of rows that the index does not take.
+ */
+static uint32
+merge_equal(HnswBuild *build)
+{
+	OmendbArray *array = &build->records.array;
+	uint32 nfree = 0;
+
+	for (OmendbNode node = build->collected; node < array->n; node++)
+	{
+		OmendbRecord *record = omendb_array_record(array, node);
+		VectorEntry *entry;
+		ItemPointerData tid;
+		bool found;
+
+		if (node % 4096 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (record->kind == OMENDB_RECORD_FREE)
+		{
+			nfree++;
+			continue;
+		}
+		build->rows++;
+		entry = vector_entry(build, record, &found);
 		if (!found)
 			entry->node = node;
-		build->used += node_bytes(&build->open->codec.layout);
+		else if (omendb_own_equal(&build->open->codec, record,
+								  omendb_array_record(array, entry->node)))
+		{
+			memcpy(&tid, record->tids, OMENDB_TID_BYTES);
+			add_tid(build, entry->node, &tid);
+			record->kind = OMENDB_RECORD_FREE;
+			nfree++;
+		}
 	}
-	add_tid(build, node, tid);
+	return nfree;
+}
+
+/*
+ * After all records loaded so far are made: merge equal ones, and move the last records
+ * into the places of free ones.
+ */
+static void
+collect(HnswBuild *build)
+{
+	OmendbArray *array = &build->records.array;
+	Size stride = omendb_array_stride(&array->codec->layout);
+	OmendbNode *moved; /* moved[i]: where node n + i is now */
+	uint32 nfree;
+	uint32 n;
+	OmendbNode hole = build->collected;
+
+	hnsw_crew_finish(build->crew);
+	nfree = merge_equal(build);
+	n = array->n - nfree;
+	moved = palloc_extended(Max(nfree, 1) * sizeof(OmendbNode), MCXT_ALLOC_HUGE);
+	for (OmendbNode node = n; node < array->n; node++)
+	{
+		OmendbRecord *record = omendb_array_record(array, node);
+		VectorEntry *entry;
+		bool found;
+
+		if (record->kind == OMENDB_RECORD_FREE)
+			continue;
+		while (omendb_array_record(array, hole)->kind != OMENDB_RECORD_FREE)
+			hole++;
+		memcpy(omendb_array_record(array, hole), record, stride);
+		entry = vector_entry(build, record, &found);
+		if (entry->node == node)
+			entry->node = hole;
+		moved[node - n] = hole;
+	}
+	for (size_t i = 0; i < build->nextra; i++)
+		if (build->extra[i].node >= n)
+			build->extra[i].node = moved[build->extra[i].node - n];
+	pfree(moved);
+	build->used -= (Size) nfree * build->node_bytes;
+	array->n = build->collected = n;
 }
 
 /* Is the node of a level on the next level too? */
@@ -297,26 +359,6 @@ rises(const OmendbMetaPage *meta, OmendbNode node)
 	return (omendb_hash64(meta->seed * 3 + node) & ((1 << HNSW_LEVEL_SHIFT) - 1)) == 0;
 }
 
-/* Records that a graph of n nodes will have on all its levels. */
-static uint64
-count_records(const OmendbMetaPage *meta, uint32 n)
-{
-	uint64 total = n;
-	uint64 first = 0;
-
-	while (n > TOP_LEVEL)
-	{
-		uint32 next = 0;
-
-		for (uint32 i = 0; i < n; i++)
-			next += rises(meta, first + i);
-		first = total;
-		total += next;
-		n = next;
-	}
-	return total;
-}
-
 /*
  * How many workers? plan_create_index_workers would say, but asks what does not
  * matter here: how large the heap is (vectors may be in TOAST), whether
@@ -324,29 +366,52 @@ count_records(const OmendbMetaPage *meta, uint32 n)
  * neither), and 32 MB of maintenance_work_mem for each (all share one memory).
  */
 static int
-choose_workers(HnswBuild *build)
+choose_workers(HnswBuild *build, double n)
 {
 	int workers = max_parallel_maintenance_workers;
 	int wanted = RelationGetParallelWorkers(build->heap, -1);
-	uint32 n = build->records.array.n;
 
 	if (!IsUnderPostmaster || IsInParallelMode() || !ActiveSnapshotSet() || n <= TOP_LEVEL)
 		return 0;
 	if (wanted < 0)
-		wanted = Min(n / NODES_PER_PROCESS, INT_MAX) - 1;
+		wanted = (int) Min(n / NODES_PER_PROCESS, INT_MAX / 2) - 1;
 	return Max(0, Min(workers, wanted));
 }
 
+/* What the lowest level is at; the others take next to no time. */
 static void
-check_interrupts(void)
+show_phase(const OmendbBuildLevel *level)
 {
-	CHECK_FOR_INTERRUPTS();
+	switch (level->phase)
+	{
+		case OMENDB_BUILD_QUANTIZE:
+			start_phase(PHASE_QUANTIZE, level->n);
+			break;
+		case OMENDB_BUILD_ASSIGN:
+			start_phase(PHASE_PARTITION, level->n);
+			break;
+		case OMENDB_BUILD_LEAVES:
+			start_phase(PHASE_COMPARE, level->n);
+			break;
+		case OMENDB_BUILD_CHOOSE:
+			start_phase(PHASE_CHOOSE, level->n);
+			break;
+		case OMENDB_BUILD_SEARCH:
+			if (level->refines)
+				start_phase(PHASE_REFINE, level->n);
+			else if (level->from == 0)
+				start_phase(PHASE_GRAPH, level->n);
+			break;
+		default:
+			break;
+	}
 }
 
 static void
 build_level(HnswBuild *build, OmendbNode first, uint32 n, unsigned number)
 {
 	const OmendbLayout *layout = &build->open->codec.layout;
+	OmendbBuilder *builder = hnsw_crew_builder(build->crew);
 	OmendbBuildLevel level = {0};
 	uint32 linked;
 
@@ -356,21 +421,25 @@ build_level(HnswBuild *build, OmendbNode first, uint32 n, unsigned number)
 	level.level = number;
 	level.links = number == 0 ? layout->links : layout->m;
 	level.beam = hnsw_beam_width(layout, build->open->meta.ef_construction);
-	level.rough_beam = build->open->meta.ef_construction;
+	level.ef_construction = build->open->meta.ef_construction;
+	level.passes = REFINING_PASSES;
 	level.seed = build->open->meta.seed;
-	level.interrupt = check_interrupts;
-	omendb_build_level_attach(&level, hnsw_crew_level_memory(build->crew));
-	omendb_build_level_init(&level);
-	for (uint32 step = 0; omendb_build_step(&level, step, REFINING_PASSES); step++)
+	level.interrupt = hnsw_build_interrupt;
+	omendb_build_prepare(&level);
+	omendb_build_attach(&level, hnsw_crew_level_memory(build->crew));
+	for (;;)
 	{
-		if (number == 0 && level.refines)
-			start_phase(PHASE_REFINE, n);
-		hnsw_crew_run(build->crew, &level, OMENDB_BUILD_SEARCH,
-					  number == 0 ? report_done : report_nothing, &level.from);
-		omendb_build_gather(&level);
-		hnsw_crew_run(build->crew, &level, OMENDB_BUILD_MERGE, report_nothing, NULL);
+		/* The allocator does not return without memory. */
+		if (!omendb_build_next(builder, &level))
+			elog(ERROR, "out of memory");
+		if (level.phase == OMENDB_BUILD_DONE)
+			break;
+		if (number == 0)
+			show_phase(&level);
+		hnsw_crew_run(build->crew, &level, number == 0);
 	}
-	omendb_build_connect(hnsw_crew_builder(build->crew), &level, &linked);
+	if (!omendb_build_connect(builder, &level, &linked))
+		elog(ERROR, "out of memory");
 	build->entry = omendb_build_entry(&level);
 	build->entry_level = number;
 }
@@ -386,10 +455,10 @@ build_graph(HnswBuild *build)
 	build->entry = OMENDB_NO_NODE;
 	if (n == 0)
 		return;
-	start_phase(PHASE_GRAPH, n);
-	build->crew =
-		hnsw_crew_start(&build->records, meta, choose_workers(build), count_records(meta, n),
-						omendb_build_level_bytes(n, layout->links));
+	/* Expressions and predicates may do what is not allowed in parallel mode. */
+	if (!build->launched)
+		hnsw_crew_launch(build->crew, choose_workers(build, n));
+	hnsw_crew_allocate_level(build->crew, omendb_build_bytes(layout, n, meta->ef_construction));
 	for (unsigned level = 0; n > 0 && level <= OMENDB_MAX_LEVEL; level++)
 	{
 		OmendbNode next = build->records.array.n;
@@ -415,7 +484,6 @@ build_graph(HnswBuild *build)
 		first = next;
 		n = build->records.array.n - next;
 	}
-	hnsw_crew_dismiss(build->crew);
 }
 
 static int
@@ -464,25 +532,9 @@ write_pages(HnswBuild *build)
 	start_phase(PHASE_WRITE, build->records.array.n);
 	meta.entry = build->entry;
 	meta.entry_level = build->entry_level;
-	write_meta(build->index, MAIN_FORKNUM, &meta);
-	for (uint32 node = 0; node < build->records.array.n;)
-	{
-		Buffer buffer = new_block(build->index, MAIN_FORKNUM);
-		Page page = BufferGetPage(buffer);
-
-		CHECK_FOR_INTERRUPTS();
-		omendb_page_init(page, OMENDB_PAGE_RECORDS);
-		for (uint32 slot = 0; slot < layout->per_page && node < build->records.array.n;
-			 slot++, node++)
-			memcpy(omendb_page_record(layout, page, slot),
-				   omendb_array_record(&build->records.array, node), layout->record_bytes);
-		MarkBufferDirty(buffer);
-		UnlockReleaseBuffer(buffer);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, node);
-	}
-	if (RelationNeedsWAL(build->index))
-		log_newpage_range(build->index, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(build->index),
-						  false);
+	hnsw_write_meta(build->index, MAIN_FORKNUM, &meta);
+	hnsw_extend_for(build->index, layout, build->records.array.n);
+	hnsw_crew_write(build->crew, build->index);
 }
 
 /* From memory to pages; what comes later is inserted. */
@@ -493,24 +545,23 @@ flush(HnswBuild *build)
 	build_graph(build);
 	add_overflow_records(build);
 	write_pages(build);
-	if (build->crew)
-		hnsw_crew_free(build->crew);
+	hnsw_crew_free(build->crew);
 	if (build->extra)
 		pfree(build->extra);
 	build->flushed = true;
 }
 
 static double
-build_bytes(const OmendbLayout *layout, double rows)
+build_bytes(const OmendbLayout *layout, int ef_construction, double rows)
 {
-	return rows * node_bytes(layout);
+	return rows * node_bytes(layout, ef_construction);
 }
 
 /* Once a build; rows may be an estimate. */
 static void
 say_memory_is_short(HnswBuild *build, double rows)
 {
-	double wanted = build_bytes(&build->open->codec.layout, rows);
+	double wanted = rows * build->node_bytes;
 
 	if (build->warned)
 		return;
@@ -563,6 +614,32 @@ estimate_rows(Relation heap)
 }
 
 static void
+begin_loading(HnswBuild *build)
+{
+	if (build->opclass->floats)
+		hnsw_crew_begin(build->crew);
+}
+
+/*
+ * Is there no memory, or no number, for another node? The latter because the graph's
+ * arrays are indexed by 32 bits (graph/build.h).
+ */
+static bool
+is_full(HnswBuild *build)
+{
+	uint32 most = PG_UINT32_MAX / build->open->codec.layout.links;
+
+	if (build->used <= build->budget && build->records.array.n < most)
+		return false;
+	/* Equal rows need less than what they were taken for. */
+	collect(build);
+	if (build->used > build->budget - build->budget / 8 || build->records.array.n >= most)
+		return true;
+	begin_loading(build);
+	return false;
+}
+
+static void
 build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 			   void *context)
 {
@@ -572,10 +649,7 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(build->row);
-	/* The second: the graph's arrays are indexed by 32 bits (graph/build.h). */
-	if (!build->flushed &&
-		(build->used > build->budget ||
-		 build->records.array.n >= PG_UINT32_MAX / build->open->codec.layout.links))
+	if (!build->flushed && is_full(build))
 	{
 		/* The heap is read from its first block to its last. */
 		if (build->used > build->budget)
@@ -606,6 +680,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	OmendbMetaPage meta;
 	MemoryContext old;
 	double estimate;
+	int workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
 		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
@@ -622,21 +697,34 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	fill_meta(&build, &meta);
 	build.open = omendb_index_make(index, &meta);
 	build.room = palloc(hnsw_value_room(&build.open->codec.layout));
+	build.node_bytes = node_bytes(&build.open->codec.layout, meta.ef_construction);
 	hnsw_records_init(&build.records, &build.open->codec);
 	build.vectors = vectors_create(build.context, 1024, NULL);
 
 	estimate = estimate_rows(heap);
 	/* Nothing is known of how many rows a partial index has. */
-	if (info->ii_Predicate == NIL &&
-		build_bytes(&build.open->codec.layout, estimate) > (double) build.budget)
+	if (info->ii_Predicate == NIL && estimate * build.node_bytes > (double) build.budget)
 		say_memory_is_short(&build, estimate);
 
 	start_phase(PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
+	workers = choose_workers(&build, estimate);
+	if (workers > 0)
+		hnsw_records_share(&build.records, Min(estimate, (double) build.budget / build.node_bytes));
+	build.crew = hnsw_crew_create(&build.records, RelationGetRelid(index), &build.open->meta);
+	if (info->ii_Predicate == NIL && info->ii_Expressions == NIL)
+	{
+		hnsw_crew_launch(build.crew, workers);
+		build.launched = true;
+	}
+	begin_loading(&build);
 	/* Not from where other scans are now: the order decides the numbers. */
 	result->heap_tuples =
 		table_index_build_scan(heap, index, info, false, true, build_callback, &build, NULL);
 	if (!build.flushed)
+	{
+		collect(&build);
 		flush(&build);
+	}
 	result->index_tuples = build.rows;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(build.context);
@@ -653,8 +741,7 @@ hnsw_build_empty(Relation index)
 	build.index = index;
 	build.opclass = hnsw_opclass(index);
 	fill_meta(&build, &meta);
-	write_meta(index, INIT_FORKNUM, &meta);
-	log_newpage_range(index, INIT_FORKNUM, 0, 1, false);
+	hnsw_write_meta(index, INIT_FORKNUM, &meta);
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_size_estimate);
@@ -695,6 +782,6 @@ omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
 	records = rows + (rows > TOP_LEVEL ? ceil(rows / ((1 << HNSW_LEVEL_SHIFT) - 1.0)) : 0);
 	values[0] =
 		Int64GetDatum((int64) (OMENDB_FIRST_BLOCK + ceil(records / layout.per_page)) * BLCKSZ);
-	values[1] = Int64GetDatum((int64) build_bytes(&layout, rows));
+	values[1] = Int64GetDatum((int64) build_bytes(&layout, HNSW_DEFAULT_EF_CONSTRUCTION, rows));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

@@ -132,37 +132,55 @@ identity(const void *data, size_t bytes)
 }
 
 bool
+hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record)
+{
+	uint64 id;
+
+	if (!omendb_codec_store(codec, floats, floats))
+		return false;
+	omendb_own_encode(codec, floats, record);
+	id = identity(floats, codec->layout.dimensions * sizeof(float));
+	record->identity[0] = (uint32) id;
+	record->identity[1] = (uint32) (id >> 32);
+	return true;
+}
+
+void
+hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, float *out)
+{
+	struct varlena *flat = PG_DETOAST_DATUM(value);
+
+	omendb_check_same_dim(index->codec.layout.dimensions,
+						  opclass->dimensions(PointerGetDatum(flat)));
+	opclass->floats(PointerGetDatum(flat), out);
+	if ((Pointer) flat != DatumGetPointer(value))
+		pfree(flat);
+}
+
+bool
 hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *room,
 				  OmendbRecord *record)
 {
 	const OmendbLayout *layout = &index->codec.layout;
-	uint64 id = 0;
-	struct varlena *flat = PG_DETOAST_DATUM(value);
-	bool good = true;
+	struct varlena *flat;
+	const bits8 *bits;
+	uint64 id;
 
+	if (opclass->floats)
+	{
+		hnsw_get_floats(index, opclass, value, room);
+		return hnsw_encode_floats(&index->codec, room, record);
+	}
+	flat = PG_DETOAST_DATUM(value);
 	omendb_check_same_dim(layout->dimensions, opclass->dimensions(PointerGetDatum(flat)));
-	if (!opclass->floats)
-	{
-		const bits8 *bits = VARBITS((VarBit *) flat);
-
-		omendb_own_encode_bits(&index->codec, bits, record);
-		id = identity(bits, layout->own_bytes);
-	}
-	else
-	{
-		opclass->floats(PointerGetDatum(flat), room);
-		good = omendb_codec_store(&index->codec, room, room);
-		if (good)
-		{
-			omendb_own_encode(&index->codec, room, record);
-			id = identity(room, layout->dimensions * sizeof(float));
-		}
-	}
-	if ((Pointer) flat != DatumGetPointer(value))
-		pfree(flat);
+	bits = VARBITS((VarBit *) flat);
+	omendb_own_encode_bits(&index->codec, bits, record);
+	id = identity(bits, layout->own_bytes);
 	record->identity[0] = (uint32) id;
 	record->identity[1] = (uint32) (id >> 32);
-	return good;
+	if ((Pointer) flat != DatumGetPointer(value))
+		pfree(flat);
+	return true;
 }
 
 bool

@@ -2,30 +2,31 @@
  * hnswparallel.c
  *	  Building a graph with parallel workers.
  *
- * The leader announces a phase of a step (graph/build.h): what the level looks
- * like now and how many positions the phase has. Everybody, the leader too,
- * takes chunks of positions and does them; the leader waits until all are done
- * and announces the next. A worker joins whatever phase there is when it comes,
- * and if it never comes, nobody waits for it: until all are gone the leader
- * waits only for chunks that were taken.
+ * The leader announces a task: to encode the vectors that it loads, or a phase of a level
+ * (graph/build.h). A task has positions. Everybody, the leader too, takes chunks of
+ * positions and does them; the leader waits until all are done and announces the next
+ * task. While vectors are loaded, positions are added to the task. A worker joins
+ * whatever task there is when it comes, and if it never comes, nobody waits for it: until
+ * all are gone the leader waits only for chunks that were taken.
  *
  * Errors of workers reach the leader, and a leader's error ends the workers, by
  * PostgreSQL's own means (access/transam/README.parallel): every wait checks
  * for interrupts.
  *
- * Records are loaded into memory of the leader's own, for only then it is known
- * how many there are, and are moved into shared memory segment by segment, so
- * that little more than one of them exists twice. That may fail: containers
- * often have 64 MB of shared memory. Then the leader builds alone.
+ * Where workers are planned, records lie in shared memory from the beginning, in segments
+ * that are made as they are needed. That may fail: containers often have 64 MB of shared
+ * memory. Then the records are moved into the leader's own memory, segment by segment,
+ * and the leader goes on alone.
  */
 #include "am/hnswparallel.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
+#include "am/hnsw.h"
+#include "am/hnswpages.h"
 
+#include "access/genam.h"
 #include "access/parallel.h"
 #include "access/xact.h"
+#include "commands/progress.h"
 #include "miscadmin.h"
 #include "page/store.h"
 #include "pgstat.h"
@@ -33,65 +34,101 @@
 #include "storage/dsm.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
+#include "utils/backend_progress.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
 
-/* Chunks of records have at most so many bytes. */
-#define CHUNK_BYTES (2 * 1024 * 1024)
-
-/* Shared memory for records comes in about so many segments, or fewer. */
-#define SEGMENTS 32
-
-/* Nodes taken at a time, at most and at least. */
-#define MAX_TAKE 64
+/* Positions taken at a time, at least, where a phase's positions are short. */
 #define MIN_TAKE 4
+
+/* Records of vectors made at a time. */
+#define MADE_AT_A_TIME 32
 
 #define KEY_SHARED     UINT64CONST(0x6f6d656e00000001)
 #define KEY_QUERY_TEXT UINT64CONST(0x6f6d656e00000002)
 
-/* A phase of a step, as announced. */
+/*
+ * Vectors on their way from the leader to whoever makes records of them: record i is
+ * made of entry i % entries. An entry is in use until its record is made.
+ */
+typedef struct Entry
+{
+	pg_atomic_uint32 in_use;
+	ItemPointerData tid;
+	float floats[FLEXIBLE_ARRAY_MEMBER];
+} Entry;
+
+typedef enum TaskKind
+{
+	TASK_LOAD,  /* positions are records to be made */
+	TASK_LEVEL, /* of a phase of a level */
+	TASK_WRITE, /* of pages (hnswpages.h) */
+} TaskKind;
+
+/* A task as announced. */
 typedef struct Task
 {
+	TaskKind kind;
 	OmendbBuildLevel level; /* pointers have no meaning */
-	OmendbBuildPhase phase;
-	uint32 records; /* in the array */
-	uint32 size;    /* positions */
-	uint32 take;    /* so many at a time */
+	uint32 take;            /* so many positions at a time */
 } Task;
 
 typedef struct Shared
 {
 	/* set before any worker starts */
+	Oid index;
 	OmendbMetaPage meta;
-	uint32 nchunks;
-	uint32 chunks_per_segment;
-	uint32 nsegments;
-	dsm_handle segments[SEGMENTS];
-	dsm_handle level; /* the level's arrays */
+	uint32 chunks_per_segment; /* of the first ones */
+	uint32 entries;
+	Size entry_bytes;
+	uint32 fresh_from; /* records from here on were never used; set between tasks */
 
-	ConditionVariable announced; /* another turn, or the end */
-	ConditionVariable completed; /* all of the turn's positions are done */
+	ConditionVariable announced; /* another task, more positions, or the end */
+	ConditionVariable completed; /* all positions there are are done */
 	slock_t mutex;               /* of all that follows */
 	uint32 turn;                 /* counts tasks; 0: none yet */
 	bool ended;
 	Task task;
+	uint32 size; /* positions there are */
 	uint32 next; /* first position not taken */
 	uint32 done; /* positions done */
+	/* The memory: what a task's positions need is there before they are. */
+	uint32 records; /* in the array */
+	uint32 nsegments;
+	dsm_handle segments[HNSW_MOST_SEGMENTS];
+	dsm_handle level; /* the level's arrays */
+
+	/* entries follow */
 } Shared;
+
+/* The ring of vectors has so many bytes, and so many entries at least. */
+#define RING_BYTES    (2 * 1024 * 1024)
+#define LEAST_IN_RING 128
 
 struct HnswCrew
 {
 	HnswRecords *records;
+	Oid index;
+	const OmendbMetaPage *meta;
 	OmendbBuilder *builder;
-	void *level_memory; /* the leader's own, or NULL */
+	void *own_memory;   /* the leader's own for the level, or NULL */
+	void *level_memory; /* aligned */
 	dsm_segment *level_segment;
-	dsm_segment *segments[SEGMENTS];
-	uint32 nsegments;
-	uint32 chunks_per_segment;
+	float *room;              /* for the floats of a vector, where there is no ring */
+	ItemPointerData tid;      /* of its row */
+	uint32 published;         /* records, that workers know of */
+	bool loading;             /* such records are made */
 	ParallelContext *context; /* NULL: the leader is alone */
 	Shared *shared;
 };
+
+static inline Entry *
+entry_of(Shared *shared, uint32 position)
+{
+	return (Entry *) ((char *) shared + MAXALIGN(sizeof(Shared)) +
+					  position % shared->entries * shared->entry_bytes);
+}
 
 typedef enum Taken
 {
@@ -102,237 +139,66 @@ typedef enum Taken
 
 extern PGDLLEXPORT void omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc);
 
-static Size
-chunk_bytes(const OmendbArray *array)
-{
-	return omendb_array_stride(&array->codec->layout) << array->chunk_shift;
-}
-
-void
-hnsw_records_init(HnswRecords *records, const OmendbCodec *codec)
-{
-	memset(records, 0, sizeof(*records));
-	records->context = CurrentMemoryContext;
-	records->array.codec = codec;
-	while (chunk_bytes(&records->array) * 2 <= CHUNK_BYTES)
-		records->array.chunk_shift++;
-}
-
-/* Memory for a chunk, whole cache lines. */
+/* The leader goes on alone. why: what is missing. */
 static void
-allocate_chunk(HnswRecords *records, uint32 chunk)
+give_up(HnswCrew *crew, const char *why)
 {
-	records->memory[chunk] =
-		MemoryContextAllocHuge(records->context, chunk_bytes(&records->array) + 64);
-	records->array.chunks[chunk] = (uint8 *) TYPEALIGN(64, records->memory[chunk]);
-}
-
-/* Room for pointers to so many chunks. */
-static void
-make_room(HnswRecords *records, uint32 chunks)
-{
-	OmendbArray *array = &records->array;
-	uint32 room = Max(64, records->room);
-
-	while (room < chunks)
-		room *= 2;
-	if (room == records->room)
-		return;
-	if (records->room == 0)
-	{
-		records->memory = MemoryContextAlloc(records->context, room * sizeof(void *));
-		array->chunks = MemoryContextAlloc(records->context, room * sizeof(uint8 *));
-	}
-	else
-	{
-		records->memory = repalloc_huge(records->memory, room * sizeof(void *));
-		array->chunks = repalloc_huge(array->chunks, room * sizeof(uint8 *));
-	}
-	for (uint32 i = records->room; i < room; i++)
-	{
-		records->memory[i] = NULL;
-		array->chunks[i] = NULL;
-	}
-	records->room = room;
-}
-
-OmendbRecord *
-hnsw_records_add(HnswRecords *records)
-{
-	OmendbArray *array = &records->array;
-	uint32 chunk = array->n >> array->chunk_shift;
-	OmendbRecord *record;
-
-	if (chunk >= records->room)
-		make_room(records, chunk + 1);
-	if (array->chunks[chunk] == NULL)
-		allocate_chunk(records, chunk);
-	record = omendb_array_record(array, array->n++);
-	memset(record, 0, omendb_array_stride(&array->codec->layout));
-	return record;
-}
-
-/*
- * A segment of shared memory that belongs to the current resource owner, or
- * NULL where there is not enough of it. *why gets the server's words then.
- */
-static dsm_segment *
-create_segment(Size bytes, char **why)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner outer = CurrentResourceOwner;
-	ResourceOwner owner = ResourceOwnerCreate(outer, "hnsw shared memory");
-	dsm_segment *volatile segment = NULL;
-
-	/*
-	 * dsm_create raises an error and leaves its half-made entry to the resource
-	 * owner. No lock is held and nothing else was begun then, so to release that
-	 * owner is all the clean-up there is.
-	 */
-	CurrentResourceOwner = owner;
-	PG_TRY();
-	{
-		segment = dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS);
-		if (segment)
-			dsm_pin_mapping(segment);
-		else
-			*why = pstrdup("too many dynamic shared memory segments");
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-		int code;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		code = error->sqlerrcode;
-		if (code != ERRCODE_OUT_OF_MEMORY && code != ERRCODE_DISK_FULL &&
-			code != ERRCODE_INSUFFICIENT_RESOURCES)
-		{
-			CurrentResourceOwner = outer;
-			PG_RE_THROW();
-		}
-		FlushErrorState();
-		*why = error->message;
-	}
-	PG_END_TRY();
-	CurrentResourceOwner = outer;
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, segment != NULL, false);
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, segment != NULL, false);
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, segment != NULL, false);
-	ResourceOwnerDelete(owner);
-	if (segment)
-		dsm_unpin_mapping(segment);
-	return segment;
-}
-
-/* Where a chunk lies in shared memory. */
-static uint8 *
-shared_chunk(dsm_segment *const *segments, uint32 chunks_per_segment, Size bytes, uint32 chunk)
-{
-	return (uint8 *) dsm_segment_address(segments[chunk / chunks_per_segment]) +
-		   (chunk % chunks_per_segment) * bytes;
-}
-
-/* From shared memory back to the leader's own. */
-static void
-withdraw(HnswCrew *crew)
-{
-	HnswRecords *records = crew->records;
-	OmendbArray *array = &records->array;
-
-	while (crew->nsegments > 0)
-	{
-		uint32 from = (crew->nsegments - 1) * crew->chunks_per_segment;
-		uint32 to = Min(from + crew->chunks_per_segment, records->room);
-
-		for (uint32 i = from; i < to; i++)
-			if (array->chunks[i] != NULL && records->memory[i] == NULL)
-			{
-				const uint8 *at = array->chunks[i];
-
-				allocate_chunk(records, i);
-				memcpy(array->chunks[i], at, chunk_bytes(array));
-			}
-		dsm_detach(crew->segments[--crew->nsegments]);
-	}
-	if (crew->level_segment)
-		dsm_detach(crew->level_segment);
-	crew->level_segment = NULL;
-}
-
-/*
- * In a session that has built before, glibc takes chunks from its heap, which
- * shrinks only from the end: all records would be in memory twice until the last
- * one was moved.
- */
-static void
-return_freed_memory(void)
-{
-#ifdef __GLIBC__
-	malloc_trim(0);
-#endif
-}
-
-/* Into shared memory with the records, or nothing changes. */
-static bool
-share(HnswCrew *crew, uint32 total, Size level_bytes)
-{
-	HnswRecords *records = crew->records;
-	OmendbArray *array = &records->array;
-	Size bytes = chunk_bytes(array);
-	uint32 nchunks = ((total - 1) >> array->chunk_shift) + 1;
-	char *why = NULL;
-
-	make_room(records, nchunks);
-	crew->chunks_per_segment = (nchunks - 1) / SEGMENTS + 1;
-	/* The largest first: where it does not fit, nothing was moved in vain. */
-	crew->level_segment = create_segment(level_bytes, &why);
-	while (!why && crew->nsegments * crew->chunks_per_segment < nchunks)
-	{
-		uint32 from = crew->nsegments * crew->chunks_per_segment;
-		uint32 to = Min(from + crew->chunks_per_segment, nchunks);
-		dsm_segment *segment = create_segment((to - from) * bytes, &why);
-
-		if (!segment)
-			break;
-		crew->segments[crew->nsegments++] = segment;
-		for (uint32 i = from; i < to; i++)
-		{
-			uint8 *at = shared_chunk(crew->segments, crew->chunks_per_segment, bytes, i);
-
-			CHECK_FOR_INTERRUPTS();
-			if (array->chunks[i] != NULL)
-			{
-				memcpy(at, array->chunks[i], bytes);
-				pfree(records->memory[i]);
-			}
-			records->memory[i] = NULL;
-			array->chunks[i] = at;
-		}
-		return_freed_memory();
-	}
-	if (!why)
-		return true;
-	withdraw(crew);
+	hnsw_crew_finish(crew);
+	hnsw_crew_dismiss(crew);
+	hnsw_records_withdraw(crew->records);
 	ereport(NOTICE,
 			(errmsg("building the graph without parallel workers"),
 			 errdetail("There is not enough shared memory for it: %s.", why),
 			 errhint("Give the server more shared memory (of a container: its --shm-size), or set "
 					 "max_parallel_maintenance_workers to 0.")));
-	return false;
 }
 
 static void
-launch(HnswCrew *crew, const OmendbMetaPage *meta, int workers, uint32 total)
+ensure_room(HnswCrew *crew)
+{
+	char *why = NULL;
+
+	if (hnsw_records_room(crew->records, &why))
+		return;
+	give_up(crew, why);
+	(void) hnsw_records_room(crew->records, &why);
+}
+
+OmendbRecord *
+hnsw_crew_add_record(HnswCrew *crew)
+{
+	ensure_room(crew);
+	return hnsw_init_record(&crew->records->array, crew->records->array.n++, false);
+}
+
+HnswCrew *
+hnsw_crew_create(HnswRecords *records, Oid index, const OmendbMetaPage *meta)
+{
+	HnswCrew *crew = palloc0(sizeof(HnswCrew));
+
+	crew->records = records;
+	crew->index = index;
+	crew->meta = meta;
+	crew->room = palloc(hnsw_value_room(&records->array.codec->layout));
+	return crew;
+}
+
+void
+hnsw_crew_launch(HnswCrew *crew, int workers)
 {
 	ParallelContext *context;
 	Shared *shared;
 	Size text = debug_query_string ? strlen(debug_query_string) + 1 : 0;
+	Size entry_bytes =
+		MAXALIGN(offsetof(Entry, floats) + hnsw_value_room(&crew->records->array.codec->layout));
+	uint32 entries = Max(LEAST_IN_RING, RING_BYTES / entry_bytes);
+	Size shared_bytes = MAXALIGN(sizeof(Shared)) + entries * entry_bytes;
 
+	if (!crew->records->shared || workers <= 0)
+		return;
 	EnterParallelMode();
 	context = CreateParallelContext("$libdir/omendb", "omendb_worker_hnsw_build", workers);
-	shm_toc_estimate_chunk(&context->estimator, sizeof(Shared));
+	shm_toc_estimate_chunk(&context->estimator, shared_bytes);
 	shm_toc_estimate_keys(&context->estimator, 1);
 	if (text > 0)
 	{
@@ -341,15 +207,16 @@ launch(HnswCrew *crew, const OmendbMetaPage *meta, int workers, uint32 total)
 	}
 	InitializeParallelDSM(context);
 	/* Without a segment of its own it has no workers, but memory all the same. */
-	shared = shm_toc_allocate(context->toc, sizeof(Shared));
+	shared = shm_toc_allocate(context->toc, shared_bytes);
 	memset(shared, 0, sizeof(*shared));
-	shared->meta = *meta;
-	shared->nchunks = ((total - 1) >> crew->records->array.chunk_shift) + 1;
-	shared->chunks_per_segment = crew->chunks_per_segment;
-	shared->nsegments = crew->nsegments;
-	for (uint32 i = 0; i < crew->nsegments; i++)
-		shared->segments[i] = dsm_segment_handle(crew->segments[i]);
-	shared->level = dsm_segment_handle(crew->level_segment);
+	shared->entries = entries;
+	shared->entry_bytes = entry_bytes;
+	for (uint32 i = 0; i < entries; i++)
+		pg_atomic_init_u32(&entry_of(shared, i)->in_use, 0);
+	shared->index = crew->index;
+	shared->meta = *crew->meta;
+	shared->chunks_per_segment = crew->records->chunks_per_segment;
+	shared->level = DSM_HANDLE_INVALID;
 	ConditionVariableInit(&shared->announced);
 	ConditionVariableInit(&shared->completed);
 	SpinLockInit(&shared->mutex);
@@ -371,25 +238,35 @@ launch(HnswCrew *crew, const OmendbMetaPage *meta, int workers, uint32 total)
 										 context->nworkers_launched)));
 }
 
-HnswCrew *
-hnsw_crew_start(HnswRecords *records, const OmendbMetaPage *meta, int workers, uint32 total,
-				Size level_bytes)
+/* Memory for the largest level's arrays, shared where the records are. */
+void
+hnsw_crew_allocate_level(HnswCrew *crew, Size bytes)
 {
-	HnswCrew *crew = palloc0(sizeof(HnswCrew));
+	if (crew->shared)
+	{
+		char *why = NULL;
 
-	crew->records = records;
-	if (workers > 0 && share(crew, total, level_bytes))
-		launch(crew, meta, workers, total);
+		crew->level_segment = hnsw_create_segment(bytes, &why);
+		if (crew->level_segment)
+		{
+			crew->level_memory = dsm_segment_address(crew->level_segment);
+			hnsw_populate_segment(crew->level_segment);
+		}
+		else
+			give_up(crew, why);
+	}
 	if (!crew->level_segment)
-		crew->level_memory = MemoryContextAllocHuge(records->context, level_bytes);
-	crew->builder = omendb_builder_create(&records->array, &omendb_palloc_allocator);
-	return crew;
+	{
+		crew->own_memory = MemoryContextAllocHuge(crew->records->context, bytes + 64);
+		crew->level_memory = (void *) TYPEALIGN(64, crew->own_memory);
+	}
+	crew->builder = omendb_builder_create(&crew->records->array, &omendb_palloc_allocator);
 }
 
 void *
 hnsw_crew_level_memory(HnswCrew *crew)
 {
-	return crew->level_segment ? dsm_segment_address(crew->level_segment) : crew->level_memory;
+	return crew->level_memory;
 }
 
 OmendbBuilder *
@@ -399,8 +276,8 @@ hnsw_crew_builder(HnswCrew *crew)
 }
 
 /*
- * Take the next chunk, from .. to - 1, of the present turn. *task and *turn are
- * the taker's copy, brought up to date here.
+ * Take the next chunk, from .. to - 1, of the present task. *task and *turn are the
+ * taker's copy, brought up to date here.
  */
 static Taken
 take(Shared *shared, uint32 *turn, Task *task, uint32 *from, uint32 *to)
@@ -408,9 +285,7 @@ take(Shared *shared, uint32 *turn, Task *task, uint32 *from, uint32 *to)
 	Taken result = TAKEN_NOTHING;
 
 	SpinLockAcquire(&shared->mutex);
-	if (shared->ended)
-		result = TAKEN_END;
-	else if (shared->next < shared->task.size)
+	if (shared->next < shared->size)
 	{
 		if (*turn != shared->turn)
 		{
@@ -418,10 +293,12 @@ take(Shared *shared, uint32 *turn, Task *task, uint32 *from, uint32 *to)
 			*task = shared->task;
 		}
 		*from = shared->next;
-		*to = Min(*from + task->take, task->size);
+		*to = Min(*from + task->take, shared->size);
 		shared->next = *to;
 		result = TAKEN_CHUNK;
 	}
+	else if (shared->ended)
+		result = TAKEN_END;
 	SpinLockRelease(&shared->mutex);
 	return result;
 }
@@ -435,7 +312,7 @@ finish(Shared *shared, uint32 n)
 
 	SpinLockAcquire(&shared->mutex);
 	done = shared->done += n;
-	last = done == shared->task.size;
+	last = done == shared->size;
 	SpinLockRelease(&shared->mutex);
 	if (last)
 		ConditionVariableSignal(&shared->completed);
@@ -448,71 +325,299 @@ all_done(Shared *shared)
 	bool result;
 
 	SpinLockAcquire(&shared->mutex);
-	result = shared->done == shared->task.size;
+	result = shared->done == shared->size;
 	SpinLockRelease(&shared->mutex);
 	return result;
 }
 
-/* Node by node, for one may take milliseconds. */
+/* Segments that the workers do not know yet. */
 static void
-do_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, OmendbBuildPhase phase, uint32 from,
-		 uint32 to)
+publish_memory(HnswCrew *crew)
+{
+	Shared *shared = crew->shared;
+	const HnswRecords *records = crew->records;
+
+	for (; shared->nsegments < records->nsegments; shared->nsegments++)
+		shared->segments[shared->nsegments] =
+			dsm_segment_handle(records->segments[shared->nsegments]);
+	if (crew->level_segment)
+		shared->level = dsm_segment_handle(crew->level_segment);
+	shared->records = records->array.n;
+}
+
+static void
+announce(HnswCrew *crew, const Task *task, uint32 from, uint32 size)
+{
+	Shared *shared = crew->shared;
+
+	SpinLockAcquire(&shared->mutex);
+	publish_memory(crew);
+	shared->task = *task;
+	shared->next = shared->done = from;
+	shared->size = size;
+	shared->turn++;
+	SpinLockRelease(&shared->mutex);
+	ConditionVariableBroadcast(&shared->announced);
+}
+
+void
+hnsw_build_interrupt(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* One by one, for one may take milliseconds. */
+static void
+do_level(OmendbBuilder *builder, OmendbBuildLevel *level, uint32 from, uint32 to)
 {
 	for (uint32 i = from; i < to; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		/* The allocator does not return without memory. */
-		if (!omendb_build_chunk(builder, level, phase, i, i + 1))
+		if (!omendb_build_chunk(builder, level, i, i + 1))
 			elog(ERROR, "out of memory");
 	}
 }
 
-void
-hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, OmendbBuildPhase phase,
-			  void (*report)(void *context, uint32 done), void *context)
+static void
+make_record(const OmendbArray *array, OmendbNode node, bool fresh, ItemPointer tid, float *floats)
 {
-	uint32 size = omendb_build_phase_size(level, phase);
+	OmendbRecord *record = hnsw_init_record(array, node, fresh);
+
+	memcpy(record->tids, tid, OMENDB_TID_BYTES);
+	record->ntids = 1;
+	if (!hnsw_encode_floats(array->codec, floats, record))
+		record->kind = OMENDB_RECORD_FREE;
+}
+
+static void
+make_records(Shared *shared, const OmendbArray *array, uint32 from, uint32 to)
+{
+	for (uint32 i = from; i < to; i++)
+	{
+		Entry *entry = entry_of(shared, i);
+
+		CHECK_FOR_INTERRUPTS();
+		make_record(array, i, i >= shared->fresh_from, &entry->tid, entry->floats);
+		/* Whoever sees that the entry is free may write into it. */
+		pg_memory_barrier();
+		pg_atomic_write_u32(&entry->in_use, 0);
+	}
+}
+
+static void
+report_done(const OmendbBuildLevel *level, bool report, uint32 positions)
+{
+	if (report)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+									 omendb_build_phase_nodes(level, positions));
+}
+
+/* What a process needs to do positions of any task. */
+typedef struct Means
+{
+	Shared *shared;
+	OmendbArray *array;
+	OmendbBuilder *builder;
+	Relation index;
+} Means;
+
+static void
+do_positions(const Means *means, Task *task, uint32 from, uint32 to)
+{
+	switch (task->kind)
+	{
+		case TASK_LOAD:
+			make_records(means->shared, means->array, from, to);
+			break;
+		case TASK_LEVEL:
+			do_level(means->builder, &task->level, from, to);
+			break;
+		case TASK_WRITE:
+			for (uint32 i = from; i < to; i++)
+				hnsw_write_position(means->index, means->array, i);
+			break;
+	}
+}
+
+/* The leader's part in the present task, and the wait for the others' parts. */
+static void
+do_task(HnswCrew *crew, Task *task, Relation index, bool report)
+{
 	Shared *shared = crew->shared;
-	Task task;
-	uint32 turn;
+	OmendbArray *array = &crew->records->array;
+	Means means = {shared, array, crew->builder, index};
+	Task copy = {0};
+	uint32 turn = 0;
 	uint32 from;
 	uint32 to;
 
-	if (!shared || size <= MAX_TAKE)
+	while (take(shared, &turn, &copy, &from, &to) == TAKEN_CHUNK)
 	{
-		for (from = 0; from < size; from = to)
-		{
-			to = Min(from + MAX_TAKE, size);
-			do_chunk(crew->builder, level, phase, from, to);
-			report(context, to);
-		}
-		return;
-	}
-	task.level = *level;
-	task.phase = phase;
-	task.records = crew->records->array.n;
-	task.size = size;
-	/* Small at the end of small phases, where waiting for the last one shows. */
-	task.take = size / (8 * (crew->context->nworkers_launched + 1));
-	task.take = Max(MIN_TAKE, Min(MAX_TAKE, task.take));
+		uint32 done;
 
-	SpinLockAcquire(&shared->mutex);
-	shared->task = task;
-	shared->next = 0;
-	shared->done = 0;
-	turn = ++shared->turn;
-	SpinLockRelease(&shared->mutex);
-	ConditionVariableBroadcast(&shared->announced);
-
-	while (take(shared, &turn, &task, &from, &to) == TAKEN_CHUNK)
-	{
-		do_chunk(crew->builder, level, phase, from, to);
-		report(context, finish(shared, to - from));
+		do_positions(&means, task, from, to);
+		done = finish(shared, to - from);
+		if (task->kind == TASK_LEVEL)
+			report_done(&task->level, report, done);
+		else if (task->kind == TASK_WRITE)
+			pgstat_progress_update_param(
+				PROGRESS_CREATEIDX_TUPLES_DONE,
+				hnsw_records_written(&array->codec->layout, array->n, done));
 	}
 	while (!all_done(shared))
 		ConditionVariableSleep(&shared->completed, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
 	ConditionVariableCancelSleep();
-	report(context, size);
+}
+
+/* Let the workers know of all records that there are. */
+static void
+publish(HnswCrew *crew)
+{
+	Shared *shared = crew->shared;
+
+	crew->published = crew->records->array.n;
+	SpinLockAcquire(&shared->mutex);
+	publish_memory(crew);
+	shared->size = crew->published;
+	SpinLockRelease(&shared->mutex);
+	ConditionVariableBroadcast(&shared->announced);
+}
+
+void
+hnsw_crew_begin(HnswCrew *crew)
+{
+	Task task = {.kind = TASK_LOAD, .take = MADE_AT_A_TIME};
+
+	crew->published = crew->records->array.n;
+	crew->loading = true;
+	if (crew->shared)
+		crew->shared->fresh_from = Max(crew->shared->fresh_from, crew->shared->records);
+	if (crew->shared)
+		announce(crew, &task, crew->published, crew->published);
+}
+
+/* Wait until the entry is free, and make records meanwhile. */
+static void
+wait_for_entry(HnswCrew *crew, Entry *entry)
+{
+	Shared *shared = crew->shared;
+	Task task = {0};
+	uint32 turn = 0;
+	uint32 from;
+	uint32 to;
+
+	publish(crew);
+	while (pg_atomic_read_u32(&entry->in_use) != 0)
+	{
+		if (take(shared, &turn, &task, &from, &to) == TAKEN_CHUNK)
+		{
+			make_records(shared, &crew->records->array, from, to);
+			finish(shared, to - from);
+		}
+		else if (pg_atomic_read_u32(&entry->in_use) != 0)
+			/* Another process has it, and signals when all that there are are made. */
+			ConditionVariableTimedSleep(&shared->completed, 1,
+										WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+	}
+	ConditionVariableCancelSleep();
+	pg_memory_barrier();
+}
+
+float *
+hnsw_crew_next(HnswCrew *crew, ItemPointer tid)
+{
+	Entry *entry;
+
+	ensure_room(crew);
+	if (!crew->shared)
+	{
+		crew->tid = *tid;
+		return crew->room;
+	}
+	entry = entry_of(crew->shared, crew->records->array.n);
+	if (pg_atomic_read_u32(&entry->in_use) != 0)
+		wait_for_entry(crew, entry);
+	entry->tid = *tid;
+	return entry->floats;
+}
+
+void
+hnsw_crew_add(HnswCrew *crew)
+{
+	OmendbArray *array = &crew->records->array;
+
+	if (!crew->shared)
+	{
+		make_record(array, array->n++, false, &crew->tid, crew->room);
+		return;
+	}
+	pg_atomic_write_u32(&entry_of(crew->shared, array->n++)->in_use, 1);
+	if (array->n - crew->published >= MADE_AT_A_TIME)
+		publish(crew);
+}
+
+void
+hnsw_crew_finish(HnswCrew *crew)
+{
+	Task task = {.kind = TASK_LOAD};
+
+	if (!crew->shared || !crew->loading)
+		return;
+	crew->loading = false;
+	publish(crew);
+	do_task(crew, &task, NULL, false);
+}
+
+void
+hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report)
+{
+	uint32 size = omendb_build_phase_size(level);
+	uint32 most = omendb_build_phase_take(level);
+	uint32 to;
+	Task task = {.kind = TASK_LEVEL};
+
+	if (!crew->shared || size <= most)
+	{
+		for (uint32 from = 0; from < size; from = to)
+		{
+			to = Min(from + most, size);
+			do_level(crew->builder, level, from, to);
+			report_done(level, report, to);
+		}
+		return;
+	}
+	task.level = *level;
+	/* Small at the end of small phases, where waiting for the last one shows. */
+	task.take = size / (8 * (crew->context->nworkers_launched + 1));
+	task.take = Max(Min(MIN_TAKE, most), Min(most, task.take));
+	announce(crew, &task, 0, size);
+	do_task(crew, &task, NULL, report);
+	report_done(level, report, size);
+}
+
+void
+hnsw_crew_write(HnswCrew *crew, Relation index)
+{
+	OmendbArray *array = &crew->records->array;
+	uint32 size = hnsw_write_positions(&array->codec->layout, array->n);
+	Task task = {.kind = TASK_WRITE, .take = 1};
+
+	/* Nobody else sees the buffers of a temporary index. */
+	if (crew->shared && RelationUsesLocalBuffers(index))
+		hnsw_crew_dismiss(crew);
+	if (crew->shared)
+	{
+		announce(crew, &task, 0, size);
+		do_task(crew, &task, index, true);
+		return;
+	}
+	for (uint32 i = 0; i < size; i++)
+	{
+		hnsw_write_position(index, array, i);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+									 hnsw_records_written(&array->codec->layout, array->n, i + 1));
+	}
 }
 
 static dsm_segment *
@@ -531,31 +636,42 @@ attach_segment(dsm_handle handle)
 typedef struct View
 {
 	HnswRecords records;
-	dsm_segment *segments[SEGMENTS];
 	dsm_segment *level;
+	dsm_handle level_handle;
 } View;
 
+/* Attach what the leader has made since. */
 static void
-attach(View *view, const Shared *shared, const OmendbCodec *codec)
+update_view(View *view, Shared *shared)
 {
-	OmendbArray *array = &view->records.array;
+	HnswRecords *records = &view->records;
+	dsm_handle handles[HNSW_MOST_SEGMENTS];
+	dsm_handle level;
+	uint32 n;
 
-	hnsw_records_init(&view->records, codec);
-	make_room(&view->records, shared->nchunks);
-	view->level = attach_segment(shared->level);
-	for (uint32 i = 0; i < shared->nsegments; i++)
-		view->segments[i] = attach_segment(shared->segments[i]);
-	for (uint32 i = 0; i < shared->nchunks; i++)
-		array->chunks[i] =
-			shared_chunk(view->segments, shared->chunks_per_segment, chunk_bytes(array), i);
+	SpinLockAcquire(&shared->mutex);
+	n = shared->nsegments;
+	for (uint32 i = records->nsegments; i < n; i++)
+		handles[i] = shared->segments[i];
+	level = shared->level;
+	records->array.n = shared->records;
+	SpinLockRelease(&shared->mutex);
+	while (records->nsegments < n)
+		hnsw_records_attach(records, attach_segment(handles[records->nsegments]));
+	if (level != DSM_HANDLE_INVALID && !view->level)
+	{
+		view->level = attach_segment(level);
+		hnsw_populate_segment(view->level);
+	}
 }
 
 static void
-detach(View *view, const Shared *shared)
+detach(View *view)
 {
-	dsm_detach(view->level);
-	for (uint32 i = 0; i < shared->nsegments; i++)
-		dsm_detach(view->segments[i]);
+	if (view->level)
+		dsm_detach(view->level);
+	for (uint32 i = 0; i < view->records.nsegments; i++)
+		dsm_detach(view->records.segments[i]);
 }
 
 /* A worker's main function; the parallel context knows it by its name. */
@@ -563,11 +679,10 @@ void
 omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 {
 	Shared *shared = shm_toc_lookup(toc, KEY_SHARED, false);
-	View view;
-	OmendbArray *array = &view.records.array;
+	View view = {0};
 	OmendbIndex *index;
-	OmendbBuilder *builder;
-	Task task;
+	Means means = {.shared = shared, .array = &view.records.array};
+	Task task = {0};
 	Taken taken;
 	uint32 turn = 0;
 	uint32 from;
@@ -576,15 +691,10 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 	debug_query_string = shm_toc_lookup(toc, KEY_QUERY_TEXT, true);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 
-	SpinLockAcquire(&shared->mutex);
-	taken = shared->ended ? TAKEN_END : TAKEN_NOTHING;
-	SpinLockRelease(&shared->mutex);
-	if (taken == TAKEN_END)
-		return;
 	/* What the leader wrote is right: the name of the index is not needed. */
 	index = omendb_index_make(NULL, &shared->meta);
-	attach(&view, shared, &index->codec);
-	builder = omendb_builder_create(array, &omendb_palloc_allocator);
+	hnsw_records_init(&view.records, &index->codec);
+	view.records.chunks_per_segment = shared->chunks_per_segment;
 
 	while ((taken = take(shared, &turn, &task, &from, &to)) != TAKEN_END)
 	{
@@ -594,14 +704,24 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 			continue;
 		}
 		ConditionVariableCancelSleep();
-		task.level.array = array;
-		omendb_build_level_attach(&task.level, dsm_segment_address(view.level));
-		array->n = task.records;
-		do_chunk(builder, &task.level, task.phase, from, to);
+		update_view(&view, shared);
+		if (task.kind == TASK_LEVEL)
+		{
+			if (!means.builder)
+				means.builder = omendb_builder_create(means.array, &omendb_palloc_allocator);
+			task.level.array = means.array;
+			task.level.interrupt = hnsw_build_interrupt;
+			omendb_build_attach(&task.level, dsm_segment_address(view.level));
+		}
+		else if (task.kind == TASK_WRITE && !means.index)
+			means.index = index_open(shared->index, AccessShareLock);
+		do_positions(&means, &task, from, to);
 		finish(shared, to - from);
 	}
 	ConditionVariableCancelSleep();
-	detach(&view, shared);
+	if (means.index)
+		index_close(means.index, AccessShareLock);
+	detach(&view);
 }
 
 void
@@ -625,25 +745,14 @@ hnsw_crew_dismiss(HnswCrew *crew)
 void
 hnsw_crew_free(HnswCrew *crew)
 {
-	HnswRecords *records = crew->records;
-
 	hnsw_crew_dismiss(crew);
-	omendb_builder_free(crew->builder);
-	for (uint32 i = 0; i < records->room; i++)
-		if (records->memory[i])
-			pfree(records->memory[i]);
-	if (records->room > 0)
-	{
-		pfree(records->memory);
-		pfree(records->array.chunks);
-	}
-	records->room = 0;
-	records->array.n = 0;
-	for (uint32 i = 0; i < crew->nsegments; i++)
-		dsm_detach(crew->segments[i]);
+	if (crew->builder)
+		omendb_builder_free(crew->builder);
+	hnsw_records_free(crew->records);
 	if (crew->level_segment)
 		dsm_detach(crew->level_segment);
-	if (crew->level_memory)
-		pfree(crew->level_memory);
+	if (crew->own_memory)
+		pfree(crew->own_memory);
+	pfree(crew->room);
 	pfree(crew);
 }

@@ -12,50 +12,53 @@
 
 #include "postgres.h"
 
+#include "am/hnswrecords.h"
 #include "graph/build.h"
+#include "storage/itemptr.h"
 #include "page/format.h"
-
-/*
- * The records in memory. All their chunks are of the same size; memory[i] is
- * what chunks[i], which is aligned, was cut from: NULL where it lies in shared
- * memory.
- */
-typedef struct HnswRecords
-{
-	OmendbArray array;
-	void **memory;
-	uint32 room; /* of the two arrays, in chunks */
-	MemoryContext context;
-} HnswRecords;
-
-extern void hnsw_records_init(HnswRecords *records, const OmendbCodec *codec);
-
-/* One more record, all zero. */
-extern OmendbRecord *hnsw_records_add(HnswRecords *records);
+#include "utils/relcache.h"
 
 typedef struct HnswCrew HnswCrew;
 
+/* The leader alone. Ends with the transaction if nothing else ends it. */
+extern HnswCrew *hnsw_crew_create(HnswRecords *records, Oid index, const OmendbMetaPage *meta);
+
 /*
- * Start the workers, or fewer of them, or none where shared memory or free
- * worker slots are missing. The records go to shared memory, where there will
- * be room for `total` of them. level_bytes: of the largest level's arrays.
- * Ends with the transaction if nothing else ends it.
+ * Start the workers, or fewer of them, or none where worker slots or shared memory are
+ * missing. From here to hnsw_crew_dismiss the leader is in parallel mode.
  */
-extern HnswCrew *hnsw_crew_start(HnswRecords *records, const OmendbMetaPage *meta, int workers,
-								 uint32 total, Size level_bytes);
+extern void hnsw_crew_launch(HnswCrew *crew, int workers);
 
-/* Memory for a level's arrays, of level_bytes. */
+/*
+ * One more record, all zero but that it is a node's. Where there is no more shared memory
+ * the crew is dismissed, and the records are moved.
+ */
+extern OmendbRecord *hnsw_crew_add_record(HnswCrew *crew);
+
+/*
+ * Records of vectors, while these are loaded: hnsw_crew_next gives room for the floats of
+ * one more, whose row has that heap TID; hnsw_crew_add, when they are in it, has a record
+ * made of them, by anybody. All are made when hnsw_crew_finish returns. A record of a
+ * vector that the index does not take is free then.
+ */
+extern void hnsw_crew_begin(HnswCrew *crew);
+extern float *hnsw_crew_next(HnswCrew *crew, ItemPointer tid);
+extern void hnsw_crew_add(HnswCrew *crew);
+extern void hnsw_crew_finish(HnswCrew *crew);
+
+/* Memory for the largest level's arrays, once, and the leader's builder. */
+extern void hnsw_crew_allocate_level(HnswCrew *crew, Size bytes);
 extern void *hnsw_crew_level_memory(HnswCrew *crew);
-
-/* The leader's own builder. */
 extern OmendbBuilder *hnsw_crew_builder(HnswCrew *crew);
 
-/*
- * Do a phase of the level's present step, all together. report is called with
- * the number of nodes done so far.
- */
-extern void hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, OmendbBuildPhase phase,
-						  void (*report)(void *context, uint32 done), void *context);
+/* Do the level's present phase, all together; report: show the nodes done as progress. */
+extern void hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report);
+
+/* Write the records to the index's pages, for which it was extended. */
+extern void hnsw_crew_write(HnswCrew *crew, Relation index);
+
+/* For a level's interrupt: any process's. */
+extern void hnsw_build_interrupt(void);
 
 /* Send the workers home. The records stay where they are. */
 extern void hnsw_crew_dismiss(HnswCrew *crew);

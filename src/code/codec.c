@@ -16,8 +16,8 @@ rotates(const OmendbLayout *layout)
 	return layout->code_bits > 0;
 }
 
-static bool
-expands(const OmendbLayout *layout)
+bool
+omendb_layout_expands(const OmendbLayout *layout)
 {
 	return layout->code_bits > layout->dimensions;
 }
@@ -35,7 +35,7 @@ omendb_codec_bytes(const OmendbLayout *layout)
 
 	if (rotates(layout))
 		bytes += align8(omendb_rotation_bytes(layout->dimensions));
-	if (expands(layout))
+	if (omendb_layout_expands(layout))
 		bytes += align8(omendb_rotation_bytes(layout->code_bits));
 	if (layout->code_bits > 0)
 		bytes += (layout->code_bits + 1) * sizeof(float);
@@ -50,7 +50,7 @@ omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
 	memset(codec, 0, sizeof(*codec));
 	codec->layout = *layout;
 	codec->rotates = rotates(layout);
-	codec->expands = expands(layout);
+	codec->expands = omendb_layout_expands(layout);
 	if (codec->rotates)
 	{
 		omendb_rotation_init(&codec->rotate, layout->dimensions, seed, at);

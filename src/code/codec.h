@@ -44,6 +44,9 @@ typedef struct OmendbCodec
 	const float *cosines;
 } OmendbCodec;
 
+/* Has code space more dimensions than vectors, so that its vectors are made apart? */
+extern bool omendb_layout_expands(const OmendbLayout *layout);
+
 /*
  * Bytes of memory that a codec needs beside the struct, and its set-up in such
  * memory. The seed is the index's.

@@ -2,25 +2,21 @@
  * build.c
  *	  The phases of a graph's build in memory.
  */
-#include "graph/build.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/kernel.h"
+#include "graph/builder.h"
+
+/*
+ * Lengths of a level's vectors under the inner product: a sample, and the ratio of its
+ * 95th to its 5th percentile up to which the level is made from a partition (measured:
+ * bench/README.md, "Bulk build").
+ */
+#define LENGTH_SAMPLE     512
+#define MOST_LENGTH_RATIO 2.2f
 
 /* So many nodes start a level: each is compared with all others of them. */
 #define FIRST_ROUND 64
-
-struct OmendbBuilder
-{
-	OmendbArray *array;
-	const OmendbAllocator *allocator;
-	OmendbSearch search;
-	OmendbQuery query;
-	void *query_memory;
-	OmendbChooser chooser;
-};
 
 static size_t
 align64(size_t n)
@@ -28,45 +24,121 @@ align64(size_t n)
 	return (n + 63) & ~(size_t) 63;
 }
 
-size_t
-omendb_build_level_bytes(uint32_t n, uint32_t links)
+static void *
+part(uint8_t *memory, size_t *used, size_t bytes)
 {
-	size_t pairs = (size_t) n * links;
+	void *at = memory ? memory + *used : NULL;
 
-	return 3 * align64(n * sizeof(uint32_t)) + 3 * align64(pairs * sizeof(OmendbLink)) +
-		   2 * align64(n * sizeof(uint16_t));
+	*used += align64(bytes);
+	return at;
+}
+
+static inline const OmendbLayout *
+layout_of(const OmendbBuildLevel *level)
+{
+	return &level->array->codec->layout;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	float x = *(const float *) a;
+	float y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Are lengths, all but one in ten, within so small a range that near rows by the inner
+ * product are near by distance, too? A partition by distance does not bring a row
+ * together with the long ones that are its neighbours otherwise.
+ */
+static bool
+lengths_are_alike(const OmendbBuildLevel *level)
+{
+	float norms[LENGTH_SAMPLE];
+	uint32_t n = level->n < LENGTH_SAMPLE ? level->n : LENGTH_SAMPLE;
+
+	for (uint32_t s = 0; s < n; s++)
+		norms[s] = build_record(level, (uint32_t) ((uint64_t) s * level->n / n))->norm2;
+	qsort(norms, n, sizeof(float), by_number);
+	return norms[n - 1 - n / 20] <= MOST_LENGTH_RATIO * MOST_LENGTH_RATIO * norms[n / 20];
+}
+
+static size_t
+attach_rounds(OmendbBuildLevel *level, void *memory)
+{
+	size_t n = level->n;
+	size_t pairs = n * level->links;
+	size_t used = 0;
+
+	level->order = part(memory, &used, n * sizeof(uint32_t));
+	level->begin = part(memory, &used, n * sizeof(uint32_t));
+	level->end = part(memory, &used, n * sizeof(uint32_t));
+	level->incoming = part(memory, &used, pairs * sizeof(OmendbLink));
+	level->now = part(memory, &used, pairs * sizeof(OmendbLink));
+	level->next = part(memory, &used, pairs * sizeof(OmendbLink));
+	level->now_count = part(memory, &used, n * sizeof(uint16_t));
+	level->next_count = part(memory, &used, n * sizeof(uint16_t));
+	level->turned = (uint32_t *) level->incoming;
+	return used;
+}
+
+/* What connecting needs lies where rows and codes were before, but for the order. */
+static size_t
+attach_bulk(OmendbBuildLevel *level, const OmendbLayout *layout, void *memory)
+{
+	size_t n = level->n;
+	size_t used = 0;
+	size_t bulk;
+
+	level->order = part(memory, &used, n * sizeof(uint32_t));
+	bulk = used + omendb_bulk_attach(&level->bulk, layout, level->n,
+									 memory ? (uint8_t *) memory + used : NULL);
+	level->bulk.order = level->order;
+	level->begin = part(memory, &used, n * sizeof(uint32_t));
+	level->end = part(memory, &used, n * sizeof(uint32_t));
+	level->turned = part(memory, &used, n * level->links * sizeof(uint32_t));
+	return used > bulk ? used : bulk;
+}
+
+size_t
+omendb_build_prepare(OmendbBuildLevel *level)
+{
+	const OmendbLayout *layout = layout_of(level);
+
+	level->phase = OMENDB_BUILD_NEW;
+	level->in_bulk = omendb_layout_is_coded(layout) &&
+					 (layout->metric != OMENDB_METRIC_IP || lengths_are_alike(level));
+	if (!level->in_bulk)
+		return attach_rounds(level, NULL);
+	omendb_bulk_set(&level->bulk, layout, level->n, level->links, level->ef_construction);
+	return attach_bulk(level, layout, NULL);
+}
+
+size_t
+omendb_build_bytes(const OmendbLayout *layout, uint32_t n, uint32_t ef_construction)
+{
+	OmendbBuildLevel level = {.n = n, .links = layout->links, .ef_construction = ef_construction};
+
+	size_t rounds = attach_rounds(&level, NULL);
+	size_t bulk;
+
+	if (!omendb_layout_is_coded(layout))
+		return rounds;
+	omendb_bulk_set(&level.bulk, layout, n, level.links, ef_construction);
+	bulk = attach_bulk(&level, layout, NULL);
+	/* Which way it will be is known by the vectors alone. */
+	return layout->metric == OMENDB_METRIC_IP && rounds > bulk ? rounds : bulk;
 }
 
 void
-omendb_build_level_attach(OmendbBuildLevel *level, void *memory)
+omendb_build_attach(OmendbBuildLevel *level, void *memory)
 {
-	uint8_t *at = memory;
-	size_t n = level->n;
-	size_t pairs = n * level->links;
-
-	level->order = (uint32_t *) at;
-	at += align64(n * sizeof(uint32_t));
-	level->begin = (uint32_t *) at;
-	at += align64(n * sizeof(uint32_t));
-	level->end = (uint32_t *) at;
-	at += align64(n * sizeof(uint32_t));
-	level->incoming = (OmendbLink *) at;
-	at += align64(pairs * sizeof(OmendbLink));
-	level->now = (OmendbLink *) at;
-	at += align64(pairs * sizeof(OmendbLink));
-	level->next = (OmendbLink *) at;
-	at += align64(pairs * sizeof(OmendbLink));
-	level->now_count = (uint16_t *) at;
-	at += align64(n * sizeof(uint16_t));
-	level->next_count = (uint16_t *) at;
-}
-
-/* Called with a counter of nodes; every 65,536th may take long enough to ask. */
-static inline void
-interruptible(const OmendbBuildLevel *level, uint32_t i)
-{
-	if ((i & 0xffff) == 0 && level->interrupt)
-		level->interrupt();
+	if (level->in_bulk)
+		attach_bulk(level, layout_of(level), memory);
+	else
+		attach_rounds(level, memory);
 }
 
 /* In which of 32 rounds a node joins: half of the rest each time, backwards. */
@@ -78,8 +150,9 @@ round_of(const OmendbBuildLevel *level, uint32_t i)
 	return hash == 0 ? 31 : (unsigned) __builtin_ctzll(hash) & 31;
 }
 
-void
-omendb_build_level_init(OmendbBuildLevel *level)
+/* The order in which nodes join. */
+static void
+begin_rounds(OmendbBuildLevel *level)
 {
 	uint32_t starts[33] = {0};
 
@@ -92,8 +165,6 @@ omendb_build_level_init(OmendbBuildLevel *level)
 		starts[r] += starts[r - 1];
 	for (uint32_t i = 0; i < level->n; i++)
 		level->order[starts[31 - round_of(level, i)]++] = i;
-	level->from = level->to = level->joined = 0;
-	level->refines = false;
 }
 
 OmendbNode
@@ -102,8 +173,9 @@ omendb_build_entry(const OmendbBuildLevel *level)
 	return level->first + level->order[0];
 }
 
-bool
-omendb_build_step(OmendbBuildLevel *level, uint32_t step, uint32_t passes)
+/* Set the step; step counts from 0. False when the level is complete. */
+static bool
+set_step(OmendbBuildLevel *level, uint32_t step)
 {
 	uint32_t size = FIRST_ROUND;
 	uint32_t joined = 0;
@@ -128,19 +200,13 @@ omendb_build_step(OmendbBuildLevel *level, uint32_t step, uint32_t passes)
 		size = size > UINT32_MAX / 2 ? UINT32_MAX : size * 2;
 	}
 	/* A single round has compared all with all. */
-	if (step - round > passes || level->n <= FIRST_ROUND)
+	if (step - round > level->passes || level->n <= FIRST_ROUND)
 		return false;
 	level->refines = true;
 	level->joined = level->n;
 	level->from = 0;
 	level->to = level->n;
 	return true;
-}
-
-uint32_t
-omendb_build_phase_size(const OmendbBuildLevel *level, OmendbBuildPhase phase)
-{
-	return phase == OMENDB_BUILD_SEARCH ? level->to - level->from : level->to;
 }
 
 OmendbBuilder *
@@ -173,6 +239,7 @@ omendb_builder_free(OmendbBuilder *builder)
 	const OmendbAllocator *allocator = builder->allocator;
 
 	omendb_search_free(&builder->search);
+	omendb_bulk_work_free(&builder->bulk, allocator);
 	omendb_chooser_free(&builder->chooser);
 	if (builder->query_memory)
 		allocator->release(allocator->context, builder->query_memory);
@@ -242,7 +309,7 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 	{
 		omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
 		if (!omendb_search_begin(search, &builder->query, level->level,
-								 level->refines ? level->beam : level->rough_beam) ||
+								 level->refines ? level->beam : level->ef_construction) ||
 			!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
 			!omendb_chooser_room(&builder->chooser, search->visited_used + level->links))
 			return false;
@@ -272,8 +339,9 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 	return true;
 }
 
-void
-omendb_build_gather(OmendbBuildLevel *level)
+/* Who was chosen by whom. */
+static void
+gather(OmendbBuildLevel *level)
 {
 	uint32_t total = 0;
 
@@ -283,7 +351,7 @@ omendb_build_gather(OmendbBuildLevel *level)
 		uint32_t i = level->order[p];
 		const OmendbLink *links = &level->next[(size_t) i * level->links];
 
-		interruptible(level, p);
+		build_interruptible(level, p);
 		for (uint32_t k = 0; k < level->next_count[i]; k++)
 			level->end[links[k].node - level->first]++;
 	}
@@ -299,7 +367,7 @@ omendb_build_gather(OmendbBuildLevel *level)
 		uint32_t i = level->order[p];
 		const OmendbLink *links = &level->next[(size_t) i * level->links];
 
-		interruptible(level, p);
+		build_interruptible(level, p);
 		for (uint32_t k = 0; k < level->next_count[i]; k++)
 			level->incoming[level->end[links[k].node - level->first]++] =
 				(OmendbLink){links[k].distance, level->first + i};
@@ -359,315 +427,119 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 	return true;
 }
 
-bool
-omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, OmendbBuildPhase phase,
-				   uint32_t from, uint32_t to)
+/* ---------------------------------------------------------------- phases */
+
+static bool
+next_of_rounds(OmendbBuildLevel *level)
 {
-	for (uint32_t i = from; i < to; i++)
-		if (!(phase == OMENDB_BUILD_SEARCH ? search_node(builder, level, level->from + i)
-										   : merge_node(builder, level, i)))
-			return false;
+	switch (level->phase)
+	{
+		case OMENDB_BUILD_NEW:
+			memset(level->now_count, 0, level->n * sizeof(uint16_t));
+			memset(level->next_count, 0, level->n * sizeof(uint16_t));
+			begin_rounds(level);
+			level->step = 0;
+			break;
+		case OMENDB_BUILD_SEARCH:
+			gather(level);
+			level->phase = OMENDB_BUILD_MERGE;
+			return true;
+		default:
+			level->step++;
+	}
+	level->phase = set_step(level, level->step) ? OMENDB_BUILD_SEARCH : OMENDB_BUILD_DONE;
 	return true;
 }
 
-#define UNREACHED UINT32_MAX
-
-/*
- * Note by which node each one is reached from the start, as far as it was not
- * before: the links from those nodes make a tree.
- */
-static void
-reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
-	  uint32_t *stack)
+/* The builder's work space for the level. */
+static bool
+set_bulk_work(OmendbBuilder *builder, OmendbBuildLevel *level)
 {
-	uint32_t used = 0;
-	uint32_t steps = 0;
-
-	parents[start] = by;
-	stack[used++] = start;
-	while (used > 0)
+	if (!builder->bulk_set || builder->bulk_first != level->first)
 	{
-		uint32_t i = stack[--used];
-		const OmendbLink *links = &level->now[(size_t) i * level->links];
+		builder->bulk_set = omendb_bulk_work(&builder->bulk, level, builder->allocator);
+		builder->bulk_first = level->first;
+	}
+	builder->bulk.level = level;
+	builder->bulk.bulk = &level->bulk;
+	return builder->bulk_set;
+}
 
-		interruptible(level, steps++);
-		for (uint32_t k = 0; k < level->now_count[i]; k++)
-		{
-			uint32_t other = links[k].node - level->first;
-
-			if (parents[other] == UNREACHED)
+static bool
+next_of_bulk(OmendbBuilder *builder, OmendbBuildLevel *level)
+{
+	if (!set_bulk_work(builder, level))
+		return false;
+	switch (level->phase)
+	{
+		case OMENDB_BUILD_NEW:
+			level->phase = OMENDB_BUILD_QUANTIZE;
+			return omendb_bulk_start(&builder->bulk);
+		case OMENDB_BUILD_QUANTIZE:
+			level->phase = OMENDB_BUILD_CHOOSE;
+			if (level->bulk.leaders > 0)
 			{
-				parents[other] = i;
-				stack[used++] = other;
+				omendb_bulk_lead(&builder->bulk);
+				level->phase = OMENDB_BUILD_ASSIGN;
 			}
-		}
+			return true;
+		case OMENDB_BUILD_ASSIGN:
+			omendb_bulk_cluster(level);
+			level->phase = OMENDB_BUILD_LEAVES;
+			return true;
+		case OMENDB_BUILD_LEAVES:
+			level->phase = OMENDB_BUILD_CHOOSE;
+			return true;
+		default:
+			level->phase = OMENDB_BUILD_DONE;
+			return true;
 	}
-}
-
-static int
-by_candidate(const void *a, const void *b)
-{
-	const OmendbSelectCandidate *x = a;
-	const OmendbSelectCandidate *y = b;
-
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->node < y->node ? -1 : x->node > y->node;
-}
-
-/* All links the other way round into level->incoming. */
-static void
-turn_links(OmendbBuildLevel *level)
-{
-	uint32_t total = 0;
-
-	memset(level->end, 0, level->n * sizeof(uint32_t));
-	for (uint32_t i = 0; i < level->n; i++)
-		for (uint32_t k = 0; k < level->now_count[i]; k++)
-			level->end[level->now[(size_t) i * level->links + k].node - level->first]++;
-	for (uint32_t i = 0; i < level->n; i++)
-	{
-		uint32_t count = level->end[i];
-
-		level->begin[i] = level->end[i] = total;
-		total += count;
-	}
-	for (uint32_t i = 0; i < level->n; i++)
-	{
-		interruptible(level, i);
-		for (uint32_t k = 0; k < level->now_count[i]; k++)
-		{
-			const OmendbLink *link = &level->now[(size_t) i * level->links + k];
-
-			level->incoming[level->end[link->node - level->first]++] =
-				(OmendbLink){link->distance, level->first + i};
-		}
-	}
-}
-
-/* Mark the nodes from which the target is reached, by the turned links. */
-static void
-reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint32_t *stack)
-{
-	uint32_t used = 0;
-	uint32_t steps = 0;
-
-	leads[target] = 1;
-	stack[used++] = target;
-	while (used > 0)
-	{
-		uint32_t i = stack[--used];
-
-		interruptible(level, steps++);
-		for (uint32_t k = level->begin[i]; k < level->end[i]; k++)
-		{
-			uint32_t other = level->incoming[k].node - level->first;
-
-			if (!leads[other])
-			{
-				leads[other] = 1;
-				stack[used++] = other;
-			}
-		}
-	}
-}
-
-/*
- * A slot of the node for one more link: a free one, or the farthest by which
- * nothing is reached that is not reached otherwise. level->links: none.
- */
-static uint32_t
-spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
-{
-	const OmendbLink *links = &level->now[(size_t) self * level->links];
-	uint32_t slot = level->now_count[self];
-
-	if (slot < level->links)
-		return slot;
-	while (slot > 0 && parents[links[slot - 1].node - level->first] == self)
-		slot--;
-	return slot == 0 ? level->links : slot - 1;
-}
-
-static void
-put_link(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
-		 OmendbLink link)
-{
-	level->now[(size_t) self * level->links + slot] = link;
-	if (slot == level->now_count[self])
-		level->now_count[self]++;
-	omendb_chooser_set(&builder->chooser, omendb_array_record(builder->array, level->first + self));
-	write_links(builder, level, self);
-}
-
-/*
- * Search for the node from the entry; the nodes found are the chooser's
- * candidates, nearest first.
- */
-static bool
-find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t *n)
-{
-	OmendbNode node = level->first + self;
-	OmendbSearch *search = &builder->search;
-
-	*n = 0;
-	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
-	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
-		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
-		!omendb_chooser_room(&builder->chooser, search->visited_used))
-		return false;
-	for (size_t i = 0; i < search->visited_used; i++)
-		if (search->visited[i].node != node)
-			builder->chooser.candidates[(*n)++] =
-				(OmendbSelectCandidate){search->visited[i].distance, search->visited[i].node, 0};
-	qsort(builder->chooser.candidates, *n, sizeof(OmendbSelectCandidate), by_candidate);
-	return true;
-}
-
-/*
- * Link an unreached node from the nearest reached one that can spare a slot;
- * by: which, or UNREACHED.
- */
-static bool
-link_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			   const uint32_t *parents, uint32_t *by)
-{
-	size_t n;
-
-	*by = UNREACHED;
-	if (!find_near(builder, level, self, &n))
-		return false;
-	for (size_t i = 0; i < n && *by == UNREACHED; i++)
-	{
-		uint32_t other = builder->chooser.candidates[i].node - level->first;
-		uint32_t slot = spare_slot(level, other, parents);
-
-		if (parents[other] == UNREACHED || slot == level->links)
-			continue;
-		put_link(builder, level, other, slot,
-				 (OmendbLink){builder->chooser.candidates[i].distance, level->first + self});
-		*by = other;
-	}
-	/* None near can: any. There is one, a tree of n nodes needs n - 1 links. */
-	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
-	{
-		uint32_t other = level->order[i];
-		uint32_t slot = spare_slot(level, other, parents);
-
-		if (parents[other] == UNREACHED || slot == level->links)
-			continue;
-		put_link(builder, level, other, slot,
-				 (OmendbLink){
-					 omendb_own_distance(builder->array->codec,
-										 omendb_array_record(builder->array, level->first + other),
-										 omendb_array_record(builder->array, level->first + self),
-										 builder->chooser.scratch),
-					 level->first + self});
-		*by = other;
-	}
-	return true;
-}
-
-/* Link a node from which the entry is not reached to the nearest that leads there. */
-static bool
-link_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			 const uint32_t *parents, const uint8_t *leads, bool *linked)
-{
-	uint32_t slot = spare_slot(level, self, parents);
-	size_t n;
-
-	*linked = false;
-	if (slot == level->links)
-		return true;
-	if (!find_near(builder, level, self, &n))
-		return false;
-	for (size_t i = 0; i < n && !*linked; i++)
-	{
-		const OmendbSelectCandidate *near = &builder->chooser.candidates[i];
-
-		if (!leads[near->node - level->first])
-			continue;
-		put_link(builder, level, self, slot, (OmendbLink){near->distance, near->node});
-		*linked = true;
-	}
-	return true;
 }
 
 bool
-omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked)
+omendb_build_next(OmendbBuilder *builder, OmendbBuildLevel *level)
 {
-	const OmendbAllocator *allocator = builder->allocator;
-	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	uint32_t *stack = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	uint8_t *leads = allocator->resize(allocator->context, NULL, level->n);
-	bool good = parents && stack && leads;
-	uint32_t root = level->order[0];
-	bool progress;
+	return level->in_bulk ? next_of_bulk(builder, level) : next_of_rounds(level);
+}
 
-	/*
-	 * From the root to every node. No link of the tree is replaced, so that each
-	 * node linked is one less to do.
-	 */
-	*linked = 0;
-	if (good)
-	{
-		memset(parents, 0xff, level->n * sizeof(uint32_t));
-		reach(level, root, root, parents, stack);
-	}
-	for (progress = true; good && progress;)
-	{
-		progress = false;
-		for (uint32_t i = 0; i < level->n && good; i++)
+uint32_t
+omendb_build_phase_size(const OmendbBuildLevel *level)
+{
+	return level->phase == OMENDB_BUILD_SEARCH  ? level->to - level->from
+		   : level->phase == OMENDB_BUILD_MERGE ? level->to
+												: omendb_bulk_positions(level, level->phase);
+}
+
+uint32_t
+omendb_build_phase_take(const OmendbBuildLevel *level)
+{
+	return level->phase == OMENDB_BUILD_LEAVES ? 1 : 64;
+}
+
+uint32_t
+omendb_build_phase_nodes(const OmendbBuildLevel *level, uint32_t positions)
+{
+	return level->phase == OMENDB_BUILD_SEARCH
+			   ? level->from + positions
+			   : (uint32_t) ((uint64_t) positions * level->n / omendb_build_phase_size(level));
+}
+
+bool
+omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t from, uint32_t to)
+{
+	bool good = !level->in_bulk || set_bulk_work(builder, level);
+
+	for (uint32_t i = from; i < to && good; i++)
+		switch (level->phase)
 		{
-			uint32_t by;
-
-			if (parents[i] != UNREACHED)
-				continue;
-			interruptible(level, 0);
-			good = link_from_near(builder, level, i, parents, &by);
-			if (good && by != UNREACHED)
-			{
-				(*linked)++;
-				progress = true;
-				reach(level, i, by, parents, stack);
-			}
+			case OMENDB_BUILD_SEARCH:
+				good = search_node(builder, level, level->from + i);
+				break;
+			case OMENDB_BUILD_MERGE:
+				good = merge_node(builder, level, i);
+				break;
+			default:
+				good = omendb_bulk_position(&builder->bulk, level->phase, i);
 		}
-	}
-
-	/*
-	 * From every node to the root, for a search may come down anywhere. What a
-	 * replaced link led to does not lead to the root either.
-	 */
-	if (good)
-	{
-		memset(leads, 0, level->n);
-		turn_links(level);
-		reach_back(level, root, leads, stack);
-	}
-	for (progress = true; good && progress;)
-	{
-		progress = false;
-		for (uint32_t i = 0; i < level->n && good; i++)
-		{
-			bool made;
-
-			if (leads[i])
-				continue;
-			interruptible(level, 0);
-			good = link_to_near(builder, level, i, parents, leads, &made);
-			if (good && made)
-			{
-				(*linked)++;
-				progress = true;
-				reach_back(level, i, leads, stack);
-			}
-		}
-	}
-	if (parents)
-		allocator->release(allocator->context, parents);
-	if (stack)
-		allocator->release(allocator->context, stack);
-	if (leads)
-		allocator->release(allocator->context, leads);
 	return good;
 }

@@ -1,27 +1,35 @@
 /*
  * build.h
- *	  A whole graph, made in passes over records in memory.
+ *	  A whole graph, made over records in memory, level by level.
  *
- * One level is built at a time, over a contiguous range of records that have
- * their own vectors already. Nodes join in rounds, each as large as all before
- * it together, in an order given by a hash of their number; then passes refine
- * all nodes. A round or pass ("step") is the same three phases over its nodes:
+ * A level is a contiguous range of records that have their own vectors already. It is
+ * built in phases; a phase is done in positions. Within a phase positions are
+ * independent of each other: any process may do any of them, at the same time, and the
+ * result is the same. Between phases all must be finished: that is the caller's part
+ * (am/hnswparallel.c with processes; one loop in tests).
  *
- *	search	every joining node is searched for in the graph as the last step
- *			left it, and its neighbours are chosen			(chunks of nodes)
- *	gather	who was chosen by whom: incoming links			(one process)
- *	merge	every node's list and incoming links become its neighbours, and are
- *			written into its record with their codes			(chunks of nodes)
+ *	size = omendb_build_prepare(level)
+ *	omendb_build_attach(level, memory of that size)
+ *	omendb_build_next(builder, level) until level->phase is OMENDB_BUILD_DONE, each time
+ *		followed by omendb_build_chunk for all positions
+ *	omendb_build_connect(builder, level)
  *
- * Within a phase chunks are independent of each other: any process may do any
- * of them, at the same time, and the result is the same. Between phases all
- * must be finished: that is the caller's part (am/build.c with processes; one
- * loop in tests).
+ * Levels are made from a partition of the vectors (bulk.h), but for those of plain
+ * layouts (L1 and bits, which have no products) and of vectors of very different
+ * lengths under the inner product. These are made in rounds: nodes join in rounds, each
+ * as large as all before it together, in an order given by a hash of their number; then
+ * passes refine all nodes. A round or pass ("step") has these phases:
+ *
+ *	search	every joining node is searched for in the graph as the last step left it, and
+ *			its neighbours are chosen
+ *	merge	every node's list and the links it is the end of become its neighbours, and
+ *			are written into its record
  */
 #ifndef OMENDB_BUILD_H
 #define OMENDB_BUILD_H
 
 #include "graph/array.h"
+#include "graph/bulk.h"
 #include "graph/link.h"
 #include "graph/search.h"
 
@@ -33,8 +41,14 @@ typedef struct OmendbLink
 
 typedef enum OmendbBuildPhase
 {
+	OMENDB_BUILD_NEW,
 	OMENDB_BUILD_SEARCH,
 	OMENDB_BUILD_MERGE,
+	OMENDB_BUILD_QUANTIZE,
+	OMENDB_BUILD_ASSIGN,
+	OMENDB_BUILD_LEAVES,
+	OMENDB_BUILD_CHOOSE,
+	OMENDB_BUILD_DONE,
 } OmendbBuildPhase;
 
 /*
@@ -43,71 +57,88 @@ typedef enum OmendbBuildPhase
  */
 typedef struct OmendbBuildLevel
 {
+	/* the caller's */
 	OmendbArray *array;
 	OmendbNode first; /* the level's records are first .. first + n - 1 */
 	uint32_t n;
 	unsigned level;
-	uint32_t links;      /* neighbours a node may have on this level */
-	uint32_t beam;       /* width of the beam of refining passes */
-	uint32_t rough_beam; /* of the rounds before them */
+	uint32_t links; /* neighbours a node may have on this level */
+	uint32_t ef_construction;
+	uint32_t beam;   /* of searches of refining passes and of connecting */
+	uint32_t passes; /* that refine, after rounds */
 	uint64_t seed;
-	/* Called now and then by what one process does, if set; need not return. */
+	/* Called now and then by what takes long, if set; need not return. */
 	void (*interrupt)(void);
 
-	uint32_t *order;      /* n: index of the node that joins i-th */
-	uint32_t *begin;      /* n: the step's incoming links of node i are .. */
-	uint32_t *end;        /* n: .. incoming[begin[i]] to incoming[end[i] - 1] */
-	OmendbLink *incoming; /* n * links */
+	OmendbBuildPhase phase;
+	bool in_bulk; /* made from a partition, not in rounds */
+	OmendbBulk bulk;
+
+	/* in the level's memory */
+	uint32_t *order;  /* n: rounds: the node that joins i-th; bulk: near nodes together */
+	uint32_t *begin;  /* n: incoming links of node i are .. */
+	uint32_t *end;    /* n: .. those from begin[i] to end[i] - 1 */
+	uint32_t *turned; /* n * links: nodes that link to a node, while it is connected */
+	/* rounds alone */
+	OmendbLink *incoming; /* n * links; in the place of turned */
 	OmendbLink *now;      /* n * links: the graph's lists */
 	OmendbLink *next;     /* n * links: what the step's searches chose */
 	uint16_t *now_count;  /* n */
 	uint16_t *next_count; /* n */
 
-	/* the present step: nodes order[from] .. order[to - 1] */
+	/* rounds: the present step has nodes order[from] .. order[to - 1] */
+	uint32_t step;
 	uint32_t from;
 	uint32_t to;
 	uint32_t joined; /* nodes in the graph before the step */
 	bool refines;
 } OmendbBuildLevel;
 
-/* Bytes of the shared memory a level of n nodes needs beside the records. */
-extern size_t omendb_build_level_bytes(uint32_t n, uint32_t links);
-
-/* Point the level's arrays into such memory. */
-extern void omendb_build_level_attach(OmendbBuildLevel *level, void *memory);
-
-/* Clear them, and set the order of joining; one process, once. */
-extern void omendb_build_level_init(OmendbBuildLevel *level);
-
 /*
- * Set the next step of a level that is to have that many refining passes.
- * False when the level is complete. step counts from 0.
+ * With the caller's fields set: decide how the level is built. Returns the bytes of
+ * shared memory it needs beside the records.
  */
-extern bool omendb_build_step(OmendbBuildLevel *level, uint32_t step, uint32_t passes);
+extern size_t omendb_build_prepare(OmendbBuildLevel *level);
 
-/* Nodes from which a level's searches start: its first to join. */
-extern OmendbNode omendb_build_entry(const OmendbBuildLevel *level);
+/* The same for the lowest level of n nodes, before there are any. */
+extern size_t omendb_build_bytes(const OmendbLayout *layout, uint32_t n, uint32_t ef_construction);
 
-/* What one process needs for its share; reused from chunk to chunk. */
+/* Point the level's arrays into such memory, which is aligned to 64 bytes. */
+extern void omendb_build_attach(OmendbBuildLevel *level, void *memory);
+
+/* What one process needs for its share; reused from chunk to chunk and level to level. */
 typedef struct OmendbBuilder OmendbBuilder;
 
 extern OmendbBuilder *omendb_builder_create(OmendbArray *array, const OmendbAllocator *allocator);
 extern void omendb_builder_free(OmendbBuilder *builder);
 
-/* Do a chunk (positions from .. to - 1 of the phase's range). */
-extern bool omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level,
-							   OmendbBuildPhase phase, uint32_t from, uint32_t to);
+/*
+ * End a phase (or begin the level) and set the next one: one process, all others
+ * idle. False when out of memory.
+ */
+extern bool omendb_build_next(OmendbBuilder *builder, OmendbBuildLevel *level);
 
-/* How many positions a phase has in this step. */
-extern uint32_t omendb_build_phase_size(const OmendbBuildLevel *level, OmendbBuildPhase phase);
-
-/* Between search and merge; one process. */
-extern void omendb_build_gather(OmendbBuildLevel *level);
+/* How many positions the phase has. */
+extern uint32_t omendb_build_phase_size(const OmendbBuildLevel *level);
 
 /*
- * Is every node reached from the entry? Link those that are not from nodes
- * that are. One process, after the last step. False when out of memory;
- * *linked counts the links that had to be made.
+ * How many positions a process takes at a time, at most: few where one takes long. And
+ * how many of the level's nodes are done when so many positions are.
+ */
+extern uint32_t omendb_build_phase_take(const OmendbBuildLevel *level);
+extern uint32_t omendb_build_phase_nodes(const OmendbBuildLevel *level, uint32_t positions);
+
+/* Do positions from .. to - 1 of the phase. False when out of memory. */
+extern bool omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t from,
+							   uint32_t to);
+
+/* The node from which the level's searches start. */
+extern OmendbNode omendb_build_entry(const OmendbBuildLevel *level);
+
+/*
+ * Is every node reached from the entry, and the entry from every node? Link those that
+ * are not. One process, after the last phase. False when out of memory; *linked counts
+ * the links that had to be made.
  */
 extern bool omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked);
 

@@ -138,9 +138,9 @@ $node->safe_psql($db, q{
     INSERT INTO toasted SELECT n, made(n, 600) FROM generate_series(1, 3000) n});
 for my $case (
     [ 'unlogged table',     'CREATE INDEX i ON unlogged USING hnsw (v vector_l2_ops)',                   3 ],
-    [ 'dead rows',          'CREATE INDEX i ON changed USING hnsw (v vector_l2_ops)',                    2 ],
+    [ 'dead rows',          'CREATE INDEX i ON changed USING hnsw (v vector_l2_ops)',                    3 ],
     [ 'table without rows', 'CREATE INDEX i ON none USING hnsw (v vector_l2_ops)',                       0 ],
-    [ 'NULLs alone',        'CREATE INDEX i ON nulls USING hnsw (v vector_l2_ops)',                      0 ],
+    [ 'NULLs alone',        'CREATE INDEX i ON nulls USING hnsw (v vector_l2_ops)',                      3 ],
     [ 'partial index',      'CREATE INDEX i ON t USING hnsw (v vector_l2_ops) WHERE id % 2 = 0',         1 ],
     [ 'expression',         'CREATE INDEX i ON t USING hnsw ((unsafe(v)::vector(24)) vector_l2_ops)',    3 ],
     [ 'concurrently',       'CREATE INDEX CONCURRENTLY i ON t USING hnsw (v vector_l2_ops)',             3 ],
@@ -203,7 +203,7 @@ $node->safe_psql($db, q{
 my $create = "SET maintenance_work_mem = '256MB'; CREATE INDEX l ON large USING hnsw (v vector_l2_ops) WITH (m = 40, ef_construction = 500);\n";
 my $phase  = "(SELECT phase FROM pg_stat_progress_create_index WHERE relid = 'large'::regclass)";
 my $crew   = "SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND query ~ '^SET|CREATE INDEX l'";
-my $at_work = "SELECT $phase = 'building index: building graph' AND ($crew)";
+my $at_work = "SELECT $phase = 'building index: choosing neighbours' AND ($crew)";
 my $files  = shared_files();
 
 for my $end (

@@ -271,7 +271,6 @@ graph_set(TestGraph *graph, OmendbNode node, unsigned level, const void *vector)
 typedef struct Phase
 {
 	OmendbBuildLevel *level;
-	OmendbBuildPhase phase;
 	const uint32_t *chunks; /* their first positions, in the order of doing */
 	uint32_t nchunks;
 	uint32_t chunk;
@@ -299,7 +298,7 @@ work(void *argument)
 		uint32_t from = phase->chunks[i];
 		uint32_t to = from + phase->chunk < phase->size ? from + phase->chunk : phase->size;
 
-		if (!omendb_build_chunk(worker->builder, phase->level, phase->phase, from, to))
+		if (!omendb_build_chunk(worker->builder, phase->level, from, to))
 			worker->good = false;
 	}
 	return NULL;
@@ -308,10 +307,10 @@ work(void *argument)
 #define MAX_THREADS 4
 
 static bool
-run_phase(OmendbBuildLevel *level, OmendbBuildPhase which, const BuildOptions *options,
-		  OmendbBuilder **builders, Random *random)
+run_phase(OmendbBuildLevel *level, const BuildOptions *options, OmendbBuilder **builders,
+		  Random *random)
 {
-	Phase phase = {level, which, NULL, 0, options->chunk, omendb_build_phase_size(level, which), 0};
+	Phase phase = {level, NULL, 0, options->chunk, omendb_build_phase_size(level), 0};
 	uint32_t *chunks = must(malloc((phase.size / phase.chunk + 1) * sizeof(uint32_t)));
 	Worker workers[MAX_THREADS + 1];
 	pthread_t threads[MAX_THREADS];
@@ -351,6 +350,7 @@ build_with(TestGraph *graph, const BuildOptions *options, OmendbBuilder **builde
 	OmendbBuildLevel level = {0};
 	Random random = {options->shuffle};
 	void *memory;
+	size_t bytes;
 	bool good = true;
 
 	level.array = &graph->array;
@@ -359,20 +359,16 @@ build_with(TestGraph *graph, const BuildOptions *options, OmendbBuilder **builde
 	level.level = options->level;
 	level.links = options->level == 0 ? layout->links : layout->m;
 	level.beam = omendb_layout_is_coded(layout) ? 2 * options->ef + 8 : options->ef;
-	level.rough_beam = options->ef;
+	level.ef_construction = options->ef;
+	level.passes = options->passes;
 	level.seed = 7;
-	memory = must(malloc(omendb_build_level_bytes(level.n, level.links)));
-	omendb_build_level_attach(&level, memory);
-	omendb_build_level_init(&level);
-	for (uint32_t step = 0; good && omendb_build_step(&level, step, options->passes); step++)
-	{
-		good = run_phase(&level, OMENDB_BUILD_SEARCH, options, builders, &random);
-		if (good)
-		{
-			omendb_build_gather(&level);
-			good = run_phase(&level, OMENDB_BUILD_MERGE, options, builders, &random);
-		}
-	}
+	bytes = omendb_build_prepare(&level);
+	memory = must(aligned_alloc(64, (bytes + 63) / 64 * 64));
+	memset(memory, 0xEE, bytes);
+	omendb_build_attach(&level, memory);
+	while ((good = good && omendb_build_next(builders[0], &level)) &&
+		   level.phase != OMENDB_BUILD_DONE)
+		good = run_phase(&level, options, builders, &random);
 	*entry = omendb_build_entry(&level);
 	*linked = 0;
 	if (good && options->connect)

@@ -1,0 +1,98 @@
+/*
+ * hnswpages.c
+ *	  The pages of a new index, from records in memory.
+ *
+ * The file is extended first. After that pages are independent of each other: each process
+ * of a build takes some of them, copies records into shared buffers, and logs the pages
+ * as full images.
+ */
+#include "am/hnswpages.h"
+
+#include "access/xloginsert.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/smgr.h"
+
+/* Blocks of a position; a WAL record has at most 32 images. */
+#define BLOCKS_AT_A_TIME 32
+
+/* Blocks that the file is extended by at a time. */
+#define EXTENDED_AT_A_TIME 256
+
+void
+hnsw_write_meta(Relation index, ForkNumber fork, const OmendbMetaPage *meta)
+{
+	Buffer buffer = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+	Page page = BufferGetPage(buffer);
+
+	Assert(BufferGetBlockNumber(buffer) == OMENDB_META_BLOCK);
+	START_CRIT_SECTION();
+	omendb_page_init(page, OMENDB_PAGE_META);
+	*omendb_page_meta(page) = *meta;
+	MarkBufferDirty(buffer);
+	/* An init fork is copied when the relation is reset, so it is logged always. */
+	if (fork == INIT_FORKNUM || RelationNeedsWAL(index))
+		log_newpage_buffer(buffer, false);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}
+
+static uint32
+blocks_for(const OmendbLayout *layout, uint32 records)
+{
+	return (uint32) (((uint64) records + layout->per_page - 1) / layout->per_page);
+}
+
+void
+hnsw_extend_for(Relation index, const OmendbLayout *layout, uint32 records)
+{
+	BlockNumber end = OMENDB_FIRST_BLOCK + blocks_for(layout, records);
+
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < end; block += EXTENDED_AT_A_TIME)
+	{
+		CHECK_FOR_INTERRUPTS();
+		omendb_extend_by_zeros(RelationGetSmgr(index), MAIN_FORKNUM, block,
+							   Min(EXTENDED_AT_A_TIME, end - block));
+	}
+}
+
+uint32
+hnsw_write_positions(const OmendbLayout *layout, uint32 records)
+{
+	return (blocks_for(layout, records) + BLOCKS_AT_A_TIME - 1) / BLOCKS_AT_A_TIME;
+}
+
+uint32
+hnsw_records_written(const OmendbLayout *layout, uint32 records, uint32 positions)
+{
+	return (uint32) Min((uint64) positions * BLOCKS_AT_A_TIME * layout->per_page, records);
+}
+
+void
+hnsw_write_position(Relation index, const OmendbArray *array, uint32 position)
+{
+	const OmendbLayout *layout = &array->codec->layout;
+	uint32 blocks = blocks_for(layout, array->n);
+	uint32 from = position * BLOCKS_AT_A_TIME;
+	uint32 to = Min(from + BLOCKS_AT_A_TIME, blocks);
+
+	for (uint32 i = from; i < to; i++)
+	{
+		Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, OMENDB_FIRST_BLOCK + i,
+										   RBM_ZERO_AND_LOCK, NULL);
+		Page page = BufferGetPage(buffer);
+		OmendbNode node = i * layout->per_page;
+
+		CHECK_FOR_INTERRUPTS();
+		omendb_page_init(page, OMENDB_PAGE_RECORDS);
+		for (uint32 slot = 0; slot < layout->per_page && node < array->n; slot++, node++)
+			memcpy(omendb_page_record(layout, page, slot), omendb_array_record(array, node),
+				   layout->record_bytes);
+		MarkBufferDirty(buffer);
+		UnlockReleaseBuffer(buffer);
+	}
+	if (RelationNeedsWAL(index))
+		log_newpage_range(index, MAIN_FORKNUM, OMENDB_FIRST_BLOCK + from, OMENDB_FIRST_BLOCK + to,
+						  false);
+}

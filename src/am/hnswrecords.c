@@ -1,0 +1,277 @@
+/*
+ * hnswrecords.c
+ *	  The records of an index that is built, in memory.
+ *
+ * Records lie in chunks. Where workers are planned, chunks lie in segments of dynamic
+ * shared memory, which are made as they are needed. That may fail: containers often have
+ * 64 MB of shared memory. Then the records are moved into the leader's own memory,
+ * segment by segment, so that little more than one of them exists twice.
+ */
+#include "am/hnswrecords.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <sys/mman.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+/* Chunks of records have at most so many bytes. */
+#define CHUNK_BYTES (2 * 1024 * 1024)
+
+/*
+ * Shared memory for records comes in segments: the expected number of records in about
+ * so many of them. Of further ones each eight are twice as large as those before.
+ */
+#define EXPECTED_SEGMENTS 32
+#define DOUBLED_AFTER     8
+
+static Size
+chunk_bytes(const OmendbArray *array)
+{
+	return omendb_array_stride(&array->codec->layout) << array->chunk_shift;
+}
+
+void
+hnsw_records_init(HnswRecords *records, const OmendbCodec *codec)
+{
+	memset(records, 0, sizeof(*records));
+	records->context = CurrentMemoryContext;
+	records->array.codec = codec;
+	while (chunk_bytes(&records->array) * 2 <= CHUNK_BYTES)
+		records->array.chunk_shift++;
+}
+
+void
+hnsw_records_share(HnswRecords *records, double expected)
+{
+	double chunks = expected / ((uint32) 1 << records->array.chunk_shift);
+
+	Assert(records->array.n == 0);
+	records->shared = true;
+	records->chunks_per_segment = (uint32) Min(chunks / EXPECTED_SEGMENTS, 1024 * 1024) + 1;
+}
+
+static uint32
+chunks_of_segment(uint32 chunks_per_segment, uint32 segment)
+{
+	return segment < EXPECTED_SEGMENTS
+			   ? chunks_per_segment
+			   : chunks_per_segment << ((segment - EXPECTED_SEGMENTS) / DOUBLED_AFTER + 1);
+}
+
+/* Memory for a chunk, whole cache lines. */
+static void
+allocate_chunk(HnswRecords *records, uint32 chunk)
+{
+	records->memory[chunk] =
+		MemoryContextAllocHuge(records->context, chunk_bytes(&records->array) + 64);
+	records->array.chunks[chunk] = (uint8 *) TYPEALIGN(64, records->memory[chunk]);
+}
+
+/* Room for pointers to so many chunks. */
+static void
+make_room(HnswRecords *records, uint32 chunks)
+{
+	OmendbArray *array = &records->array;
+	uint32 room = Max(64, records->room);
+
+	while (room < chunks)
+		room *= 2;
+	if (room == records->room)
+		return;
+	if (records->room == 0)
+	{
+		records->memory = MemoryContextAlloc(records->context, room * sizeof(void *));
+		array->chunks = MemoryContextAlloc(records->context, room * sizeof(uint8 *));
+	}
+	else
+	{
+		records->memory = repalloc_huge(records->memory, room * sizeof(void *));
+		array->chunks = repalloc_huge(array->chunks, room * sizeof(uint8 *));
+	}
+	for (uint32 i = records->room; i < room; i++)
+	{
+		records->memory[i] = NULL;
+		array->chunks[i] = NULL;
+	}
+	records->room = room;
+}
+
+/*
+ * A segment of shared memory that belongs to the current resource owner, or
+ * NULL where there is not enough of it. *why gets the server's words then.
+ */
+dsm_segment *
+hnsw_create_segment(Size bytes, char **why)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner outer = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(outer, "hnsw shared memory");
+	dsm_segment *volatile segment = NULL;
+
+	/*
+	 * dsm_create raises an error and leaves its half-made entry to the resource
+	 * owner. No lock is held and nothing else was begun then, so to release that
+	 * owner is all the clean-up there is.
+	 */
+	CurrentResourceOwner = owner;
+	PG_TRY();
+	{
+		segment = dsm_create(bytes, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+		if (segment)
+			dsm_pin_mapping(segment);
+		else
+			*why = pstrdup("too many dynamic shared memory segments");
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+		int code;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		code = error->sqlerrcode;
+		if (code != ERRCODE_OUT_OF_MEMORY && code != ERRCODE_DISK_FULL &&
+			code != ERRCODE_INSUFFICIENT_RESOURCES)
+		{
+			CurrentResourceOwner = outer;
+			PG_RE_THROW();
+		}
+		FlushErrorState();
+		*why = error->message;
+	}
+	PG_END_TRY();
+	CurrentResourceOwner = outer;
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, segment != NULL, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, segment != NULL, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, segment != NULL, false);
+	ResourceOwnerDelete(owner);
+	if (segment)
+		dsm_unpin_mapping(segment);
+	return segment;
+}
+
+/*
+ * The pages of new shared memory all at once: a fault for each of them takes several
+ * times as long, in a virtual machine most of all. A hint, no more.
+ */
+void
+hnsw_populate_segment(dsm_segment *segment)
+{
+#ifdef MADV_POPULATE_WRITE
+	(void) madvise(dsm_segment_address(segment), dsm_segment_map_length(segment),
+				   MADV_POPULATE_WRITE);
+#endif
+}
+
+/* The chunks that lie in a segment, the next behind those there are. */
+void
+hnsw_records_attach(HnswRecords *records, dsm_segment *segment)
+{
+	OmendbArray *array = &records->array;
+	uint32 n = chunks_of_segment(records->chunks_per_segment, records->nsegments);
+	uint8 *at = dsm_segment_address(segment);
+
+	make_room(records, records->shared_chunks + n);
+	for (uint32 i = 0; i < n; i++)
+		array->chunks[records->shared_chunks++] = at + i * chunk_bytes(array);
+	records->segments[records->nsegments++] = segment;
+	hnsw_populate_segment(segment);
+}
+
+/*
+ * In a session that has built before, glibc takes chunks from its heap, which
+ * shrinks only from the end.
+ */
+static void
+return_freed_memory(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+void
+hnsw_records_withdraw(HnswRecords *records)
+{
+	OmendbArray *array = &records->array;
+
+	while (records->nsegments > 0)
+	{
+		uint32 n = chunks_of_segment(records->chunks_per_segment, records->nsegments - 1);
+
+		for (uint32 i = records->shared_chunks - n; i < records->shared_chunks; i++)
+		{
+			const uint8 *at = array->chunks[i];
+
+			CHECK_FOR_INTERRUPTS();
+			array->chunks[i] = NULL;
+			if (array->n == 0 || i > (array->n - 1) >> array->chunk_shift)
+				continue;
+			allocate_chunk(records, i);
+			memcpy(array->chunks[i], at, chunk_bytes(array));
+		}
+		records->shared_chunks -= n;
+		dsm_detach(records->segments[--records->nsegments]);
+	}
+	records->shared = false;
+}
+
+bool
+hnsw_records_room(HnswRecords *records, char **why)
+{
+	OmendbArray *array = &records->array;
+	uint32 chunk = array->n >> array->chunk_shift;
+
+	if (records->shared && chunk >= records->shared_chunks)
+	{
+		Size chunks = chunks_of_segment(records->chunks_per_segment, records->nsegments);
+		dsm_segment *segment = NULL;
+
+		*why = "too many segments";
+		if (records->nsegments < HNSW_MOST_SEGMENTS)
+			segment = hnsw_create_segment(chunks * chunk_bytes(array), why);
+		if (!segment)
+			return false;
+		hnsw_records_attach(records, segment);
+	}
+	if (chunk >= records->room)
+		make_room(records, chunk + 1);
+	if (array->chunks[chunk] == NULL)
+		allocate_chunk(records, chunk);
+	return true;
+}
+
+OmendbRecord *
+hnsw_init_record(const OmendbArray *array, OmendbNode node, bool fresh)
+{
+	OmendbRecord *record = omendb_array_record(array, node);
+
+	if (!fresh)
+		memset(record, 0, omendb_array_stride(&array->codec->layout));
+	record->kind = OMENDB_RECORD_NODE;
+	record->down = OMENDB_NO_NODE;
+	record->overflow = OMENDB_NO_NODE;
+	return record;
+}
+
+void
+hnsw_records_free(HnswRecords *records)
+{
+	for (uint32 i = 0; i < records->room; i++)
+		if (records->memory[i])
+			pfree(records->memory[i]);
+	if (records->room > 0)
+	{
+		pfree(records->memory);
+		pfree(records->array.chunks);
+	}
+	for (uint32 i = 0; i < records->nsegments; i++)
+		dsm_detach(records->segments[i]);
+	records->room = records->nsegments = records->shared_chunks = 0;
+	records->array.n = 0;
+	return_freed_memory();
+}

@@ -1,0 +1,563 @@
+/*
+ * bulk.c
+ *	  The bulk build's parameters and memory, rows, leaders and clusters.
+ */
+#include "graph/bulkwork.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows that the unit of all rows is told by. */
+#define SAMPLE 4096
+
+/* Elements of a row may be cut off by so much before the row takes a larger scale. */
+#define CUT 1.5f
+
+/* Powers of 8 within which squared lengths stay in the range of float. */
+#define MOST_EXPONENT 16
+
+/*
+ * Code-space vectors are kept where they and the row take no more than this. Where they
+ * are longer, each is made again for every link to it, which takes a quarter more time.
+ */
+#define MOST_VECTOR_BYTES 896
+
+static size_t
+align64(size_t n)
+{
+	return (n + 63) & ~(size_t) 63;
+}
+
+static uint32_t
+clamp(uint32_t x, uint32_t low, uint32_t high)
+{
+	return x < low ? low : x > high ? high : x;
+}
+
+/*
+ * ef_construction is the number of exact distances that a search for a new row keeps;
+ * the pool stands for it, and as many candidates as fill it one and a half times. The
+ * constants are measured (bench/README.md, "Bulk build").
+ */
+void
+omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32_t links,
+				uint32_t ef_construction)
+{
+	uint32_t most;
+
+	memset(bulk, 0, sizeof(*bulk));
+	bulk->dimensions = layout->dimensions;
+	bulk->rows.row_bytes = OMENDB_ROW_LENGTH(layout->dimensions);
+	bulk->rows.ip = layout->metric == OMENDB_METRIC_IP;
+	bulk->leaf = BULK_MOST_LEAF;
+	bulk->forward = bulk->backward = 4;
+	bulk->far = 8;
+	most = links + 32 < OMENDB_BULK_POOL ? links + 32 : OMENDB_BULK_POOL;
+	bulk->pool = clamp(2 * ef_construction, most, OMENDB_BULK_POOL);
+	bulk->fanout[0] = clamp(bulk->pool / 16, 4, 32);
+	bulk->fanout[1] = 3;
+	bulk->slots = bulk->fanout[0] * bulk->fanout[1];
+	if (n > OMENDB_BULK_FEW)
+		bulk->leaders = clamp(n / 100, 2 * bulk->fanout[0], OMENDB_BULK_LEADERS);
+	bulk->keeps_codes =
+		omendb_layout_expands(layout) &&
+		bulk->rows.row_bytes + layout->code_bits * sizeof(float) <= MOST_VECTOR_BYTES;
+	bulk->in_records = bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t) <=
+					   layout->record_bytes - layout->neighbours_offset;
+}
+
+/* The next part of a piece of memory; without memory it is only measured. */
+static void *
+part(uint8_t *memory, size_t *used, size_t bytes)
+{
+	void *at = memory ? memory + *used : NULL;
+
+	*used += align64(bytes);
+	return at;
+}
+
+size_t
+omendb_bulk_attach(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t nodes, void *memory)
+{
+	size_t n = nodes;
+	size_t used = 0;
+	uint32_t f = bulk->fanout[0];
+	size_t leaders = bulk->leaders;
+
+	bulk->rows.elements = part(memory, &used, n * bulk->rows.row_bytes);
+	bulk->rows.exponents = part(memory, &used, n);
+	bulk->rows.norms = part(memory, &used, n * sizeof(float));
+	bulk->codes = NULL;
+	if (bulk->keeps_codes)
+		bulk->codes = part(memory, &used, n * layout->code_bits * sizeof(float));
+	if (leaders == 0)
+		return used;
+	bulk->candidates = NULL;
+	if (!bulk->in_records)
+		bulk->candidates = part(
+			memory, &used, n * bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t));
+	bulk->assigned = part(memory, &used, n * f * sizeof(uint16_t));
+	bulk->members = part(memory, &used, n * f * sizeof(uint32_t));
+	bulk->member_slots = part(memory, &used, n * f);
+	bulk->starts = part(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	bulk->order_starts = part(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	bulk->by_size = part(memory, &used, leaders * sizeof(uint32_t));
+	bulk->leader_nodes = part(memory, &used, leaders * sizeof(uint32_t));
+	bulk->leader_norms = part(memory, &used, (leaders + 16) * sizeof(float));
+	bulk->leader_scales = part(memory, &used, (leaders + 16) * sizeof(float));
+	bulk->packed = part(memory, &used,
+						(leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
+							OMENDB_PACKED_BYTES(bulk->dimensions));
+	return used;
+}
+
+/* ---------------------------------------------------------------- work space */
+
+/* Of the chunk of a level that is compared all with all: rows of other nodes at a time. */
+static size_t
+gathered(const OmendbBulk *bulk, uint32_t n)
+{
+	return bulk->leaders == 0 && n > BULK_GATHERED ? n : BULK_GATHERED;
+}
+
+static size_t
+carve_work(OmendbBulkWork *work, const OmendbBulk *bulk, const OmendbCodec *codec, uint32_t n,
+		   uint8_t *memory)
+{
+	size_t used = 0;
+	size_t floats = codec->layout.dimensions + omendb_code_floats(codec) + 64;
+	size_t leaf = bulk->leaf + OMENDB_BLOCK_ROWS;
+	size_t most = bulk->leaf > OMENDB_BULK_LEADERS ? bulk->leaf : OMENDB_BULK_LEADERS;
+	size_t wide = (most + 2 * OMENDB_BLOCK_COLUMNS) / OMENDB_BLOCK_COLUMNS * OMENDB_BLOCK_COLUMNS;
+	size_t pool = gathered(bulk, n);
+
+	work->stored = part(memory, &used, floats * sizeof(float));
+	work->own_code = part(memory, &used, floats * sizeof(float));
+	work->other_code = part(memory, &used, floats * sizeof(float));
+	work->scratch = part(memory, &used, 2 * floats * sizeof(float));
+	work->block = part(memory, &used, wide * sizeof(*work->block));
+	work->packed =
+		part(memory, &used, wide / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->dimensions));
+	work->norms = part(memory, &used, wide * sizeof(float));
+	work->scales = part(memory, &used, wide * sizeof(float));
+	work->tile = part(memory, &used, OMENDB_BLOCK_ROWS * wide * sizeof(int32_t));
+	work->near_values = part(memory, &used, leaf * bulk->forward * sizeof(float));
+	work->near = part(memory, &used, leaf * bulk->forward * sizeof(uint32_t));
+	work->near_count = part(memory, &used, leaf);
+	work->back_values = part(memory, &used, leaf * bulk->backward * sizeof(float));
+	work->back = part(memory, &used, leaf * bulk->backward * sizeof(uint32_t));
+	work->back_count = part(memory, &used, leaf);
+	work->members = part(memory, &used, (pool + OMENDB_BULK_POOL + 1) * sizeof(uint32_t));
+	work->keys = part(memory, &used, (pool + 16) * sizeof(uint64_t));
+	work->sorted = part(memory, &used, (BULK_GATHERED + 16) * sizeof(uint64_t));
+	work->ranks = part(memory, &used, (BULK_GATHERED + 32) * sizeof(uint16_t));
+	work->hash = part(memory, &used, BULK_HASH * sizeof(uint32_t));
+	work->stamps = part(memory, &used, BULK_HASH * sizeof(uint16_t));
+	work->candidates = part(memory, &used, pool * sizeof(*work->candidates));
+	work->products = part(memory, &used, (pool + 16) * sizeof(int32_t));
+	work->codes = part(memory, &used,
+					   (size_t) bulk->rows.row_bytes / 64 * OMENDB_BULK_POOL * sizeof(uint64_t));
+	/* hamming rows are written, and codes read, a little beyond the pool */
+	work->hamming = part(memory, &used,
+						 (size_t) OMENDB_BULK_POOL * BULK_HAMMING_STRIDE * sizeof(uint16_t) + 512);
+	work->scaled = part(memory, &used, bulk->rows.row_bytes);
+	work->center = part(memory, &used, floats * sizeof(float));
+	return used;
+}
+
+bool
+omendb_bulk_work(OmendbBulkWork *work, OmendbBuildLevel *level, const OmendbAllocator *allocator)
+{
+	const OmendbCodec *codec = level->array->codec;
+	size_t bytes = carve_work(work, &level->bulk, codec, level->n, NULL) + 64;
+	void *memory = work->memory;
+	uint8_t *aligned;
+
+	if (bytes > work->bytes)
+	{
+		memory = allocator->resize(allocator->context, memory, bytes);
+		if (!memory)
+			return false;
+		work->memory = memory;
+		work->bytes = bytes;
+	}
+	aligned = (uint8_t *) align64((uintptr_t) memory);
+	carve_work(work, &level->bulk, codec, level->n, aligned);
+	memset(aligned, 0, bytes - 64);
+	work->stamp = 0;
+	work->level = level;
+	work->bulk = &level->bulk;
+	work->allocator = allocator;
+	return true;
+}
+
+void
+omendb_bulk_work_free(OmendbBulkWork *work, const OmendbAllocator *allocator)
+{
+	if (work->memory)
+		allocator->release(allocator->context, work->memory);
+}
+
+/* ---------------------------------------------------------------- rows */
+
+static float
+largest(const float *x, size_t n)
+{
+	float most = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float magnitude = fabsf(x[i]);
+
+		most = magnitude > most ? magnitude : most;
+	}
+	return most;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	float x = *(const float *) a;
+	float y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* The power of 8 with which the row uses its bits. */
+static int
+choose_exponent(float most, float unit)
+{
+	float full = 127 * unit;
+	int exponent = 0;
+
+	while (most > CUT * full && exponent < MOST_EXPONENT)
+	{
+		full *= 8;
+		exponent++;
+	}
+	while (most > 0 && most * 8 <= full && exponent > -MOST_EXPONENT)
+	{
+		full /= 8;
+		exponent--;
+	}
+	return exponent;
+}
+
+/*
+ * The unit of rows: the largest magnitude of all but one in 500 of a sample is 127 of it.
+ */
+bool
+omendb_bulk_start(OmendbBulkWork *work)
+{
+	OmendbBuildLevel *level = work->level;
+	OmendbBulk *bulk = work->bulk;
+	const OmendbAllocator *allocator = work->allocator;
+	uint32_t n = level->n < SAMPLE ? level->n : SAMPLE;
+	float *found = allocator->resize(allocator->context, NULL, n * sizeof(float));
+	float most;
+
+	if (!found)
+		return false;
+	for (uint32_t s = 0; s < n; s++)
+	{
+		uint32_t i = (uint32_t) ((uint64_t) s * level->n / n);
+
+		omendb_own_decode(level->array->codec, build_record(level, i), work->stored);
+		found[s] = largest(work->stored, bulk->dimensions);
+	}
+	qsort(found, n, sizeof(float), by_number);
+	most = found[n - 1 - n / 500];
+	/* Zeros, and what is so small that its inverse is infinite, take any unit. */
+	bulk->unit = most > 1e-30f ? most / 127 : 1;
+	allocator->release(allocator->context, found);
+	return true;
+}
+
+static inline int32_t
+round_to(float x, float limit)
+{
+	x = x > limit ? limit : x < -limit ? -limit : x;
+	return (int32_t) (x + (x < 0 ? -0.5f : 0.5f));
+}
+
+/* Row i, of a vector, in that unit. */
+static void
+set_row(const OmendbBulk *bulk, OmendbRows *rows, uint32_t i, const float *x, float unit)
+{
+	uint32_t d = bulk->dimensions;
+	int8_t *row = rows->elements + (size_t) i * rows->row_bytes;
+	int32_t squares = 0;
+	float inverse;
+
+	rows->exponents[i] = (int8_t) choose_exponent(largest(x, d), unit);
+	inverse = 1 / (unit * bulk_scale(rows, i));
+	for (uint32_t k = 0; k < d; k++)
+	{
+		int32_t q = round_to(x[k] * inverse, 127);
+
+		row[k] = (int8_t) q;
+		squares += q * q;
+	}
+	memset(row + d, 0, rows->row_bytes - d);
+	rows->norms[i] = rows->ip ? 0 : (float) squares * bulk_scale(rows, i) * bulk_scale(rows, i);
+}
+
+static void
+quantize(OmendbBulkWork *work, uint32_t i)
+{
+	OmendbBuildLevel *level = work->level;
+	OmendbBulk *bulk = work->bulk;
+	const OmendbCodec *codec = level->array->codec;
+	float *x = work->stored;
+
+	omendb_own_decode(codec, build_record(level, i), x);
+	set_row(bulk, &bulk->rows, i, x, bulk->unit);
+	if (bulk->codes)
+		memcpy(bulk->codes + (size_t) i * codec->layout.code_bits,
+			   omendb_code_vector(codec, x, work->other_code),
+			   codec->layout.code_bits * sizeof(float));
+	if (bulk->leaders > 0)
+		memset(bulk_candidates(level, i), 0xff,
+			   bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t));
+	else
+		bulk->order[i] = i;
+}
+
+/* The difference of a node's vector from the center. */
+static void
+get_difference(OmendbBulkWork *work, uint32_t node, float *out)
+{
+	omendb_own_decode(work->level->array->codec, build_record(work->level, node), out);
+	for (uint32_t k = 0; k < work->bulk->dimensions; k++)
+		out[k] -= work->center[k];
+}
+
+bool
+omendb_bulk_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t n,
+				  uint32_t middle, OmendbRows *local)
+{
+	const OmendbAllocator *allocator = work->allocator;
+	size_t row_bytes = rows->row_bytes;
+	float unit = 0;
+	uint32_t *nodes;
+
+	local->norms = allocator->resize(allocator->context, NULL,
+									 n * (sizeof(float) + sizeof(uint32_t) + row_bytes + 1));
+	if (!local->norms)
+		return false;
+	nodes = (uint32_t *) (local->norms + n);
+	local->nodes = nodes;
+	local->elements = (int8_t *) (nodes + n);
+	local->exponents = local->elements + n * row_bytes;
+	local->row_bytes = rows->row_bytes;
+	local->ip = false;
+	local->depth = rows->depth + 1;
+	for (uint32_t i = 0; i < n; i++)
+		nodes[i] = bulk_node(rows, members[i]);
+	omendb_own_decode(work->level->array->codec, build_record(work->level, nodes[middle]),
+					  work->center);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		float most;
+
+		get_difference(work, nodes[i], work->stored);
+		most = largest(work->stored, work->bulk->dimensions) / 127;
+		unit = most > unit ? most : unit;
+	}
+	for (uint32_t i = 0; i < n; i++)
+	{
+		get_difference(work, nodes[i], work->stored);
+		set_row(work->bulk, local, i, work->stored, unit > 1e-30f ? unit : 1);
+	}
+	return true;
+}
+
+void
+omendb_bulk_local_free(OmendbBulkWork *work, OmendbRows *local)
+{
+	work->allocator->release(work->allocator->context, local->norms);
+}
+
+/* ---------------------------------------------------------------- leaders and clusters */
+
+uint32_t
+omendb_bulk_sample(uint32_t s, uint32_t count, uint32_t n, uint64_t seed)
+{
+	uint64_t low = (uint64_t) s * n / count;
+	uint64_t high = (uint64_t) (s + 1) * n / count;
+
+	return (uint32_t) (low + omendb_hash64(seed + s * UINT64_C(0x9e3779b97f4a7c15)) % (high - low));
+}
+
+void
+omendb_bulk_assign(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+				   uint32_t count, const uint8_t *packed, const float *norms, const float *scales,
+				   uint32_t leaders, uint32_t fanout, uint16_t *out)
+{
+	size_t groups = (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
+	size_t stride = groups * OMENDB_BLOCK_COLUMNS;
+	const int8_t *block[OMENDB_BLOCK_ROWS];
+
+	for (uint32_t r = 0; r < OMENDB_BLOCK_ROWS; r++)
+		block[r] = bulk_row(rows, members[r < count ? r : 0]);
+	omendb_kernels.block_products(block, packed, groups, work->bulk->dimensions, work->tile,
+								  stride);
+	for (uint32_t r = 0; r < count; r++)
+	{
+		float values[OMENDB_NEAREST_MAX];
+		uint32_t which[OMENDB_NEAREST_MAX];
+
+		/* Clusters are by the squared distance whatever the metric. */
+		omendb_kernels.nearest(norms, scales, work->tile + r * stride,
+							   -2 * bulk_scale(rows, members[r]), leaders, SIZE_MAX, fanout, values,
+							   which);
+		for (uint32_t k = 0; k < fanout; k++)
+			out[r * fanout + k] = (uint16_t) which[k];
+	}
+}
+
+float
+omendb_bulk_norm(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i)
+{
+	const int8_t *row = bulk_row(rows, i);
+	int32_t squares;
+
+	omendb_kernels.row_products(row, &row, 1, bulk->dimensions, &squares);
+	return (float) squares * bulk_scale(rows, i) * bulk_scale(rows, i);
+}
+
+/* A sample of the rows as leaders. */
+void
+omendb_bulk_lead(OmendbBulkWork *work)
+{
+	OmendbBuildLevel *level = work->level;
+	OmendbBulk *bulk = work->bulk;
+
+	for (uint32_t s = 0; s < bulk->leaders; s++)
+	{
+		uint32_t node = omendb_bulk_sample(s, bulk->leaders, level->n, level->seed + 12345);
+
+		bulk->leader_nodes[s] = node;
+		bulk->leader_norms[s] = omendb_bulk_norm(bulk, &bulk->rows, node);
+		bulk->leader_scales[s] = bulk_scale(&bulk->rows, node);
+		work->block[s] = bulk_row(&bulk->rows, node);
+	}
+	omendb_bulk_pack(bulk, work->block, bulk->leaders, bulk->packed);
+}
+
+void
+omendb_bulk_pack(const OmendbBulk *bulk, const int8_t *const *rows, uint32_t n, uint8_t *packed)
+{
+	for (uint32_t c = 0; c < n; c += OMENDB_BLOCK_COLUMNS)
+		omendb_kernels.pack_columns(
+			rows + c, n - c < OMENDB_BLOCK_COLUMNS ? n - c : OMENDB_BLOCK_COLUMNS, bulk->dimensions,
+			packed + c / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->dimensions));
+}
+
+/* The largest first: what is begun last should not take long. */
+static void
+sort_by_size(OmendbBulk *bulk)
+{
+	const uint32_t *starts = bulk->starts;
+
+	for (uint32_t s = 0; s < bulk->leaders; s++)
+	{
+		uint32_t size = starts[s + 1] - starts[s];
+		uint32_t at = s;
+
+		for (; at > 0; at--)
+		{
+			uint32_t before = bulk->by_size[at - 1];
+
+			if (starts[before + 1] - starts[before] >= size)
+				break;
+			bulk->by_size[at] = before;
+		}
+		bulk->by_size[at] = s;
+	}
+}
+
+/* The clusters by a counting sort of all assignments. */
+void
+omendb_bulk_cluster(OmendbBuildLevel *level)
+{
+	OmendbBulk *bulk = &level->bulk;
+	uint32_t f = bulk->fanout[0];
+	uint32_t *starts = bulk->starts;
+
+	memset(starts, 0, (bulk->leaders + 1) * sizeof(uint32_t));
+	memset(bulk->order_starts, 0, (bulk->leaders + 1) * sizeof(uint32_t));
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		const uint16_t *assigned = bulk->assigned + (size_t) i * f;
+
+		if (i % 65536 == 0)
+			bulk_interrupt(level);
+		bulk->order_starts[assigned[0] + 1]++;
+		for (uint32_t k = 0; k < f; k++)
+			starts[assigned[k] + 1]++;
+	}
+	for (uint32_t s = 0; s < bulk->leaders; s++)
+	{
+		starts[s + 1] += starts[s];
+		bulk->order_starts[s + 1] += bulk->order_starts[s];
+	}
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		if (i % 65536 == 0)
+			bulk_interrupt(level);
+		for (uint32_t k = 0; k < f; k++)
+		{
+			uint32_t to = starts[bulk->assigned[(size_t) i * f + k]]++;
+
+			bulk->members[to] = i;
+			bulk->member_slots[to] = (uint8_t) (k * bulk->fanout[1]);
+		}
+	}
+	/* Each start is where the next cluster starts now. */
+	memmove(starts + 1, starts, bulk->leaders * sizeof(uint32_t));
+	starts[0] = 0;
+	sort_by_size(bulk);
+}
+
+/* ---------------------------------------------------------------- phases */
+
+uint32_t
+omendb_bulk_positions(const OmendbBuildLevel *level, OmendbBuildPhase phase)
+{
+	return phase == OMENDB_BUILD_LEAVES ? level->bulk.leaders
+										: (level->n + OMENDB_BLOCK_ROWS - 1) / OMENDB_BLOCK_ROWS;
+}
+
+bool
+omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t position)
+{
+	OmendbBulk *bulk = work->bulk;
+	uint32_t from = position * OMENDB_BLOCK_ROWS;
+	uint32_t left = work->level->n - from;
+	uint32_t count = left < OMENDB_BLOCK_ROWS ? left : OMENDB_BLOCK_ROWS;
+	uint32_t nodes[OMENDB_BLOCK_ROWS];
+
+	switch (phase)
+	{
+		case OMENDB_BUILD_QUANTIZE:
+			for (uint32_t i = 0; i < count; i++)
+				quantize(work, from + i);
+			return true;
+		case OMENDB_BUILD_ASSIGN:
+			for (uint32_t i = 0; i < count; i++)
+				nodes[i] = from + i;
+			omendb_bulk_assign(work, &bulk->rows, nodes, count, bulk->packed, bulk->leader_norms,
+							   bulk->leader_scales, bulk->leaders, bulk->fanout[0],
+							   bulk->assigned + (size_t) from * bulk->fanout[0]);
+			return true;
+		case OMENDB_BUILD_LEAVES:
+			return omendb_bulk_split(work, bulk->by_size[position]);
+		default:
+			for (uint32_t i = 0; i < count; i++)
+				if (!omendb_bulk_choose(work, bulk->order[from + i]))
+					return false;
+			return true;
+	}
+}

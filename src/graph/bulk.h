@@ -1,0 +1,96 @@
+/*
+ * bulk.h
+ *	  The graph of one level made from a partition of its vectors.
+ *
+ * For coded layouts (L2, cosine, inner product); the graph of plain ones is made in
+ * rounds of searches (build.h). The idea of the partition is that of PiPNN: vectors
+ * that are near each other fall into one small group, where all are compared with
+ * all, by integer products that need no search and no memory access per pair. Every
+ * vector is in several groups, so that the groups' borders are of no account.
+ *
+ * Phases, in this order; each is done in positions by any process in any order, with
+ * the same result:
+ *
+ *	quantize	a vector becomes a row of int8 with a power of 8 as its scale
+ *	assign		a row is assigned to its fanout[0] nearest leaders (sampled rows); the
+ *				rows of a leader are its cluster
+ *	leaves		a cluster is split, in the same way, into leaves of at most `leaf` rows.
+ *				In a leaf each row keeps the nearest others as candidates, and those
+ *				others to which it is among the nearest
+ *	choose		out of the candidates from all its leaves, and of some leaders, each node
+ *				chooses its neighbours (occlusion rule, then the widest angles); links
+ *				and codes are written into its record
+ *
+ * A level of few nodes has no leaves: all its nodes are candidates of each other.
+ *
+ * All distances between rows are sums of integers, scaled and added in float in one
+ * order: the graph is the same at every instruction set.
+ */
+#ifndef OMENDB_BULK_H
+#define OMENDB_BULK_H
+
+#include "graph/array.h"
+
+/* A level of so many nodes or fewer is compared all with all. */
+#define OMENDB_BULK_FEW 2048
+
+/* Most leaders of the root, and most that a cluster is split by at a time. */
+#define OMENDB_BULK_LEADERS 1000
+
+/* Most candidates that a choice of neighbours looks at. */
+#define OMENDB_BULK_POOL 512
+
+/*
+ * Rows: vectors as int8 with a power of 8 each. Those of a level are made of the vectors
+ * themselves. Where these lie so close together that their rows are equal or nearly so,
+ * rows are made again for a few of them, of the differences from one of them ("local"
+ * rows), with a finer unit.
+ */
+typedef struct OmendbRows
+{
+	uint32_t row_bytes;    /* OMENDB_ROW_LENGTH(dimensions) */
+	bool ip;               /* distances are negative inner products */
+	int8_t *elements;      /* n * row_bytes */
+	int8_t *exponents;     /* n: the vector is unit * 8^exponent * row */
+	float *norms;          /* n: |8^exponent * row|^2; inner product: 0 */
+	const uint32_t *nodes; /* n: the nodes they are of; NULL: row i is of node i */
+	unsigned depth;        /* how often the unit was made finer */
+} OmendbRows;
+
+typedef struct OmendbBulk
+{
+	/* parameters, from ef_construction (omendb_bulk_set) */
+	uint32_t leaf;      /* most rows of a leaf */
+	uint32_t fanout[2]; /* clusters of a row; parts of a cluster that a row goes to */
+	uint32_t forward;   /* nearest rows that a row keeps of a leaf */
+	uint32_t backward;  /* most of those that it is among the nearest to */
+	uint32_t pool;      /* candidates that a choice looks at */
+	uint32_t far;       /* leaders from anywhere that are candidates of each node */
+
+	uint32_t slots;   /* leaves of a row: fanout[0] * fanout[1] */
+	uint32_t leaders; /* of the root; 0 where all are compared with all */
+	uint32_t dimensions;
+	bool in_records;  /* candidates lie where the record's links will be */
+	bool keeps_codes; /* code space is another one, and its vectors are kept */
+	float unit;       /* stored vector = unit * 8^exponent * row */
+
+	/* All below in the level's memory; indices are of nodes within the level. */
+	OmendbRows rows;        /* n */
+	float *codes;           /* n * code_bits, where keeps_codes */
+	uint32_t *candidates;   /* n * slots * (forward + backward), unless in_records */
+	uint32_t *order;        /* n: nodes, near ones together */
+	uint16_t *assigned;     /* n * fanout[0]: leaders */
+	uint32_t *members;      /* n * fanout[0]: the clusters, one behind the other */
+	uint8_t *member_slots;  /* n * fanout[0]: the first slot the member has there */
+	uint32_t *starts;       /* leaders + 1: of the clusters in members */
+	uint32_t *order_starts; /* leaders + 1: of the clusters in order */
+	uint32_t *by_size;      /* leaders: clusters, the largest first */
+	uint32_t *leader_nodes; /* leaders */
+	float *leader_norms;    /* leaders, and 16 more */
+	float *leader_scales;   /* leaders, and 16 more */
+	uint8_t *packed;        /* leaders as groups of columns */
+} OmendbBulk;
+
+#define OMENDB_BULK_NONE UINT32_MAX
+
+#endif /* OMENDB_BULK_H */

@@ -1,0 +1,548 @@
+/*
+ * bulkchoose.c
+ *	  A node's neighbours, out of the candidates that the leaves gave it.
+ *
+ * The rule is that of graph/select.c, over rows of int8: the nearest candidate becomes
+ * a neighbour and occludes all that are nearer to it than to the node, and so on; what
+ * slots are left are filled by those candidates whose angle with every nearer
+ * neighbour is wide.
+ */
+#include "graph/bulkwork.h"
+
+#include <string.h>
+
+/* Neighbours whose records are fetched ahead of the one that is written. */
+#define AHEAD 4
+
+/* A candidate is its distance and its node: ascending as a number. */
+static inline uint64_t
+make_key(float distance, uint32_t node)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &distance, sizeof(bits));
+	bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+	return (uint64_t) bits << 32 | node;
+}
+
+static inline float
+key_distance(uint64_t key)
+{
+	uint32_t bits = (uint32_t) (key >> 32);
+	float distance;
+
+	bits = bits & 0x80000000u ? bits & 0x7fffffffu : ~bits;
+	memcpy(&distance, &bits, sizeof(distance));
+	return distance;
+}
+
+static inline bool
+has_bit(const uint64_t *mask, uint32_t i)
+{
+	return mask[i / 64] >> i % 64 & 1;
+}
+
+static inline void
+set_bit(uint64_t *mask, uint32_t i)
+{
+	mask[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+/* ---------------------------------------------------------------- candidates */
+
+/* Is the node new in the set of gathered ones? It is in it then. */
+static bool
+gather(OmendbBulkWork *work, uint32_t node)
+{
+	uint32_t at = (node * UINT32_C(0x9e3779b1) >> 16) % BULK_HASH;
+
+	while (work->stamps[at] == work->stamp)
+	{
+		if (work->hash[at] == node)
+			return false;
+		at = (at + 1) % BULK_HASH;
+	}
+	work->stamps[at] = work->stamp;
+	work->hash[at] = node;
+	return true;
+}
+
+/* An empty set, but for the node itself. */
+static void
+begin_gathering(OmendbBulkWork *work, uint32_t self)
+{
+	if (++work->stamp == 0)
+	{
+		memset(work->stamps, 0, BULK_HASH * sizeof(*work->stamps));
+		work->stamp = 1;
+	}
+	gather(work, self);
+}
+
+/* The distances of n members of the rows from one of them: keys. */
+static void
+measure(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
+		uint32_t n, uint64_t *keys)
+{
+	float factor = bulk_factor(rows, self);
+
+	for (uint32_t i = 0; i < n; i++)
+		work->candidates[i] = bulk_row(rows, members[i]);
+	omendb_kernels.row_products(bulk_row(rows, self), work->candidates, n, work->bulk->dimensions,
+								work->products);
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = make_key(rows->norms[members[i]] +
+							   factor * bulk_scale(rows, members[i]) * (float) work->products[i] +
+							   rows->norms[self],
+						   members[i]);
+}
+
+/* The first n keys in order, in work->sorted. */
+static void
+sort_keys(OmendbBulkWork *work, uint32_t n)
+{
+	for (uint32_t i = n; i % 16 != 0; i++)
+		work->keys[i] = UINT64_MAX;
+	omendb_kernels.ranks(work->keys, n, work->ranks);
+	for (uint32_t i = 0; i < n; i++)
+		work->sorted[work->ranks[i]] = work->keys[i];
+}
+
+/* Bring the k smallest of n keys to the front, in any order. */
+static void
+select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
+{
+	uint32_t low = 0;
+	uint32_t high = n;
+
+	while (high - low > 1 && low < k && k < high)
+	{
+		uint64_t pivot = keys[low + (high - low) / 2];
+		uint32_t i = low;
+		uint32_t j = high - 1;
+
+		for (;;)
+		{
+			while (keys[i] < pivot)
+				i++;
+			while (keys[j] > pivot)
+				j--;
+			if (i >= j)
+				break;
+			{
+				uint64_t key = keys[i];
+
+				keys[i++] = keys[j];
+				keys[j--] = key;
+			}
+		}
+		/* Below i none is larger than the pivot, from i on none smaller. */
+		if (k <= i)
+			high = i;
+		else
+			low = i == j ? i + 1 : i;
+	}
+}
+
+/* The nearest of n members whose keys are there, at most `most`, into work->sorted. */
+static uint32_t
+rank(OmendbBulkWork *work, uint32_t n, uint32_t most)
+{
+	if (n > BULK_GATHERED)
+	{
+		select_smallest(work->keys, n, most);
+		n = most;
+	}
+	sort_keys(work, n);
+	return n < most ? n : most;
+}
+
+/* Behind the n members in work->sorted further ones, in order. */
+static uint32_t
+append(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
+	   uint32_t count, uint32_t n)
+{
+	uint64_t keys[OMENDB_BULK_POOL];
+
+	measure(work, rows, self, members, count, keys);
+	for (uint32_t i = 0; i < count; i++)
+	{
+		uint32_t at = n + i;
+
+		for (; at > n && work->sorted[at - 1] > keys[i]; at--)
+			work->sorted[at] = work->sorted[at - 1];
+		work->sorted[at] = keys[i];
+	}
+	return n + count;
+}
+
+/* The different candidates that the leaves gave the node. */
+static uint32_t
+near_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+{
+	const OmendbBulk *bulk = work->bulk;
+	const uint32_t *candidates = bulk_candidates(work->level, self);
+	uint32_t room = bulk->slots * (bulk->forward + bulk->backward);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < room; i++)
+		if (candidates[i] != OMENDB_BULK_NONE && gather(work, candidates[i]))
+			nodes[n++] = candidates[i];
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < bulk->rows.row_bytes; k += 64)
+			__builtin_prefetch(bulk_row(&bulk->rows, nodes[i]) + k);
+	return n;
+}
+
+/*
+ * The leaders that the node is assigned to, and some of all others, as far as they are
+ * no near candidates. Where clusters lie far apart these are the only candidates outside
+ * the node's own cluster.
+ */
+static uint32_t
+leader_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+{
+	const OmendbBulk *bulk = work->bulk;
+	uint32_t f = bulk->fanout[0];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f + bulk->far; i++)
+	{
+		uint32_t leader = i < f ? bulk->assigned[(size_t) self * f + i]
+								: omendb_hash64(((uint64_t) self << 8) + i) % bulk->leaders;
+		uint32_t node = bulk->leader_nodes[leader];
+
+		if (gather(work, node))
+			nodes[n++] = node;
+	}
+	return n;
+}
+
+/*
+ * All other nodes of the level; with many, the nearest, and whatever cannot be told from
+ * them.
+ */
+static uint32_t
+all_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+{
+	const OmendbBulk *bulk = work->bulk;
+	float blunt = bulk_blunt(bulk, &bulk->rows, self);
+	uint32_t n = 0;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < work->level->n; i++)
+		if (i != self)
+			nodes[n++] = i;
+	measure(work, &bulk->rows, self, nodes, n, work->keys);
+	for (uint32_t i = 0; i < n; i++)
+		most += key_distance(work->keys[i]) < blunt;
+	most = most < bulk->pool ? bulk->pool : most;
+	if (n > most)
+	{
+		select_smallest(work->keys, n, most);
+		n = most;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		nodes[i] = (uint32_t) work->keys[i];
+	return n;
+}
+
+/* ---------------------------------------------------------------- choice */
+
+/*
+ * Occlusion: a candidate that is kept strikes out all behind it that are nearer to it
+ * than to the node, or equal to it. Returns how many are kept, at most `want`.
+ */
+static uint32_t
+keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32_t want,
+				uint64_t *kept)
+{
+	uint16_t alive[OMENDB_BULK_POOL];
+	const int8_t *others[OMENDB_BULK_POOL];
+	uint32_t nalive = n;
+	uint32_t nkept = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		alive[i] = (uint16_t) i;
+	while (nalive > 0 && nkept < want)
+	{
+		uint32_t k = alive[0];
+		uint32_t row = (uint32_t) work->sorted[k];
+		float factor = bulk_factor(rows, row);
+		float norm = rows->norms[row];
+		uint32_t left = 0;
+
+		set_bit(kept, k);
+		nkept++;
+		for (uint32_t i = 1; i < nalive; i++)
+			others[i - 1] = work->candidates[alive[i]];
+		omendb_kernels.row_products(work->candidates[k], others, nalive - 1, work->bulk->dimensions,
+									work->products);
+		for (uint32_t i = 1; i < nalive; i++)
+		{
+			uint32_t c = alive[i];
+			uint32_t other = (uint32_t) work->sorted[c];
+			float between = rows->norms[other] +
+							factor * bulk_scale(rows, other) * (float) work->products[i - 1] + norm;
+
+			alive[left] = (uint16_t) c;
+			left += between >= key_distance(work->sorted[c]) && (rows->ip || between > 0);
+		}
+		nalive = left;
+	}
+	return nkept;
+}
+
+/*
+ * Take, in order, those that are kept and those whose code differs in at least `limit`
+ * bits from every one taken before. Returns how many, at most `want`.
+ */
+static uint32_t
+take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint32_t n,
+		  uint32_t want, uint32_t limit, uint64_t *taken)
+{
+	uint32_t count = 0;
+	uint32_t rest = nkept;
+	uint32_t words = (n + 63) / 64;
+
+	memset(taken, 0, BULK_MASK_WORDS * sizeof(uint64_t));
+	for (uint32_t i = 0; i < n && count + rest < want; i++)
+	{
+		uint64_t narrow[BULK_MASK_WORDS] = {0};
+		uint64_t any = 0;
+
+		if (has_bit(kept, i))
+		{
+			set_bit(taken, i);
+			count++;
+			rest--;
+			continue;
+		}
+		omendb_kernels.below(work->hamming + (size_t) i * BULK_HAMMING_STRIDE, i, (uint16_t) limit,
+							 narrow);
+		for (uint32_t w = 0; w < words; w++)
+			any |= narrow[w] & taken[w];
+		if (any == 0)
+		{
+			set_bit(taken, i);
+			count++;
+		}
+	}
+	for (uint32_t w = 0; w < BULK_MASK_WORDS; w++)
+		taken[w] |= kept[w];
+	return count + rest;
+}
+
+/* The other row in the scale of this one, so that their elements compare. */
+static const int8_t *
+in_scale(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t other)
+{
+	const int8_t *row = bulk_row(rows, other);
+	float times = bulk_scale(rows, other) / bulk_scale(rows, self);
+
+	/* The middle of local rows is zero, in any scale. */
+	if (rows->exponents[self] == rows->exponents[other] || rows->depth > 0)
+		return row;
+	for (uint32_t k = 0; k < rows->row_bytes; k++)
+	{
+		float x = (float) row[k] * times;
+
+		work->scaled[k] = (int8_t) (x > 127 ? 127 : x < -127 ? -127 : x);
+	}
+	return work->scaled;
+}
+
+/*
+ * Fill what the occlusion rule left free with the first `near` candidates: the largest
+ * number of differing bits is searched for at which all slots are filled.
+ */
+static void
+fill(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near, uint32_t want,
+	 uint32_t nkept, const uint64_t *kept, uint64_t *taken)
+{
+	const int8_t *own = bulk_row(rows, self);
+	size_t words = rows->row_bytes / 64;
+	uint32_t low = 0;
+	uint32_t high = rows->row_bytes / 2; /* a right angle */
+	uint64_t code[OMENDB_MAX_DIM / 64 + 1];
+
+	for (uint32_t i = 0; i < near; i++)
+	{
+		omendb_kernels.compare_rows(own, in_scale(work, rows, self, (uint32_t) work->sorted[i]),
+									rows->row_bytes, code);
+		for (size_t w = 0; w < words; w++)
+			work->codes[w * OMENDB_BULK_POOL + i] = code[w];
+	}
+	for (uint32_t i = 1; i < near; i++)
+		omendb_kernels.column_hamming(work->codes, words, OMENDB_BULK_POOL, i, i,
+									  work->hamming + (size_t) i * BULK_HAMMING_STRIDE);
+	while (high - low > 1 + rows->row_bytes / 128)
+	{
+		uint32_t middle = (low + high) / 2;
+
+		if (take_wide(work, kept, nkept, near, want, middle, taken) < want)
+			high = middle;
+		else
+			low = middle;
+	}
+	take_wide(work, kept, nkept, near, want, low, taken);
+}
+
+/*
+ * Of the n candidates in work->sorted at most `want`, of those from `near` on only what
+ * the occlusion rule keeps; chosen: their indices, ascending.
+ */
+static uint32_t
+choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, uint32_t near,
+	   uint32_t want, uint16_t *chosen)
+{
+	uint64_t kept[BULK_MASK_WORDS] = {0};
+	uint64_t taken[BULK_MASK_WORDS];
+	uint32_t count = 0;
+	uint32_t nkept;
+
+	for (uint32_t i = 0; i < n; i++)
+		work->candidates[i] = bulk_row(rows, (uint32_t) work->sorted[i]);
+	if (n <= want)
+		memset(taken, 0xff, sizeof(taken));
+	else
+	{
+		nkept = keep_unoccluded(work, rows, n, want, kept);
+		if (nkept < want)
+			fill(work, rows, self, near, want, nkept, kept, taken);
+		else
+			memcpy(taken, kept, sizeof(taken));
+	}
+	for (uint32_t i = 0; i < n && count < want; i++)
+		if (has_bit(taken, i))
+			chosen[count++] = (uint16_t) i;
+	return count;
+}
+
+/* ---------------------------------------------------------------- links */
+
+/* The code-space vector of a node: the one that is kept, or made of its own vector. */
+static const float *
+code_vector(OmendbBulkWork *work, uint32_t i, const OmendbRecord *record, float *out)
+{
+	const OmendbBulk *bulk = work->bulk;
+	const OmendbCodec *codec = work->level->array->codec;
+
+	if (bulk->codes)
+		return bulk->codes + (size_t) i * codec->layout.code_bits;
+	omendb_own_decode(codec, record, codec->expands ? work->stored : out);
+	return codec->expands ? omendb_code_vector(codec, work->stored, out) : out;
+}
+
+static void
+prefetch_own(const OmendbBulkWork *work, uint32_t i)
+{
+	const OmendbLayout *layout = &work->level->array->codec->layout;
+	const char *at = (const char *) build_record(work->level, i);
+
+	for (uint32_t k = 0; k < sizeof(OmendbRecord) + layout->own_bytes; k += 64)
+		__builtin_prefetch(at + k);
+	if (!work->bulk->codes)
+		return;
+	at = (const char *) (work->bulk->codes + (size_t) i * layout->code_bits);
+	for (uint32_t k = 0; k < layout->code_bits * sizeof(float); k += 64)
+		__builtin_prefetch(at + k);
+}
+
+/* Zero in the slots that are not in use: candidates may have lain there. */
+static void
+clear_links(const OmendbLayout *layout, OmendbRecord *record)
+{
+	uint32_t used = record->count;
+	uint32_t free = layout->links - used;
+
+	memset(omendb_record_neighbours(layout, record) + used, 0, free * sizeof(OmendbNode));
+	memset(omendb_record_factor_a(layout, record) + used, 0, free * sizeof(float));
+	memset(omendb_record_factor_b(layout, record) + used, 0, free * sizeof(uint16_t));
+	memset(omendb_record_code(layout, record, used), 0, free * omendb_code_bytes(layout));
+}
+
+static void
+write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
+			uint32_t count)
+{
+	OmendbBuildLevel *level = work->level;
+	const OmendbCodec *codec = level->array->codec;
+	OmendbRecord *record = build_record(level, self);
+	const float *v = code_vector(work, self, record, work->own_code);
+
+	for (uint32_t i = 0; i < count && i < AHEAD; i++)
+		prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i]]));
+	for (uint32_t i = 0; i < count; i++)
+	{
+		uint32_t other = bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
+		const OmendbRecord *neighbour = build_record(level, other);
+
+		if (i + AHEAD < count)
+			prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i + AHEAD]]));
+		omendb_edge_encode(codec, record, i, level->first + other, v,
+						   code_vector(work, other, neighbour, work->other_code),
+						   omendb_own_distance(codec, record, neighbour, work->scratch),
+						   record->norm2, neighbour->norm2);
+	}
+	record->count = (uint16_t) count;
+	clear_links(&codec->layout, record);
+}
+
+/*
+ * Out of `near` near candidates, whose keys are there, and `far` leaders behind them, all
+ * members of the rows.
+ */
+static void
+choose_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
+			 const uint32_t *members, uint32_t near, uint32_t far)
+{
+	const OmendbBulk *bulk = work->bulk;
+	uint32_t most = bulk->leaders == 0 ? bulk->pool : bulk->pool - (bulk->fanout[0] + bulk->far);
+	uint16_t chosen[OMENDB_MAX_LINKS];
+	uint32_t ranked = rank(work, near, most);
+	uint32_t n = append(work, rows, self, members + near, far, ranked);
+
+	n = choose(work, rows, self, n, ranked, work->level->links, chosen);
+	write_links(work, rows, node, chosen, n);
+}
+
+bool
+omendb_bulk_choose(OmendbBulkWork *work, uint32_t node)
+{
+	const OmendbBulk *bulk = work->bulk;
+	const OmendbRows *rows = &bulk->rows;
+	uint32_t *members = work->members; /* the node itself, near candidates, leaders */
+	float blunt = bulk_blunt(bulk, rows, node);
+	OmendbRows local;
+	uint32_t near;
+	uint32_t far = 0;
+	uint32_t untold = 0;
+
+	members[0] = node;
+	if (bulk->leaders == 0)
+		near = all_candidates(work, node, members + 1);
+	else
+	{
+		begin_gathering(work, node);
+		near = near_candidates(work, node, members + 1);
+		far = leader_candidates(work, node, members + 1 + near);
+	}
+	/* Does rounding hide which are the nearest? */
+	measure(work, rows, node, members + 1, near, work->keys);
+	for (uint32_t i = 0; i < near; i++)
+		untold += key_distance(work->keys[i]) < blunt;
+	if (untold <= bulk->forward)
+	{
+		choose_links(work, rows, node, node, members + 1, near, far);
+		return true;
+	}
+	if (!omendb_bulk_local(work, rows, members, 1 + near + far, 0, &local))
+		return false;
+	for (uint32_t i = 0; i <= near + far; i++)
+		members[i] = i;
+	measure(work, &local, 0, members + 1, near, work->keys);
+	choose_links(work, &local, 0, node, members + 1, near, far);
+	omendb_bulk_local_free(work, &local);
+	return true;
+}

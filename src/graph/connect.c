@@ -1,0 +1,316 @@
+/*
+ * connect.c
+ *	  Links that a level's graph lacks to be one: from the entry to every node, and back.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph/builder.h"
+
+#define UNREACHED UINT32_MAX
+
+static inline const OmendbNode *
+links_of(const OmendbBuildLevel *level, uint32_t i)
+{
+	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
+}
+
+/*
+ * Note by which node each one is reached from the start, as far as it was not
+ * before: the links from those nodes make a tree.
+ */
+static void
+reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
+	  uint32_t *stack)
+{
+	uint32_t used = 0;
+	uint32_t steps = 0;
+
+	parents[start] = by;
+	stack[used++] = start;
+	while (used > 0)
+	{
+		uint32_t i = stack[--used];
+		const OmendbNode *links = links_of(level, i);
+
+		build_interruptible(level, steps++);
+		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
+		{
+			uint32_t other = links[k] - level->first;
+
+			if (parents[other] == UNREACHED)
+			{
+				parents[other] = i;
+				stack[used++] = other;
+			}
+		}
+	}
+}
+
+static int
+by_candidate(const void *a, const void *b)
+{
+	const OmendbSelectCandidate *x = a;
+	const OmendbSelectCandidate *y = b;
+
+	if (x->distance != y->distance)
+		return x->distance < y->distance ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+/* All links the other way round into level->turned. */
+static void
+turn_links(OmendbBuildLevel *level)
+{
+	uint32_t total = 0;
+
+	memset(level->end, 0, level->n * sizeof(uint32_t));
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		build_interruptible(level, i);
+		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
+			level->end[links_of(level, i)[k] - level->first]++;
+	}
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		uint32_t count = level->end[i];
+
+		level->begin[i] = level->end[i] = total;
+		total += count;
+	}
+	for (uint32_t i = 0; i < level->n; i++)
+	{
+		build_interruptible(level, i);
+		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
+			level->turned[level->end[links_of(level, i)[k] - level->first]++] = i;
+	}
+}
+
+/* Mark the nodes from which the target is reached, by the turned links. */
+static void
+reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint32_t *stack)
+{
+	uint32_t used = 0;
+	uint32_t steps = 0;
+
+	leads[target] = 1;
+	stack[used++] = target;
+	while (used > 0)
+	{
+		uint32_t i = stack[--used];
+
+		build_interruptible(level, steps++);
+		for (uint32_t k = level->begin[i]; k < level->end[i]; k++)
+		{
+			uint32_t other = level->turned[k];
+
+			if (!leads[other])
+			{
+				leads[other] = 1;
+				stack[used++] = other;
+			}
+		}
+	}
+}
+
+/*
+ * A slot of the node for one more link: a free one, or the farthest by which
+ * nothing is reached that is not reached otherwise. level->links: none.
+ */
+static uint32_t
+spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
+{
+	const OmendbNode *links = links_of(level, self);
+	uint32_t slot = build_record(level, self)->count;
+
+	if (slot < level->links)
+		return slot;
+	while (slot > 0 && parents[links[slot - 1] - level->first] == self)
+		slot--;
+	return slot == 0 ? level->links : slot - 1;
+}
+
+static void
+put_link(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
+		 OmendbLink link)
+{
+	OmendbRecord *record = build_record(level, self);
+
+	if (slot == record->count)
+		record->count++;
+	omendb_chooser_set(&builder->chooser, record);
+	omendb_link_write(&builder->chooser, record, slot, link.node,
+					  omendb_array_record(builder->array, link.node), link.distance);
+}
+
+/*
+ * Search for the node from the entry; the nodes found are the chooser's
+ * candidates, nearest first.
+ */
+static bool
+find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t *n)
+{
+	OmendbNode node = level->first + self;
+	OmendbSearch *search = &builder->search;
+
+	*n = 0;
+	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
+	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
+		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
+		!omendb_chooser_room(&builder->chooser, search->visited_used))
+		return false;
+	for (size_t i = 0; i < search->visited_used; i++)
+		if (search->visited[i].node != node)
+			builder->chooser.candidates[(*n)++] =
+				(OmendbSelectCandidate){search->visited[i].distance, search->visited[i].node, 0};
+	qsort(builder->chooser.candidates, *n, sizeof(OmendbSelectCandidate), by_candidate);
+	return true;
+}
+
+/*
+ * Link an unreached node from the nearest reached one that can spare a slot;
+ * by: which, or UNREACHED.
+ */
+static bool
+link_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+			   const uint32_t *parents, uint32_t *by)
+{
+	size_t n;
+
+	*by = UNREACHED;
+	if (!find_near(builder, level, self, &n))
+		return false;
+	for (size_t i = 0; i < n && *by == UNREACHED; i++)
+	{
+		uint32_t other = builder->chooser.candidates[i].node - level->first;
+		uint32_t slot = spare_slot(level, other, parents);
+
+		if (parents[other] == UNREACHED || slot == level->links)
+			continue;
+		put_link(builder, level, other, slot,
+				 (OmendbLink){builder->chooser.candidates[i].distance, level->first + self});
+		*by = other;
+	}
+	/* None near can: any. There is one, a tree of n nodes needs n - 1 links. */
+	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
+	{
+		uint32_t other = level->order[i];
+		uint32_t slot = spare_slot(level, other, parents);
+
+		if (parents[other] == UNREACHED || slot == level->links)
+			continue;
+		put_link(builder, level, other, slot,
+				 (OmendbLink){
+					 omendb_own_distance(builder->array->codec,
+										 omendb_array_record(builder->array, level->first + other),
+										 omendb_array_record(builder->array, level->first + self),
+										 builder->chooser.scratch),
+					 level->first + self});
+		*by = other;
+	}
+	return true;
+}
+
+/* Link a node from which the entry is not reached to the nearest that leads there. */
+static bool
+link_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+			 const uint32_t *parents, const uint8_t *leads, bool *linked)
+{
+	uint32_t slot = spare_slot(level, self, parents);
+	size_t n;
+
+	*linked = false;
+	if (slot == level->links)
+		return true;
+	if (!find_near(builder, level, self, &n))
+		return false;
+	for (size_t i = 0; i < n && !*linked; i++)
+	{
+		const OmendbSelectCandidate *near = &builder->chooser.candidates[i];
+
+		if (!leads[near->node - level->first])
+			continue;
+		put_link(builder, level, self, slot, (OmendbLink){near->distance, near->node});
+		*linked = true;
+	}
+	return true;
+}
+
+bool
+omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked)
+{
+	const OmendbAllocator *allocator = builder->allocator;
+	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
+	uint32_t *stack = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
+	uint8_t *leads = allocator->resize(allocator->context, NULL, level->n);
+	bool good = parents && stack && leads;
+	uint32_t root = level->order[0];
+	bool progress;
+
+	/*
+	 * From the root to every node. No link of the tree is replaced, so that each
+	 * node linked is one less to do.
+	 */
+	*linked = 0;
+	if (good)
+	{
+		memset(parents, 0xff, level->n * sizeof(uint32_t));
+		reach(level, root, root, parents, stack);
+	}
+	for (progress = true; good && progress;)
+	{
+		progress = false;
+		for (uint32_t i = 0; i < level->n && good; i++)
+		{
+			uint32_t by;
+
+			if (parents[i] != UNREACHED)
+				continue;
+			build_interruptible(level, 0);
+			good = link_from_near(builder, level, i, parents, &by);
+			if (good && by != UNREACHED)
+			{
+				(*linked)++;
+				progress = true;
+				reach(level, i, by, parents, stack);
+			}
+		}
+	}
+
+	/*
+	 * From every node to the root, for a search may come down anywhere. What a
+	 * replaced link led to does not lead to the root either.
+	 */
+	if (good)
+	{
+		memset(leads, 0, level->n);
+		turn_links(level);
+		reach_back(level, root, leads, stack);
+	}
+	for (progress = true; good && progress;)
+	{
+		progress = false;
+		for (uint32_t i = 0; i < level->n && good; i++)
+		{
+			bool made;
+
+			if (leads[i])
+				continue;
+			build_interruptible(level, 0);
+			good = link_to_near(builder, level, i, parents, leads, &made);
+			if (good && made)
+			{
+				(*linked)++;
+				progress = true;
+				reach_back(level, i, leads, stack);
+			}
+		}
+	}
+	if (parents)
+		allocator->release(allocator->context, parents);
+	if (stack)
+		allocator->release(allocator->context, stack);
+	if (leads)
+		allocator->release(allocator->context, leads);
+	return good;
+}

@@ -1,0 +1,391 @@
+/*
+ * leaves.c
+ *	  Clusters into leaves, and the candidates that a leaf gives its rows.
+ */
+#include "graph/bulkwork.h"
+
+#include <string.h>
+
+/* Rows fetched ahead of the one that is read. */
+#define AHEAD 4
+
+/* Leaders of a cluster: leaves come out at about three fifths of the most. */
+#define LEADERS_NUMERATOR   5
+#define LEADERS_DENOMINATOR 3
+
+/* ---------------------------------------------------------------- a leaf */
+
+/* Put row j among the `most` nearest that a leaf's row has; equal ones by j. */
+static void
+put_near(float *values, uint32_t *near, uint8_t *count, uint32_t most, float value, uint32_t j)
+{
+	uint32_t at;
+
+	if (*count == most &&
+		(value > values[most - 1] || (value == values[most - 1] && j > near[most - 1])))
+		return;
+	at = *count < most ? (*count)++ : most - 1;
+	for (; at > 0 && (values[at - 1] > value || (values[at - 1] == value && near[at - 1] > j));
+		 at--)
+	{
+		values[at] = values[at - 1];
+		near[at] = near[at - 1];
+	}
+	values[at] = value;
+	near[at] = j;
+}
+
+/* The rows of a leaf, as rows and as packed columns. */
+static void
+load_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t m)
+{
+	for (uint32_t i = 0; i < m; i++)
+	{
+		if (i + AHEAD < m)
+			for (uint32_t k = 0; k < rows->row_bytes; k += 64)
+				__builtin_prefetch(bulk_row(rows, members[i + AHEAD]) + k);
+		work->block[i] = bulk_row(rows, members[i]);
+		work->norms[i] = rows->norms[members[i]];
+		work->scales[i] = bulk_scale(rows, members[i]);
+		work->near_count[i] = work->back_count[i] = 0;
+	}
+	omendb_bulk_pack(work->bulk, work->block, m, work->packed);
+	/* Blocks are whole; what comes of the rows beyond is not looked at. */
+	for (uint32_t i = m; i % OMENDB_BLOCK_ROWS != 0; i++)
+		work->block[i] = work->block[0];
+}
+
+/* All with all: the nearest of each. */
+static void
+find_nearest(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t m)
+{
+	const OmendbBulk *bulk = work->bulk;
+	size_t groups = (m + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
+	size_t stride = groups * OMENDB_BLOCK_COLUMNS;
+	uint32_t k = bulk->forward;
+
+	for (uint32_t i = 0; i < m; i += OMENDB_BLOCK_ROWS)
+	{
+		omendb_kernels.block_products(work->block + i, work->packed, groups, bulk->dimensions,
+									  work->tile, stride);
+		for (uint32_t r = 0; r < OMENDB_BLOCK_ROWS && i + r < m; r++)
+			work->near_count[i + r] = (uint8_t) omendb_kernels.nearest(
+				work->norms, work->scales, work->tile + r * stride,
+				bulk_factor(rows, members[i + r]), m, i + r, k,
+				work->near_values + (size_t) (i + r) * k, work->near + (size_t) (i + r) * k);
+	}
+}
+
+/* Rows by which a row is kept that does not keep them itself: the nearest of those. */
+static void
+find_backward(OmendbBulkWork *work, uint32_t m)
+{
+	OmendbBulk *bulk = work->bulk;
+	uint32_t k = bulk->forward;
+	uint32_t most = bulk->backward;
+
+	for (uint32_t i = 0; i < m; i++)
+		for (uint32_t a = 0; a < work->near_count[i]; a++)
+		{
+			uint32_t j = work->near[(size_t) i * k + a];
+			bool mutual = false;
+
+			for (uint32_t b = 0; b < work->near_count[j]; b++)
+				mutual |= work->near[(size_t) j * k + b] == i;
+			if (!mutual)
+				put_near(work->back_values + (size_t) j * most, work->back + (size_t) j * most,
+						 &work->back_count[j], most,
+						 work->near_values[(size_t) i * k + a] + work->norms[i], i);
+		}
+}
+
+/* Candidates for the rows' slots. */
+static void
+write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+				 const uint8_t *slots, uint32_t m)
+{
+	const OmendbBulk *bulk = work->bulk;
+	uint32_t room = bulk->forward + bulk->backward;
+
+	for (uint32_t i = 0; i < m; i++)
+	{
+		uint32_t *out =
+			bulk_candidates(work->level, bulk_node(rows, members[i])) + (size_t) slots[i] * room;
+
+		for (uint32_t k = 0; k < work->near_count[i]; k++)
+			*out++ = bulk_node(rows, members[work->near[(size_t) i * bulk->forward + k]]);
+		for (uint32_t k = 0; k < work->back_count[i]; k++)
+			*out++ = bulk_node(rows, members[work->back[(size_t) i * bulk->backward + k]]);
+	}
+}
+
+/* Are those that row i keeps not told from each other? */
+static bool
+is_blunt(const OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t i)
+{
+	uint32_t k = work->bulk->forward;
+
+	return work->near_count[i] == k && work->near_values[(size_t) i * k + k - 1] + work->norms[i] <
+										   bulk_blunt(work->bulk, rows, members[i]);
+}
+
+static bool leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+				 const uint8_t *slots, uint32_t m);
+
+/*
+ * Rows whose distances the leaf did not tell get their candidates again, of local rows,
+ * together with all blunt rows that are as near. What they had stays where a group has
+ * fewer.
+ */
+static bool
+compare_groups(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+			   const uint8_t *slots, uint32_t m, bool *blunt)
+{
+	uint32_t group[BULK_MOST_LEAF];
+	uint32_t in_group[BULK_MOST_LEAF];
+	uint8_t group_slots[BULK_MOST_LEAF];
+	const int8_t *block[BULK_MOST_LEAF];
+	int32_t products[BULK_MOST_LEAF];
+	bool good = true;
+
+	for (uint32_t i = 0; i < m; i++)
+		block[i] = bulk_row(rows, members[i]);
+	for (uint32_t i = 0; i < m && good; i++)
+	{
+		float within = 4 * bulk_blunt(work->bulk, rows, members[i]);
+		OmendbRows local;
+		uint32_t n = 0;
+
+		if (!blunt[i])
+			continue;
+		omendb_kernels.row_products(block[i], block, m, work->bulk->dimensions, products);
+		for (uint32_t j = 0; j < m; j++)
+		{
+			float distance =
+				rows->norms[members[j]] +
+				bulk_factor(rows, members[i]) * bulk_scale(rows, members[j]) * (float) products[j] +
+				rows->norms[members[i]];
+
+			if (!blunt[j] || (j != i && !(distance < within)))
+				continue;
+			blunt[j] = false;
+			group[n] = members[j];
+			in_group[n] = n;
+			group_slots[n++] = slots[j];
+		}
+		if (n <= work->bulk->forward)
+			continue;
+		good = omendb_bulk_local(work, rows, group, n, n / 2, &local);
+		if (good)
+		{
+			good = leaf(work, &local, in_group, group_slots, n);
+			omendb_bulk_local_free(work, &local);
+		}
+	}
+	return good;
+}
+
+static bool
+leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint8_t *slots,
+	 uint32_t m)
+{
+	bool blunt[BULK_MOST_LEAF];
+	bool any = false;
+
+	bulk_interrupt(work->level);
+	load_leaf(work, rows, members, m);
+	find_nearest(work, rows, members, m);
+	find_backward(work, m);
+	write_candidates(work, rows, members, slots, m);
+	for (uint32_t i = 0; i < m; i++)
+		any |= blunt[i] = is_blunt(work, rows, members, i);
+	return !any || compare_groups(work, rows, members, slots, m, blunt);
+}
+
+/* A leaf of the partition. */
+static bool
+first_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+		   const uint8_t *slots, uint32_t m)
+{
+	/* The row's first leaf of all decides its place in the order. */
+	for (uint32_t i = 0; i < m; i++)
+		if (slots[i] == 0)
+			work->bulk->order[work->next_place++] = bulk_node(rows, members[i]);
+	return leaf(work, rows, members, slots, m);
+}
+
+/* ---------------------------------------------------------------- a cluster */
+
+/* Any rows together, where distances do not tell them apart. */
+static bool
+cut_up(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint8_t *slots,
+	   uint32_t m)
+{
+	uint32_t most = work->bulk->leaf;
+	bool good = true;
+
+	for (uint32_t i = 0; i < m && good; i += most)
+		good = first_leaf(work, rows, members + i, slots + i, m - i < most ? m - i : most);
+	return good;
+}
+
+/* What a cluster is sorted by and into. */
+typedef struct Parts
+{
+	uint16_t *assigned; /* m * fanout */
+	uint32_t *starts;   /* parts + 2 */
+	uint32_t *members;  /* m * fanout */
+	uint8_t *slots;     /* m * fanout */
+} Parts;
+
+static void *
+allocate_parts(const OmendbAllocator *allocator, Parts *parts, uint32_t count, size_t entries)
+{
+	size_t bytes = (count + 2) * sizeof(uint32_t) +
+				   entries * (sizeof(uint32_t) + sizeof(uint16_t) + sizeof(uint8_t));
+	uint8_t *memory = allocator->resize(allocator->context, NULL, bytes);
+
+	parts->starts = (uint32_t *) memory;
+	parts->members = parts->starts + count + 2;
+	parts->assigned = (uint16_t *) (parts->members + entries);
+	parts->slots = (uint8_t *) (parts->assigned + entries);
+	return memory;
+}
+
+/* Assign the rows of a cluster to leaders sampled of them. */
+static void
+assign_parts(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t m,
+			 uint32_t leaders, uint32_t fanout, uint64_t seed, uint16_t *assigned)
+{
+	const OmendbBulk *bulk = work->bulk;
+
+	for (uint32_t s = 0; s < leaders; s++)
+	{
+		uint32_t i = members[omendb_bulk_sample(s, leaders, m, seed)];
+
+		work->block[s] = bulk_row(rows, i);
+		work->norms[s] = omendb_bulk_norm(bulk, rows, i);
+		work->scales[s] = bulk_scale(rows, i);
+	}
+	omendb_bulk_pack(bulk, work->block, leaders, work->packed);
+	for (uint32_t i = 0; i < m; i += OMENDB_BLOCK_ROWS)
+	{
+		if (i % 1024 == 0)
+			bulk_interrupt(work->level);
+		omendb_bulk_assign(work, rows, members + i,
+						   m - i < OMENDB_BLOCK_ROWS ? m - i : OMENDB_BLOCK_ROWS, work->packed,
+						   work->norms, work->scales, leaders, fanout,
+						   assigned + (size_t) i * fanout);
+	}
+}
+
+/*
+ * Counting sort of the rows by the leaders they are assigned to. False where a part
+ * has almost all of them.
+ */
+static bool
+sort_parts(const Parts *parts, const uint32_t *members, const uint8_t *slots, uint32_t m,
+		   uint32_t leaders, uint32_t fanout)
+{
+	uint32_t *starts = parts->starts;
+	bool smaller = true;
+
+	memset(starts, 0, (leaders + 2) * sizeof(uint32_t));
+	for (size_t i = 0; i < (size_t) m * fanout; i++)
+		starts[parts->assigned[i] + 2]++;
+	for (uint32_t s = 1; s <= leaders; s++)
+	{
+		smaller &= starts[s + 1] < m - m / 8;
+		starts[s + 1] += starts[s];
+	}
+	for (uint32_t i = 0; i < m; i++)
+		for (uint32_t k = 0; k < fanout; k++)
+		{
+			uint32_t to = starts[parts->assigned[(size_t) i * fanout + k] + 1]++;
+
+			parts->members[to] = members[i];
+			parts->slots[to] = (uint8_t) (slots[i] + k);
+		}
+	return smaller;
+}
+
+static bool split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+				  const uint8_t *slots, uint32_t m, uint32_t fanout, bool finest, uint64_t seed);
+
+/* The cluster by local rows, where the rows that there are do not split it. */
+static bool
+split_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+			const uint8_t *slots, uint32_t m, uint32_t fanout, uint64_t seed)
+{
+	const OmendbAllocator *allocator = work->allocator;
+	uint32_t *all = allocator->resize(allocator->context, NULL, m * sizeof(uint32_t));
+	OmendbRows local;
+	bool good = false;
+
+	for (uint32_t i = 0; i < m && all; i++)
+		all[i] = i;
+	if (all && omendb_bulk_local(work, rows, members, m, m / 2, &local))
+	{
+		good = split(work, &local, all, slots, m, fanout, true, seed);
+		omendb_bulk_local_free(work, &local);
+	}
+	if (all)
+		allocator->release(allocator->context, all);
+	return good;
+}
+
+/* finest: the rows are local ones of all the cluster, others would not be finer. */
+static bool
+split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint8_t *slots,
+	  uint32_t m, uint32_t fanout, bool finest, uint64_t seed)
+{
+	const OmendbBulk *bulk = work->bulk;
+	Parts parts;
+	uint32_t leaders;
+	void *memory;
+	bool smaller;
+	bool good = true;
+
+	if (m <= bulk->leaf)
+		return m == 0 || first_leaf(work, rows, members, slots, m);
+	leaders = (uint32_t) ((uint64_t) m * fanout * LEADERS_NUMERATOR /
+						  ((uint64_t) bulk->leaf * LEADERS_DENOMINATOR)) +
+			  1;
+	leaders = leaders < fanout + 1 ? fanout + 1 : leaders;
+	leaders = leaders > OMENDB_BULK_LEADERS ? OMENDB_BULK_LEADERS : leaders;
+	memory = allocate_parts(work->allocator, &parts, leaders, (size_t) m * fanout);
+	if (!memory)
+		return false;
+	assign_parts(work, rows, members, m, leaders, fanout, seed, parts.assigned);
+	smaller = sort_parts(&parts, members, slots, m, leaders, fanout);
+	if (!smaller && !finest && !rows->ip && rows->depth < BULK_MOST_DEPTH)
+	{
+		work->allocator->release(work->allocator->context, memory);
+		return split_local(work, rows, members, slots, m, fanout, seed);
+	}
+	for (uint32_t s = 0; s < leaders && good; s++)
+	{
+		uint32_t from = parts.starts[s];
+		uint32_t size = parts.starts[s + 1] - from;
+
+		if (smaller)
+			good = split(work, rows, parts.members + from, parts.slots + from, size, 1, false,
+						 omendb_hash64(seed + s + 1));
+		else
+			good = cut_up(work, rows, parts.members + from, parts.slots + from, size);
+	}
+	work->allocator->release(work->allocator->context, memory);
+	return good;
+}
+
+bool
+omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster)
+{
+	const OmendbBulk *bulk = work->bulk;
+	uint32_t from = bulk->starts[cluster];
+
+	work->next_place = bulk->order_starts[cluster];
+	return split(work, &bulk->rows, bulk->members + from, bulk->member_slots + from,
+				 bulk->starts[cluster + 1] - from, bulk->fanout[1], false,
+				 omendb_hash64(work->level->seed + 777 + cluster));
+}
