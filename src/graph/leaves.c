@@ -245,6 +245,8 @@ allocate_parts(const OmendbAllocator *allocator, Parts *parts, uint32_t count, s
 				   entries * (sizeof(uint32_t) + sizeof(uint16_t) + sizeof(uint8_t));
 	uint8_t *memory = allocator->resize(allocator->context, NULL, bytes);
 
+	if (!memory)
+		return NULL;
 	parts->starts = (uint32_t *) memory;
 	parts->members = parts->starts + count + 2;
 	parts->assigned = (uint16_t *) (parts->members + entries);
