@@ -2,14 +2,15 @@
  * hnswbuild.c
  *	  CREATE INDEX and REINDEX.
  *
- * The heap is read in its own order: every different vector becomes a record
- * in memory, numbered as it comes. Then the graph is built over the records
- * (graph/build.h), level by level, by this process and parallel workers; the
- * records are copied to pages and the pages written to WAL once. Rows that come
- * when maintenance_work_mem is full are inserted one by one afterwards.
+ * The heap is read in its own order: every vector becomes a record in memory,
+ * numbered as it comes. Equal ones are merged, and the last records take the
+ * numbers that are free then. The graph is built over the records (graph/build.h),
+ * level by level; the records are copied to pages and the pages written to WAL once.
+ * Rows that come when maintenance_work_mem is full are inserted one by one afterwards.
  *
- * Only this process reads the heap, and what it reads is numbered in the heap's
- * order: the same heap gives the same index, whatever the number of workers.
+ * Parallel workers take part in all of that (hnswparallel.c), but only this process
+ * reads the heap, and numbers follow its order: the same heap gives the same index,
+ * whatever the number of workers.
  */
 #include "am/hnsw.h"
 
@@ -709,7 +710,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	start_phase(PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
 	workers = choose_workers(&build, estimate);
 	if (workers > 0)
-		hnsw_records_share(&build.records, Min(estimate, (double) build.budget / build.node_bytes));
+		hnsw_records_share(&build.records);
 	build.crew = hnsw_crew_create(&build.records, RelationGetRelid(index), &build.open->meta);
 	if (info->ii_Predicate == NIL && info->ii_Expressions == NIL)
 	{

@@ -79,7 +79,6 @@ typedef struct Shared
 	/* set before any worker starts */
 	Oid index;
 	OmendbMetaPage meta;
-	uint32 chunks_per_segment; /* of the first ones */
 	uint32 entries;
 	Size entry_bytes;
 	uint32 fresh_from; /* records from here on were never used; set between tasks */
@@ -215,7 +214,6 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 		pg_atomic_init_u32(&entry_of(shared, i)->in_use, 0);
 	shared->index = crew->index;
 	shared->meta = *crew->meta;
-	shared->chunks_per_segment = crew->records->chunks_per_segment;
 	shared->level = DSM_HANDLE_INVALID;
 	ConditionVariableInit(&shared->announced);
 	ConditionVariableInit(&shared->completed);
@@ -694,7 +692,6 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 	/* What the leader wrote is right: the name of the index is not needed. */
 	index = omendb_index_make(NULL, &shared->meta);
 	hnsw_records_init(&view.records, &index->codec);
-	view.records.chunks_per_segment = shared->chunks_per_segment;
 
 	while ((taken = take(shared, &turn, &task, &from, &to)) != TAKEN_END)
 	{

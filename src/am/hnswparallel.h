@@ -3,9 +3,10 @@
  *	  The processes that build a graph: the leader, which is the backend that
  *	  runs CREATE INDEX, and parallel workers.
  *
- * Workers see the records and the level's arrays, in shared memory, and nothing
- * else: no heap, no index, no expression. So neither a temporary table nor a
- * function that is not parallel safe keeps them away.
+ * Workers see vectors as floats, the records and the level's arrays, in shared memory,
+ * and at the end the index, whose pages they write: no heap, no expression. So neither a
+ * temporary table, whose pages the leader writes, nor a function that is not parallel
+ * safe keeps them away.
  */
 #ifndef OMENDB_HNSWPARALLEL_H
 #define OMENDB_HNSWPARALLEL_H

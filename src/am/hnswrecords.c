@@ -22,11 +22,10 @@
 #define CHUNK_BYTES (2 * 1024 * 1024)
 
 /*
- * Shared memory for records comes in segments: the expected number of records in about
- * so many of them. Of further ones each eight are twice as large as those before.
+ * Shared memory for records comes in segments: eight of one chunk, eight of two, eight of
+ * four. So an eighth of it is unused at most, however many records there will be.
  */
-#define EXPECTED_SEGMENTS 32
-#define DOUBLED_AFTER     8
+#define DOUBLED_AFTER 8
 
 static Size
 chunk_bytes(const OmendbArray *array)
@@ -45,21 +44,16 @@ hnsw_records_init(HnswRecords *records, const OmendbCodec *codec)
 }
 
 void
-hnsw_records_share(HnswRecords *records, double expected)
+hnsw_records_share(HnswRecords *records)
 {
-	double chunks = expected / ((uint32) 1 << records->array.chunk_shift);
-
 	Assert(records->array.n == 0);
 	records->shared = true;
-	records->chunks_per_segment = (uint32) Min(chunks / EXPECTED_SEGMENTS, 1024 * 1024) + 1;
 }
 
 static uint32
-chunks_of_segment(uint32 chunks_per_segment, uint32 segment)
+chunks_of_segment(uint32 segment)
 {
-	return segment < EXPECTED_SEGMENTS
-			   ? chunks_per_segment
-			   : chunks_per_segment << ((segment - EXPECTED_SEGMENTS) / DOUBLED_AFTER + 1);
+	return (uint32) 1 << (segment / DOUBLED_AFTER);
 }
 
 /* Memory for a chunk, whole cache lines. */
@@ -172,7 +166,7 @@ void
 hnsw_records_attach(HnswRecords *records, dsm_segment *segment)
 {
 	OmendbArray *array = &records->array;
-	uint32 n = chunks_of_segment(records->chunks_per_segment, records->nsegments);
+	uint32 n = chunks_of_segment(records->nsegments);
 	uint8 *at = dsm_segment_address(segment);
 
 	make_room(records, records->shared_chunks + n);
@@ -201,7 +195,7 @@ hnsw_records_withdraw(HnswRecords *records)
 
 	while (records->nsegments > 0)
 	{
-		uint32 n = chunks_of_segment(records->chunks_per_segment, records->nsegments - 1);
+		uint32 n = chunks_of_segment(records->nsegments - 1);
 
 		for (uint32 i = records->shared_chunks - n; i < records->shared_chunks; i++)
 		{
@@ -228,7 +222,7 @@ hnsw_records_room(HnswRecords *records, char **why)
 
 	if (records->shared && chunk >= records->shared_chunks)
 	{
-		Size chunks = chunks_of_segment(records->chunks_per_segment, records->nsegments);
+		Size chunks = chunks_of_segment(records->nsegments);
 		dsm_segment *segment = NULL;
 
 		*why = "too many segments";

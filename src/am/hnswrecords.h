@@ -12,7 +12,7 @@
 #include "storage/dsm.h"
 
 /* Most segments of shared memory for records. */
-#define HNSW_MOST_SEGMENTS 96
+#define HNSW_MOST_SEGMENTS 112
 
 /*
  * The records in memory. All their chunks are of the same size; memory[i] is
@@ -26,7 +26,6 @@ typedef struct HnswRecords
 	uint32 room; /* of the two arrays, in chunks */
 	MemoryContext context;
 	bool shared; /* further chunks are shared memory */
-	uint32 chunks_per_segment;
 	uint32 nsegments;
 	uint32 shared_chunks; /* in them */
 	dsm_segment *segments[HNSW_MOST_SEGMENTS];
@@ -34,8 +33,8 @@ typedef struct HnswRecords
 
 extern void hnsw_records_init(HnswRecords *records, const OmendbCodec *codec);
 
-/* Let the records, of which there are none yet but so many expected, be in shared memory. */
-extern void hnsw_records_share(HnswRecords *records, double expected);
+/* Let the records, of which there are none yet, be in shared memory. */
+extern void hnsw_records_share(HnswRecords *records);
 
 /*
  * Room for one more record. False where it would have to be shared memory, of which there

@@ -103,16 +103,17 @@ bulk_factor(const OmendbRows *rows, uint32_t i)
 }
 
 /*
- * Distances from row i below this are mostly rounding: the square of one step in every
- * dimension. For the inner product nothing is told so.
+ * Distances from row i below this are mostly rounding, which adds a sixth of a step's
+ * square for each dimension. For the inner product nothing is told so.
  */
 static inline float
 bulk_blunt(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i)
 {
 	float scale = bulk_scale(rows, i);
 
-	return rows->ip || rows->depth >= BULK_MOST_DEPTH ? -INFINITY
-													  : (float) bulk->dimensions * scale * scale;
+	return rows->ip || rows->depth >= BULK_MOST_DEPTH
+			   ? -INFINITY
+			   : (float) bulk->dimensions / 4 * scale * scale;
 }
 
 static inline OmendbRecord *
