@@ -297,8 +297,8 @@ test_degenerate(void)
 static void
 test_out_of_memory(void)
 {
-	const uint32_t n = 2600, d = 8;
-	Case c = {"", OMENDB_METRIC_L2, OMENDB_OWN_INT16, n, d, 4, 16, 0};
+	const uint32_t n = 2100, d = 4;
+	Case c = {"", OMENDB_METRIC_L2, OMENDB_OWN_INT16, n, d, 2, 8, 0};
 	OmendbCodec *codec = codec_of_case(&c);
 	BuildOptions options = options_of(&c);
 	Random random = {60};
