@@ -2,8 +2,8 @@
  * hnswparallel.c
  *	  Building a graph with parallel workers.
  *
- * The leader announces a task: to encode the vectors that it loads, or a phase of a level
- * (graph/build.h). A task has positions. Everybody, the leader too, takes chunks of
+ * The leader announces a task: to make records of the vectors that it loads, a phase of a
+ * level (graph/build.h), or to write pages. A task has positions. Everybody, the leader too, takes chunks of
  * positions and does them; the leader waits until all are done and announces the next
  * task. While vectors are loaded, positions are added to the task. A worker joins
  * whatever task there is when it comes, and if it never comes, nobody waits for it: until

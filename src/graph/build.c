@@ -18,34 +18,10 @@
 /* So many nodes start a level: each is compared with all others of them. */
 #define FIRST_ROUND 64
 
-static size_t
-align64(size_t n)
-{
-	return (n + 63) & ~(size_t) 63;
-}
-
-static void *
-part(uint8_t *memory, size_t *used, size_t bytes)
-{
-	void *at = memory ? memory + *used : NULL;
-
-	*used += align64(bytes);
-	return at;
-}
-
 static inline const OmendbLayout *
 layout_of(const OmendbBuildLevel *level)
 {
 	return &level->array->codec->layout;
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-	float x = *(const float *) a;
-	float y = *(const float *) b;
-
-	return (x > y) - (x < y);
 }
 
 /*
@@ -61,7 +37,7 @@ lengths_are_alike(const OmendbBuildLevel *level)
 
 	for (uint32_t s = 0; s < n; s++)
 		norms[s] = build_record(level, (uint32_t) ((uint64_t) s * level->n / n))->norm2;
-	qsort(norms, n, sizeof(float), by_number);
+	qsort(norms, n, sizeof(float), build_by_number);
 	return norms[n - 1 - n / 20] <= MOST_LENGTH_RATIO * MOST_LENGTH_RATIO * norms[n / 20];
 }
 
@@ -72,14 +48,14 @@ attach_rounds(OmendbBuildLevel *level, void *memory)
 	size_t pairs = n * level->links;
 	size_t used = 0;
 
-	level->order = part(memory, &used, n * sizeof(uint32_t));
-	level->begin = part(memory, &used, n * sizeof(uint32_t));
-	level->end = part(memory, &used, n * sizeof(uint32_t));
-	level->incoming = part(memory, &used, pairs * sizeof(OmendbLink));
-	level->now = part(memory, &used, pairs * sizeof(OmendbLink));
-	level->next = part(memory, &used, pairs * sizeof(OmendbLink));
-	level->now_count = part(memory, &used, n * sizeof(uint16_t));
-	level->next_count = part(memory, &used, n * sizeof(uint16_t));
+	level->order = build_part(memory, &used, n * sizeof(uint32_t));
+	level->begin = build_part(memory, &used, n * sizeof(uint32_t));
+	level->end = build_part(memory, &used, n * sizeof(uint32_t));
+	level->incoming = build_part(memory, &used, pairs * sizeof(OmendbLink));
+	level->now = build_part(memory, &used, pairs * sizeof(OmendbLink));
+	level->next = build_part(memory, &used, pairs * sizeof(OmendbLink));
+	level->now_count = build_part(memory, &used, n * sizeof(uint16_t));
+	level->next_count = build_part(memory, &used, n * sizeof(uint16_t));
 	level->turned = (uint32_t *) level->incoming;
 	return used;
 }
@@ -92,13 +68,13 @@ attach_bulk(OmendbBuildLevel *level, const OmendbLayout *layout, void *memory)
 	size_t used = 0;
 	size_t bulk;
 
-	level->order = part(memory, &used, n * sizeof(uint32_t));
+	level->order = build_part(memory, &used, n * sizeof(uint32_t));
 	bulk = used + omendb_bulk_attach(&level->bulk, layout, level->n,
 									 memory ? (uint8_t *) memory + used : NULL);
 	level->bulk.order = level->order;
-	level->begin = part(memory, &used, n * sizeof(uint32_t));
-	level->end = part(memory, &used, n * sizeof(uint32_t));
-	level->turned = part(memory, &used, n * level->links * sizeof(uint32_t));
+	level->begin = build_part(memory, &used, n * sizeof(uint32_t));
+	level->end = build_part(memory, &used, n * sizeof(uint32_t));
+	level->turned = build_part(memory, &used, n * level->links * sizeof(uint32_t));
 	return used > bulk ? used : bulk;
 }
 

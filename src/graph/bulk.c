@@ -23,12 +23,6 @@
  */
 #define MOST_VECTOR_BYTES 896
 
-static size_t
-align64(size_t n)
-{
-	return (n + 63) & ~(size_t) 63;
-}
-
 static uint32_t
 clamp(uint32_t x, uint32_t low, uint32_t high)
 {
@@ -67,16 +61,6 @@ omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32
 					   layout->record_bytes - layout->neighbours_offset;
 }
 
-/* The next part of a piece of memory; without memory it is only measured. */
-static void *
-part(uint8_t *memory, size_t *used, size_t bytes)
-{
-	void *at = memory ? memory + *used : NULL;
-
-	*used += align64(bytes);
-	return at;
-}
-
 size_t
 omendb_bulk_attach(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t nodes, void *memory)
 {
@@ -85,30 +69,30 @@ omendb_bulk_attach(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t nodes,
 	uint32_t f = bulk->fanout[0];
 	size_t leaders = bulk->leaders;
 
-	bulk->rows.elements = part(memory, &used, n * bulk->rows.row_bytes);
-	bulk->rows.exponents = part(memory, &used, n);
-	bulk->rows.norms = part(memory, &used, n * sizeof(float));
+	bulk->rows.elements = build_part(memory, &used, n * bulk->rows.row_bytes);
+	bulk->rows.exponents = build_part(memory, &used, n);
+	bulk->rows.norms = build_part(memory, &used, n * sizeof(float));
 	bulk->codes = NULL;
 	if (bulk->keeps_codes)
-		bulk->codes = part(memory, &used, n * layout->code_bits * sizeof(float));
+		bulk->codes = build_part(memory, &used, n * layout->code_bits * sizeof(float));
 	if (leaders == 0)
 		return used;
 	bulk->candidates = NULL;
 	if (!bulk->in_records)
-		bulk->candidates = part(
+		bulk->candidates = build_part(
 			memory, &used, n * bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t));
-	bulk->assigned = part(memory, &used, n * f * sizeof(uint16_t));
-	bulk->members = part(memory, &used, n * f * sizeof(uint32_t));
-	bulk->member_slots = part(memory, &used, n * f);
-	bulk->starts = part(memory, &used, (leaders + 1) * sizeof(uint32_t));
-	bulk->order_starts = part(memory, &used, (leaders + 1) * sizeof(uint32_t));
-	bulk->by_size = part(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leader_nodes = part(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leader_norms = part(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->leader_scales = part(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->packed = part(memory, &used,
-						(leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
-							OMENDB_PACKED_BYTES(bulk->dimensions));
+	bulk->assigned = build_part(memory, &used, n * f * sizeof(uint16_t));
+	bulk->members = build_part(memory, &used, n * f * sizeof(uint32_t));
+	bulk->member_slots = build_part(memory, &used, n * f);
+	bulk->starts = build_part(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	bulk->order_starts = build_part(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	bulk->by_size = build_part(memory, &used, leaders * sizeof(uint32_t));
+	bulk->leader_nodes = build_part(memory, &used, leaders * sizeof(uint32_t));
+	bulk->leader_norms = build_part(memory, &used, (leaders + 16) * sizeof(float));
+	bulk->leader_scales = build_part(memory, &used, (leaders + 16) * sizeof(float));
+	bulk->packed = build_part(memory, &used,
+							  (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
+								  OMENDB_PACKED_BYTES(bulk->dimensions));
 	return used;
 }
 
@@ -132,37 +116,37 @@ carve_work(OmendbBulkWork *work, const OmendbBulk *bulk, const OmendbCodec *code
 	size_t wide = (most + 2 * OMENDB_BLOCK_COLUMNS) / OMENDB_BLOCK_COLUMNS * OMENDB_BLOCK_COLUMNS;
 	size_t pool = gathered(bulk, n);
 
-	work->stored = part(memory, &used, floats * sizeof(float));
-	work->own_code = part(memory, &used, floats * sizeof(float));
-	work->other_code = part(memory, &used, floats * sizeof(float));
-	work->scratch = part(memory, &used, 2 * floats * sizeof(float));
-	work->block = part(memory, &used, wide * sizeof(*work->block));
-	work->packed =
-		part(memory, &used, wide / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->dimensions));
-	work->norms = part(memory, &used, wide * sizeof(float));
-	work->scales = part(memory, &used, wide * sizeof(float));
-	work->tile = part(memory, &used, OMENDB_BLOCK_ROWS * wide * sizeof(int32_t));
-	work->near_values = part(memory, &used, leaf * bulk->forward * sizeof(float));
-	work->near = part(memory, &used, leaf * bulk->forward * sizeof(uint32_t));
-	work->near_count = part(memory, &used, leaf);
-	work->back_values = part(memory, &used, leaf * bulk->backward * sizeof(float));
-	work->back = part(memory, &used, leaf * bulk->backward * sizeof(uint32_t));
-	work->back_count = part(memory, &used, leaf);
-	work->members = part(memory, &used, (pool + OMENDB_BULK_POOL + 1) * sizeof(uint32_t));
-	work->keys = part(memory, &used, (pool + 16) * sizeof(uint64_t));
-	work->sorted = part(memory, &used, (BULK_GATHERED + 16) * sizeof(uint64_t));
-	work->ranks = part(memory, &used, (BULK_GATHERED + 32) * sizeof(uint16_t));
-	work->hash = part(memory, &used, BULK_HASH * sizeof(uint32_t));
-	work->stamps = part(memory, &used, BULK_HASH * sizeof(uint16_t));
-	work->candidates = part(memory, &used, pool * sizeof(*work->candidates));
-	work->products = part(memory, &used, (pool + 16) * sizeof(int32_t));
-	work->codes = part(memory, &used,
-					   (size_t) bulk->rows.row_bytes / 64 * OMENDB_BULK_POOL * sizeof(uint64_t));
+	work->stored = build_part(memory, &used, floats * sizeof(float));
+	work->own_code = build_part(memory, &used, floats * sizeof(float));
+	work->other_code = build_part(memory, &used, floats * sizeof(float));
+	work->scratch = build_part(memory, &used, 2 * floats * sizeof(float));
+	work->block = build_part(memory, &used, wide * sizeof(*work->block));
+	work->packed = build_part(memory, &used,
+							  wide / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->dimensions));
+	work->norms = build_part(memory, &used, wide * sizeof(float));
+	work->scales = build_part(memory, &used, wide * sizeof(float));
+	work->tile = build_part(memory, &used, OMENDB_BLOCK_ROWS * wide * sizeof(int32_t));
+	work->near_values = build_part(memory, &used, leaf * bulk->forward * sizeof(float));
+	work->near = build_part(memory, &used, leaf * bulk->forward * sizeof(uint32_t));
+	work->near_count = build_part(memory, &used, leaf);
+	work->back_values = build_part(memory, &used, leaf * bulk->backward * sizeof(float));
+	work->back = build_part(memory, &used, leaf * bulk->backward * sizeof(uint32_t));
+	work->back_count = build_part(memory, &used, leaf);
+	work->members = build_part(memory, &used, (pool + OMENDB_BULK_POOL + 1) * sizeof(uint32_t));
+	work->keys = build_part(memory, &used, (pool + 16) * sizeof(uint64_t));
+	work->sorted = build_part(memory, &used, (BULK_GATHERED + 16) * sizeof(uint64_t));
+	work->ranks = build_part(memory, &used, (BULK_GATHERED + 32) * sizeof(uint16_t));
+	work->hash = build_part(memory, &used, BULK_HASH * sizeof(uint32_t));
+	work->stamps = build_part(memory, &used, BULK_HASH * sizeof(uint16_t));
+	work->candidates = build_part(memory, &used, pool * sizeof(*work->candidates));
+	work->products = build_part(memory, &used, (pool + 16) * sizeof(int32_t));
+	work->codes = build_part(
+		memory, &used, (size_t) bulk->rows.row_bytes / 64 * OMENDB_BULK_POOL * sizeof(uint64_t));
 	/* hamming rows are written, and codes read, a little beyond the pool */
-	work->hamming = part(memory, &used,
-						 (size_t) OMENDB_BULK_POOL * BULK_HAMMING_STRIDE * sizeof(uint16_t) + 512);
-	work->scaled = part(memory, &used, bulk->rows.row_bytes);
-	work->center = part(memory, &used, floats * sizeof(float));
+	work->hamming = build_part(
+		memory, &used, (size_t) OMENDB_BULK_POOL * BULK_HAMMING_STRIDE * sizeof(uint16_t) + 512);
+	work->scaled = build_part(memory, &used, bulk->rows.row_bytes);
+	work->center = build_part(memory, &used, floats * sizeof(float));
 	return used;
 }
 
@@ -182,7 +166,7 @@ omendb_bulk_work(OmendbBulkWork *work, OmendbBuildLevel *level, const OmendbAllo
 		work->memory = memory;
 		work->bytes = bytes;
 	}
-	aligned = (uint8_t *) align64((uintptr_t) memory);
+	aligned = (uint8_t *) build_align((uintptr_t) memory);
 	carve_work(work, &level->bulk, codec, level->n, aligned);
 	memset(aligned, 0, bytes - 64);
 	work->stamp = 0;
@@ -213,15 +197,6 @@ largest(const float *x, size_t n)
 		most = magnitude > most ? magnitude : most;
 	}
 	return most;
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-	float x = *(const float *) a;
-	float y = *(const float *) b;
-
-	return (x > y) - (x < y);
 }
 
 /* The power of 8 with which the row uses its bits. */
@@ -266,7 +241,7 @@ omendb_bulk_start(OmendbBulkWork *work)
 		omendb_own_decode(level->array->codec, build_record(level, i), work->stored);
 		found[s] = largest(work->stored, bulk->dimensions);
 	}
-	qsort(found, n, sizeof(float), by_number);
+	qsort(found, n, sizeof(float), build_by_number);
 	most = found[n - 1 - n / 500];
 	/* Zeros, and what is so small that its inverse is infinite, take any unit. */
 	bulk->unit = most > 1e-30f ? most / 127 : 1;

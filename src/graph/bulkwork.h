@@ -133,6 +133,33 @@ bulk_candidates(const OmendbBuildLevel *level, uint32_t i)
 	return bulk->candidates + (size_t) i * bulk->slots * (bulk->forward + bulk->backward);
 }
 
+/* Whole cache lines. */
+static inline size_t
+build_align(size_t n)
+{
+	return (n + 63) & ~(size_t) 63;
+}
+
+/* The next part of a piece of memory; without memory the part is only measured. */
+static inline void *
+build_part(uint8_t *memory, size_t *used, size_t bytes)
+{
+	void *at = memory ? memory + *used : NULL;
+
+	*used += build_align(bytes);
+	return at;
+}
+
+/* For qsort: floats, ascending. */
+static inline int
+build_by_number(const void *a, const void *b)
+{
+	float x = *(const float *) a;
+	float y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
 static inline void
 bulk_interrupt(const OmendbBuildLevel *level)
 {
