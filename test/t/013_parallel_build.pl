@@ -201,22 +201,43 @@ $node->safe_psql($db, q{
     CREATE TABLE large (id int, v vector(64));
     INSERT INTO large SELECT n, made(n, 64) FROM generate_series(1, 30000) n});
 my $create = "SET maintenance_work_mem = '256MB'; CREATE INDEX l ON large USING hnsw (v vector_l2_ops) WITH (m = 40, ef_construction = 500);\n";
-my $phase  = "(SELECT phase FROM pg_stat_progress_create_index WHERE relid = 'large'::regclass)";
-my $crew   = "SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND query ~ '^SET|CREATE INDEX l'";
-my $at_work = "SELECT $phase = 'building index: choosing neighbours' AND ($crew)";
 my $files  = shared_files();
 
-for my $end (
-    [ 'cancelled', q{SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index}, 'ERROR:  57014' ],
-    [ 'terminated', q{SELECT pg_terminate_backend(pid) FROM pg_stat_progress_create_index}, '57P01' ],
-    [ 'a worker terminated', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker' LIMIT 1}, '57P01' ],)
+# Runs the function as soon as three workers choose neighbours of the index, and
+# some are chosen; false if this is never seen. The phase lasts a few tenths of a
+# second, so the server itself looks, every two milliseconds.
+sub strike
 {
-    my ($name, $sql, $code) = @$end;
+    my ($function, $rows) = @_;
+    my $tries = 500 * $PostgreSQL::Test::Utils::timeout_default;
+    my $status = $node->psql($db, qq{
+        DO \$\$
+        BEGIN
+            FOR try IN 1 .. $tries LOOP
+                PERFORM pg_stat_clear_snapshot();
+                IF EXISTS (SELECT FROM pg_stat_progress_create_index
+                           WHERE relid = 'large'::regclass AND phase = 'building index: choosing neighbours'
+                             AND tuples_done > 1000 AND tuples_done <= tuples_total AND tuples_total $rows)
+                   AND (SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND query ~ '^SET|CREATE INDEX l') THEN
+                    PERFORM $function;
+                    RETURN;
+                END IF;
+                PERFORM pg_sleep(0.002);
+            END LOOP;
+            RAISE EXCEPTION 'never seen';
+        END \$\$});
+    return $status == 0;
+}
+
+my $cancel = 'pg_cancel_backend(pid) FROM pg_stat_progress_create_index';
+for my $end (
+    [ 'cancelled', $cancel, 'ERROR:  57014' ],
+    [ 'terminated', 'pg_terminate_backend(pid) FROM pg_stat_progress_create_index', '57P01' ],
+    [ 'a worker terminated', q{pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker' LIMIT 1}, '57P01' ],)
+{
+    my ($name, $function, $code) = @$end;
     my $session = start_session($node, $db, $create);
-    ok(wait_for($at_work), "$name: workers are at work");
-    # Well into it.
-    ok(wait_for("SELECT tuples_done > 1000 AND tuples_done <= tuples_total AND tuples_total = 30000 FROM pg_stat_progress_create_index WHERE relid = 'large'::regclass"), "$name: progress shows");
-    $node->safe_psql($db, $sql);
+    ok(strike($function, '= 30000'), "$name: workers are at work, progress shows");
     like(finish($session), qr/$code/, "$name: that is the error");
     ok(wait_for(q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), "$name: no worker is left");
     is($node->safe_psql($db, q{SELECT count(*) FROM pg_class WHERE relname = 'l'}), 0, "$name: nor is an index");
@@ -227,8 +248,7 @@ for my $end (
     my ($sql, $name) = ($create, 'memory full');
     $sql =~ s/256MB/64MB/;
     my $session = start_session($node, $db, $sql);
-    ok(wait_for($at_work), "$name: workers are at work");
-    $node->safe_psql($db, q{SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index});
+    ok(strike($cancel, '< 30000'), "$name: workers are at work");
     like(finish($session), qr/ERROR:  57014/, "$name: cancelled");
 }
 is(errors_in_log($node, 0, qr/canceling statement|administrator command|lost connection|must be between|numeric value/), '', 'the log has nothing else');
