@@ -649,11 +649,15 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	uint32_t count = record->count < layout->links ? record->count : layout->links;
 	float base = query->base;
 	float step = query->step;
+	/* -distance is <q,v>, so this is the w for which q - wv is shortest */
+	float w = layout->metric != OMENDB_METRIC_IP ? 1
+			  : record->norm2 > 0                ? -distance / record->norm2
+												 : 0;
 
 	omendb_kernels.code_sums(omendb_record_code(layout, record, 0), omendb_code_bytes(layout),
 							 count, query->lut, sums);
 	for (uint32_t i = 0; i < count; i++)
-		estimates[i] = distance + a[i] + widen(b[i]) * (base + step * (float) sums[i]);
+		estimates[i] = distance + w * a[i] + widen(b[i]) * (base + step * (float) sums[i]);
 }
 
 void

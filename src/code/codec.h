@@ -17,12 +17,16 @@
  * space and f = |r|^2 / sum |r_i| (over the code space), from which
  *
  *		|q-n|^2  ~  |q-v|^2 + a + b * sum q_i s_i,  a = |r|^2 + 2f sum v_i s_i,  b = -2f
- *		-<q,n>   ~  -<q,v>  + a + b * sum q_i s_i,  a = -<v,r> + f sum v_i s_i,  b = -f
+ *		-<q,n>   ~  -<q,v> + w a + b * sum q_i s_i,  a = -<v,r> + f sum v_i s_i,  b = -f
  *
  * (Gao and Long, "RaBitQ", SIGMOD 2024; kept with each edge as in Gou et al.,
  * "SymphonyQG", SIGMOD 2025.) b is rounded to the upper half of a float before
  * a is computed from it, so that the rounding touches only the small
  * difference q - v.
+ *
+ * The inner product has no such difference: <q,n> = <q,v> + w <v,r> + <q - wv,r> for
+ * every w, and only the last term is estimated. w = <q,v> / |v|^2 makes q - wv shortest,
+ * and the estimate as good for a query of any length as for one as long as v.
  */
 #ifndef OMENDB_CODEC_H
 #define OMENDB_CODEC_H

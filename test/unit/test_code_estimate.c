@@ -386,6 +386,48 @@ test_degenerate(void)
 	scene_free(&scene);
 }
 
+/*
+ * The inner product's order does not depend on the query's length, so estimates must not
+ * either: a query times a power of two has the same estimates times that power, to the bit.
+ */
+static void
+test_lengths(uint32_t n, uint32_t bits)
+{
+	Scene scene = scene_new(OMENDB_METRIC_IP, OMENDB_OWN_INT16, n, 16, bits);
+	Random random = {n + 1};
+	static float v[MAX_DIM], x[MAX_DIM], q[MAX_DIM];
+	float estimates[2][OMENDB_ESTIMATES_ROOM];
+	static const int powers[] = {-40, -10, -1, 1, 10, 40};
+
+	random_floats(&random, DIST_NORMAL, v, n);
+	random_floats(&random, DIST_NORMAL, q, n);
+	set_node(&scene, v);
+	for (int k = 0; k < 32; k++)
+	{
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = (float) (v[i] + random_normal(&random));
+		add_neighbour(&scene, x);
+	}
+	for (size_t p = 0; p <= LENGTH(powers); p++)
+	{
+		float *out = estimates[p > 0];
+		bool same = true;
+
+		for (uint32_t i = 0; i < n; i++)
+			x[i] = p == 0 ? q[i] : ldexpf(q[i], powers[p - 1]);
+		omendb_query_set(scene.query, x);
+		omendb_query_estimates(scene.query, scene.node,
+							   omendb_query_distance(scene.query, scene.node), out);
+		if (p == 0)
+			continue;
+		for (int k = 0; k < 32; k++)
+			same = same && out[k] == ldexpf(estimates[0][k], powers[p - 1]);
+		tap_result(same, "%u dimensions, %u bits: a query 2^%d times as long has those estimates",
+				   n, bits, powers[p - 1]);
+	}
+	scene_free(&scene);
+}
+
 int
 main(void)
 {
@@ -441,6 +483,8 @@ main(void)
 		test_factors(metrics[k], 100, 192);
 		test_factors(metrics[k], 768, 512);
 	}
+	test_lengths(64, 64);
+	test_lengths(100, 192);
 	test_slots();
 	test_degenerate();
 	return tap_done();
