@@ -82,6 +82,15 @@ omendb_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
 #endif
 }
 
+/* What the clock sweep knows of the buffer: a macro, for few files include BufferDesc. */
+#if PG_VERSION_NUM >= 190000
+#define omendb_usage_count(descriptor) \
+	BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u64(&(descriptor)->state))
+#else
+#define omendb_usage_count(descriptor) \
+	BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u32(&(descriptor)->state))
+#endif
+
 /* The number of the relation's file. */
 static inline uint32
 omendb_relation_number(Relation relation)

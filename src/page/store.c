@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "graph/array.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/buf_internals.h"
 #include "utils/memutils.h"
 
@@ -190,6 +191,17 @@ has_block(OmendbStore *store, BlockNumber block)
 	return block < store->blocks;
 }
 
+/*
+ * Does the clock sweep count the buffer as used as often as it can? Pinning a buffer by
+ * its number does not count. Pages that many searches visit would be evicted like all
+ * others, so only a buffer that needs no more is pinned that way.
+ */
+static inline bool
+is_used_most(Buffer buffer)
+{
+	return omendb_usage_count(GetBufferDescriptor(buffer - 1)) >= BM_MAX_USAGE_COUNT;
+}
+
 Buffer
 omendb_store_read(OmendbStore *store, BlockNumber block)
 {
@@ -198,8 +210,13 @@ omendb_store_read(OmendbStore *store, BlockNumber block)
 	Buffer buffer;
 
 	store->counters.pages++;
-	if (likely(*hint != InvalidBuffer && omendb_read_recent_buffer(relation, block, *hint)))
+	if (likely(*hint != InvalidBuffer && is_used_most(*hint) &&
+			   omendb_read_recent_buffer(relation, block, *hint)))
+	{
+		pgstat_count_buffer_read(relation);
+		pgstat_count_buffer_hit(relation);
 		return *hint;
+	}
 	store->counters.misses++;
 	if (!has_block(store, block))
 		omendb_corrupt_page(relation, block, "A link leads there, beyond the end of the index.");
