@@ -4,10 +4,10 @@
  *	  for.
  *
  * Owns one search of the graph and what it visited. A scan holds no lock and no
- * pin between two calls. Heap TIDs are copied when their node is visited. A
- * vacuum may remove these TIDs and the heap may reuse them meanwhile: an MVCC
- * snapshot does not see what was put there later, and other snapshots are
- * refused.
+ * pin between two calls. Heap TIDs are copied when their node is visited, or when
+ * their turn comes (hnswtids.h). A vacuum may remove these TIDs and the heap may
+ * reuse them meanwhile: an MVCC snapshot does not see what was put there later,
+ * and other snapshots are refused.
  *
  * Order. A node's distance is known within bounds. Nodes are returned by their
  * lower bound. Two kinds of callers use that:
@@ -32,6 +32,7 @@
 #include "access/relscan.h"
 #include "am/hnswscan.h"
 #include "am/hnswsweep.h"
+#include "am/hnswtids.h"
 #include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
@@ -131,17 +132,10 @@ typedef struct HnswScan
 	HnswSweep *sweep; /* goes on instead of the search; or NULL */
 
 	/* the node being returned */
-	OmendbNode now_node;
-	OmendbPayload now;
+	HnswTids tids;
 	double now_low;
 	double now_high;
 	bool now_recheck;
-	uint32 now_tid; /* next of its inline TIDs */
-	OmendbNode overflow;
-	uint64 chain;          /* overflow records read of it */
-	ItemPointerData *tids; /* of one overflow record */
-	uint32 ntids;
-	uint32 next_tid;
 
 	HnswScanReport report;
 	HnswScanReport earlier; /* the scans before the last rescan, added up */
@@ -167,7 +161,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	state->room = palloc(hnsw_value_room(layout));
 	omendb_search_init(&state->search, &omendb_store_ops, &state->store, &omendb_palloc_allocator,
 					   omendb_layout_is_coded(layout));
-	state->tids = palloc(omendb_overflow_room(layout) * sizeof(ItemPointerData));
+	hnsw_tids_init(&state->tids, &state->store);
 	MemoryContextSwitchTo(old);
 
 	if (norderbys > 0)
@@ -572,10 +566,7 @@ start(IndexScanDesc scan)
 	state->nlate = 0;
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
-	state->now_tid = 0;
-	state->now.ntids = 0;
-	state->overflow = OMENDB_NO_NODE;
-	state->ntids = state->next_tid = 0;
+	hnsw_tids_reset(&state->tids);
 	state->null_order = false;
 
 	/* No heap quals reach an index without keys, but IS NULL could. */
@@ -656,10 +647,10 @@ in_doubt(const HnswScan *state)
  * stands for a direction, and the operator rounds by length.
  */
 static bool
-rows_differ(const HnswScan *state)
+rows_differ(const HnswScan *state, const OmendbPayload *payload)
 {
 	return state->store.index->codec.layout.metric == OMENDB_METRIC_COSINE &&
-		   (state->now.ntids > 1 || state->now.overflow != OMENDB_NO_NODE);
+		   (payload->ntids > 1 || payload->overflow != OMENDB_NO_NODE);
 }
 
 /*
@@ -670,20 +661,15 @@ static void
 set_now(HnswScan *state, OmendbNode node, const OmendbPayload *payload, double low, double high,
 		bool last, double next)
 {
-	state->now_node = node;
-	state->now = *payload;
 	state->now_low = low;
 	state->now_high = high;
 	state->now_recheck =
-		low < state->last_high || (last || rows_differ(state) ? high > low : high > next);
+		low < state->last_high || (last || rows_differ(state, payload) ? high > low : high > next);
 	if (high > state->last_high)
 		state->last_high = high;
 	if (low > state->last_low)
 		state->last_low = low;
-	state->now_tid = 0;
-	state->overflow = state->now.overflow;
-	state->chain = 0;
-	state->ntids = state->next_tid = 0;
+	hnsw_tids_begin(&state->tids, node, payload);
 }
 
 static bool
@@ -736,6 +722,19 @@ find_next(HnswScan *state)
 	return true;
 }
 
+/*
+ * Was all returned that links led to? Inserts and vacuums replace links while the
+ * scan goes on, so a node may have lost the link by which the scan would have come
+ * to it, and have got another from a node that the scan had visited before. A scan
+ * that has to be complete reads the index then. (A driver reads the table.)
+ */
+static bool
+is_at_end(const HnswScan *state)
+{
+	return !state->drive.driven && state->nresults == 0 && state->nlate == 0 &&
+		   state->report.stop == HNSW_STOP_EXHAUSTED && hnsw_may_read_all();
+}
+
 /* Make the next node the one being returned; false where there is none. */
 static bool
 next_node(HnswScan *state)
@@ -746,6 +745,8 @@ next_node(HnswScan *state)
 
 	if (!state->sweep && !find_next(state))
 		return false;
+	if (!state->sweep && is_at_end(state))
+		begin_sweep(state);
 	if (state->sweep)
 		return next_of_sweep(state);
 	if (state->nresults > 0)
@@ -762,72 +763,12 @@ next_node(HnswScan *state)
 	return true;
 }
 
-/* Copy the TIDs of the next overflow record of the node being returned. */
-static bool
-read_overflow(HnswScan *state)
-{
-	const OmendbLayout *layout = &state->store.index->codec.layout;
-	OmendbNode at = state->overflow;
-	Buffer buffer;
-	OmendbRecord *record;
-	OmendbOverflow *overflow;
-	bool good;
-
-	CHECK_FOR_INTERRUPTS();
-	if (++state->chain % 1024 == 0 &&
-		state->chain > (uint64) RelationGetNumberOfBlocks(state->store.relation) * layout->per_page)
-		omendb_corrupt_page(state->store.relation, omendb_node_block(layout, at),
-							"A chain of overflow records has no end.");
-	buffer = omendb_store_lock(&state->store, omendb_node_block(layout, at), BUFFER_LOCK_SHARE);
-	state->overflow = OMENDB_NO_NODE;
-	state->ntids = state->next_tid = 0;
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_page_record(layout, BufferGetPage(buffer), at % layout->per_page);
-	overflow = omendb_record_overflow(record);
-	/* Freed, and perhaps another's by now: then the node's rows are dead. */
-	good = record->kind == OMENDB_RECORD_OVERFLOW && overflow->owner == state->now_node &&
-		   overflow->owner_incarnation == state->now.incarnation &&
-		   overflow->count <= omendb_overflow_room(layout);
-	if (good)
-	{
-		state->ntids = overflow->count;
-		memcpy(state->tids, overflow->tids, overflow->count * sizeof(ItemPointerData));
-		state->overflow = record->overflow;
-	}
-	UnlockReleaseBuffer(buffer);
-	return good;
-}
-
-static bool
-next_tid(HnswScan *state, ItemPointer tid)
-{
-	if (state->now_tid < state->now.ntids)
-	{
-		memcpy(tid, state->now.tids + state->now_tid++ * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
-		return true;
-	}
-	while (state->next_tid >= state->ntids)
-		if (state->overflow == OMENDB_NO_NODE || !read_overflow(state))
-			return false;
-	*tid = state->tids[state->next_tid++];
-	return true;
-}
-
-/* May the node being returned have further heap TIDs? */
-static inline bool
-has_more_tids(const HnswScan *state)
-{
-	return state->now_tid < state->now.ntids || state->next_tid < state->ntids ||
-		   state->overflow != OMENDB_NO_NODE;
-}
-
 static void
 check_tid(HnswScan *state, ItemPointer tid)
 {
 	if (unlikely(!ItemPointerIsValid(tid)))
 		omendb_corrupt_page(state->store.relation,
-							omendb_node_block(&state->store.index->codec.layout, state->now_node),
+							omendb_node_block(&state->store.index->codec.layout, state->tids.node),
 							"A record has an impossible heap TID.");
 }
 
@@ -859,7 +800,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	state->drive.paused = false;
 	if (!state->started)
 		start(scan);
-	while (!(found = next_tid(state, &scan->xs_heaptid)))
+	while (!(found = hnsw_tids_next(&state->tids, &scan->xs_heaptid)))
 		if (state->empty || !next_node(state))
 			break;
 	MemoryContextSwitchTo(old);
@@ -884,7 +825,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	state->drive.low = state->now_low;
 	state->drive.high = state->now_high;
 	state->drive.next_low = state->now_low;
-	if (!has_more_tids(state) && !state->sweep && state->nresults > 0)
+	if (!hnsw_tids_has_more(&state->tids) && !state->sweep && state->nresults > 0)
 		state->drive.next_low = Max(state->now_low, state->results[0].low);
 	state->report.rows++;
 	if (scan->xs_recheckorderby)

@@ -74,9 +74,9 @@ typedef struct HnswVacuum
 	UpperRecord *upper;
 	size_t nupper;
 	size_t upper_room;
-	OmendbNode *refill; /* nodes with room for overflow TIDs, or empty overflow records */
-	size_t nrefill;
-	size_t refill_room;
+	OmendbNode *emptied; /* nodes with empty overflow records */
+	size_t nemptied;
+	size_t emptied_room;
 
 	/* for repairs */
 	OmendbChooser chooser;
@@ -171,16 +171,16 @@ page_has_work(HnswVacuum *vacuum, Page page)
 }
 
 static void
-note_refill(HnswVacuum *vacuum, OmendbNode node)
+note_emptied(HnswVacuum *vacuum, OmendbNode node)
 {
-	if (vacuum->nrefill > 0 && vacuum->refill[vacuum->nrefill - 1] == node)
+	if (vacuum->nemptied > 0 && vacuum->emptied[vacuum->nemptied - 1] == node)
 		return;
-	if (vacuum->nrefill == vacuum->refill_room)
+	if (vacuum->nemptied == vacuum->emptied_room)
 	{
-		vacuum->refill_room *= 2;
-		vacuum->refill = repalloc_huge(vacuum->refill, vacuum->refill_room * sizeof(OmendbNode));
+		vacuum->emptied_room *= 2;
+		vacuum->emptied = repalloc_huge(vacuum->emptied, vacuum->emptied_room * sizeof(OmendbNode));
 	}
-	vacuum->refill[vacuum->nrefill++] = node;
+	vacuum->emptied[vacuum->nemptied++] = node;
 }
 
 /* Note what later steps need to know of the page. */
@@ -195,7 +195,7 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 		OmendbNode node = omendb_block_node(layout, block, slot);
 
 		if (record->kind == OMENDB_RECORD_OVERFLOW && omendb_record_overflow(record)->count == 0)
-			note_refill(vacuum, omendb_record_overflow(record)->owner);
+			note_emptied(vacuum, omendb_record_overflow(record)->owner);
 		if (record->kind != OMENDB_RECORD_NODE)
 			continue;
 		if (record->flags & OMENDB_RECORD_DEAD)
@@ -210,8 +210,6 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 			}
 			vacuum->upper[vacuum->nupper++] = (UpperRecord){node, record->down, record->level};
 		}
-		else if (record->ntids < OMENDB_INLINE_TIDS && record->overflow != OMENDB_NO_NODE)
-			note_refill(vacuum, node);
 	}
 }
 
@@ -238,9 +236,9 @@ remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
 		note_page(vacuum, BufferGetPage(buffer), block);
 		UnlockReleaseBuffer(buffer);
 	}
-	for (size_t i = 0; i < vacuum->nrefill; i++)
-		if (omendb_record_refill_tids(&vacuum->store, vacuum->refill[i]))
-			note_dead(vacuum, vacuum->refill[i]);
+	for (size_t i = 0; i < vacuum->nemptied; i++)
+		if (omendb_record_free_empty(&vacuum->store, vacuum->emptied[i]))
+			note_dead(vacuum, vacuum->emptied[i]);
 }
 
 /* Wait for the inserts that run now. */
@@ -997,8 +995,8 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum->only = OMENDB_NO_NODE;
 	vacuum->upper_room = 1024;
 	vacuum->upper = palloc(vacuum->upper_room * sizeof(UpperRecord));
-	vacuum->refill_room = 1024;
-	vacuum->refill = palloc(vacuum->refill_room * sizeof(OmendbNode));
+	vacuum->emptied_room = 1024;
+	vacuum->emptied = palloc(vacuum->emptied_room * sizeof(OmendbNode));
 
 	remove_heap_tids(vacuum, &counts);
 	stats->tuples_removed += counts.removed;

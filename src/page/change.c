@@ -654,13 +654,13 @@ read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
 }
 
 /*
- * Refill the node from the overflow record `at`, if that comes next after it
- * (before == node); free it if it is empty then. *freed: it was. False where
- * another came in between.
+ * Take the overflow record `at` out of a node's chain and free it, if it is empty.
+ * before: the node, or the overflow record that it comes after. *freed: it was.
+ * False where another came in between.
  */
 static bool
-refill_from(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at, bool *freed,
-			bool *dead)
+free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at, bool *freed,
+		   bool *dead)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber before_block = omendb_node_block(layout, before);
@@ -673,7 +673,6 @@ refill_from(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode a
 	Buffer at_buffer = at_block > before_block ? second : first;
 	OmendbRecord *owner;
 	OmendbRecord *record;
-	uint32 moved = 0;
 	bool good;
 
 	LockBuffer(first, BUFFER_LOCK_EXCLUSIVE);
@@ -689,40 +688,24 @@ refill_from(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode a
 	good = owner->overflow == at;
 	if (good)
 	{
-		uint32 count = omendb_record_overflow(record)->count;
-
 		check_overflow(store, at_block, record, node,
 					   before == node ? owner->incarnation
 									  : omendb_record_overflow(owner)->owner_incarnation);
-		if (before == node && owner->ntids < OMENDB_INLINE_TIDS)
-			moved = Min(count, (uint32) (OMENDB_INLINE_TIDS - owner->ntids));
-		*freed = moved == count;
+		*freed = omendb_record_overflow(record)->count == 0;
 	}
-	if (moved > 0 || *freed)
+	if (*freed)
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);
 		Page before_page = GenericXLogRegisterBuffer(state, before_buffer, 0);
 		Page at_page = at_buffer == before_buffer ? before_page
 												  : GenericXLogRegisterBuffer(state, at_buffer, 0);
-		OmendbOverflow *overflow;
 
 		owner = omendb_page_record(layout, before_page, before % layout->per_page);
 		record = omendb_page_record(layout, at_page, at % layout->per_page);
-		overflow = omendb_record_overflow(record);
-		for (; moved > 0; moved--)
-		{
-			overflow->count--;
-			memcpy(owner->tids + owner->ntids++ * OMENDB_TID_BYTES,
-				   &overflow->tids[overflow->count], OMENDB_TID_BYTES);
-			memset(&overflow->tids[overflow->count], 0, OMENDB_TID_BYTES);
-		}
 		owner->version++;
+		owner->overflow = record->overflow;
 		record->version++;
-		if (*freed)
-		{
-			owner->overflow = record->overflow;
-			record->kind = OMENDB_RECORD_FREE;
-		}
+		record->kind = OMENDB_RECORD_FREE;
 		if (before == node && owner->ntids == 0 && owner->overflow == OMENDB_NO_NODE)
 		{
 			owner->flags |= OMENDB_RECORD_DEAD;
@@ -737,7 +720,7 @@ refill_from(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode a
 }
 
 bool
-omendb_record_refill_tids(OmendbStore *store, OmendbNode node)
+omendb_record_free_empty(OmendbStore *store, OmendbNode node)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint64 most = (uint64) RelationGetNumberOfBlocks(store->relation) * layout->per_page;
@@ -753,7 +736,7 @@ omendb_record_refill_tids(OmendbStore *store, OmendbNode node)
 		if (steps > 2 * most)
 			omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
 								"A chain of overflow records has no end.");
-		if (!refill_from(store, node, before, at, &freed, &dead))
+		if (!free_empty(store, node, before, at, &freed, &dead))
 			before = node;
 		else if (!freed)
 			before = at;

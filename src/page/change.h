@@ -82,11 +82,11 @@ extern void omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 									OmendbPageTids *counts);
 
 /*
- * Take TIDs from the overflow records of a node that has fewer than fit it, as
- * long as there are any; free all of its overflow records that are empty; mark
- * the node dead if nothing is left. True if it is dead then. Vacuum only.
+ * Free all overflow records of a node that are empty; mark the node dead if
+ * nothing is left. True if it is dead then. Vacuum only. No TID goes from one
+ * record into another: a scan would miss it.
  */
-extern bool omendb_record_refill_tids(OmendbStore *store, OmendbNode node);
+extern bool omendb_record_free_empty(OmendbStore *store, OmendbNode node);
 
 /* Mark a node (of an upper level) dead. */
 extern void omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level);
