@@ -855,10 +855,10 @@ CREATE FUNCTION hnsw_index_info(index regclass,
 COMMENT ON FUNCTION hnsw_index_info(regclass) IS
     'what an hnsw index is and holds; reads all its pages. For the table''s owner, who may SELECT from it, and pg_stat_scan_tables';
 CREATE FUNCTION hnsw_index_check(index regclass, heap_check boolean DEFAULT false,
-    OUT block bigint, OUT node bigint, OUT problem text)
+    OUT block bigint, OUT node bigint, OUT problem text, OUT severity text)
     RETURNS SETOF record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_check';
 COMMENT ON FUNCTION hnsw_index_check(regclass, boolean) IS
-    'everything that is wrong with an hnsw index, and by heap_check with its agreement with the table; no row if nothing. For the table''s owner; blocks writers meanwhile';
+    'everything that is wrong with an hnsw index, and by heap_check with its agreement with the table; no row if nothing. severity is error, or notice: left by a crash or a cancelled command, no row is lost, a later VACUUM takes it away. For the table''s owner; blocks writers meanwhile';
 CREATE FUNCTION hnsw_recall(index regclass, queries integer DEFAULT 100, k integer DEFAULT 10) RETURNS float8
     LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_recall';
 COMMENT ON FUNCTION hnsw_recall(regclass, integer, integer) IS

@@ -177,6 +177,7 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	double base_slack;
 	double r2_slack;
 	unsigned wrong = 0;
+	CheckSeverity severity = omendb_check_link_severity(edge->check, node);
 
 	if (a == fresh_a && b == fresh_b && memcmp(code, fresh_code, omendb_code_bytes(layout)) == 0)
 		return;
@@ -205,21 +206,21 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	}
 	base_slack += share * (fabs(b) + fabs(fresh_b)) * magnitude + FLT_MIN;
 	if (wrong > 0)
-		omendb_check_problem(edge->check, 0, node,
-							 "the code of link %u, to node %u, differs in %u bits from that of the "
-							 "vectors: stale",
-							 slot, omendb_record_neighbours(layout, record)[slot], wrong);
+		omendb_check_report(edge->check, severity, 0, node,
+							"the code of link %u, to node %u, differs in %u bits from that of the "
+							"vectors: stale",
+							slot, omendb_record_neighbours(layout, record)[slot], wrong);
 	/* b has 8 bits; it is anything where r2 might be nothing. */
 	else if (r2 > 4 * r2_slack &&
 			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 100.0 + 2 * share + 2 * r2_slack / r2)))
-		omendb_check_problem(edge->check, 0, node,
-							 "factor b of link %u, to node %u, is %g where the vectors give %g",
-							 slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
+		omendb_check_report(edge->check, severity, 0, node,
+							"factor b of link %u, to node %u, is %g where the vectors give %g",
+							slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
 	else if (!(fabs(a - (base - b * signed_sum)) <= base_slack))
-		omendb_check_problem(edge->check, 0, node,
-							 "factor a of link %u, to node %u, is %g where the vectors give %g",
-							 slot, omendb_record_neighbours(layout, record)[slot], a,
-							 base - b * signed_sum);
+		omendb_check_report(edge->check, severity, 0, node,
+							"factor a of link %u, to node %u, is %g where the vectors give %g",
+							slot, omendb_record_neighbours(layout, record)[slot], a,
+							base - b * signed_sum);
 }
 
 static void

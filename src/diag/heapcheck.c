@@ -199,6 +199,38 @@ is_row(OmendbCheck *check, uint64 tid, BlockNumber blocks, Buffer *buffer)
 	return used;
 }
 
+/* May somebody see the row, or one that it was updated to within its page? */
+static bool
+is_visible(OmendbCheck *check, uint64 tid, BlockNumber blocks, Snapshot snapshot)
+{
+	ItemPointerData pointer;
+	bool dead = false;
+
+	if (tid_block(tid) >= blocks)
+		return false;
+	ItemPointerSet(&pointer, tid_block(tid), tid_offset(tid));
+	return table_index_fetch_tuple_check(check->diagnosis.heap, &pointer, snapshot, &dead) || !dead;
+}
+
+void
+omendb_check_visible(OmendbCheck *check)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(check->diagnosis.heap);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	for (size_t i = 0; i < check->ntids; i++)
+	{
+		OmendbNode node = check->tids[i].node;
+
+		CHECK_FOR_INTERRUPTS();
+		if (node < check->diagnosis.nodes &&
+			!(check->records[node].seen & (CHECK_REACHED | CHECK_ROWS)) &&
+			is_visible(check, check->tids[i].tid, blocks, snapshot))
+			check->records[node].seen |= CHECK_ROWS;
+	}
+	UnregisterSnapshot(snapshot);
+}
+
 /* TIDs whose rows the scan of the table did not bring. */
 static void
 check_unseen(OmendbCheck *check, Snapshot snapshot)

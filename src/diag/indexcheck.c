@@ -5,9 +5,11 @@
  * ShareLock on table and index: no insert and no vacuum is under way, so that
  * whatever is found is lasting. (A standby cannot take that lock.)
  *
- * A crash may leave nodes to which some links are missing, never a link to what
- * is no node: the latter is a problem, as is a node that no search can reach.
- * Links to dead nodes are none: vacuum will replace them.
+ * A problem is a notice where it is what a crash, or a cancelled command, may
+ * leave, and no row is lost by it: vacuum takes it away. These are nodes that are
+ * not reached, of rows that did not commit or above level 0; an entry point lower
+ * than such nodes; and what links of dead nodes that are not reached lead to.
+ * Links to dead nodes are no problem: vacuum will replace them.
  *
  * Memory: 24 bytes a record, 4 a link, 16 a heap TID.
  */
@@ -19,12 +21,12 @@
 #include "utils/builtins.h"
 
 void
-omendb_check_problem(OmendbCheck *check, BlockNumber block, OmendbNode node, const char *format,
-					 ...)
+omendb_check_report(OmendbCheck *check, CheckSeverity severity, BlockNumber block, OmendbNode node,
+					const char *format, ...)
 {
 	StringInfoData text;
-	Datum values[3];
-	bool nulls[3] = {false, false, false};
+	Datum values[4];
+	bool nulls[4] = {false, false, false, false};
 	va_list args;
 	int more;
 
@@ -45,6 +47,7 @@ omendb_check_problem(OmendbCheck *check, BlockNumber block, OmendbNode node, con
 	nulls[1] = node == OMENDB_NO_NODE;
 	values[1] = Int64GetDatum(node);
 	values[2] = PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
+	values[3] = CStringGetTextDatum(severity == CHECK_ERROR ? "error" : "notice");
 	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, nulls);
 	pfree(DatumGetPointer(values[2]));
 	pfree(text.data);
@@ -260,7 +263,8 @@ check_links(OmendbCheck *check, OmendbNode node)
 
 		wrong = wrong_end(check, other, record->level);
 		if (wrong)
-			omendb_check_problem(check, 0, node, "a link leads to record %u, %s", other, wrong);
+			omendb_check_report(check, omendb_check_link_severity(check, node), 0, node,
+								"a link leads to record %u, %s", other, wrong);
 	}
 	if (record->level > 0 && record->down < check->diagnosis.nodes)
 	{
@@ -368,7 +372,7 @@ check_reach(OmendbCheck *check)
 	unsigned highest = 0;
 
 	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
-		if (check->records[node].kind == OMENDB_RECORD_NODE)
+		if (check->records[node].kind == OMENDB_RECORD_NODE && !check->records[node].dead)
 			highest = Max(highest, check->records[node].level);
 	if (meta->entry != OMENDB_NO_NODE)
 	{
@@ -380,11 +384,11 @@ check_reach(OmendbCheck *check)
 								 meta->entry_level);
 		else
 		{
-			if (meta->entry_level != highest)
-				omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
-									 "the entry point, node %u, is of level %u, but there are "
-									 "nodes of level %u",
-									 meta->entry, meta->entry_level, highest);
+			if (meta->entry_level < highest)
+				omendb_check_report(check, CHECK_NOTICE, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+									"the entry point, node %u, is of level %u, but there are "
+									"nodes of level %u",
+									meta->entry, meta->entry_level, highest);
 			queue[n++] = meta->entry;
 			check->records[meta->entry].seen |= CHECK_REACHED;
 		}
@@ -406,15 +410,24 @@ check_reach(OmendbCheck *check)
 		}
 		n = below;
 	}
+	pfree(queue);
+}
+
+/* Say which live nodes are not reached: above level 0 that costs time only. */
+static void
+report_unreached(OmendbCheck *check)
+{
+	omendb_check_visible(check);
 	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
 	{
 		const CheckRecord *record = &check->records[node];
 
 		if (record->kind == OMENDB_RECORD_NODE && !record->dead && !(record->seen & CHECK_REACHED))
-			omendb_check_problem(check, 0, node, "not reached from the entry point, on level %u",
-								 record->level);
+			omendb_check_report(
+				check,
+				record->level == 0 && (record->seen & CHECK_ROWS) ? CHECK_ERROR : CHECK_NOTICE, 0,
+				node, "not reached from the entry point, on level %u", record->level);
 	}
-	pfree(queue);
 }
 
 /* What omendb_index_open does not insist on. */
@@ -459,8 +472,9 @@ omendb_sql_hnsw_index_check(PG_FUNCTION_ARGS)
 
 	check_meta(&check);
 	take_records(&check);
-	check_all_links(&check);
 	check_reach(&check);
+	check_all_links(&check);
+	report_unreached(&check);
 	omendb_check_vectors(&check);
 	omendb_check_tids(&check);
 	if (PG_GETARG_BOOL(1))

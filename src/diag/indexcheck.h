@@ -24,11 +24,12 @@ typedef struct CheckRecord
 	uint8 kind;          /* OMENDB_RECORD_FREE where the page is unusable */
 	uint8 level;
 	uint8 dead;
-	uint8 seen; /* CHECK_REACHED, CHECK_NAMED */
+	uint8 seen; /* CHECK_REACHED .. CHECK_ROWS */
 } CheckRecord;
 
 #define CHECK_REACHED 0x01 /* from the entry point */
 #define CHECK_NAMED   0x02 /* by a node above, or as part of a node's chain */
+#define CHECK_ROWS    0x04 /* has rows that somebody may see (known of nodes not reached) */
 
 /* A heap TID of a node. */
 typedef struct CheckTid
@@ -52,9 +53,28 @@ typedef struct OmendbCheck
 	size_t tids_room;
 } OmendbCheck;
 
+/* How bad a problem is. */
+typedef enum CheckSeverity
+{
+	CHECK_NOTICE, /* what a crash or a cancel leaves: no row is lost, and vacuum takes it away */
+	CHECK_ERROR,  /* rows may not be found, or the file is damaged */
+} CheckSeverity;
+
 /* A row of the result. Without a node: OMENDB_NO_NODE and the block, or InvalidBlockNumber. */
-extern void omendb_check_problem(OmendbCheck *check, BlockNumber block, OmendbNode node,
-								 const char *format, ...) pg_attribute_printf(4, 5);
+extern void omendb_check_report(OmendbCheck *check, CheckSeverity severity, BlockNumber block,
+								OmendbNode node, const char *format, ...) pg_attribute_printf(5, 6);
+
+#define omendb_check_problem(check, block, node, ...) \
+	omendb_check_report(check, CHECK_ERROR, block, node, __VA_ARGS__)
+
+/* Of a link of that node: nothing follows links of a dead node to which none lead. */
+static inline CheckSeverity
+omendb_check_link_severity(const OmendbCheck *check, OmendbNode node)
+{
+	const CheckRecord *record = &check->records[node];
+
+	return record->dead && !(record->seen & CHECK_REACHED) ? CHECK_NOTICE : CHECK_ERROR;
+}
 
 /* Copy a page of records; false where it is new or was found unusable. */
 extern bool omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ring,
@@ -68,6 +88,9 @@ extern void omendb_check_vectors(OmendbCheck *check);
 
 /* No two TIDs are the same; sorts them. */
 extern void omendb_check_tids(OmendbCheck *check);
+
+/* Which of the nodes that are not reached have rows that somebody may see? */
+extern void omendb_check_visible(OmendbCheck *check);
 
 /* Compare with the table, after omendb_check_tids. */
 extern void omendb_check_heap(OmendbCheck *check);

@@ -101,6 +101,20 @@ sub find
     die "no record of kind $kind and level $level";
 }
 
+# Take away all links to a node.
+sub forget
+{
+    my ($node) = @_;
+    for my $number (0 .. records() - 1)
+    {
+        next unless get($number, 'kind') == 1;
+        my @kept = grep { $_ != $node } map { get_link($number, $_) } 0 .. get($number, 'count') - 1;
+        set_link($number, $_, $kept[$_]) for 0 .. $#kept;
+        set($number, 'count', scalar @kept);
+    }
+    return;
+}
+
 # name => [ what to do to $file, what must be said, heap_check? ]
 my @damages = (
     link_beyond    => [ sub { set_link(5, 1, 0x70000000) }, qr/^\d+\|5\|link 1 leads beyond the end of the index, to 1879048192$/m ],
@@ -145,18 +159,9 @@ my @damages = (
     entry_low      => [ sub { set_meta('entry', 5); set_meta('entry_level', 0) }, qr/^0\|\|the entry point, node 5, is of level 0, but there are nodes of level [1-9]$/m ],
     entry_beyond   => [ sub { set_meta('entry', 0x70000000) }, qr/^0\|\|the entry point, record 1879048192, is no node/m ],
     entry_none     => [ sub { set_meta('entry', NO_NODE) }, qr/^\d+\|5\|not reached from the entry point, on level 0$/m ],
-    unreached      => [
-        sub {
-            for my $number (0 .. records() - 1)
-            {
-                next unless get($number, 'kind') == 1;
-                my @kept = grep { $_ != 5 } map { get_link($number, $_) } 0 .. get($number, 'count') - 1;
-                set_link($number, $_, $kept[$_]) for 0 .. $#kept;
-                set($number, 'count', scalar @kept);
-            }
-        },
-        qr/^\d+\|5\|not reached from the entry point, on level 0$/m
-    ],
+    unreached      => [ sub { forget(5) }, qr/^\d+\|5\|not reached from the entry point, on level 0$/m ],
+    # a vacuum that was interrupted leaves such a one
+    dead_free      => [ sub { forget(5); set(5, 'flags', 1); set(5, 'ntids', 0); set_link(5, 1, find(0, 0, 0)) }, qr/^\d+\|5\|a link leads to record \d+, which is free$/m ],
     chain_owner    => [ sub { set(find(0, 2, 0), 'owner', 5) }, qr/its chain leads to overflow record \d+, which is of node 5$/m ],
     chain_orphan   => [ sub { my $first = find(0, 2, 0); set(get($first, 'owner'), 'overflow', NO_NODE) }, qr/an overflow record of no node \(it names node \d+\)$/m ],
     chain_circle   => [ sub { my $first = find(0, 2, 0); set($first, 'overflow', $first) }, qr/its chain comes to overflow record \d+ twice$/m ],
@@ -189,11 +194,13 @@ is($info{code_bits}, 128, 'and codes of the length that the offsets here are for
 
 my %path = map { $_ => $node->data_dir . '/' . $node->safe_psql('damage', "SELECT pg_relation_filepath('$_')") } @names, 'magic';
 $node->stop;
+my $tid;    # of node 5
 for my $name (@names, 'magic')
 {
     open my $in, '<:raw', $path{$name} or die "$path{$name}: $!";
     { local $/; $file = <$in>; }
     close $in;
+    $tid = sprintf '(%u,%u)', (unpack 'SSS', substr $file, record_at(5) + 40, 6)[1, 2] if $name eq 'undamaged';
     if ($name eq 'magic') { set_meta('magic', 1) }
     else                  { $damage{$name}[0]->() }
     open my $out, '>:raw', $path{$name} or die "$path{$name}: $!";
@@ -205,9 +212,24 @@ $node->start;
 for my $name (@names)
 {
     my (undef, $expected, $heap) = @{ $damage{$name} };
-    my $said = $node->safe_psql('damage', "SELECT * FROM hnsw_index_check('$name', " . ($heap ? 'true' : 'false') . ')');
+    my $said = $node->safe_psql('damage', "SELECT block, node, problem FROM hnsw_index_check('$name', " . ($heap ? 'true' : 'false') . ')');
     like($said, $expected, $name);
 }
+# An error where rows may be lost, a notice where not: above level 0, of dead nodes, of rows that nobody can see.
+sub severity
+{
+    my ($name, $problem) = @_;
+    return $node->safe_psql('damage', "SELECT DISTINCT severity FROM hnsw_index_check('$name') WHERE problem ~ '$problem' AND coalesce(node, 5) = 5");
+}
+is(severity('link_free', 'a link leads to record'), 'error', 'a link of a live node to a free record is an error');
+is(severity('dead_free', 'a link leads to record'), 'notice', 'one of a dead node is not');
+is(severity('entry_low', 'the entry point, node'), 'notice', 'nor is an entry point lower than a node');
+is($node->safe_psql('damage', "SELECT DISTINCT severity FROM hnsw_index_check('entry_low') WHERE problem ~ 'not reached from the entry point, on level [1-9]'"), 'notice', 'nor a node above level 0 that is not reached');
+is(severity('unreached', 'not reached'), 'error', 'one of level 0 is an error');
+$node->safe_psql('damage', "BEGIN; DELETE FROM t WHERE ctid = '$tid'; ROLLBACK");
+is(severity('unreached', 'not reached'), 'error', 'also where its row was to be deleted');
+$node->safe_psql('damage', "DELETE FROM t WHERE ctid = '$tid'");
+is(severity('unreached', 'not reached'), 'notice', 'not where the row is dead');
 is(sqlstate($node, 'damage', "SELECT * FROM hnsw_index_check('magic')"), 'XX002', 'a metapage of something else: index_corrupted');
 is(sqlstate($node, 'damage', "SELECT * FROM hnsw_index_info('page_id')"), 'XX002', 'so is a page, to hnsw_index_info');
 

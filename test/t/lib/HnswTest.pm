@@ -12,7 +12,7 @@ use OmendbTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems lost_rows
+our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems index_errors lost_rows
     strangers recall errors_in_log);
 
 # The two scans of an index; the custom scan by a search, for it would rather sort the rows of a small table.
@@ -97,6 +97,13 @@ sub index_problems
 {
     my ($node, $db, $index, $heap_check) = @_;
     return $node->safe_psql($db, "SELECT block, node, problem FROM hnsw_index_check('$index'" . ($heap_check ? ', true' : '') . ') LIMIT 20');
+}
+
+# Of them those that a crash or a cancelled command must not leave either.
+sub index_errors
+{
+    my ($node, $db, $index, $heap_check) = @_;
+    return $node->safe_psql($db, "SELECT block, node, problem FROM hnsw_index_check('$index'" . ($heap_check ? ', true' : '') . ") WHERE severity <> 'notice' LIMIT 20");
 }
 
 # Values of table.v that a search for the value itself does not bring all rows
