@@ -172,10 +172,20 @@ extern const OmendbSearch *hnsw_find_near(HnswInsert *insert, const OmendbRecord
 
 /*
  * Offer links to the node to n others: those for which it is good take one, or
- * else the first must. record is a copy of the node's.
+ * else the first that can. record is a copy of the node's. False where none can.
  */
-extern void hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
+extern bool hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
 							const OmendbRecord *record, const OmendbNode *to, uint32 n);
+
+/*
+ * Give the node records up to the level of that entry point (or one more, with the
+ * entry point, if it is of that level itself), of which the last has a link to
+ * the entry point: it is to be the entry point in its place. Nothing leads there
+ * until it is. The node has no record above that one. False where there are too
+ * many levels.
+ */
+extern bool hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level,
+							const OmendbRecord *record, OmendbNode *entry, unsigned *entry_level);
 
 /* hnswscan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);

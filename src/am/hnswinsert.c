@@ -5,8 +5,8 @@
  * The row's vector is searched for on every level it will be on, and its
  * neighbours are chosen, before anything is written. Then, from level 0 up: its
  * record is written with its links, and each neighbour takes a link back if it
- * is the better for it. A crash in between leaves a node with fewer links to
- * it, never a link to nothing.
+ * is the better for it; one has to. A crash in between leaves a node with fewer
+ * links to it, never a link to nothing, nor another node without a way to it.
  *
  * A row whose vector the index holds already becomes another heap TID of that
  * node.
@@ -219,27 +219,13 @@ random_level(void)
 	return level;
 }
 
-/* Give the node that is being inserted a link to another one, if that lives. */
-static void
-link_forward(HnswInsert *insert, OmendbNode node, OmendbNode to, unsigned level)
-{
-	const OmendbCodec *codec = &insert->store.index->codec;
-	OmendbRecord *record = palloc(codec->layout.record_bytes);
-	float distance;
-
-	if (omendb_record_copy(&insert->store, to, level, record) &&
-		!(record->flags & OMENDB_RECORD_DEAD))
-	{
-		distance = omendb_own_distance(codec, insert->record, record, insert->chooser.scratch);
-		if (!hnsw_link_back(&insert->linker, node, to, record, level, distance, false, NULL))
-			hnsw_link_back(&insert->linker, node, to, record, level, distance, true, NULL);
-	}
-	pfree(record);
-}
-
-/* Let the planned neighbours know the node: those for which it is good, or one. */
-static void
-link_all_back(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level)
+/*
+ * Let the planned neighbours know the node: those for which it is good, or one.
+ * fresh: nothing leads to it yet. False if none could take it.
+ */
+static bool
+link_all_back(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level,
+			  bool fresh)
 {
 	const OmendbRecord *record = insert->record;
 	uint32 taken = 0;
@@ -251,25 +237,23 @@ link_all_back(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsign
 	 */
 	for (uint32 i = 0; i < Min(plan->n, insert->store.index->codec.layout.m); i++)
 		taken += hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
-								plan->links[i].distance, false, NULL);
-	/* Somebody has to know it; and it, whom that one forgets. */
-	for (uint32 i = 0; i < plan->n && taken == 0; i++)
-	{
-		OmendbNode given_up = OMENDB_NO_NODE;
-
-		taken += hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
-								plan->links[i].distance, true, &given_up);
-		if (given_up != OMENDB_NO_NODE && given_up != node)
-			link_forward(insert, node, given_up, level);
-	}
+								plan->links[i].distance, false);
+	if (taken > 0)
+		return true;
+	for (uint32 i = 0; i < plan->n; i++)
+		if (fresh ? hnsw_link_between(&insert->linker, plan->links[i].node, node, record, level,
+									  plan->links[i].distance)
+				  : hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
+								   plan->links[i].distance, true))
+			return true;
+	return false;
 }
 
-/* Write the planned node's record on a level, and the links back to it. */
-static OmendbNode
-write_level(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNode down)
+/* The record of the planned node on a level. */
+static void
+make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNode down)
 {
 	OmendbRecord *record = insert->record;
-	OmendbNode node;
 
 	record->level = level;
 	record->down = down;
@@ -277,24 +261,122 @@ write_level(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNod
 	if (level > 0)
 	{
 		record->ntids = 0;
+		record->overflow = OMENDB_NO_NODE;
 		memset(record->tids, 0, sizeof(record->tids));
 	}
 	omendb_chooser_set(&insert->chooser, record);
 	for (uint32 i = 0; i < plan->n; i++)
 		omendb_link_write(&insert->chooser, record, i, plan->links[i].node, plan->records[i],
 						  plan->links[i].distance);
-	node = omendb_record_put(&insert->store, record);
-	link_all_back(insert, plan, node, level);
-	return node;
+}
+
+/* The same without links, above the node. */
+static OmendbNode
+put_above(HnswInsert *insert, unsigned level, OmendbNode down)
+{
+	static const LevelPlan none = {0};
+
+	make_record(insert, &none, level, down);
+	return omendb_record_put(&insert->store, insert->record);
+}
+
+/*
+ * No neighbour of a new node can take a link to it. So it becomes the entry point
+ * and leads to the one before; on the levels in between it has no links.
+ */
+static void
+become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
+{
+	for (;;)
+	{
+		OmendbNode entry;
+		unsigned entry_level;
+
+		CHECK_FOR_INTERRUPTS();
+		omendb_index_entry(&insert->store, &entry, &entry_level);
+		while (level < entry_level)
+		{
+			level++;
+			node = put_above(insert, level, node);
+		}
+		/*
+		 * It may be dead. Then no vacuum repairs as long as this insert goes on, for it
+		 * first makes a live node the entry point, without inserts; and a link to a
+		 * dead node that is there when it begins to repair does no harm.
+		 */
+		if (!hnsw_link_forward(&insert->linker, node, entry, level, true))
+			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+							errmsg("index \"%s\" has an entry point that is no node",
+								   RelationGetRelationName(insert->store.relation)),
+							errhint("Please REINDEX it.")));
+		if (omendb_meta_change_entry(&insert->store, entry, node, level))
+			return;
+	}
 }
 
 /* The node is all that the graph has, or all that lives in it. */
 static void
-begin_graph(HnswInsert *insert)
+begin_graph(HnswInsert *insert, OmendbNode entry)
 {
-	LevelPlan none = {0};
+	static const LevelPlan none = {0};
+	OmendbNode node;
 
-	omendb_meta_set_entry(&insert->store, write_level(insert, &none, 0, OMENDB_NO_NODE), 0);
+	make_record(insert, &none, 0, OMENDB_NO_NODE);
+	if (!omendb_record_put_entry(&insert->store, insert->record, entry, &node))
+		elog(ERROR, "the entry point changed under lock");
+}
+
+/* Let the plan have a link to the entry point among its own. */
+static void
+plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level)
+{
+	const OmendbCodec *codec = &insert->store.index->codec;
+	OmendbRecord *record;
+	uint32 i = 0;
+
+	while (i < plan->n && plan->links[i].node != entry)
+		i++;
+	if (i < plan->n)
+		return;
+	record = palloc(codec->layout.neighbours_offset);
+	if (!omendb_record_copy_own(&insert->store, entry, level, record))
+		return;
+	if (plan->n == (level == 0 ? codec->layout.links : codec->layout.m))
+		plan->n--;
+	plan->links[plan->n] = (OmendbSelectCandidate){
+		omendb_own_distance(codec, insert->record, record, insert->chooser.scratch), entry, 0};
+	plan->records[plan->n++] = record;
+}
+
+/*
+ * Write the planned records, from below, with the links back to them. Above the
+ * entry point the last one becomes it: for what the entry point led to, the
+ * record below has a link to that.
+ */
+static void
+write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode entry,
+			 unsigned entry_level)
+{
+	OmendbNode node = OMENDB_NO_NODE;
+	bool known = false;
+
+	if (level > entry_level)
+		plan_entry(insert, &plans[entry_level], entry, entry_level);
+	for (unsigned at = 0; at <= level; at++)
+	{
+		make_record(insert, &plans[at], at, node);
+		if (at > entry_level)
+		{
+			if (!omendb_record_put_entry(&insert->store, insert->record, entry, &node))
+				elog(ERROR, "the entry point changed under lock");
+			return;
+		}
+		node = omendb_record_put(&insert->store, insert->record);
+		/* Its link to the entry point must not make room for another. */
+		known |= link_all_back(insert, &plans[at], node, at, at < entry_level || at == level);
+	}
+	if (!known)
+		become_entry(insert, node, level);
 }
 
 static void
@@ -305,29 +387,30 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	unsigned level = random_level();
 	LevelPlan *plans;
 	Entrances from = {1, {0}};
-	OmendbNode node = OMENDB_NO_NODE;
 	OmendbNode same;
+	OmendbNode entry;
 	unsigned entry_level;
 	bool begun;
 	uint32 width = 2 * hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
 
 	LockPage(index, OMENDB_META_BLOCK, mode);
-	begun = omendb_index_entry(&insert->store, &from.nodes[0], &entry_level);
+	begun = omendb_index_entry(&insert->store, &entry, &entry_level);
 	if (mode == ShareLock && (!begun || level > entry_level))
 	{
 		/* Only one at a time begins the graph, or a level. */
 		UnlockPage(index, OMENDB_META_BLOCK, mode);
 		mode = ExclusiveLock;
 		LockPage(index, OMENDB_META_BLOCK, mode);
-		begun = omendb_index_entry(&insert->store, &from.nodes[0], &entry_level);
+		begun = omendb_index_entry(&insert->store, &entry, &entry_level);
 	}
 	if (!begun)
 	{
-		begin_graph(insert);
+		begin_graph(insert, OMENDB_NO_NODE);
 		UnlockPage(index, OMENDB_META_BLOCK, mode);
 		return;
 	}
 	level = Min(level, entry_level + 1);
+	from.nodes[0] = entry;
 
 	plans = palloc0((level + 1) * sizeof(LevelPlan));
 	for (unsigned at = entry_level;; at--)
@@ -341,7 +424,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 			 * anew, unless somebody was quicker.
 			 */
 			if (mode == ExclusiveLock)
-				begin_graph(insert);
+				begin_graph(insert, entry);
 			UnlockPage(index, OMENDB_META_BLOCK, mode);
 			if (mode == ShareLock)
 				insert_record(insert, tid, ExclusiveLock);
@@ -374,11 +457,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	}
 	plan_level(insert, &plans[0], layout->links);
 	remember_visited(insert, 0);
-
-	for (unsigned at = 0; at <= level; at++)
-		node = write_level(insert, &plans[at], at, node);
-	if (level > entry_level)
-		omendb_meta_raise_entry(&insert->store, node, level);
+	write_levels(insert, plans, level, entry, entry_level);
 	UnlockPage(index, OMENDB_META_BLOCK, mode);
 }
 
@@ -424,7 +503,7 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level)
 	}
 }
 
-void
+bool
 hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level, const OmendbRecord *record,
 				const OmendbNode *to, uint32 n)
 {
@@ -438,7 +517,32 @@ hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 				omendb_own_distance(codec, record, insert->linker.copy, insert->chooser.scratch),
 				to[i], i};
 	memcpy(insert->record, record, codec->layout.neighbours_offset);
-	link_all_back(insert, &plan, node, level);
+	return link_all_back(insert, &plan, node, level, false);
+}
+
+bool
+hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level, const OmendbRecord *record,
+				OmendbNode *entry, unsigned *entry_level)
+{
+	const Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
+
+	if (level == *entry_level)
+	{
+		if (level == OMENDB_MAX_LEVEL ||
+			!omendb_record_copy_own(&insert->store, *entry, level, insert->record))
+			return false;
+		*entry = put_above(insert, ++*entry_level, *entry);
+	}
+	memcpy(insert->record, record, own_bytes);
+	while (level < *entry_level)
+	{
+		level++;
+		node = put_above(insert, level, node);
+	}
+	if (!hnsw_link_forward(&insert->linker, node, *entry, level, false))
+		return false;
+	*entry = node;
+	return true;
 }
 
 bool

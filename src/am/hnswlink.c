@@ -4,6 +4,12 @@
  *
  * Nothing is locked between reading a record and changing it; the change is
  * made if the record's version is still the same, else all is done again.
+ *
+ * A link A -> B goes only if A leads to B in two steps, A -> C -> B, by nodes that
+ * live; that it does is looked at under the locks of both pages, A's and C's. So
+ * whatever a node led to before the change it leads to afterwards, and as that
+ * holds for each change by itself, it holds for all that have been made when the
+ * server stops, in whatever order several backends made them.
  */
 #include "am/hnsw.h"
 
@@ -27,16 +33,6 @@
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
-
-/*
- * A link that another node has too may still be the only one that leads to both
- * of them. So one is given up first where another way to its end is known, and
- * only if there is none so, of the first few where its end is known to somebody.
- * With fewer links than SURE_M never then: of 62,666 rows inserted one by one
- * 4.7 % were not reached any more with m = 2, 0.04 % with 4, none with 16.
- */
-#define LESS_SURE 4
-#define SURE_M    8
 
 void
 hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChooser *chooser)
@@ -120,28 +116,26 @@ links_of(HnswLinker *linker, OmendbNode node, unsigned level)
 	return links;
 }
 
+/* Does a live node link to that one? */
 static bool
 links_to(HnswLinker *linker, OmendbNode node, unsigned level, OmendbNode to)
 {
-	HnswLinks links;
+	HnswLinks links = links_of(linker, node, level);
 
-	if (!remembers(linker, level))
-		return omendb_record_links_to(linker->store, node, level, to);
-	links = links_of(linker, node, level);
+	if (links.dead)
+		return false;
 	for (uint32 i = 0; i < links.count; i++)
 		if (links.neighbours[i] == to)
 			return true;
 	return false;
 }
 
-/*
- * Is it still so, after links_to said yes? Somebody else may have thought that his
- * link was to spare because of the one that was remembered here.
- */
-static bool
-still_links_to(HnswLinker *linker, OmendbNode node, unsigned level, OmendbNode to)
+/* Read it again, the next time. */
+static void
+forget(HnswLinker *linker, OmendbNode node, unsigned level)
 {
-	return !remembers(linker, level) || omendb_record_links_to(linker->store, node, level, to);
+	if (remembers(linker, level))
+		known_delete(linker->known, node);
 }
 
 /* What was written to the record in linker->copy, if that node is known. */
@@ -190,60 +184,32 @@ copy_links_to(const HnswLinker *linker, OmendbNode node)
 		   omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node);
 }
 
-/* Does the node in linker->copy lead to `via`, in one step or two, and that to `node`? */
-static bool
-leads_by(HnswLinker *linker, OmendbNode via, OmendbNode node, unsigned level)
-{
-	OmendbNode first[ASKED];
-	HnswLinks links;
-	uint32 n = 0;
-
-	if (!links_to(linker, via, level, node))
-		return false;
-	if (copy_links_to(linker, via))
-		return true;
-	links = links_of(linker, via, level);
-	for (uint32 i = 0; i < links.count && n < ASKED; i++)
-		if (links.neighbours[i] != node && copy_links_to(linker, links.neighbours[i]))
-			first[n++] = links.neighbours[i];
-	for (uint32 i = 0; i < n; i++)
-		if (links_to(linker, first[i], level, via))
-			return true;
-	return false;
-}
-
 /*
- * Would `loser`, which is in linker->copy, still lead to `node` if it gave up
- * its link for one to `newcomer`? Asks that, the one that occludes it, and then those
- * nearest to `node`: links are mutual more often than not. A link to a node
- * that is gone may be given up.
+ * By which other link, or that to `newcomer`, does the node in linker->copy lead to
+ * `end`, to which it has a link? Asks the one that occludes it, the new one, and
+ * then those nearest to `end`: links are mutual more often than not.
  */
-static bool
-is_linked_otherwise(HnswLinker *linker, OmendbNode loser, OmendbNode node, OmendbNode occluder,
-					OmendbNode newcomer, unsigned level, bool sure)
+static OmendbNode
+find_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, OmendbNode newcomer,
+			unsigned level)
 {
-	OmendbNode neighbours[ASKED];
+	OmendbNode near[ASKED];
 	HnswLinks links;
 	uint32 n = 0;
 
-	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, node) &&
-		still_links_to(linker, occluder, level, node))
-		return true;
-	if (links_to(linker, newcomer, level, node) && still_links_to(linker, newcomer, level, node))
-		return true;
-	links = links_of(linker, node, level);
-	if (links.dead)
-		return true;
+	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, end))
+		return occluder;
+	if (links_to(linker, newcomer, level, end))
+		return newcomer;
+	links = links_of(linker, end, level);
 	for (uint32 i = 0; i < links.count && n < ASKED; i++)
-		if (links.neighbours[i] != loser && links.neighbours[i] != occluder &&
-			links.neighbours[i] != newcomer)
-			neighbours[n++] = links.neighbours[i];
+		if (links.neighbours[i] != occluder && links.neighbours[i] != newcomer &&
+			copy_links_to(linker, links.neighbours[i]))
+			near[n++] = links.neighbours[i];
 	for (uint32 i = 0; i < n; i++)
-		if ((sure ? leads_by(linker, neighbours[i], node, level)
-				  : links_to(linker, neighbours[i], level, node)) &&
-			still_links_to(linker, neighbours[i], level, node))
-			return true;
-	return false;
+		if (links_to(linker, near[i], level, end))
+			return near[i];
+	return OMENDB_NO_NODE;
 }
 
 /* A neighbour of a full node of a plain layout, or the new one. */
@@ -330,17 +296,26 @@ plain_link_options(HnswLinker *linker, const OmendbRecord *record, unsigned leve
 	return noptions;
 }
 
-/* The slot for the new link, or OMENDB_MAX_LINKS for none. */
 static uint32
-choose_slot(HnswLinker *linker, OmendbNode neighbour, OmendbNode node, const OmendbRecord *record,
-			unsigned level, float distance, bool forced)
+link_room(const HnswLinker *linker, unsigned level)
 {
 	const OmendbLayout *layout = &linker->store->index->codec.layout;
-	uint32 links = level == 0 ? layout->links : layout->m;
+
+	return level == 0 ? layout->links : layout->m;
+}
+
+/* The slot for the new link, and by whom what it replaces is reached; OMENDB_MAX_LINKS for none. */
+static uint32
+choose_slot(HnswLinker *linker, OmendbNode node, const OmendbRecord *record, unsigned level,
+			float distance, bool forced, OmendbNode *via)
+{
+	const OmendbLayout *layout = &linker->store->index->codec.layout;
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, linker->copy);
 	OmendbLinkOption options[OMENDB_LINK_OPTIONS];
 	uint32 n;
 
-	if (linker->copy->count < links)
+	*via = OMENDB_NO_NODE;
+	if (linker->copy->count < link_room(linker, level))
 		return linker->copy->count;
 	if (omendb_layout_is_coded(layout))
 	{
@@ -351,51 +326,107 @@ choose_slot(HnswLinker *linker, OmendbNode neighbour, OmendbNode node, const Ome
 	else
 		n = plain_link_options(linker, record, level, distance, forced, options);
 	set_filter(linker);
-	for (int sure = 1; sure >= (layout->m >= SURE_M ? 0 : 1); sure--)
+	for (uint32 i = 0; i < n; i++)
+	{
 		/* What comes behind the new one is the better for the node. */
-		for (uint32 i = 0; i < (sure ? n : Min(n, LESS_SURE)); i++)
-			if (options[i].slot == OMENDB_MAX_LINKS)
-				break;
-			else if (is_linked_otherwise(
-						 linker, neighbour,
-						 omendb_record_neighbours(layout, linker->copy)[options[i].slot],
-						 options[i].occluder, node, level, sure))
-				return options[i].slot;
-	return forced ? options[0].slot : OMENDB_MAX_LINKS;
+		if (options[i].slot == OMENDB_MAX_LINKS)
+			return OMENDB_MAX_LINKS;
+		*via = find_detour(linker, neighbours[options[i].slot], options[i].occluder, node, level);
+		if (*via != OMENDB_NO_NODE)
+			return options[i].slot;
+	}
+	for (uint32 slot = linker->copy->count; forced && slot-- > 0;)
+	{
+		*via = find_detour(linker, neighbours[slot], OMENDB_NO_NODE, node, level);
+		if (*via != OMENDB_NO_NODE)
+			return slot;
+	}
+	return OMENDB_MAX_LINKS;
 }
 
 bool
 hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
-			   const OmendbRecord *record, unsigned level, float distance, bool forced,
-			   OmendbNode *given_up)
+			   const OmendbRecord *record, unsigned level, float distance, bool forced)
 {
 	for (;;)
 	{
+		OmendbNode via;
 		uint32 slot;
-		OmendbNode loser = OMENDB_NO_NODE;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy))
+		/* A dead node would lead there only until vacuum takes it away. */
+		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy) ||
+			(linker->copy->flags & OMENDB_RECORD_DEAD))
 			return false;
 		/* Vacuum may offer what is there already. */
 		if (omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node))
 			return true;
 		omendb_chooser_set(linker->chooser, linker->copy);
-		slot = choose_slot(linker, neighbour, node, record, level, distance, forced);
+		slot = choose_slot(linker, node, record, level, distance, forced, &via);
 		if (slot == OMENDB_MAX_LINKS)
 			return false;
-		if (slot < linker->copy->count)
-			loser =
-				omendb_record_neighbours(&linker->store->index->codec.layout, linker->copy)[slot];
 		omendb_link_write(linker->chooser, linker->copy, slot, node, record, distance);
 		if (slot == linker->copy->count)
 			linker->copy->count++;
-		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot))
+		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot, via))
 		{
 			note_change(linker, neighbour, level);
-			if (given_up)
-				*given_up = forced ? loser : OMENDB_NO_NODE;
+			return true;
+		}
+		if (via != OMENDB_NO_NODE)
+			forget(linker, via, level);
+	}
+}
+
+bool
+hnsw_link_forward(HnswLinker *linker, OmendbNode node, OmendbNode to, unsigned level, bool dead)
+{
+	const OmendbCodec *codec = &linker->store->index->codec;
+	OmendbRecord *record = linker->copy;
+
+	for (;;)
+	{
+		uint32 slot;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!omendb_record_copy(linker->store, node, level, record) ||
+			!omendb_record_copy_own(linker->store, to, level, linker->other) ||
+			(!dead && (linker->other->flags & OMENDB_RECORD_DEAD)))
+			return false;
+		if (omendb_record_has_link(&codec->layout, record, to))
+			return true;
+		omendb_chooser_set(linker->chooser, record);
+		/* The last one is the farthest. */
+		slot = Min(record->count, link_room(linker, level) - 1);
+		omendb_link_write(
+			linker->chooser, record, slot, to, linker->other,
+			omendb_own_distance(codec, record, linker->other, linker->chooser->scratch));
+		record->count = Max(record->count, slot + 1);
+		if (omendb_record_put_link(linker->store, node, record, slot, OMENDB_NO_NODE))
+		{
+			forget(linker, node, level);
 			return true;
 		}
 	}
+}
+
+bool
+hnsw_link_between(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
+				  const OmendbRecord *record, unsigned level, float distance)
+{
+	const OmendbLayout *layout = &linker->store->index->codec.layout;
+	OmendbNode ends[OMENDB_MAX_LINKS];
+	uint32 n;
+
+	if (hnsw_link_back(linker, neighbour, node, record, level, distance, true))
+		return true;
+	if (!omendb_record_copy_links(linker->store, neighbour, level, linker->copy) ||
+		(linker->copy->flags & OMENDB_RECORD_DEAD))
+		return false;
+	n = linker->copy->count;
+	memcpy(ends, omendb_record_neighbours(layout, linker->copy), n * sizeof(OmendbNode));
+	while (n > 0)
+		if (hnsw_link_forward(linker, node, ends[--n], level, false))
+			return hnsw_link_back(linker, neighbour, node, record, level, distance, true);
+	return false;
 }

@@ -48,13 +48,24 @@ extern void hnsw_linker_add(HnswLinker *linker, OmendbNode node, OmendbRecord *r
 
 /*
  * Give a neighbour a link to a node (of which `record` is the header and own
- * vector) at that distance. A full neighbour gives up a link that it can do
- * without, and whose end others link to as well; if it finds none it takes no
- * new one, unless forced: then *given_up, if not NULL, is where the link led
- * that it gave up (or OMENDB_NO_NODE). True if it took it.
+ * vector) at that distance. A full neighbour gives up a link to whose end it
+ * leads otherwise: by another of its links, or by the new one. Where there is
+ * none, or none that it can do without, it takes no new one; forced, it takes it
+ * whether it is the better for it or not. True if it has the link then.
  */
 extern bool hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
-						   const OmendbRecord *record, unsigned level, float distance, bool forced,
-						   OmendbNode *given_up);
+						   const OmendbRecord *record, unsigned level, float distance, bool forced);
+
+/*
+ * The same, forced, for a node to which nothing leads yet: if need be the
+ * node first gets a link to where one of the neighbour's leads, and then takes its
+ * place there.
+ */
+extern bool hnsw_link_between(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
+							  const OmendbRecord *record, unsigned level, float distance);
+
+/* Give a node to which nothing leads yet a link to another one; dead: it may be dead. */
+extern bool hnsw_link_forward(HnswLinker *linker, OmendbNode node, OmendbNode to, unsigned level,
+							  bool dead);
 
 #endif /* OMENDB_HNSWLINK_H */

@@ -5,8 +5,10 @@
  * 1. Every page: heap TIDs of dead rows are removed; a node without any left
  *    is marked dead. Scans pass through dead nodes, inserts link to none.
  * 2. Wait until no insert runs that saw a node before it was marked.
- * 3. Upper-level records of dead nodes are marked dead too; if the entry point
- *    is, another becomes it.
+ * 3. Upper-level records of dead nodes are marked dead too. Then the living are
+ *    joined: those to which no links of live nodes lead, from the entry point or,
+ *    if that is dead, from the node that is to become it, are made known to some
+ *    to which they do. That node becomes the entry point.
  * 4. Every page: a node's links to dead ones are replaced by the best of those
  *    that the dead ones had; no link to a live node is given up, for it may be
  *    the only one that leads there. The nearest neighbours of a dead node are its
@@ -14,25 +16,26 @@
  *    another part of the graph. A node that has few left looks around as an
  *    insert does.
  *    Then, the nodes that dead ones had links to: one that none of its
- *    neighbours knows is made known to one. Islands are joined.
+ *    neighbours knows is made known to one.
  * 5. Wait until no insert runs that began at the old entry point.
  * 6. Dead nodes' slots are freed, the upper levels' first.
  *
  * Each page change is WAL-logged by itself. Stopped anywhere, the graph is
- * whole: dead nodes stay marked, and the next vacuum begins with them.
+ * whole: until all is joined, dead nodes lead where they led; from then on
+ * nothing depends on them. They stay marked, and the next vacuum begins with them.
  */
 #include "am/hnsw.h"
 
 #include <math.h>
 
 #include "access/genam.h"
+#include "am/hnswvacuum.h"
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "graph/link.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
-#include "page/reach.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -43,67 +46,10 @@
 /* Of what dead neighbours had, so many times a node's links are candidates for it. */
 #define POOL_SHARE 2
 
-typedef struct Estimate
-{
-	float estimate;
-	OmendbNode node;
-} Estimate;
-
-/* A record above level 0. */
-typedef struct UpperRecord
-{
-	OmendbNode node;
-	OmendbNode down;
-	unsigned level;
-} UpperRecord;
-
-typedef struct HnswVacuum
-{
-	OmendbStore store;
-	IndexVacuumInfo *info;
-	IndexBulkDeleteCallback callback;
-	void *callback_state;
-	BlockNumber blocks; /* that the index had when we began */
-	BlockNumber block;  /* whose heap TIDs are being looked at */
-	uint64 nnodes;      /* slots in them */
-	uint8 *dead;        /* a bit for each */
-	uint64 ndead;
-	BlockNumber lost_blocks; /* that the index had when dead nodes got no more links */
-	uint8 *lost;             /* a bit for each slot in them: a dead node has a link to it */
-	OmendbNode only;         /* the only one that may be freed now, or OMENDB_NO_NODE */
-	UpperRecord *upper;
-	size_t nupper;
-	size_t upper_room;
-	OmendbNode *emptied; /* nodes with empty overflow records */
-	size_t nemptied;
-	size_t emptied_room;
-
-	/* for repairs */
-	OmendbChooser chooser;
-	OmendbRecord *record; /* the node being repaired */
-	OmendbRecord *whole;  /* another */
-	OmendbQuery query;    /* for distances from the one */
-	OmendbQuery around;   /* from the other */
-	Estimate *pool;       /* live neighbours of the node's dead ones */
-	size_t npool;
-	Estimate apart; /* one in another part of the graph, as a dead one was */
-	uint8 *arena;   /* headers and own vectors of candidates */
-	Size copy_bytes;
-	size_t arena_room;
-	size_t narena;
-	HnswInsert *insert; /* to make nodes known */
-} HnswVacuum;
-
-static bool
-is_dead(const HnswVacuum *vacuum, OmendbNode node)
-{
-	return node < vacuum->nnodes && (vacuum->dead[node / 8] >> (node % 8) & 1);
-}
-
 static void
 note_dead(HnswVacuum *vacuum, OmendbNode node)
 {
-	if (node < vacuum->nnodes && !is_dead(vacuum, node))
+	if (node < vacuum->nnodes && !hnsw_vacuum_is_dead(vacuum, node))
 	{
 		vacuum->dead[node / 8] |= 1 << (node % 8);
 		vacuum->ndead++;
@@ -134,9 +80,8 @@ tid_is_dead(ItemPointer tid, void *context)
 	return vacuum->callback(tid, vacuum->callback_state);
 }
 
-/* The block's page of records, locked; InvalidBuffer where it has none. */
-static Buffer
-lock_block(HnswVacuum *vacuum, BlockNumber block, int mode)
+Buffer
+hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode)
 {
 	omendb_vacuum_delay_point();
 	return omendb_store_lock_by(&vacuum->store, block, mode, vacuum->info->strategy);
@@ -170,17 +115,25 @@ page_has_work(HnswVacuum *vacuum, Page page)
 	return false;
 }
 
+void
+hnsw_note_node(HnswNodeList *list, OmendbNode node)
+{
+	if (list->n == list->room)
+	{
+		list->room = Max(1024, 2 * list->room);
+		list->nodes =
+			omendb_palloc_allocator.resize(NULL, list->nodes, list->room * sizeof(OmendbNode));
+	}
+	list->nodes[list->n++] = node;
+}
+
 static void
 note_emptied(HnswVacuum *vacuum, OmendbNode node)
 {
-	if (vacuum->nemptied > 0 && vacuum->emptied[vacuum->nemptied - 1] == node)
-		return;
-	if (vacuum->nemptied == vacuum->emptied_room)
-	{
-		vacuum->emptied_room *= 2;
-		vacuum->emptied = repalloc_huge(vacuum->emptied, vacuum->emptied_room * sizeof(OmendbNode));
-	}
-	vacuum->emptied[vacuum->nemptied++] = node;
+	HnswNodeList *emptied = &vacuum->emptied;
+
+	if (emptied->n == 0 || emptied->nodes[emptied->n - 1] != node)
+		hnsw_note_node(emptied, node);
 }
 
 /* Note what later steps need to know of the page. */
@@ -206,9 +159,9 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 			{
 				vacuum->upper_room *= 2;
 				vacuum->upper =
-					repalloc_huge(vacuum->upper, vacuum->upper_room * sizeof(UpperRecord));
+					repalloc_huge(vacuum->upper, vacuum->upper_room * sizeof(HnswUpper));
 			}
-			vacuum->upper[vacuum->nupper++] = (UpperRecord){node, record->down, record->level};
+			vacuum->upper[vacuum->nupper++] = (HnswUpper){node, record->down, record->level};
 		}
 	}
 }
@@ -221,7 +174,7 @@ remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
 	*counts = none;
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
 	{
-		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 
 		if (!BufferIsValid(buffer))
 			continue;
@@ -236,9 +189,9 @@ remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
 		note_page(vacuum, BufferGetPage(buffer), block);
 		UnlockReleaseBuffer(buffer);
 	}
-	for (size_t i = 0; i < vacuum->nemptied; i++)
-		if (omendb_record_free_empty(&vacuum->store, vacuum->emptied[i]))
-			note_dead(vacuum, vacuum->emptied[i]);
+	for (size_t i = 0; i < vacuum->emptied.n; i++)
+		if (omendb_record_free_empty(&vacuum->store, vacuum->emptied.nodes[i]))
+			note_dead(vacuum, vacuum->emptied.nodes[i]);
 }
 
 /* Wait for the inserts that run now. */
@@ -252,8 +205,8 @@ wait_for_inserts(HnswVacuum *vacuum)
 static int
 by_level(const void *a, const void *b)
 {
-	const UpperRecord *x = a;
-	const UpperRecord *y = b;
+	const HnswUpper *x = a;
+	const HnswUpper *y = b;
 
 	if (x->level != y->level)
 		return x->level < y->level ? -1 : 1;
@@ -264,74 +217,18 @@ static void
 mark_upper_records(HnswVacuum *vacuum)
 {
 	/* ascending: a record's lower one is marked before it */
-	qsort(vacuum->upper, vacuum->nupper, sizeof(UpperRecord), by_level);
+	qsort(vacuum->upper, vacuum->nupper, sizeof(HnswUpper), by_level);
 	for (size_t i = 0; i < vacuum->nupper; i++)
 	{
-		UpperRecord *upper = &vacuum->upper[i];
+		HnswUpper *upper = &vacuum->upper[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_dead(vacuum, upper->down) && !is_dead(vacuum, upper->node))
+		if (hnsw_vacuum_is_dead(vacuum, upper->down) && !hnsw_vacuum_is_dead(vacuum, upper->node))
 		{
 			omendb_record_mark_dead(&vacuum->store, upper->node, upper->level);
 			note_dead(vacuum, upper->node);
 		}
 	}
-}
-
-/* Some live node of level 0. */
-static OmendbNode
-any_live_node(HnswVacuum *vacuum)
-{
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
-
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
-	{
-		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
-		OmendbNode found = OMENDB_NO_NODE;
-
-		if (!BufferIsValid(buffer))
-			continue;
-		for (uint32 slot = 0; slot < layout->per_page && found == OMENDB_NO_NODE; slot++)
-		{
-			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
-
-			if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
-				!(record->flags & OMENDB_RECORD_DEAD))
-				found = omendb_block_node(layout, block, slot);
-		}
-		UnlockReleaseBuffer(buffer);
-		if (found != OMENDB_NO_NODE)
-			return found;
-	}
-	return OMENDB_NO_NODE;
-}
-
-/*
- * If the entry point is dead, take a live node of the highest level that has
- * one. Inserts are kept out, for they may raise the entry point.
- */
-static void
-replace_entry(HnswVacuum *vacuum)
-{
-	Relation index = vacuum->store.relation;
-	OmendbNode entry;
-	unsigned level;
-
-	LockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
-	if (omendb_index_entry(&vacuum->store, &entry, &level) && is_dead(vacuum, entry))
-	{
-		size_t i = vacuum->nupper;
-
-		while (i > 0 && is_dead(vacuum, vacuum->upper[i - 1].node))
-			i--;
-		if (i > 0)
-			omendb_meta_set_entry(&vacuum->store, vacuum->upper[i - 1].node,
-								  vacuum->upper[i - 1].level);
-		else
-			omendb_meta_set_entry(&vacuum->store, any_live_node(vacuum), 0);
-	}
-	UnlockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
 }
 
 static OmendbRecord *
@@ -361,7 +258,7 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 {
 	OmendbRecord *copy;
 
-	if (node == self || is_dead(vacuum, node) || is_candidate(vacuum, *n, node))
+	if (node == self || hnsw_vacuum_is_dead(vacuum, node) || is_candidate(vacuum, *n, node))
 		return false;
 	if (*n >= vacuum->arena_room)
 	{
@@ -384,8 +281,8 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 static int
 by_estimate(const void *a, const void *b)
 {
-	const Estimate *x = a;
-	const Estimate *y = b;
+	const HnswEstimate *x = a;
+	const HnswEstimate *y = b;
 
 	if (x->estimate != y->estimate)
 		return x->estimate < y->estimate ? -1 : 1;
@@ -420,7 +317,7 @@ note_lost(HnswVacuum *vacuum)
 
 		if (!any_bit(vacuum, vacuum->dead, block))
 			continue;
-		buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+		buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 		if (!BufferIsValid(buffer))
 			continue;
 		for (uint32 slot = 0; slot < layout->per_page; slot++)
@@ -450,7 +347,7 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 	if (record->kind != OMENDB_RECORD_NODE || (record->flags & OMENDB_RECORD_DEAD))
 		return false;
 	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
-		if (is_dead(vacuum, neighbours[i]))
+		if (hnsw_vacuum_is_dead(vacuum, neighbours[i]))
 			return true;
 	return false;
 }
@@ -464,7 +361,7 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
  */
 static uint32
 live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, OmendbNode self,
-				Estimate *out, float *own)
+				HnswEstimate *out, float *own)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	float estimates[OMENDB_ESTIMATES_ROOM];
@@ -480,8 +377,8 @@ live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, Om
 
 		if (node == self)
 			*own = estimate;
-		else if (!is_dead(vacuum, node))
-			out[n++] = (Estimate){estimate, node};
+		else if (!hnsw_vacuum_is_dead(vacuum, node))
+			out[n++] = (HnswEstimate){estimate, node};
 	}
 	return n;
 }
@@ -507,7 +404,7 @@ pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
  * all where it has no link to self.
  */
 static uint32
-survivors(HnswVacuum *vacuum, OmendbNode self, Estimate *out, uint32 *rank)
+survivors(HnswVacuum *vacuum, OmendbNode self, HnswEstimate *out, uint32 *rank)
 {
 	float distance = 0;
 	float own;
@@ -519,7 +416,7 @@ survivors(HnswVacuum *vacuum, OmendbNode self, Estimate *out, uint32 *rank)
 		distance = omendb_query_distance(&vacuum->around, vacuum->whole);
 	}
 	n = live_neighbours(vacuum, &vacuum->around, distance, self, out, &own);
-	qsort(out, n, sizeof(Estimate), by_estimate);
+	qsort(out, n, sizeof(HnswEstimate), by_estimate);
 	*rank = 0;
 	while (*rank < n && out[*rank].estimate < own)
 		(*rank)++;
@@ -565,7 +462,7 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[slot];
-	Estimate live[OMENDB_MAX_LINKS];
+	HnswEstimate live[OMENDB_MAX_LINKS];
 	float distance;
 	uint32 rank;
 	uint32 n;
@@ -575,7 +472,7 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
 	distance = pool_neighbours(vacuum, self);
 	n = survivors(vacuum, self, live, &rank);
 	if (n > 0 && distance > vacuum->apart.estimate && !have_common_neighbour(vacuum))
-		vacuum->apart = (Estimate){distance, live[0].node};
+		vacuum->apart = (HnswEstimate){distance, live[0].node};
 	return rank < Min(heirs, n) && relink(vacuum, level, slot, live[n - 1 - rank].node);
 }
 
@@ -629,9 +526,9 @@ replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 l
 	if (omendb_layout_is_coded(layout))
 		omendb_query_set_record(&vacuum->query, record);
 	vacuum->npool = 0;
-	vacuum->apart = (Estimate){-INFINITY, OMENDB_NO_NODE};
+	vacuum->apart = (HnswEstimate){-INFINITY, OMENDB_NO_NODE};
 	for (uint32 i = record->count; i-- > 0;)
-		if (is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
+		if (hnsw_vacuum_is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
 			!inherit(vacuum, node, level, i, Max(links / HEIR_SHARE, 1)))
 			omendb_record_move_link(layout, record, --record->count, i);
 	if (record->count < links && vacuum->apart.node != OMENDB_NO_NODE &&
@@ -641,7 +538,7 @@ replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 l
 		return;
 	add_neighbours(vacuum, &n, node, level);
 	most = n + POOL_SHARE * links;
-	qsort(vacuum->pool, vacuum->npool, sizeof(Estimate), by_estimate);
+	qsort(vacuum->pool, vacuum->npool, sizeof(HnswEstimate), by_estimate);
 	for (size_t i = 0; i < vacuum->npool && n < most; i++)
 		add_candidate(vacuum, &n, node, vacuum->pool[i].node, level);
 	if (n > 0)
@@ -735,14 +632,10 @@ repair_entry(HnswVacuum *vacuum)
 }
 
 static void
-repair_graph(HnswVacuum *vacuum)
+prepare_repairs(HnswVacuum *vacuum)
 {
 	const OmendbCodec *codec = &vacuum->store.index->codec;
 	const OmendbLayout *layout = &codec->layout;
-	/* Nodes that came meanwhile have no dead neighbours, but their pages may. */
-	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
-	OmendbNode top = OMENDB_NO_NODE; /* a live node of the highest level */
-	unsigned top_level = 0;
 
 	vacuum->record = palloc(layout->record_bytes);
 	vacuum->whole = palloc(layout->record_bytes);
@@ -752,13 +645,22 @@ repair_graph(HnswVacuum *vacuum)
 		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
 	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_query_init(&vacuum->around, codec, palloc(omendb_query_bytes(codec) + 1));
-	vacuum->pool = palloc((Size) layout->links * layout->links * sizeof(Estimate));
+	vacuum->pool = palloc((Size) layout->links * layout->links * sizeof(HnswEstimate));
 	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
 	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
+}
+
+static void
+repair_graph(HnswVacuum *vacuum)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	/* Nodes that came meanwhile have no dead neighbours, but their pages may. */
+	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+
 	repair_entry(vacuum);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
-		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 		unsigned levels[BLCKSZ / sizeof(OmendbRecord)];
 		bool broken[BLCKSZ / sizeof(OmendbRecord)];
 
@@ -770,24 +672,11 @@ repair_graph(HnswVacuum *vacuum)
 
 			broken[slot] = has_dead_neighbour(vacuum, record);
 			levels[slot] = record->level;
-			if (record->kind == OMENDB_RECORD_NODE && !(record->flags & OMENDB_RECORD_DEAD) &&
-				(top == OMENDB_NO_NODE || record->level > top_level))
-			{
-				top = omendb_block_node(layout, block, slot);
-				top_level = record->level;
-			}
 		}
 		UnlockReleaseBuffer(buffer);
 		for (uint32 slot = 0; slot < layout->per_page; slot++)
 			if (broken[slot])
 				repair_node(vacuum, omendb_block_node(layout, block, slot), levels[slot]);
-	}
-	/* The entry point that was chosen did not take into account nodes that came later. */
-	if (top != OMENDB_NO_NODE)
-	{
-		LockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
-		omendb_meta_raise_entry(&vacuum->store, top, top_level);
-		UnlockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
 	}
 }
 
@@ -833,94 +722,11 @@ find_lost(HnswVacuum *vacuum)
 		if (!any_bit(vacuum, vacuum->lost, block))
 			continue;
 		for (OmendbNode node = first; node < first + layout->per_page; node++)
-			if ((vacuum->lost[node / 8] >> (node % 8) & 1) && !is_dead(vacuum, node))
+			if ((vacuum->lost[node / 8] >> (node % 8) & 1) && !hnsw_vacuum_is_dead(vacuum, node))
 			{
 				omendb_vacuum_delay_point();
 				make_known(vacuum, node);
 			}
-	}
-}
-
-/* Make the node known to the nearest that a search for it finds. */
-static void
-join_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
-{
-	uint32 most = vacuum->store.index->codec.layout.m;
-	const OmendbVisited *found[OMENDB_MAX_M + 1];
-	OmendbNode nearest[OMENDB_MAX_M];
-	const OmendbSearch *search;
-	uint32 nfound;
-	uint32 n = 0;
-
-	if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
-		(vacuum->record->flags & OMENDB_RECORD_DEAD))
-		return;
-	search = hnsw_find_near(vacuum->insert, vacuum->record, level);
-	nfound = search ? omendb_search_nearest(search, most + 1, true, found) : 0;
-	for (uint32 i = 0; i < nfound && n < most; i++)
-		if (found[i]->node != node)
-			nearest[n++] = found[i]->node;
-	if (n > 0)
-		hnsw_make_known(vacuum->insert, node, level, vacuum->record, nearest, n);
-}
-
-/* Join the nodes of a level that are not reached from those that wait. */
-static void
-join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
-{
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
-
-	omendb_reach_follow(reach, level);
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
-	{
-		Buffer buffer = lock_block(vacuum, block, BUFFER_LOCK_SHARE);
-		bool missing[BLCKSZ / sizeof(OmendbRecord)];
-
-		if (!BufferIsValid(buffer))
-			continue;
-		for (uint32 slot = 0; slot < layout->per_page; slot++)
-		{
-			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
-
-			missing[slot] = record->kind == OMENDB_RECORD_NODE && record->level == level &&
-							!(record->flags & OMENDB_RECORD_DEAD);
-		}
-		UnlockReleaseBuffer(buffer);
-		for (uint32 slot = 0; slot < layout->per_page; slot++)
-		{
-			OmendbNode node = omendb_block_node(layout, block, slot);
-
-			if (!missing[slot] || omendb_reach_has(reach, node))
-				continue;
-			join_node(vacuum, node, level);
-			omendb_reach_add(reach, node);
-			omendb_reach_follow(reach, level);
-		}
-	}
-}
-
-/*
- * Those that live may be left in islands: each node is known to a neighbour,
- * but none of them to the rest.
- */
-static void
-join_islands(HnswVacuum *vacuum)
-{
-	OmendbReach reach;
-	OmendbNode at;
-	unsigned level;
-
-	if (!omendb_index_entry(&vacuum->store, &at, &level))
-		return;
-	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
-	for (;; level--)
-	{
-		omendb_reach_add(&reach, at);
-		join_level(vacuum, &reach, level);
-		if (level == 0 || !omendb_record_copy(&vacuum->store, at, level, vacuum->whole))
-			break;
-		at = vacuum->whole->down;
 	}
 }
 
@@ -929,7 +735,8 @@ may_free(OmendbNode node, void *context)
 {
 	HnswVacuum *vacuum = context;
 
-	return is_dead(vacuum, node) && (vacuum->only == OMENDB_NO_NODE || vacuum->only == node);
+	return hnsw_vacuum_is_dead(vacuum, node) &&
+		   (vacuum->only == OMENDB_NO_NODE || vacuum->only == node);
 }
 
 static void
@@ -941,11 +748,11 @@ free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 		Buffer buffer;
 
 		vacuum->only = vacuum->upper[i - 1].node;
-		if (!is_dead(vacuum, vacuum->only))
+		if (!hnsw_vacuum_is_dead(vacuum, vacuum->only))
 			continue;
-		buffer =
-			lock_block(vacuum, omendb_node_block(&vacuum->store.index->codec.layout, vacuum->only),
-					   BUFFER_LOCK_EXCLUSIVE);
+		buffer = hnsw_vacuum_lock(
+			vacuum, omendb_node_block(&vacuum->store.index->codec.layout, vacuum->only),
+			BUFFER_LOCK_EXCLUSIVE);
 		if (!BufferIsValid(buffer))
 			continue;
 		omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum);
@@ -959,7 +766,7 @@ free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 
 		if (!any_bit(vacuum, vacuum->dead, block))
 			continue;
-		buffer = lock_block(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
+		buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
 		if (!BufferIsValid(buffer))
 			continue;
 		stats->pages_deleted +=
@@ -994,9 +801,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	vacuum->only = OMENDB_NO_NODE;
 	vacuum->upper_room = 1024;
-	vacuum->upper = palloc(vacuum->upper_room * sizeof(UpperRecord));
-	vacuum->emptied_room = 1024;
-	vacuum->emptied = palloc(vacuum->emptied_room * sizeof(OmendbNode));
+	vacuum->upper = palloc(vacuum->upper_room * sizeof(HnswUpper));
 
 	remove_heap_tids(vacuum, &counts);
 	stats->tuples_removed += counts.removed;
@@ -1005,13 +810,15 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	{
 		wait_for_inserts(vacuum);
 		mark_upper_records(vacuum);
-		replace_entry(vacuum);
-		note_lost(vacuum);
-		repair_graph(vacuum);
-		find_lost(vacuum);
-		join_islands(vacuum);
-		wait_for_inserts(vacuum);
-		free_dead_nodes(vacuum, stats);
+		prepare_repairs(vacuum);
+		if (hnsw_join_living(vacuum))
+		{
+			note_lost(vacuum);
+			repair_graph(vacuum);
+			find_lost(vacuum);
+			wait_for_inserts(vacuum);
+			free_dead_nodes(vacuum, stats);
+		}
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

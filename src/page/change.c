@@ -159,6 +159,52 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 	return omendb_block_node(layout, block, slot);
 }
 
+/* The metapage, exclusively locked, if that is the entry point. */
+static Buffer
+lock_entry(OmendbStore *store, OmendbNode entry)
+{
+	Buffer buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (omendb_page_meta(BufferGetPage(buffer))->entry == entry)
+		return buffer;
+	UnlockReleaseBuffer(buffer);
+	return InvalidBuffer;
+}
+
+static void
+register_entry(GenericXLogState *state, Buffer buffer, OmendbNode node, unsigned level)
+{
+	OmendbMetaPage *meta = omendb_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
+
+	meta->entry = node;
+	meta->entry_level = level;
+}
+
+bool
+omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNode old,
+						OmendbNode *node)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	uint32 slot;
+	Buffer buffer = lock_free_slot(store, &slot);
+	Buffer meta_buffer = lock_entry(store, old);
+
+	if (BufferIsValid(meta_buffer))
+	{
+		GenericXLogState *state = GenericXLogStart(store->relation);
+		Page page = register_records(state, buffer);
+
+		*node = omendb_block_node(layout, BufferGetBlockNumber(buffer), slot);
+		fill_slot(layout, omendb_page_record(layout, page, slot), record);
+		register_entry(state, meta_buffer, *node, record->level);
+		GenericXLogFinish(state);
+		UnlockReleaseBuffer(meta_buffer);
+	}
+	UnlockReleaseBuffer(buffer);
+	return BufferIsValid(meta_buffer);
+}
+
 static bool
 copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out, Size bytes)
 {
@@ -259,46 +305,84 @@ omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32
 	copy_slot(layout, record, to, record, from);
 }
 
-/*
- * Lock the node's page if the record still has that version; the record goes
- * to *record.
- */
+/* The node's record on its locked page, if it still has the copy's version; or NULL. */
+static const OmendbRecord *
+same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *copy)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	const OmendbRecord *record =
+		omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+
+	return record->kind == OMENDB_RECORD_NODE && record->version == copy->version ? record : NULL;
+}
+
+/* Lock the node's page if the record still has that version. */
 static Buffer
 lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer =
 		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
-	const OmendbRecord *record;
 
 	if (!BufferIsValid(buffer))
 		return InvalidBuffer;
-	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
-	if (record->kind == OMENDB_RECORD_NODE && record->version == copy->version)
+	if (same_version(store, buffer, node, copy))
 		return buffer;
 	UnlockReleaseBuffer(buffer);
 	return InvalidBuffer;
 }
 
-bool
-omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot)
+/* Does the record on the locked page live, and have a link to that node? */
+static bool
+leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = lock_version(store, node, from);
-	GenericXLogState *state;
-	OmendbRecord *record;
+	const OmendbRecord *record =
+		omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
 
-	if (!BufferIsValid(buffer))
-		return false;
-	state = GenericXLogStart(store->relation);
-	record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
-								node % layout->per_page);
-	copy_slot(layout, record, slot, from, slot);
-	record->count = from->count;
-	record->version++;
-	GenericXLogFinish(state);
+	return record->kind == OMENDB_RECORD_NODE && record->level == level &&
+		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_link(layout, record, to);
+}
+
+bool
+omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot,
+					   OmendbNode via)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	BlockNumber block = omendb_node_block(layout, node);
+	BlockNumber via_block = via == OMENDB_NO_NODE ? block : omendb_node_block(layout, via);
+	Buffer buffer = omendb_store_read(store, block);
+	Buffer via_buffer = via_block == block ? buffer : omendb_store_read(store, via_block);
+	const OmendbRecord *present;
+	bool good;
+
+	if (via_block < block)
+		LockBuffer(via_buffer, BUFFER_LOCK_SHARE);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	omendb_store_check(store, buffer);
+	if (via_block > block)
+		LockBuffer(via_buffer, BUFFER_LOCK_SHARE);
+	if (via_block != block)
+		omendb_store_check(store, via_buffer);
+	present = same_version(store, buffer, node, from);
+	good = present != NULL &&
+		   (via == OMENDB_NO_NODE || leads_to(store, via_buffer, via, present->level,
+											  omendb_record_neighbours(layout, present)[slot]));
+	if (good)
+	{
+		GenericXLogState *state = GenericXLogStart(store->relation);
+		OmendbRecord *record = omendb_page_record(
+			layout, GenericXLogRegisterBuffer(state, buffer, 0), node % layout->per_page);
+
+		copy_slot(layout, record, slot, from, slot);
+		record->count = from->count;
+		record->version++;
+		GenericXLogFinish(state);
+	}
+	if (via_block != block)
+		UnlockReleaseBuffer(via_buffer);
 	UnlockReleaseBuffer(buffer);
-	return true;
+	return good;
 }
 
 bool
@@ -805,37 +889,17 @@ omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 	return freed;
 }
 
-static bool
-set_entry(OmendbStore *store, OmendbNode node, unsigned level, bool always)
-{
-	Buffer buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);
-	OmendbMetaPage *meta;
-	bool raise;
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	meta = omendb_page_meta(BufferGetPage(buffer));
-	raise = always || meta->entry == OMENDB_NO_NODE || meta->entry_level < level;
-	if (raise)
-	{
-		GenericXLogState *state = GenericXLogStart(store->relation);
-
-		meta = omendb_page_meta(GenericXLogRegisterBuffer(state, buffer, 0));
-		meta->entry = node;
-		meta->entry_level = level;
-		GenericXLogFinish(state);
-	}
-	UnlockReleaseBuffer(buffer);
-	return raise;
-}
-
 bool
-omendb_meta_raise_entry(OmendbStore *store, OmendbNode node, unsigned level)
+omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node, unsigned level)
 {
-	return set_entry(store, node, level, false);
-}
+	Buffer buffer = lock_entry(store, old);
+	GenericXLogState *state;
 
-void
-omendb_meta_set_entry(OmendbStore *store, OmendbNode node, unsigned level)
-{
-	set_entry(store, node, level, true);
+	if (!BufferIsValid(buffer))
+		return false;
+	state = GenericXLogStart(store->relation);
+	register_entry(state, buffer, node, level);
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return true;
 }

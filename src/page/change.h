@@ -5,8 +5,9 @@
  *
  * Locks. Callers hold none on pages. A function locks at most two pages at a
  * time, in ascending order of blocks; only extending the file (the new block
- * is the highest) and the metapage (block 0, locked alone) take others. See
- * src/README.md for the order with the heavyweight locks.
+ * is the highest) and the metapage take others. The metapage is locked alone or
+ * last: who holds it waits for no other page. See src/README.md for the order
+ * with the heavyweight locks.
  */
 #ifndef OMENDB_CHANGE_H
 #define OMENDB_CHANGE_H
@@ -19,6 +20,13 @@
  * incarnation continue there; all else is as in *record.
  */
 extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *record);
+
+/*
+ * The same, and the node becomes the entry point, all in one WAL record: if the
+ * entry point is still `old` (or none). False, and nothing is done, if not.
+ */
+extern bool omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNode old,
+									OmendbNode *node);
 
 /* Copy the record of a node under a share lock; false where it is no such node. */
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
@@ -43,9 +51,14 @@ extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *l
  * Write slot `slot` of `from`, a changed copy of the node's record, to the
  * page, if the page's record still has the copy's version. from->count is the
  * new count of neighbours.
+ *
+ * Where that replaces a link, the node `via` has to live and to have a link to
+ * where the replaced one leads, else nothing is done: both pages are locked, so
+ * no link is lost before or after to which this one is the way. OMENDB_NO_NODE
+ * if the caller knows that it is not needed, as where nothing leads to the node yet.
  */
 extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
-								   uint32 slot);
+								   uint32 slot, OmendbNode via);
 
 /* Within a copy of a record: let slot `to` have the link of slot `from`. */
 extern void omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32 from,
@@ -99,13 +112,8 @@ extern uint32 omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 									bool (*may_free)(OmendbNode node, void *context),
 									void *context);
 
-/*
- * Make the node the entry point if its level is higher than the entry point's
- * or there is none. False where there is one of that level or higher.
- */
-extern bool omendb_meta_raise_entry(OmendbStore *store, OmendbNode node, unsigned level);
-
-/* Set the entry point whatever it was (vacuum). */
-extern void omendb_meta_set_entry(OmendbStore *store, OmendbNode node, unsigned level);
+/* Let the entry point be another (or none) if it is still `old`; else false. */
+extern bool omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node,
+									 unsigned level);
 
 #endif /* OMENDB_CHANGE_H */

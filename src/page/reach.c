@@ -60,6 +60,15 @@ omendb_reach_next(const OmendbReach *reach, OmendbNode from)
 	return OMENDB_NO_NODE;
 }
 
+/* A node that another one leads to. */
+static void
+add_child(OmendbReach *reach, OmendbNode parent, OmendbNode node)
+{
+	if (reach->parents && node < reach->nodes && !omendb_reach_has(reach, node))
+		reach->parents[node] = parent;
+	omendb_reach_add(reach, node);
+}
+
 /* record: NULL where the page was never initialised. */
 static void
 follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned level,
@@ -74,11 +83,13 @@ follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned
 		reach->reached[node / 8] &= ~(1 << (node % 8));
 		return;
 	}
+	if (reach->live && (record->flags & OMENDB_RECORD_DEAD))
+		return;
 	omendb_store_check_links(reach->store, node, record);
 	if (below)
-		omendb_reach_add(below, record->down);
+		add_child(below, node, record->down);
 	for (uint32 i = 0; links && i < record->count; i++)
-		omendb_reach_add(reach, omendb_record_neighbours(layout, record)[i]);
+		add_child(reach, node, omendb_record_neighbours(layout, record)[i]);
 }
 
 /* Follow what waits on one page; its own nodes may be reached by that. */

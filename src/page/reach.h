@@ -15,6 +15,8 @@ typedef struct OmendbReach
 {
 	OmendbStore *store;
 	BufferAccessStrategy strategy; /* or NULL */
+	bool live;                     /* dead nodes lead nowhere */
+	OmendbNode *parents;           /* by which node each was reached; or NULL */
 	uint64 nodes;                  /* slots there were when it began; later ones do not count */
 	uint8 *reached;                /* a bit for each */
 	uint8 *waiting;                /* of them, those that were not followed yet */

@@ -154,6 +154,7 @@ for my $round (1 .. 10)
     my $errors = finish($session);
     $interrupted++ if $errors ne '';
     unlike($errors, qr/ERROR:  (?!57014)/, "interruption $round: is the only error");
+    is(index_errors($node, $db, 't_v'), '', "interruption $round: nothing is wrong");
     is(lost_rows($node, $db, 't', '<->'), '', "interruption $round: every row is found");
     sql("INSERT INTO t SELECT n, made(n, 32) FROM generate_series($next, $next + 99) n");
     $next += 100;

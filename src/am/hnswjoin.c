@@ -1,0 +1,298 @@
+/*
+ * hnswjoin.c
+ *	  Every live node is led to by links of live nodes: before vacuum replaces those
+ *	  to dead ones, after which no row may be lost (see src/README.md).
+ */
+#include "am/hnsw.h"
+
+#include "am/hnswvacuum.h"
+#include "graph/search.h"
+#include "miscadmin.h"
+#include "page/change.h"
+#include "page/reach.h"
+#include "storage/lmgr.h"
+
+/* So many reached nodes at most are asked to take a link to one that is not. */
+#define JOIN_NEAR 64
+
+/*
+ * The live nodes that a search for vacuum->record finds nearest, of those that are
+ * reached, nearest first.
+ */
+static uint32
+reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, OmendbNode *near)
+{
+	const OmendbSearch *search = hnsw_find_near(vacuum->insert, vacuum->record, level);
+	const OmendbVisited *found[JOIN_NEAR];
+	uint32 n = 0;
+
+	for (size_t i = 0; search && i < search->visited_used; i++)
+	{
+		const OmendbVisited *visited = &search->visited[i];
+		uint32 at;
+
+		if (!visited->payload.live || !omendb_reach_has(reach, visited->node))
+			continue;
+		if (n == JOIN_NEAR && visited->distance >= found[n - 1]->distance)
+			continue;
+		n = Min(n + 1, JOIN_NEAR);
+		for (at = n - 1; at > 0 && found[at - 1]->distance > visited->distance; at--)
+			found[at] = found[at - 1];
+		found[at] = visited;
+	}
+	for (uint32 i = 0; i < n; i++)
+		near[i] = found[i]->node;
+	return n;
+}
+
+/*
+ * Note by which node each one was reached, from the entry point, dead ones included:
+ * these links make a tree. Where one is given up meanwhile, its end is reached by a
+ * detour of live nodes instead (hnswlink.c), which ends with another link there.
+ */
+static void
+note_parents(HnswVacuum *vacuum)
+{
+	OmendbReach reach;
+	OmendbNode entry;
+	unsigned level;
+
+	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
+	vacuum->parents =
+		MemoryContextAllocHuge(CurrentMemoryContext, (reach.nodes + 1) * sizeof(OmendbNode));
+	memset(vacuum->parents, 0xff, (reach.nodes + 1) * sizeof(OmendbNode));
+	reach.parents = vacuum->parents;
+	if (omendb_index_entry(&vacuum->store, &entry, &level))
+	{
+		omendb_reach_add(&reach, entry);
+		for (; level > 0; level--)
+			omendb_reach_descend(&reach, level, true);
+		omendb_reach_follow(&reach, 0);
+	}
+	omendb_reach_free(&reach);
+}
+
+/*
+ * Is the link of a node on that level to a dead one to spare, as that is reached by
+ * another link of the tree? *via: whose that is, if it may be given up meanwhile.
+ * Those of dead nodes are not, nor links down.
+ */
+static bool
+is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, OmendbNode *via)
+{
+	OmendbNode parent = vacuum->parents[dead];
+	unsigned parent_level;
+
+	if (parent == OMENDB_NO_NODE || parent == node ||
+		!omendb_record_level(&vacuum->store, parent, &parent_level))
+		return false;
+	*via = hnsw_vacuum_is_dead(vacuum, parent) || parent_level != level ? OMENDB_NO_NODE : parent;
+	return true;
+}
+
+/* Let a node have a link to vacuum->record in place of one to a dead node that is to spare. */
+static bool
+replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	OmendbRecord *whole = vacuum->whole;
+
+	if (!vacuum->parents)
+		note_parents(vacuum);
+	for (uint32 slot = 0; omendb_record_copy(&vacuum->store, at, level, whole) &&
+						  !(whole->flags & OMENDB_RECORD_DEAD) && slot < whole->count;
+		 slot++)
+	{
+		OmendbNode end = omendb_record_neighbours(layout, whole)[slot];
+		OmendbNode via;
+
+		if (!hnsw_vacuum_is_dead(vacuum, end) || !is_spare(vacuum, at, end, level, &via))
+			continue;
+		omendb_chooser_set(&vacuum->chooser, whole);
+		omendb_link_write(&vacuum->chooser, whole, slot, node, vacuum->record,
+						  omendb_own_distance(&vacuum->store.index->codec, whole, vacuum->record,
+											  vacuum->chooser.scratch));
+		if (omendb_record_put_link(&vacuum->store, at, whole, slot, via))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Let links of live nodes lead to the node: from what is near and reached, else from
+ * the entry point that is to be. False if not even that.
+ */
+static bool
+join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigned level)
+{
+	OmendbNode near[JOIN_NEAR];
+	uint32 n;
+
+	if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
+		(vacuum->record->flags & OMENDB_RECORD_DEAD))
+		return true;
+	n = reached_near(vacuum, reach, level, near);
+	if (hnsw_make_known(vacuum->insert, node, level, vacuum->record, near, n))
+		return true;
+	for (uint32 i = 0; i < n; i++)
+		if (replace_spare(vacuum, near[i], node, level))
+			return true;
+	return hnsw_make_entry(vacuum->insert, node, level, vacuum->record, &vacuum->entry,
+						   &vacuum->entry_level);
+}
+
+/* The live nodes of a level on a page. Those below them are noted in vacuum->below. */
+static uint32
+read_level(HnswVacuum *vacuum, BlockNumber block, unsigned level, OmendbNode *nodes)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+	uint32 n = 0;
+
+	if (!BufferIsValid(buffer))
+		return 0;
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		const OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+		if (record->kind != OMENDB_RECORD_NODE || record->level != level ||
+			(record->flags & OMENDB_RECORD_DEAD))
+			continue;
+		nodes[n++] = omendb_block_node(layout, block, slot);
+		if (level > 0)
+			hnsw_note_node(&vacuum->below, record->down);
+	}
+	UnlockReleaseBuffer(buffer);
+	return n;
+}
+
+/*
+ * Join the live nodes of a level that are not reached from those that wait; then
+ * those below all of them wait.
+ */
+static bool
+join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
+
+	vacuum->below.n = 0;
+	omendb_reach_follow(reach, level);
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	{
+		OmendbNode nodes[BLCKSZ / sizeof(OmendbRecord)];
+		uint32 n = read_level(vacuum, block, level, nodes);
+
+		for (uint32 i = 0; i < n; i++)
+		{
+			if (omendb_reach_has(reach, nodes[i]))
+				continue;
+			if (!join_node(vacuum, reach, nodes[i], level))
+				return false;
+			omendb_reach_add(reach, nodes[i]);
+			omendb_reach_follow(reach, level);
+		}
+	}
+	for (size_t i = 0; i < vacuum->below.n; i++)
+		omendb_reach_add(reach, vacuum->below.nodes[i]);
+	return true;
+}
+
+/* Some live node of level 0. */
+static OmendbNode
+any_live_node(HnswVacuum *vacuum)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	{
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+		OmendbNode found = OMENDB_NO_NODE;
+
+		if (!BufferIsValid(buffer))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page && found == OMENDB_NO_NODE; slot++)
+		{
+			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+			if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+				!(record->flags & OMENDB_RECORD_DEAD))
+				found = omendb_block_node(layout, block, slot);
+		}
+		UnlockReleaseBuffer(buffer);
+		if (found != OMENDB_NO_NODE)
+			return found;
+	}
+	return OMENDB_NO_NODE;
+}
+
+/* The entry point if it lives and no live node is of a higher level, else such a node. */
+static void
+choose_entry(HnswVacuum *vacuum, OmendbNode entry, unsigned level)
+{
+	size_t i = vacuum->nupper;
+
+	vacuum->entry = entry;
+	vacuum->entry_level = level;
+	while (i > 0 && hnsw_vacuum_is_dead(vacuum, vacuum->upper[i - 1].node))
+		i--;
+	if (!hnsw_vacuum_is_dead(vacuum, entry) && (i == 0 || vacuum->upper[i - 1].level <= level))
+		return;
+	vacuum->entry = i > 0 ? vacuum->upper[i - 1].node : any_live_node(vacuum);
+	vacuum->entry_level = i > 0 ? vacuum->upper[i - 1].level : 0;
+}
+
+/*
+ * Let links of live nodes lead from vacuum->entry to all live nodes, level by level.
+ * Nodes that come meanwhile are linked to from live ones.
+ */
+static bool
+join_levels(HnswVacuum *vacuum)
+{
+	OmendbReach reach;
+	bool good = true;
+
+	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
+	reach.live = true;
+	omendb_reach_add(&reach, vacuum->entry);
+	for (int level = vacuum->entry_level; good && level >= 0; level--)
+		good = join_level(vacuum, &reach, level);
+	omendb_reach_free(&reach);
+	return good;
+}
+
+/*
+ * Let the entry point be vacuum->entry, without inserts, for they may change it, too:
+ * false if one did. Nor is it none if a live node came.
+ */
+static bool
+set_entry(HnswVacuum *vacuum, OmendbNode old)
+{
+	Relation index = vacuum->store.relation;
+	bool done;
+
+	LockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
+	done = (vacuum->entry != OMENDB_NO_NODE || any_live_node(vacuum) == OMENDB_NO_NODE) &&
+		   omendb_meta_change_entry(&vacuum->store, old, vacuum->entry, vacuum->entry_level);
+	UnlockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
+	return done;
+}
+
+bool
+hnsw_join_living(HnswVacuum *vacuum)
+{
+	OmendbNode entry;
+	unsigned level;
+
+	while (omendb_index_entry(&vacuum->store, &entry, &level))
+	{
+		CHECK_FOR_INTERRUPTS();
+		choose_entry(vacuum, entry, level);
+		if (vacuum->entry != OMENDB_NO_NODE && !join_levels(vacuum))
+			return false;
+		if (vacuum->entry == entry || set_entry(vacuum, entry))
+			break;
+	}
+	return true;
+}

@@ -1,0 +1,92 @@
+/*
+ * hnswvacuum.h
+ *	  A vacuum of an index: what its two files share.
+ *
+ * hnswvacuum.c removes and repairs; hnswjoin.c sees to it before the repairs that
+ * links of live nodes lead to all of them.
+ */
+#ifndef OMENDB_HNSWVACUUM_H
+#define OMENDB_HNSWVACUUM_H
+
+#include "am/hnsw.h"
+#include "graph/link.h"
+
+typedef struct HnswEstimate
+{
+	float estimate;
+	OmendbNode node;
+} HnswEstimate;
+
+/* A record above level 0. */
+typedef struct HnswUpper
+{
+	OmendbNode node;
+	OmendbNode down;
+	unsigned level;
+} HnswUpper;
+
+typedef struct HnswNodeList
+{
+	OmendbNode *nodes;
+	size_t n;
+	size_t room;
+} HnswNodeList;
+
+typedef struct HnswVacuum
+{
+	OmendbStore store;
+	IndexVacuumInfo *info;
+	IndexBulkDeleteCallback callback;
+	void *callback_state;
+	BlockNumber blocks; /* that the index had when we began */
+	BlockNumber block;  /* whose heap TIDs are being looked at */
+	uint64 nnodes;      /* slots in them */
+	uint8 *dead;        /* a bit for each */
+	uint64 ndead;
+	BlockNumber lost_blocks; /* that the index had when dead nodes got no more links */
+	uint8 *lost;             /* a bit for each slot in them: a dead node has a link to it */
+	OmendbNode only;         /* the only one that may be freed now, or OMENDB_NO_NODE */
+	HnswUpper *upper;
+	size_t nupper;
+	size_t upper_room;
+	HnswNodeList emptied; /* nodes with empty overflow records */
+	HnswNodeList below;   /* of the live nodes of the level being joined */
+
+	OmendbNode entry; /* the entry point that is to be */
+	unsigned entry_level;
+	OmendbNode *parents; /* by which each node was reached, or NULL: not noted yet */
+
+	/* for repairs */
+	OmendbChooser chooser;
+	OmendbRecord *record; /* the node being repaired */
+	OmendbRecord *whole;  /* another */
+	OmendbQuery query;    /* for distances from the one */
+	OmendbQuery around;   /* from the other */
+	HnswEstimate *pool;   /* live neighbours of the node's dead ones */
+	size_t npool;
+	HnswEstimate apart; /* one in another part of the graph, as a dead one was */
+	uint8 *arena;       /* headers and own vectors of candidates */
+	Size copy_bytes;
+	size_t arena_room;
+	size_t narena;
+	HnswInsert *insert; /* to make nodes known */
+} HnswVacuum;
+
+static inline bool
+hnsw_vacuum_is_dead(const HnswVacuum *vacuum, OmendbNode node)
+{
+	return node < vacuum->nnodes && (vacuum->dead[node / 8] >> (node % 8) & 1);
+}
+
+/* The block's page of records, locked; InvalidBuffer where it has none. */
+extern Buffer hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode);
+
+extern void hnsw_note_node(HnswNodeList *list, OmendbNode node);
+
+/*
+ * Let links of live nodes lead from the entry point, which lives then, to all live
+ * nodes. False if that cannot be: then dead ones have to stay.
+ */
+extern bool hnsw_join_living(HnswVacuum *vacuum);
+
+#endif /* OMENDB_HNSWVACUUM_H */

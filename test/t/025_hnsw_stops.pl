@@ -1,0 +1,169 @@
+# Stopped at any WAL record, cancelled at any moment, by several sessions at once:
+# links lead to every committed row. With few links, where each of them counts.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use HnswTest;
+use OmendbTest;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+seeded();
+my $db      = 'stops';
+my @ms      = (2, 4);
+my $primary = start_node(
+    'primary', q{
+    autovacuum = off
+    jit = off
+    fsync = off
+    full_page_writes = off
+    checkpoint_timeout = 1h
+    max_wal_size = 4GB
+    wal_keep_size = 1GB
+    log_statement = none
+}, { allows_streaming => 1 });
+create_omendb($primary, $db);
+make_data_functions($primary, $db);
+
+sub sql { return $primary->safe_psql($db, $_[0]) }
+
+# Rows that a plain search for their own vectors, of a beam wider than the table, does
+# not find: such a search ends where links lead to nothing that was not visited.
+sub unreached
+{
+    my ($node, $m) = @_;
+    return $node->safe_psql($db, qq{LOAD 'omendb'; SET hnsw.custom_scan = off; SET hnsw.iterative_scan = off; SET hnsw.ef_search = 1000;
+        SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0;
+        SELECT g.id FROM t$m g WHERE NOT EXISTS (SELECT FROM (SELECT v FROM t$m t ORDER BY t.v <-> g.v LIMIT 1) n WHERE n.v = g.v)});
+}
+
+# ---------------------------------------------------------------- ended at WAL records
+
+for my $m (@ms)
+{
+    sql("CREATE TABLE t$m (id bigserial PRIMARY KEY, v vector(16)); INSERT INTO t$m (v) SELECT tight(n, 16) FROM generate_series(1, 60) n;
+        CREATE INDEX t${m}_v ON t$m USING hnsw (v vector_l2_ops) WITH (m = $m, ef_construction = 8)");
+}
+$primary->backup('base');
+my $start = sql('SELECT pg_current_wal_lsn()');
+for my $m (@ms)
+{
+    my $next = int rand 1e6;
+    for (1 .. 6)
+    {
+        sql("INSERT INTO t$m (v) VALUES (tight($next, 16))");
+        $next++;
+    }
+    sql("UPDATE t$m SET v = tight($next + id, 16) WHERE id % 30 = 7");
+    sql("BEGIN; INSERT INTO t$m (v) VALUES (tight($next + 200, 16)); ROLLBACK");
+    sql("DELETE FROM t$m WHERE id % 5 = 2");
+    sql("VACUUM (INDEX_CLEANUP ON) t$m");
+    sql("INSERT INTO t$m (v) SELECT tight($next + 300 + n, 16) FROM generate_series(1, 2) n");
+}
+my $end   = sql('SELECT pg_current_wal_insert_lsn()');
+my %files = map { (split m{/}, sql("SELECT pg_relation_filepath('t${_}_v')"))[-1] => $_ } @ms;
+sql('SELECT pg_switch_wal()');
+my $files = join '|', keys %files;
+my ($waldump) = run_command([ 'pg_waldump', '-r', 'Generic', '-p', $primary->data_dir . '/pg_wal', '-s', $start, '-e', $end ]);
+my @stops;    # [ LSN, m ]
+for my $line (split /\n/, $waldump)
+{
+    push @stops, [ $1, $files{$2} ] if $line =~ m{lsn: ([0-9A-F]+/[0-9A-F]+).*?/($files)\b};
+}
+cmp_ok(scalar @stops, '>', 100, 'there are ' . @stops . ' records of the indexes');
+
+sub recover
+{
+    my ($name, $lsn, $action) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+    $node->init_from_backup($primary, 'base', has_restoring => 0);
+    stop_at($node, $lsn, $action);
+    $node->append_conf('postgresql.conf', "restore_command = 'cp " . $primary->data_dir . "/pg_wal/%f %p'\nhot_standby = on");
+    $node->set_recovery_mode;
+    return $node;
+}
+
+sub stop_at
+{
+    my ($node, $lsn, $action) = @_;
+    $node->append_conf('postgresql.conf', "recovery_target_lsn = '$lsn'\nrecovery_target_action = '$action'");
+    return;
+}
+
+# One server, which goes on from one record to the next.
+my $replica = recover('replica', $stops[0][0], 'pause');
+my @lost;
+for my $stop (@stops)
+{
+    my ($lsn, $m) = @$stop;
+    stop_at($replica, $lsn, 'pause');
+    $replica->start;
+    $replica->poll_query_until($db, "SELECT pg_get_wal_replay_pause_state() = 'paused'") or die "recovery did not come to $lsn";
+    my $rows = unreached($replica, $m);
+    push @lost, "m = $m, $lsn: $rows" if $rows ne '';
+    $replica->stop;
+}
+is(join("\n", @lost), '', 'ended at any record: links lead to every committed row');
+
+# Some of them for good.
+my $crashed = 0;
+for my $at (grep { rand() < 0.1 } 0 .. $#stops)
+{
+    my ($lsn, $m) = @{ $stops[$at] };
+    my $node = recover('crashed' . ++$crashed, $lsn, 'promote');
+    $node->start;
+    $node->poll_query_until($db, 'SELECT NOT pg_is_in_recovery()') or die "recovery did not end at $lsn";
+    is(index_errors($node, $db, "t${m}_v", 1), '', "crash at $lsn, m = $m: nothing is wrong");
+    $node->safe_psql($db, "INSERT INTO t$m (v) SELECT tight(n + 7000000, 16) FROM generate_series(1, 5) n; DELETE FROM t$m WHERE id % 9 = 0");
+    is(index_errors($node, $db, "t${m}_v", 1) . unreached($node, $m), '', "crash at $lsn, m = $m: nor after more rows");
+    $node->safe_psql($db, "VACUUM (INDEX_CLEANUP ON) t$m");
+    is($node->safe_psql($db, "SELECT * FROM hnsw_index_check('t${m}_v', true)"), '', "crash at $lsn, m = $m: nor is anything left after vacuum");
+    is(unreached($node, $m), '', "crash at $lsn, m = $m: which loses no row");
+    $node->teardown_node;
+    $node->clean_node;
+}
+
+# ---------------------------------------------------------------- cancelled
+
+for my $m (@ms)
+{
+    my $next = 10_000_000;
+    for my $round (1 .. 15)
+    {
+        for my $what ("INSERT INTO t$m (v) SELECT tight(n, 16) FROM generate_series($next, $next + 60) n", "VACUUM (INDEX_CLEANUP ON) t$m")
+        {
+            my $ms = 1 + int rand 40;
+            like(sqlstate($primary, $db, "SET statement_timeout = $ms; $what;"), qr/^(57014)?$/, "round $round, m = $m: no error but that");
+            is(index_errors($primary, $db, "t${m}_v", 1) . unreached($primary, $m), '', "round $round, m = $m: nothing is lost by what was cancelled, or was not");
+        }
+        sql("DELETE FROM t$m WHERE id % 4 = $round % 4 AND (SELECT count(*) FROM t$m) > 300");
+        $next += 100;
+    }
+    sql("VACUUM (INDEX_CLEANUP ON) t$m");
+    is(sql("SELECT * FROM hnsw_index_check('t${m}_v', true)"), '', "m = $m: vacuum leaves nothing");
+    is(sql("SELECT dead_nodes FROM hnsw_index_info('t${m}_v')"), 0, "m = $m: nor a dead node");
+}
+
+# ---------------------------------------------------------------- side by side
+
+my $dir = scratch_dir();
+for my $m (@ms)
+{
+    my @scripts = (
+        write_script($dir, "insert$m", "\\set n random(1, 1000000000)\nINSERT INTO t$m (v) VALUES (tight(:n, 16));") . '@8',
+        write_script($dir, "delete$m", "\\set n random(0, 20)\nDELETE FROM t$m WHERE id % 21 = :n AND id > 20;") . '@1',);
+    for my $vacuum (0, 1)
+    {
+        my $clients  = start_clients($primary, $db, 4, 60, $vacuum ? @scripts : $scripts[0]);
+        my $vacuumer = $vacuum ? start_clients($primary, $db, 1, 10, write_script($dir, "vacuum$m", "VACUUM (INDEX_CLEANUP ON) t$m;")) : undef;
+        is(join("\n", grep { $_ ne '' } map { finish($_) } $clients, $vacuumer ? $vacuumer : ()), '', "m = $m: no error side by side");
+        is(index_errors($primary, $db, "t${m}_v", 1) . unreached($primary, $m), '', "m = $m: nothing is lost by inserts" . ($vacuum ? ', deletes and vacuum' : '') . ' side by side');
+    }
+}
+
+$primary->stop;
+done_testing();
