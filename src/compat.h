@@ -1,7 +1,7 @@
 /*
  * compat.h
  *	  What differs between the PostgreSQL versions that omendb supports (15 to
- *	  18). The only file that looks at PG_VERSION_NUM.
+ *	  19). The only file that looks at PG_VERSION_NUM.
  */
 #ifndef OMENDB_COMPAT_H
 #define OMENDB_COMPAT_H
@@ -62,12 +62,27 @@
 #define OMENDB_HAS_EXPLAIN_HOOK
 #endif
 
-/* From 17 on an access method says that it builds in parallel. */
-static inline void
-omendb_set_build_parallel(IndexAmRoutine *am)
-{
+/* How the description of an access method that builds in parallel begins; it says so from 17 on. */
 #if PG_VERSION_NUM >= 170000
-	am->amcanbuildparallel = true;
+#define OMENDB_AM_BUILDS_PARALLEL .type = T_IndexAmRoutine, .amcanbuildparallel = true
+#else
+#define OMENDB_AM_BUILDS_PARALLEL .type = T_IndexAmRoutine
+#endif
+
+/*
+ * What a handler returns. From 19 on the server keeps a pointer to it; before,
+ * it copies it and frees it.
+ */
+static inline const IndexAmRoutine *
+omendb_am_result(const IndexAmRoutine *am)
+{
+#if PG_VERSION_NUM >= 190000
+	return am;
+#else
+	IndexAmRoutine *copy = palloc(sizeof(IndexAmRoutine));
+
+	*copy = *am;
+	return copy;
 #endif
 }
 
@@ -152,10 +167,14 @@ omendb_restrict_search_path(void)
 #endif
 }
 
+#include "access/tableam.h"
+
 static inline IndexScanDesc
 omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys, int norderbys)
 {
-#if PG_VERSION_NUM >= 180000
+#if PG_VERSION_NUM >= 190000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys, SO_NONE);
+#elif PG_VERSION_NUM >= 180000
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, norderbys);
@@ -163,12 +182,33 @@ omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nke
 }
 
 /* Fetches heap rows by the TIDs that indexes have. */
-#include "access/tableam.h"
-
 static inline IndexFetchTableData *
 omendb_index_fetch_begin(Relation table)
 {
+#if PG_VERSION_NUM >= 190000
+	return table_index_fetch_begin(table, SO_NONE);
+#else
 	return table_index_fetch_begin(table);
+#endif
+}
+
+static inline TableScanDesc
+omendb_table_beginscan(Relation table, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 190000
+	return table_beginscan(table, snapshot, 0, NULL, SO_NONE);
+#else
+	return table_beginscan(table, snapshot, 0, NULL);
+#endif
+}
+
+/* To be called after the last column of a descriptor made by hand. */
+static inline void
+omendb_finish_tuple_desc(TupleDesc desc)
+{
+#if PG_VERSION_NUM >= 190000
+	TupleDescFinalize(desc);
+#endif
 }
 
 /* From 18 on EXPLAIN (ANALYZE) says how many searches of the index there were. */

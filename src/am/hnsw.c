@@ -137,29 +137,29 @@ PG_FUNCTION_INFO_V1(omendb_sql_hnsw_handler);
 Datum
 omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+	static const IndexAmRoutine am = {
+		OMENDB_AM_BUILDS_PARALLEL,
+		.amstrategies = HNSW_STRATEGIES,
+		.amsupport = HNSW_SUPPORT_PROCS,
+		.amcanorderbyop = true,
+		.amoptionalkey = true,
+		.amusemaintenanceworkmem = true,
+		.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL,
+		.amkeytype = InvalidOid,
+		.ambuild = hnsw_build,
+		.ambuildempty = hnsw_build_empty,
+		.aminsert = hnsw_insert,
+		.ambulkdelete = hnsw_bulk_delete,
+		.amvacuumcleanup = hnsw_vacuum_cleanup,
+		.amcostestimate = hnsw_cost_estimate,
+		.amoptions = hnsw_options,
+		.ambuildphasename = hnsw_build_phase_name,
+		.amvalidate = hnsw_validate,
+		.ambeginscan = hnsw_begin_scan,
+		.amrescan = hnsw_rescan,
+		.amgettuple = hnsw_get_tuple,
+		.amendscan = hnsw_end_scan,
+	};
 
-	am->amstrategies = HNSW_STRATEGIES;
-	am->amsupport = HNSW_SUPPORT_PROCS;
-	am->amcanorderbyop = true;
-	am->amoptionalkey = true;
-	am->amusemaintenanceworkmem = true;
-	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
-	omendb_set_build_parallel(am);
-	am->amkeytype = InvalidOid;
-
-	am->ambuild = hnsw_build;
-	am->ambuildempty = hnsw_build_empty;
-	am->aminsert = hnsw_insert;
-	am->ambulkdelete = hnsw_bulk_delete;
-	am->amvacuumcleanup = hnsw_vacuum_cleanup;
-	am->amcostestimate = hnsw_cost_estimate;
-	am->amoptions = hnsw_options;
-	am->ambuildphasename = hnsw_build_phase_name;
-	am->amvalidate = hnsw_validate;
-	am->ambeginscan = hnsw_begin_scan;
-	am->amrescan = hnsw_rescan;
-	am->amgettuple = hnsw_get_tuple;
-	am->amendscan = hnsw_end_scan;
-	PG_RETURN_POINTER(am);
+	PG_RETURN_POINTER(omendb_am_result(&am));
 }

@@ -163,7 +163,7 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 {
 	const OmendbLayout *layout = &index->codec.layout;
 	struct varlena *flat;
-	const bits8 *bits;
+	const uint8 *bits;
 	uint64 id;
 
 	if (opclass->floats)

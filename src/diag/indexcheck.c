@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "storage/off.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 
 void
 omendb_check_report(OmendbCheck *check, CheckSeverity severity, BlockNumber block, OmendbNode node,

@@ -194,7 +194,7 @@ sample_queries(Recall *recall, int wanted)
 	OmendbDiagnosis *diagnosis = &recall->diagnosis;
 	OmendbStore store = {.relation = diagnosis->relation, .index = diagnosis->index};
 	OmendbRecord record;
-	IndexFetchTableData *fetch = table_index_fetch_begin(diagnosis->heap);
+	IndexFetchTableData *fetch = omendb_index_fetch_begin(diagnosis->heap);
 	uint64 n = diagnosis->nodes;
 	uint64 *next = palloc(wanted * sizeof(uint64));
 	bool more = true;

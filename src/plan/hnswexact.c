@@ -17,6 +17,7 @@
 #include "access/tableam.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 
@@ -48,7 +49,7 @@ begin_reading(HnswState *state)
 	else
 	{
 		state->run.table_reads++;
-		state->table_scan = table_beginscan(table, state->css.ss.ps.state->es_snapshot, 0, NULL);
+		state->table_scan = omendb_table_beginscan(table, state->css.ss.ps.state->es_snapshot);
 	}
 }
 

@@ -21,6 +21,7 @@
 #include "access/tableam.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/rel.h"

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "compat.h"
 #include "executor/tuptable.h"
 #include "utils/tuplesort.h"
 
@@ -37,6 +38,7 @@ hnsw_sort_begin(int64 bound, int memory_kb)
 
 	TupleDescInitEntry(desc, COLUMN_DISTANCE + 1, "distance", FLOAT8OID, -1, 0);
 	TupleDescInitEntry(desc, COLUMN_TID + 1, "tid", TIDOID, -1, 0);
+	omendb_finish_tuple_desc(desc);
 	sort->in = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	sort->out = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	sort->sort =

@@ -88,7 +88,9 @@ SELECT halfvec_avg('{1,1e300}');
 SELECT halfvec_accum('{1,NULL}', '[1]');
 SELECT halfvec_avg(array_fill(1::float8, ARRAY[16002]));
 
--- none for sparsevec
+-- none for sparsevec (versions differ in the hint)
+\set VERBOSITY terse
 SELECT avg('{}/1'::sparsevec);
 SELECT sum('{}/1'::sparsevec);
+\set VERBOSITY default
 DROP TABLE samples;

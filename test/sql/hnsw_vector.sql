@@ -146,10 +146,10 @@ CREATE INDEX ON t USING hnsw (i vector_l2_ops);
 CREATE INDEX ON t USING hnsw (v vector_l2_ops, w vector_l2_ops);
 CREATE UNIQUE INDEX ON t USING hnsw (v vector_l2_ops);
 CREATE INDEX ON t USING hnsw (v vector_l2_ops) INCLUDE (i);
+-- (versions differ in whether they show the place, and in how they write the operator)
+\set VERBOSITY sqlstate
 CREATE INDEX ON t USING hnsw (v vector_l2_ops DESC);
 CREATE INDEX ON t USING hnsw (v vector_l2_ops NULLS FIRST);
--- (versions differ in how they write the operator)
-\set VERBOSITY sqlstate
 ALTER TABLE t ADD EXCLUDE USING hnsw (v vector_l2_ops WITH =);
 \set VERBOSITY default
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
