@@ -14,6 +14,13 @@
 #error "omendb needs PostgreSQL 15 or newer"
 #endif
 
+#include "utils/guc.h"
+
+/* New in the minor releases of November 2024; how settings reach parallel workers needs it. */
+#ifndef GUC_ALLOW_IN_PARALLEL
+#error "omendb needs PostgreSQL 15.9, 16.5, 17.1 or newer"
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #include "varatt.h"
@@ -54,7 +61,6 @@
 #include "storage/bufmgr.h"
 #include "storage/smgr.h"
 #include "utils/acl.h"
-#include "utils/guc.h"
 #include "utils/rel.h"
 
 /* From 18 on an extension can add to EXPLAIN. */

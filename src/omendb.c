@@ -1,6 +1,9 @@
 /*
  * omendb.c
  *	  Module start: settings and the choice of kernels. Nothing else lives here.
+ *
+ * Loading the library defines no setting hnsw.*: pgvector has settings of the same
+ * names, and pg_upgrade loads all libraries of a cluster in one session.
  */
 #include "compat.h"
 
@@ -49,6 +52,15 @@ assign_simd_level(int newval, void *extra)
 	omendb_kernels_use(newval);
 }
 
+/* When the session uses an hnsw index for the first time. */
+static void
+define_hnsw_settings(void)
+{
+	hnsw_define_settings();
+	hnsw_define_plan_settings();
+	MarkGUCPrefixReserved("hnsw");
+}
+
 void
 _PG_init(void)
 {
@@ -58,9 +70,8 @@ _PG_init(void)
 							 SIMD_LEVEL_AUTO, simd_level_options, PGC_SUSET, 0, check_simd_level,
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
-	hnsw_init_module();
+	hnsw_init_module(define_hnsw_settings);
 	hnsw_init_plan_module();
-	MarkGUCPrefixReserved("hnsw");
 	omendb_explain_init_module();
 }
 

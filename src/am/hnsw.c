@@ -25,6 +25,7 @@ static const struct config_enum_entry iterative_scan_options[] = {
 };
 
 static relopt_kind reloption_kind;
+static void (*define_settings)(void);
 
 /*
  * Settings have one name for all that is loaded in a backend. Who has defined
@@ -45,31 +46,51 @@ check_no_clash(void)
 }
 
 void
-hnsw_init_module(void)
+hnsw_define_settings(void)
 {
-	check_no_clash();
 	DefineCustomIntVariable("hnsw.ef_search", "How many nearest candidates a search keeps.",
 							"Larger finds more of the true nearest rows, and takes longer.",
-							&hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH, 1, 1000, PGC_USERSET, 0, NULL,
-							NULL, NULL);
+							&hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH, 1, 1000, PGC_USERSET,
+							HNSW_SETTING_FLAGS, NULL, NULL, NULL);
 	DefineCustomEnumVariable(
 		"hnsw.iterative_scan", "Whether a scan goes on when its first candidates do not suffice.",
 		"\"strict_order\" returns rows in exact order of distance, \"relaxed_order\" also those "
 		"found late, \"off\" at most hnsw.ef_search rows.",
-		&hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_options, PGC_USERSET, 0, NULL,
-		NULL, NULL);
+		&hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_options, PGC_USERSET,
+		HNSW_SETTING_FLAGS, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"hnsw.max_scan_tuples", "How many nodes an iterative scan visits at most.",
 		"Then it ends, or with hnsw.exhaustive_scan reads the table or the index from end to end.",
-		&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomRealVariable(
-		"hnsw.scan_mem_multiplier", "Multiple of work_mem that an iterative scan uses at most.",
-		NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL, NULL, NULL);
+		&hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL,
+		NULL);
+	DefineCustomRealVariable("hnsw.scan_mem_multiplier",
+							 "Multiple of work_mem that an iterative scan uses at most.", NULL,
+							 &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, HNSW_SETTING_FLAGS,
+							 NULL, NULL, NULL);
 	DefineCustomBoolVariable(
 		"hnsw.exhaustive_scan",
 		"Whether an iterative scan reads all rows rather than end without enough of them.",
 		"It does so, too, where that is quicker than to visit more nodes.", &hnsw_exhaustive_scan,
-		true, PGC_USERSET, 0, NULL, NULL, NULL);
+		true, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL, NULL);
+}
+
+/* Called by the handler, through which every session comes before it uses an index. */
+static void
+settings_are_needed(void)
+{
+	static bool defined = false;
+
+	if (defined)
+		return;
+	check_no_clash();
+	defined = true;
+	define_settings();
+}
+
+void
+hnsw_init_module(void (*define)(void))
+{
+	define_settings = define;
 	reloption_kind = add_reloption_kind();
 	add_int_reloption(reloption_kind, "m", "neighbours of a node: up to 2 m", HNSW_DEFAULT_M,
 					  OMENDB_MIN_M, OMENDB_MAX_M, AccessExclusiveLock);
@@ -161,5 +182,6 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 		.amendscan = hnsw_end_scan,
 	};
 
+	settings_are_needed();
 	PG_RETURN_POINTER(omendb_am_result(&am));
 }

@@ -24,6 +24,7 @@
 #include "access/relation.h"
 #include "am/hnsw.h"
 #include "am/hnsworder.h"
+#include "am/module.h"
 #include "compat.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -535,18 +536,23 @@ look_for_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 }
 
 void
-hnsw_init_plan_module(void)
+hnsw_define_plan_settings(void)
 {
 	DefineCustomBoolVariable(
 		"hnsw.custom_scan", "Whether searches by hnsw indexes use a scan node of their own.",
 		"It knows the filter and the LIMIT. Without it, a plain index scan searches.",
-		&hnsw_custom_scan, true, PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+		&hnsw_custom_scan, true, PGC_USERSET, GUC_EXPLAIN | HNSW_SETTING_FLAGS, NULL, NULL, NULL);
 	DefineCustomEnumVariable(
 		"hnsw.scan_strategy", "How a custom scan finds the rows that pass its filter.",
 		"\"auto\" chooses, and goes over to another while running; the others are for tests and "
 		"measurements.",
-		&hnsw_scan_strategy, HNSW_STRATEGY_AUTO, strategy_options, PGC_USERSET, GUC_EXPLAIN, NULL,
-		NULL, NULL);
+		&hnsw_scan_strategy, HNSW_STRATEGY_AUTO, strategy_options, PGC_USERSET,
+		GUC_EXPLAIN | HNSW_SETTING_FLAGS, NULL, NULL, NULL);
+}
+
+void
+hnsw_init_plan_module(void)
+{
 	RegisterCustomScanMethods(&hnsw_scan_methods);
 	previous_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = look_for_paths;

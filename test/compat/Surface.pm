@@ -341,9 +341,9 @@ SELECT (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = :'ex
 \quit
 \endif
 SET search_path = :schema, pg_catalog;
--- defines the settings
+-- defines the settings: pgvector's library when it is loaded, omendb's access method when it is asked
 \o /dev/null
-SELECT '[1]'::vector;
+SELECT '[1]'::vector, pg_indexam_has_property(oid, 'can_order') FROM pg_am WHERE amname = 'hnsw';
 \o
 
 SELECT 'type', t.typname,

@@ -18,10 +18,11 @@ use Scalar::Util qw(looks_like_number);
 
 our @EXPORT_OK = qw(run_case known_settings compare);
 
-# Settings of hnsw. that the server has, each with 1.
+# Settings of hnsw. that the server has, each with 1. Asking the access method
+# for a property defines them.
 sub known_settings
 {
-    my ($out) = psql("LOAD 'omendb'; SELECT name FROM pg_settings WHERE name LIKE 'hnsw.%'");
+    my ($out) = psql("SELECT pg_indexam_has_property(oid, 'can_order') FROM pg_am WHERE amname = 'hnsw' \\g /dev/null\nSELECT name FROM pg_settings WHERE name LIKE 'hnsw.%'");
     return map { $_ => 1 } grep { length } split /\n/, $out;
 }
 

@@ -54,16 +54,16 @@ like(output("EXPLAIN (COSTS OFF) $nearest"), qr/Custom Scan \(HnswScan\) on t\n/
 like(output("EXPLAIN (COSTS OFF) SELECT id FROM t WHERE $query < 0.5"), qr/Custom Scan \(HnswScan\) on t\n/, 'so it is within a radius');
 like(output("PREPARE p AS $nearest; EXPLAIN (COSTS OFF) EXECUTE p"), qr/Custom Scan \(HnswScan\) on t\n/, 'and prepared');
 is(rows(scalar output("$by_scan $nearest")), $right, 'and it is right');
-# settings that come before the library
+# settings that come before the first use of an index
 for my $strategy (qw(graph bitmap exact))
 {
     my ($stdout, $stderr) = output("SET hnsw.scan_strategy = $strategy; EXPLAIN (COSTS OFF) $nearest; SHOW hnsw.scan_strategy");
-    like($stdout, qr/Strategy: $strategy\n.*\n$strategy\z/s, "$strategy, set before the library is loaded");
+    like($stdout, qr/Strategy: $strategy\n.*\n$strategy\z/s, "$strategy, set before the first use");
     is($stderr, '', "$strategy: without a word");
 }
 {
     my ($stdout, $stderr) = output("SET hnsw.custom_scan = off; EXPLAIN (COSTS OFF) $nearest; SHOW hnsw.custom_scan");
-    unlike($stdout, qr/HnswScan/, 'off, set before the library is loaded');
+    unlike($stdout, qr/HnswScan/, 'off, set before the first use');
     like($stdout, qr/\noff\z/, 'stays so');
     is($stderr, '', 'without a word');
 }
@@ -77,7 +77,7 @@ $node->reload;
 like(output("EXPLAIN (COSTS OFF) $nearest; SHOW hnsw.scan_strategy"), qr/Strategy: bitmap\n.*\nbitmap\z/s, 'postgresql.conf');
 $node->append_conf('postgresql.conf', "hnsw.scan_strategy = 'auto'\n");
 $node->reload;
-like(sqlstate($node, $db, "LOAD 'omendb'; SET hnsw.scan_strategy = 'best'"), qr/22023/, 'there is no such strategy');
+like(sqlstate($node, $db, "$nearest; SET hnsw.scan_strategy = 'best'"), qr/22023/, 'there is no such strategy');
 is(sqlstate($node, $db, "$nearest; SET hnsw.nothing = 1"), '42602', 'other names are reserved');
 
 # ---------------------------------------------------------------- prepared statements
