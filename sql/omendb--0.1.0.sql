@@ -845,6 +845,11 @@ CREATE FUNCTION omendb_simd_level() RETURNS text
 COMMENT ON FUNCTION omendb_simd_level() IS
     'instruction set of the distance kernels in use: scalar, neon, avx2 or avx512';
 
+CREATE FUNCTION rrf(rank bigint, k integer DEFAULT 60) RETURNS float8
+    LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_rrf';
+COMMENT ON FUNCTION rrf(bigint, integer) IS
+    'reciprocal rank fusion: 1 / (k + rank), what the row with that rank (from 1) in a list gets from it; 0 if rank is null, for a row not in the list';
+
 CREATE FUNCTION hnsw_index_info(index regclass,
     OUT format_version integer, OUT dimensions integer, OUT m integer, OUT ef_construction integer, OUT metric text,
     OUT vector_storage text, OUT code_bits integer, OUT record_bytes integer, OUT records_per_page integer,

@@ -1,7 +1,7 @@
 -- The extension's objects in the catalogs: attributes, comments, membership.
 -- (What there must be, object by object, is test/compat/pgvector-surface.tsv; this is about all of them.)
 BEGIN;
-SELECT plan(38);
+SELECT plan(39);
 
 CREATE TEMP VIEW member AS
     SELECT classid, objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -73,10 +73,12 @@ SELECT is_empty($$ SELECT typname FROM member_type WHERE typarray = 0 OR NOT typ
 SELECT is_empty($$ SELECT oid::regprocedure, provolatile FROM value_function WHERE provolatile <> 'i' AND proname <> 'omendb_simd_level' $$, 'functions are immutable');
 SELECT results_eq($$ SELECT ROW(provolatile, proisstrict, proparallel)::text FROM member_function WHERE proname = 'omendb_simd_level' $$, $$ VALUES (ROW('s', true, 's')::text) $$,
     'but the one that reads a setting');
-SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE NOT proisstrict AND prokind = 'f' $$, 'functions are strict');
+SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE NOT proisstrict AND prokind = 'f' AND proname <> 'rrf' $$, 'functions are strict');
 SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE proparallel <> 's' $$, 'functions and aggregates are parallel safe');
-SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE prosecdef OR proleakproof OR proretset OR proconfig IS NOT NULL OR proacl IS NOT NULL OR provariadic <> 0 OR pronargdefaults > 0 $$,
+SELECT is_empty($$ SELECT oid::regprocedure FROM value_function WHERE prosecdef OR proleakproof OR proretset OR proconfig IS NOT NULL OR proacl IS NOT NULL OR provariadic <> 0 OR (pronargdefaults > 0 AND proname <> 'rrf') $$,
     'no function has rights, settings, sets, variadic or default arguments');
+SELECT results_eq($$ SELECT ROW(proisstrict, pg_get_function_arguments(oid))::text FROM member_function WHERE proname = 'rrf' $$, $$ VALUES (ROW(false, 'rank bigint, k integer DEFAULT 60')::text) $$,
+    'but the one for which a null rank means a row that a list does not have');
 SELECT results_eq(
     $$ SELECT ROW(proname, provolatile, proisstrict, proparallel, prosecdef, proacl IS NULL, proretset, pronargdefaults, proconfig IS NULL)::text FROM index_function ORDER BY proname $$,
     $$ VALUES (ROW('hnsw_index_check', 'v', true, 'r', false, true, true, 1, true)::text), (ROW('hnsw_index_info', 'v', true, 'r', false, true, false, 0, true)::text),

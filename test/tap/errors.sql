@@ -76,6 +76,8 @@ INSERT INTO wrong (state, sql) SELECT state, format('SELECT %s_%s', type, call) 
     ('22000', $$avg('{}')$$), ('22000', $$avg('{1}')$$), ('22000', $$avg('{{1,2}}')$$), ('22000', $$avg('{1,NULL}')$$), ('22000', $$avg('{1,NaN}')$$), ('22000', $$avg('{1,Infinity}')$$),
     ('22000', $$avg('{1,1e300}')$$), ('54000', $$avg(array_fill(1::float8, ARRAY[16002]))$$)) c(state, call);
 INSERT INTO wrong (state, sql) VALUES ('22003', $$SELECT halfvec_avg('{1,65520}')$$);
+-- ranks and the constant of their fusion
+INSERT INTO wrong (state, sql) SELECT '22023', format('SELECT rrf(%s)', arguments) FROM unnest(ARRAY['0', '-1', '-9223372036854775808', '0, 0', '1, -1', 'NULL, -1', '1, -2147483648']) arguments;
 -- the setting
 INSERT INTO wrong (state, sql) VALUES ('22023', $$SET omendb.simd_level = 'mmx'$$), ('22023', $$SET omendb.simd_level = 'on'$$), ('42602', $$SET omendb.no_such_setting = 1$$),
     -- no machine has both
