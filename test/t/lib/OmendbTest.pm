@@ -8,6 +8,7 @@ use Cwd ();
 use Exporter 'import';
 use File::Temp ();
 use FindBin;
+use IPC::Run ();
 
 BEGIN
 {
@@ -23,7 +24,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(source_root compat_dir scratch_dir start_node create_omendb use_node session sqlstate server_version simd_levels);
+our @EXPORT = qw(source_root compat_dir doc_sql scratch_dir start_node create_omendb use_node session sqlstate server_version simd_levels);
 
 # The root of the source tree.
 sub source_root
@@ -34,6 +35,15 @@ sub source_root
 sub compat_dir
 {
     return source_root() . '/test/compat';
+}
+
+# The block of that name in a document of docs/: see test/doc-sql.
+sub doc_sql
+{
+    my ($document, $name) = @_;
+    my $sql = '';
+    IPC::Run::run([ source_root() . '/test/doc-sql', source_root() . "/docs/$document", $name ], '>', \$sql) or die "no block $name in $document";
+    return $sql;
 }
 
 # A directory with an absolute name, which the server reads and writes too.
