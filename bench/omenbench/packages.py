@@ -86,8 +86,27 @@ def stanzas(text):
             yield fields
 
 
-def analysis(texts, dimensions):
+def known_items(packages, translations):
+    """[package, section, synopsis, body] of the packages for a search of known items: by its
+    synopsis, the one line that the list has, a package is looked for among the bodies, the long
+    descriptions without that line. No two of them have the same synopsis or the same body: there
+    would be two right answers."""
+    long_ones = {x["Description-md5"]: x["Description-en"] for x in stanzas(translations)}
+    items, known = [], set()
+    for x in stanzas(packages):
+        synopsis, _, body = long_ones.get(x.get("Description-md5"), "").partition("\n")
+        body = " ".join(line for line in body.split("\n") if line != ".")
+        if body and known.isdisjoint([("synopsis", synopsis), ("body", body)]):
+            known.update([("synopsis", synopsis), ("body", body)])
+            items.append([x["Package"], x.get("Section", ""), synopsis, body])
+    return items
+
+
+def analysis(texts, dimensions, others=None):
+    """Vectors of the texts, and of others that have no part in what the analysis learns (if given)."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     words = TfidfVectorizer(sublinear_tf=True, min_df=3, max_df=0.2, stop_words="english", dtype=np.float32)
-    return TruncatedSVD(dimensions, n_iter=4, random_state=0).fit_transform(words.fit_transform(texts)).astype(np.float32)
+    svd = TruncatedSVD(dimensions, n_iter=4, random_state=0)
+    vectors = svd.fit_transform(words.fit_transform(texts)).astype(np.float32)
+    return vectors if others is None else (vectors, svd.transform(words.transform(others)).astype(np.float32))

@@ -55,6 +55,32 @@ class Packages(unittest.TestCase):
                          (["games", "math", "math"],
                           ["A game\nof two lines\n.\nand a paragraph", "the short one: kept\nwith a second line", "Numbers"]))
 
+    def test_known_items(self):
+        translations = TRANSLATIONS + """
+Package: four
+Description-md5: c3
+Description-en: Numbers
+ the same synopsis
+
+Package: five
+Description-md5: d4
+Description-en: Another game
+ of two lines
+ .
+ and a paragraph
+
+Package: six
+Description-md5: e5
+Description-en: Cards
+ to play with
+"""
+        names = {"four": "c3", "five": "d4", "six": "e5"}
+        more = "".join(f"\nPackage: {name}\nSection: games\nDescription-md5: {md5}\n" for name, md5 in names.items())
+        # Two has no long description, three none beside its synopsis, five the body of one.
+        self.assertEqual(packages.known_items(LIST + more, translations),
+                         [["one", "games", "A game", "of two lines and a paragraph"],
+                          ["four", "games", "Numbers", "the same synopsis"], ["six", "games", "Cards", "to play with"]])
+
     def test_a_data_set(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
