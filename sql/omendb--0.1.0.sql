@@ -756,85 +756,44 @@ CREATE FUNCTION hnsw_index_size_estimate(rows bigint, dimensions integer, m inte
 COMMENT ON FUNCTION hnsw_index_size_estimate(bigint, integer, integer) IS
     'size of an hnsw index on a vector column, and the maintenance_work_mem that CREATE INDEX wants to build it in memory';
 
-CREATE FUNCTION hnsw_vector_l2(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_vector_l2';
-COMMENT ON FUNCTION hnsw_vector_l2(internal) IS 'hnsw support: what vector_l2_ops is for';
-CREATE FUNCTION hnsw_vector_ip(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_vector_ip';
-COMMENT ON FUNCTION hnsw_vector_ip(internal) IS 'hnsw support: what vector_ip_ops is for';
-CREATE FUNCTION hnsw_vector_cosine(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_vector_cosine';
-COMMENT ON FUNCTION hnsw_vector_cosine(internal) IS 'hnsw support: what vector_cosine_ops is for';
-CREATE FUNCTION hnsw_vector_l1(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_vector_l1';
-COMMENT ON FUNCTION hnsw_vector_l1(internal) IS 'hnsw support: what vector_l1_ops is for';
-CREATE FUNCTION hnsw_halfvec_l2(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_halfvec_l2';
-COMMENT ON FUNCTION hnsw_halfvec_l2(internal) IS 'hnsw support: what halfvec_l2_ops is for';
-CREATE FUNCTION hnsw_halfvec_ip(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_halfvec_ip';
-COMMENT ON FUNCTION hnsw_halfvec_ip(internal) IS 'hnsw support: what halfvec_ip_ops is for';
-CREATE FUNCTION hnsw_halfvec_cosine(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_halfvec_cosine';
-COMMENT ON FUNCTION hnsw_halfvec_cosine(internal) IS 'hnsw support: what halfvec_cosine_ops is for';
-CREATE FUNCTION hnsw_halfvec_l1(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_halfvec_l1';
-COMMENT ON FUNCTION hnsw_halfvec_l1(internal) IS 'hnsw support: what halfvec_l1_ops is for';
-CREATE FUNCTION hnsw_bit_hamming(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_bit_hamming';
-COMMENT ON FUNCTION hnsw_bit_hamming(internal) IS 'hnsw support: what bit_hamming_ops is for';
-CREATE FUNCTION hnsw_bit_jaccard(internal) RETURNS internal
-    LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_bit_jaccard';
-COMMENT ON FUNCTION hnsw_bit_jaccard(internal) IS 'hnsw support: what bit_jaccard_ops is for';
-
 CREATE OPERATOR CLASS vector_l2_ops FOR TYPE vector USING hnsw AS
-    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_vector_l2(internal);
+    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS vector_l2_ops USING hnsw IS 'nearest vector by Euclidean distance';
 COMMENT ON OPERATOR FAMILY vector_l2_ops USING hnsw IS 'nearest vector by Euclidean distance';
 CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING hnsw AS
-    OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_vector_ip(internal);
+    OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS vector_ip_ops USING hnsw IS 'nearest vector by negative inner product';
 COMMENT ON OPERATOR FAMILY vector_ip_ops USING hnsw IS 'nearest vector by negative inner product';
 CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING hnsw AS
-    OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_vector_cosine(internal);
+    OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS vector_cosine_ops USING hnsw IS 'nearest vector by cosine distance';
 COMMENT ON OPERATOR FAMILY vector_cosine_ops USING hnsw IS 'nearest vector by cosine distance';
 CREATE OPERATOR CLASS vector_l1_ops FOR TYPE vector USING hnsw AS
-    OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_vector_l1(internal);
+    OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS vector_l1_ops USING hnsw IS 'nearest vector by taxicab distance';
 COMMENT ON OPERATOR FAMILY vector_l1_ops USING hnsw IS 'nearest vector by taxicab distance';
 CREATE OPERATOR CLASS halfvec_l2_ops FOR TYPE halfvec USING hnsw AS
-    OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_halfvec_l2(internal);
+    OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS halfvec_l2_ops USING hnsw IS 'nearest halfvec by Euclidean distance';
 COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING hnsw IS 'nearest halfvec by Euclidean distance';
 CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING hnsw AS
-    OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_halfvec_ip(internal);
+    OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS halfvec_ip_ops USING hnsw IS 'nearest halfvec by negative inner product';
 COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING hnsw IS 'nearest halfvec by negative inner product';
 CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING hnsw AS
-    OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_halfvec_cosine(internal);
+    OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING hnsw IS 'nearest halfvec by cosine distance';
 COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING hnsw IS 'nearest halfvec by cosine distance';
 CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING hnsw AS
-    OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_halfvec_l1(internal);
+    OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS halfvec_l1_ops USING hnsw IS 'nearest halfvec by taxicab distance';
 COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING hnsw IS 'nearest halfvec by taxicab distance';
 CREATE OPERATOR CLASS bit_hamming_ops FOR TYPE bit USING hnsw AS
-    OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_bit_hamming(internal);
+    OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING hnsw IS 'nearest bit by Hamming distance';
 COMMENT ON OPERATOR FAMILY bit_hamming_ops USING hnsw IS 'nearest bit by Hamming distance';
 CREATE OPERATOR CLASS bit_jaccard_ops FOR TYPE bit USING hnsw AS
-    OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops,
-    FUNCTION 1 hnsw_bit_jaccard(internal);
+    OPERATOR 1 <%> (bit, bit) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest bit by Jaccard distance';
 COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest bit by Jaccard distance';
 

@@ -13,9 +13,10 @@
 #include "nodes/execnodes.h"
 #include "page/store.h"
 
-#define HNSW_STRATEGIES    1
-#define HNSW_OPCLASS_PROC  1
-#define HNSW_SUPPORT_PROCS 1
+#define HNSW_STRATEGIES        1
+#define HNSW_DISTANCE_STRATEGY 1
+/* None is used; pgvector's operator classes have up to 3. */
+#define HNSW_SUPPORT_PROCS 3
 
 #define HNSW_DEFAULT_M               16
 #define HNSW_DEFAULT_EF_CONSTRUCTION 64
@@ -64,8 +65,8 @@ extern int hnsw_get_ef_construction(Relation index);
 extern bool hnsw_get_compact(Relation index);
 
 /*
- * What an operator class says of its type and distance: the value of its
- * support function 1.
+ * What an operator class is for: type and distance. They follow from the operator
+ * that it orders by.
  */
 typedef struct HnswOpclass
 {

@@ -10,8 +10,10 @@
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "kernel/kernel.h"
 #include "types/checks.h"
+#include "types/distance.h"
 #include "types/halfvec.h"
 #include "types/vector.h"
 #include "utils/builtins.h"
@@ -56,32 +58,76 @@ bit_dimensions(Datum value)
 
 #define HNSW_MAX_BITS 64000
 
-#define OPCLASS(name, metric, type, max, floats)                                               \
-	static const HnswOpclass name##_opclass = {metric, #type, max, type##_dimensions, floats}; \
-	PG_FUNCTION_INFO_V1(omendb_sql_hnsw_##name);                                               \
-	Datum omendb_sql_hnsw_##name(PG_FUNCTION_ARGS)                                             \
-	{                                                                                          \
-		PG_RETURN_POINTER(&name##_opclass);                                                    \
-	}                                                                                          \
-	StaticAssertDecl(true, "a semicolon follows")
+/*
+ * What an operator class is for follows from the operator that it orders by, and
+ * that from the C function behind it. So classes that another script made, such
+ * as pgvector's in a database that became omendb's, are as good as omendb's own;
+ * support functions are not asked, and never called.
+ */
+static const struct
+{
+	PGFunction distance;
+	HnswOpclass opclass;
+} known_opclasses[] = {
+#define KNOWN(function, metric, type, max, floats)        \
+	{                                                     \
+		omendb_sql_##function,                            \
+		{                                                 \
+			metric, #type, max, type##_dimensions, floats \
+		}                                                 \
+	}
+	KNOWN(vector_l2_distance, OMENDB_METRIC_L2, vector, VECTOR_MAX_DIM, vector_floats),
+	KNOWN(vector_negative_inner_product, OMENDB_METRIC_IP, vector, VECTOR_MAX_DIM, vector_floats),
+	KNOWN(vector_cosine_distance, OMENDB_METRIC_COSINE, vector, VECTOR_MAX_DIM, vector_floats),
+	KNOWN(vector_l1_distance, OMENDB_METRIC_L1, vector, VECTOR_MAX_DIM, vector_floats),
+	KNOWN(halfvec_l2_distance, OMENDB_METRIC_L2, halfvec, HALFVEC_MAX_DIM, halfvec_floats),
+	KNOWN(halfvec_negative_inner_product, OMENDB_METRIC_IP, halfvec, HALFVEC_MAX_DIM,
+		  halfvec_floats),
+	KNOWN(halfvec_cosine_distance, OMENDB_METRIC_COSINE, halfvec, HALFVEC_MAX_DIM, halfvec_floats),
+	KNOWN(halfvec_l1_distance, OMENDB_METRIC_L1, halfvec, HALFVEC_MAX_DIM, halfvec_floats),
+	KNOWN(hamming_distance, OMENDB_METRIC_HAMMING, bit, HNSW_MAX_BITS, NULL),
+	KNOWN(jaccard_distance, OMENDB_METRIC_JACCARD, bit, HNSW_MAX_BITS, NULL),
+#undef KNOWN
+};
 
-OPCLASS(vector_l2, OMENDB_METRIC_L2, vector, VECTOR_MAX_DIM, vector_floats);
-OPCLASS(vector_ip, OMENDB_METRIC_IP, vector, VECTOR_MAX_DIM, vector_floats);
-OPCLASS(vector_cosine, OMENDB_METRIC_COSINE, vector, VECTOR_MAX_DIM, vector_floats);
-OPCLASS(vector_l1, OMENDB_METRIC_L1, vector, VECTOR_MAX_DIM, vector_floats);
-OPCLASS(halfvec_l2, OMENDB_METRIC_L2, halfvec, HALFVEC_MAX_DIM, halfvec_floats);
-OPCLASS(halfvec_ip, OMENDB_METRIC_IP, halfvec, HALFVEC_MAX_DIM, halfvec_floats);
-OPCLASS(halfvec_cosine, OMENDB_METRIC_COSINE, halfvec, HALFVEC_MAX_DIM, halfvec_floats);
-OPCLASS(halfvec_l1, OMENDB_METRIC_L1, halfvec, HALFVEC_MAX_DIM, halfvec_floats);
-OPCLASS(bit_hamming, OMENDB_METRIC_HAMMING, bit, HNSW_MAX_BITS, NULL);
-OPCLASS(bit_jaccard, OMENDB_METRIC_JACCARD, bit, HNSW_MAX_BITS, NULL);
+/* The operator that a class of that family and type orders by, or InvalidOid. */
+static Oid
+distance_operator(Oid opfamily, Oid type)
+{
+	return get_opfamily_member(opfamily, type, type, HNSW_DISTANCE_STRATEGY);
+}
+
+/* NULL where the operator's function is none of omendb's distances. */
+static const HnswOpclass *
+find_opclass(Oid operator)
+{
+	Oid function = OidIsValid(operator) ? get_opcode(operator) : InvalidOid;
+	FmgrInfo info;
+
+	if (!OidIsValid(function))
+		return NULL;
+	fmgr_info(function, &info);
+	for (int i = 0; i < lengthof(known_opclasses); i++)
+		if (known_opclasses[i].distance == info.fn_addr)
+			return &known_opclasses[i].opclass;
+	return NULL;
+}
 
 const HnswOpclass *
 hnsw_opclass(Relation index)
 {
-	FmgrInfo *proc = index_getprocinfo(index, 1, HNSW_OPCLASS_PROC);
+	Oid operator= distance_operator(index->rd_opfamily[0], index->rd_opcintype[0]);
+	const HnswOpclass *opclass = find_opclass(operator);
 
-	return (const HnswOpclass *) DatumGetPointer(FunctionCall1(proc, PointerGetDatum(NULL)));
+	if (opclass == NULL)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("operator class of index \"%s\" is not supported",
+							   RelationGetRelationName(index)),
+						OidIsValid(operator)
+							? errdetail("omendb has no index that orders by operator %s.",
+										format_operator(operator))
+							: errdetail("The operator class has no operator to order by.")));
+	return opclass;
 }
 
 int
@@ -214,14 +260,32 @@ hnsw_value_room(const OmendbLayout *layout)
 }
 
 /*
- * Is the operator class usable? One ordering operator with a float8 result, one
- * support function (internal) returns internal.
+ * The support functions that pgvector's operator classes have: by turns a
+ * distance and a norm, and as the last one something (internal) returns internal.
+ */
+static bool
+is_support_signature(Form_pg_amproc proc, int last)
+{
+	Oid type = proc->amproclefttype;
+
+	if (proc->amprocnum == last)
+		return check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID);
+	if (proc->amprocnum % 2 == 1)
+		return check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2, type, type);
+	return check_amproc_signature(proc->amproc, FLOAT8OID, true, 1, 1, type);
+}
+
+/*
+ * Is the operator class usable? It orders by one of omendb's distances. Support
+ * functions are not needed.
  */
 bool
 hnsw_validate(Oid opclass_oid)
 {
 	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass_oid));
 	Form_pg_opclass form;
+	const IndexAmRoutine *am;
+	const char *method;
 	CatCList *procs;
 	CatCList *operators;
 	bool result = true;
@@ -229,55 +293,56 @@ hnsw_validate(Oid opclass_oid)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator class %u", opclass_oid);
 	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	am = GetIndexAmRoutineByAmId(form->opcmethod, false);
+	method = get_am_name(form->opcmethod);
 
 	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(form->opcfamily));
 	for (int i = 0; i < operators->n_members; i++)
 	{
 		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 
-		if (op->amopstrategy != 1)
+		if (op->amopstrategy != HNSW_DISTANCE_STRATEGY)
 		{
 			ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 						   errmsg("operator family \"%s\" of access method %s contains operator %s "
 								  "with invalid strategy number %d",
-								  NameStr(form->opcname), "hnsw", format_operator(op->amopopr),
+								  NameStr(form->opcname), method, format_operator(op->amopopr),
 								  op->amopstrategy)));
 			result = false;
 		}
-		if (op->amoppurpose != AMOP_ORDER || get_op_rettype(op->amopopr) != FLOAT8OID)
+		if (op->amoppurpose != AMOP_ORDER || find_opclass(op->amopopr) == NULL)
 		{
 			ereport(INFO,
 					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 					 errmsg("operator family \"%s\" of access method %s contains operator %s that "
-							"does not order by float8",
-							NameStr(form->opcname), "hnsw", format_operator(op->amopopr))));
+							"does not order by a distance of omendb",
+							NameStr(form->opcname), method, format_operator(op->amopopr))));
 			result = false;
 		}
 	}
 	ReleaseCatCacheList(operators);
+	if (!OidIsValid(distance_operator(form->opcfamily, form->opcintype)))
+	{
+		ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					   errmsg("operator class \"%s\" of access method %s is missing operator %d",
+							  NameStr(form->opcname), method, HNSW_DISTANCE_STRATEGY)));
+		result = false;
+	}
 
 	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(form->opcfamily));
 	for (int i = 0; i < procs->n_members; i++)
 	{
 		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&procs->members[i]->tuple);
 
-		if (proc->amprocnum != HNSW_OPCLASS_PROC ||
-			!check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID))
+		if (!is_support_signature(proc, am->amsupport))
 		{
 			ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 						   errmsg("operator family \"%s\" of access method %s contains function %s "
-								  "with wrong number or signature",
-								  NameStr(form->opcname), "hnsw", format_procedure(proc->amproc))));
+								  "with wrong signature for support number %d",
+								  NameStr(form->opcname), method, format_procedure(proc->amproc),
+								  proc->amprocnum)));
 			result = false;
 		}
-	}
-	if (procs->n_members == 0)
-	{
-		ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					   errmsg("operator class \"%s\" of access method %s is missing support "
-							  "function %d",
-							  NameStr(form->opcname), "hnsw", HNSW_OPCLASS_PROC)));
-		result = false;
 	}
 	ReleaseCatCacheList(procs);
 	ReleaseSysCache(tuple);

@@ -152,7 +152,7 @@ for my $case (
     [ 'CREATE FUNCTION another() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; ALTER EXTENSION omendb ADD FUNCTION another()', 'extra: function another() returns integer' ],
     [ 'CREATE SEQUENCE another; ALTER EXTENSION omendb ADD SEQUENCE another', 'extra: other object sequence another' ],
     [ 'ALTER EXTENSION omendb DROP OPERATOR CLASS vector_l2_ops USING hnsw; ALTER EXTENSION omendb DROP OPERATOR FAMILY vector_l2_ops USING hnsw', 'missing: operator class vector_l2_ops: access method hnsw', 2 ],
-    [ 'CREATE OPERATOR CLASS sparsevec_l2_ops FOR TYPE sparsevec USING hnsw AS FUNCTION 1 hnsw_vector_l2(internal);
+    [ 'CREATE OPERATOR CLASS sparsevec_l2_ops FOR TYPE sparsevec USING hnsw AS FUNCTION 2 l2_norm(sparsevec);
        ALTER EXTENSION omendb ADD OPERATOR CLASS sparsevec_l2_ops USING hnsw; ALTER EXTENSION omendb ADD OPERATOR FAMILY sparsevec_l2_ops USING hnsw', 'extra: operator class sparsevec_l2_ops: access method hnsw' ],
     [ "UPDATE pg_opclass SET opcdefault = true WHERE opcname = 'bit_hamming_ops'", 'different: operator class bit_hamming_ops' ],
     [ "UPDATE pg_amop SET amopopr = '<%> (bit, bit)'::regoperator WHERE amopopr = '<~> (bit, bit)'::regoperator", 'different: opclass operator bit_hamming_ops (hnsw): strategy 1' ],)
