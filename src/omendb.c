@@ -71,6 +71,7 @@ _PG_init(void)
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
 	hnsw_init_module(define_hnsw_settings);
+	ivfflat_init_module();
 	hnsw_init_plan_module();
 	omendb_explain_init_module();
 }

@@ -146,13 +146,6 @@ extern void hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report);
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *info);
 extern void hnsw_build_empty(Relation index);
 
-/* Is it an index of this access method? */
-static inline bool
-hnsw_is_index(Relation index)
-{
-	return index->rd_indam->ambuild == hnsw_build;
-}
-
 extern char *hnsw_build_phase_name(int64 phase);
 
 /* hnswinsert.c */
@@ -205,6 +198,16 @@ extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
 							   Cost *startup, Cost *total, Selectivity *selectivity,
 							   double *correlation, double *pages);
+
+/* Is it an index of this access method, also by the name ivfflat? */
+static inline bool
+hnsw_is_index(Relation index)
+{
+	return index->rd_indam->amcostestimate == hnsw_cost_estimate;
+}
+
+/* hnsw.c */
+extern Datum omendb_sql_hnsw_handler(PG_FUNCTION_ARGS);
 
 /* hnswopclass.c */
 extern bool hnsw_validate(Oid opclass);

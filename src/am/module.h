@@ -11,6 +11,7 @@
  * called, once in a session.
  */
 extern void hnsw_init_module(void (*define_settings)(void));
+extern void ivfflat_init_module(void);
 
 /* Define the access method's settings hnsw.*. */
 extern void hnsw_define_settings(void);

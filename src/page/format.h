@@ -39,6 +39,9 @@
 #define OMENDB_FORMAT_OLDEST  1
 
 #define OMENDB_PAGE_ID 0xdb0e
+/* What pgvector writes in the same place. */
+#define PGVECTOR_HNSW_PAGE_ID    0xff90
+#define PGVECTOR_IVFFLAT_PAGE_ID 0xff84
 
 typedef enum OmendbPageKind
 {

@@ -12,6 +12,8 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 /*
@@ -93,12 +95,34 @@ omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *
 		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has impossible values.");
 }
 
+/*
+ * In a database that pgvector left to omendb an index may still be as pgvector
+ * built it. The last two bytes of its pages, like those of omendb's, say so.
+ */
+static void
+check_not_pgvectors(Relation relation, Page page)
+{
+	uint16 page_id = omendb_page_special(page)->page_id;
+
+	if (page_id == PGVECTOR_HNSW_PAGE_ID || page_id == PGVECTOR_IVFFLAT_PAGE_ID)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("index \"%s\" was built by pgvector", RelationGetRelationName(relation)),
+			 errdetail("omendb does not read its pages."),
+			 errhint("Run REINDEX INDEX CONCURRENTLY %s.",
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+												RelationGetRelationName(relation)))));
+}
+
 static void
 check_page(Relation relation, Buffer buffer, OmendbPageKind kind)
 {
 	Page page = BufferGetPage(buffer);
 	BlockNumber block = BufferGetBlockNumber(buffer);
 
+	if (PageGetSpecialSize(page) == sizeof(OmendbPageSpecial))
+		check_not_pgvectors(relation, page);
 	if (PageGetSpecialSize(page) != sizeof(OmendbPageSpecial) ||
 		omendb_page_special(page)->page_id != OMENDB_PAGE_ID)
 		omendb_corrupt_page(relation, block, "This is no page of an omendb index.");
