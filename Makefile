@@ -2,6 +2,9 @@
 #
 #   make, make install, make installcheck    the PGXS way, for your own server
 #                                            (PG_CONFIG=/path/to/pg_config)
+#   make install-vector                      and pgvector's extension name, vector, too
+#   make install-adoption                    beside pgvector: what makes its databases
+#                                            omendb's
 #   make demo, make check, make bench, ...   see tools/dev.mk; these need no
 #                                            PostgreSQL beforehand
 
@@ -11,9 +14,11 @@ ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
 include tools/dev.mk
 else
 
+default_version = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(1))
+
 EXTENSION = omendb
 MODULE_big = omendb
-DATA = sql/omendb--0.1.0.sql
+DATA_built = build/sql/omendb--$(call default_version,omendb.control).sql
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
@@ -29,7 +34,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=omendb
 ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --load-extension=omendb
 
-EXTRA_CLEAN = results output_iso
+EXTRA_CLEAN = results output_iso build/sql
 
 # No LLVM bitcode: its one use is to inline functions into JIT code, and ours
 # call kernels through pointers in a table that the library does not export.
@@ -46,6 +51,8 @@ SHLIB_LINK += -lm
 ifneq ($(filter linux freebsd netbsd openbsd,$(PORTNAME)),)
 SHLIB_LINK += -Wl,--version-script=$(srcdir)/src/omendb.map
 endif
+
+include sql/scripts.mk
 
 # Every object depends on every header: a build takes seconds, a stale object
 # after a changed struct costs an afternoon.

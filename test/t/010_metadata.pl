@@ -45,7 +45,7 @@ like($_, qr/^[^\/\\\0-\x1f]{1,255}$/, "tag $_") for @{ $meta->{tags} };
 
 my $version = $meta->{version};
 is($provided->{version}, $version, 'version of what is provided');
-is($provided->{file}, "sql/omendb--$version.sql", 'version in the name of the script');
+is($provided->{file}, 'sql/omendb.sql', 'what the script, named by the version of the control file, is made of');
 like(content('omendb.control'), qr/^default_version = '\Q$version\E'$/m, 'version in the control file');
 like(content('src/omendb.c'), qr/OMENDB_MODULE_MAGIC\("omendb", "\Q$version\E"\)/, 'version in the module');
 my ($newest) = content('CHANGELOG.md') =~ /^## (\S+)/m;
