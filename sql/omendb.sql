@@ -795,6 +795,43 @@ CREATE OPERATOR CLASS bit_jaccard_ops FOR TYPE bit USING hnsw AS
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest bit by Jaccard distance';
 COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest bit by Jaccard distance';
 
+-- access method ivfflat: pgvector's name, an hnsw graph
+
+CREATE FUNCTION ivfflathandler(internal) RETURNS index_am_handler
+    LANGUAGE C AS 'MODULE_PATHNAME', 'omendb_sql_ivfflat_handler';
+COMMENT ON FUNCTION ivfflathandler(internal) IS 'ivfflat index access method handler';
+CREATE ACCESS METHOD ivfflat TYPE INDEX HANDLER ivfflathandler;
+COMMENT ON ACCESS METHOD ivfflat IS 'another name of hnsw, for what was written for pgvector: lists and probes have no effect';
+
+CREATE OPERATOR CLASS vector_l2_ops DEFAULT FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS vector_l2_ops USING ivfflat IS 'nearest vector by Euclidean distance';
+COMMENT ON OPERATOR FAMILY vector_l2_ops USING ivfflat IS 'nearest vector by Euclidean distance';
+CREATE OPERATOR CLASS vector_ip_ops FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS vector_ip_ops USING ivfflat IS 'nearest vector by negative inner product';
+COMMENT ON OPERATOR FAMILY vector_ip_ops USING ivfflat IS 'nearest vector by negative inner product';
+CREATE OPERATOR CLASS vector_cosine_ops FOR TYPE vector USING ivfflat AS
+    OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS vector_cosine_ops USING ivfflat IS 'nearest vector by cosine distance';
+COMMENT ON OPERATOR FAMILY vector_cosine_ops USING ivfflat IS 'nearest vector by cosine distance';
+CREATE OPERATOR CLASS halfvec_l2_ops FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS halfvec_l2_ops USING ivfflat IS 'nearest halfvec by Euclidean distance';
+COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING ivfflat IS 'nearest halfvec by Euclidean distance';
+CREATE OPERATOR CLASS halfvec_ip_ops FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS halfvec_ip_ops USING ivfflat IS 'nearest halfvec by negative inner product';
+COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING ivfflat IS 'nearest halfvec by negative inner product';
+CREATE OPERATOR CLASS halfvec_cosine_ops FOR TYPE halfvec USING ivfflat AS
+    OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING ivfflat IS 'nearest halfvec by cosine distance';
+COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING ivfflat IS 'nearest halfvec by cosine distance';
+CREATE OPERATOR CLASS bit_hamming_ops FOR TYPE bit USING ivfflat AS
+    OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS bit_hamming_ops USING ivfflat IS 'nearest bit by Hamming distance';
+COMMENT ON OPERATOR FAMILY bit_hamming_ops USING ivfflat IS 'nearest bit by Hamming distance';
+
 -- omendb's own
 
 CREATE FUNCTION omendb_simd_level() RETURNS text

@@ -2,7 +2,7 @@
  * omendb.c
  *	  Module start: settings and the choice of kernels. Nothing else lives here.
  *
- * Loading the library defines no setting hnsw.*: pgvector has settings of the same
+ * Loading the library defines no setting hnsw.* or ivfflat.*: pgvector has settings of the same
  * names, and pg_upgrade loads all libraries of a cluster in one session.
  */
 #include "compat.h"
@@ -52,11 +52,12 @@ assign_simd_level(int newval, void *extra)
 	omendb_kernels_use(newval);
 }
 
-/* When the session uses an hnsw index for the first time. */
+/* When the session uses an index for the first time. */
 static void
-define_hnsw_settings(void)
+define_index_settings(void)
 {
 	hnsw_define_settings();
+	ivfflat_define_settings();
 	hnsw_define_plan_settings();
 	MarkGUCPrefixReserved("hnsw");
 }
@@ -70,7 +71,7 @@ _PG_init(void)
 							 SIMD_LEVEL_AUTO, simd_level_options, PGC_SUSET, 0, check_simd_level,
 							 assign_simd_level, NULL);
 	MarkGUCPrefixReserved("omendb");
-	hnsw_init_module(define_hnsw_settings);
+	hnsw_init_module(define_index_settings);
 	ivfflat_init_module();
 	hnsw_init_plan_module();
 	omendb_explain_init_module();

@@ -4,13 +4,14 @@
  *
  * What creates an ivfflat index goes on to work, and a database that comes from
  * pgvector can rebuild those it has. There are no inverted lists: the option
- * "lists" is accepted and has no effect, and nothing reads settings ivfflat.*,
- * which are not defined, so that SET takes them.
+ * "lists" and the settings ivfflat.* are accepted and have no effect.
  */
 #include "am/hnsw.h"
 
 #include "access/reloptions.h"
 #include "am/module.h"
+#include "compat.h"
+#include "utils/guc.h"
 
 /* None is used; pgvector's operator classes have up to 5. */
 #define IVFFLAT_SUPPORT_PROCS 5
@@ -25,7 +26,38 @@ typedef struct IvfflatOptions
 	int lists;
 } IvfflatOptions;
 
+#define IVFFLAT_ITERATIVE_OFF     0
+#define IVFFLAT_ITERATIVE_RELAXED 1
+
+static const struct config_enum_entry iterative_scan_options[] = {
+	{"off", IVFFLAT_ITERATIVE_OFF, false},
+	{"relaxed_order", IVFFLAT_ITERATIVE_RELAXED, false},
+	{NULL, 0, false},
+};
+
 static relopt_kind reloption_kind;
+
+/* Nothing reads them. */
+static int probes;
+static int iterative_scan;
+static int max_probes;
+
+void
+ivfflat_define_settings(void)
+{
+	const char *no_effect = "No effect: an ivfflat index of omendb is an hnsw graph.";
+
+	DefineCustomIntVariable("ivfflat.probes", no_effect, "hnsw.ef_search has the effect meant.",
+							&probes, 1, 1, IVFFLAT_MAX_LISTS, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL, NULL);
+	DefineCustomEnumVariable("ivfflat.iterative_scan", no_effect,
+							 "hnsw.iterative_scan has the effect meant.", &iterative_scan,
+							 IVFFLAT_ITERATIVE_OFF, iterative_scan_options, PGC_USERSET, HNSW_SETTING_FLAGS, NULL,
+							 NULL, NULL);
+	DefineCustomIntVariable(
+		"ivfflat.max_probes", no_effect, "hnsw.max_scan_tuples has the effect meant.", &max_probes,
+		IVFFLAT_MAX_LISTS, 1, IVFFLAT_MAX_LISTS, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("ivfflat");
+}
 
 void
 ivfflat_init_module(void)
@@ -68,12 +100,13 @@ PG_FUNCTION_INFO_V1(omendb_sql_ivfflat_handler);
 Datum
 omendb_sql_ivfflat_handler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *am = (IndexAmRoutine *) DatumGetPointer(omendb_sql_hnsw_handler(fcinfo));
+	static IndexAmRoutine am;
 
-	am->amsupport = IVFFLAT_SUPPORT_PROCS;
-	am->amoptions = ivfflat_options;
-	am->ambuild = ivfflat_build;
-	PG_RETURN_POINTER(am);
+	am = *(const IndexAmRoutine *) DatumGetPointer(omendb_sql_hnsw_handler(fcinfo));
+	am.amsupport = IVFFLAT_SUPPORT_PROCS;
+	am.amoptions = ivfflat_options;
+	am.ambuild = ivfflat_build;
+	PG_RETURN_POINTER(omendb_am_result(&am));
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_pgvector_support);

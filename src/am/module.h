@@ -13,11 +13,12 @@
 extern void hnsw_init_module(void (*define_settings)(void));
 extern void ivfflat_init_module(void);
 
-/* Define the access method's settings hnsw.*. */
+/* Define the access method's settings hnsw.*, and those of its other name, ivfflat.*. */
 extern void hnsw_define_settings(void);
+extern void ivfflat_define_settings(void);
 
 /*
- * Flags of all settings hnsw.*. A parallel worker has the leader's values before it
+ * Flags of all these settings. A parallel worker has the leader's values before it
  * uses an index, and takes them when it does, which is in parallel mode.
  */
 #define HNSW_SETTING_FLAGS GUC_ALLOW_IN_PARALLEL

@@ -20,6 +20,7 @@ our @EXPORT_OK = qw(read_list read_differences split_scope compare catalog_rows 
 # Objects of omendb's own, which pgvector has not.
 our @OWN = (
     [ 'access method', 'hnsw', 'index' ],
+    [ 'access method', 'ivfflat', 'index' ],
     [ 'function', 'omendb_simd_level() returns text', 'stable strict parallel safe' ],
     [ 'function', 'omendb_last_scan() returns record', 'volatile strict parallel restricted' ],
     [ 'function', 'hnsw_index_info(regclass) returns record', 'volatile strict parallel restricted' ],
@@ -87,30 +88,17 @@ sub read_differences
 sub split_scope
 {
     my ($differences, @rows) = @_;
-    my (@in, @later, @out);
+    my (@in, @later);
     my %difference = map { row_name($_->{row}) => $_ } @$differences;
     for my $row (@rows)
     {
         my $difference = delete $difference{ row_name($row) };
-        if    (is_ivfflat($row))                     { push @out,   $row; }
-        elsif (!$difference)                         { push @in,    $row; }
+        if    (!$difference)                         { push @in,    $row; }
         elsif ($difference->{status} eq 'later')     { push @later, $row; }
         else                                         { push @in,    [ @$row[ 0, 1 ], $difference->{instead} ]; }
     }
     die "a difference is of no row: $_\n" for sort keys %difference;
-    return (\@in, \@later, \@out);
-}
-
-# Is the row of the other access method?
-sub is_ivfflat
-{
-    my ($row) = @_;
-    my ($kind, $object, $attributes) = @$row;
-    return 1 if $kind eq 'operator class'   && $attributes =~ /^access method ivfflat,/;
-    return 1 if $kind eq 'opclass operator' && $object =~ /\(ivfflat\)$/;
-    return 1 if $kind eq 'setting'          && $object =~ /^ivfflat\./;
-    return 1 if $kind eq 'index option'     && $object =~ /^ivfflat:/;
-    return 0;
+    return (\@in, \@later);
 }
 
 # What identifies a row, apart from attributes that may differ.

@@ -10,7 +10,7 @@ CREATE TEMP VIEW member_function AS
     SELECT p.* FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid;
 -- those about an index, not about values: the handler and what looks at indexes
 CREATE TEMP VIEW index_function AS
-    SELECT * FROM member_function WHERE proname IN ('hnswhandler', 'hnsw_index_info', 'hnsw_index_check', 'hnsw_index_size_estimate', 'hnsw_recall', 'hnsw_reindex_commands', 'omendb_last_scan');
+    SELECT * FROM member_function WHERE proname IN ('hnswhandler', 'ivfflathandler', 'hnsw_index_info', 'hnsw_index_check', 'hnsw_index_size_estimate', 'hnsw_recall', 'hnsw_reindex_commands', 'omendb_last_scan');
 CREATE TEMP VIEW value_function AS
     SELECT * FROM member_function WHERE oid NOT IN (SELECT oid FROM index_function);
 CREATE TEMP VIEW member_operator AS
@@ -85,6 +85,7 @@ SELECT results_eq(
               (ROW('hnsw_index_size_estimate', 'i', true, 's', false, true, false, 1, true)::text),
               (ROW('hnsw_recall', 'v', true, 'r', false, true, false, 2, true)::text),
               (ROW('hnsw_reindex_commands', 's', true, 's', false, true, true, 0, false)::text), (ROW('hnswhandler', 'v', false, 'u', false, true, false, 0, true)::text),
+              (ROW('ivfflathandler', 'v', false, 'u', false, true, false, 0, true)::text),
               (ROW('omendb_last_scan', 'v', true, 'r', false, true, false, 0, true)::text) $$, 'but those about indexes');
 SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE prokind NOT IN ('f', 'a') $$, 'there are functions and aggregates only');
 SELECT is_empty(
