@@ -151,8 +151,8 @@ for my $case (
     [ 'ALTER EXTENSION omendb DROP OPERATOR CLASS vector_l2_ops USING hnsw; ALTER EXTENSION omendb DROP OPERATOR FAMILY vector_l2_ops USING hnsw', 'missing: operator class vector_l2_ops: access method hnsw', 2 ],
     [ 'CREATE OPERATOR CLASS sparsevec_l2_ops FOR TYPE sparsevec USING hnsw AS FUNCTION 2 l2_norm(sparsevec);
        ALTER EXTENSION omendb ADD OPERATOR CLASS sparsevec_l2_ops USING hnsw; ALTER EXTENSION omendb ADD OPERATOR FAMILY sparsevec_l2_ops USING hnsw', 'extra: operator class sparsevec_l2_ops: access method hnsw' ],
-    [ "UPDATE pg_opclass SET opcdefault = true WHERE opcname = 'bit_hamming_ops'", 'different: operator class bit_hamming_ops' ],
-    [ "UPDATE pg_amop SET amopopr = '<%> (bit, bit)'::regoperator WHERE amopopr = '<~> (bit, bit)'::regoperator", 'different: opclass operator bit_hamming_ops (hnsw): strategy 1' ],)
+    [ "UPDATE pg_opclass SET opcdefault = true WHERE opcname = 'bit_hamming_ops' AND opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw')", 'different: operator class bit_hamming_ops' ],
+    [ "UPDATE pg_amop SET amopopr = '<%> (bit, bit)'::regoperator WHERE amopopr = '<~> (bit, bit)'::regoperator AND amopmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw')", 'different: opclass operator bit_hamming_ops (hnsw): strategy 1' ],)
 {
     my ($sql, $expected, $differences) = @$case;
     my $db = 'scratch' . ++$scratch;
