@@ -99,9 +99,9 @@ distance_operator(Oid opfamily, Oid type)
 
 /* NULL where the operator's function is none of omendb's distances. */
 static const HnswOpclass *
-find_opclass(Oid operator)
+find_opclass(Oid op)
 {
-	Oid function = OidIsValid(operator) ? get_opcode(operator) : InvalidOid;
+	Oid function = OidIsValid(op) ? get_opcode(op) : InvalidOid;
 	FmgrInfo info;
 
 	if (!OidIsValid(function))
@@ -116,17 +116,17 @@ find_opclass(Oid operator)
 const HnswOpclass *
 hnsw_opclass(Relation index)
 {
-	Oid operator= distance_operator(index->rd_opfamily[0], index->rd_opcintype[0]);
-	const HnswOpclass *opclass = find_opclass(operator);
+	Oid op = distance_operator(index->rd_opfamily[0], index->rd_opcintype[0]);
+	const HnswOpclass *opclass = find_opclass(op);
 
 	if (opclass == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("operator class of index \"%s\" is not supported",
-							   RelationGetRelationName(index)),
-						OidIsValid(operator)
-							? errdetail("omendb has no index that orders by operator %s.",
-										format_operator(operator))
-							: errdetail("The operator class has no operator to order by.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("operator class of index \"%s\" is not supported",
+						RelationGetRelationName(index)),
+				 OidIsValid(op) ? errdetail("omendb has no index that orders by operator %s.",
+											format_operator(op))
+								: errdetail("The operator class has no operator to order by.")));
 	return opclass;
 }
 

@@ -48,11 +48,12 @@ ivfflat_define_settings(void)
 	const char *no_effect = "No effect: an ivfflat index of omendb is an hnsw graph.";
 
 	DefineCustomIntVariable("ivfflat.probes", no_effect, "hnsw.ef_search has the effect meant.",
-							&probes, 1, 1, IVFFLAT_MAX_LISTS, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL, NULL);
+							&probes, 1, 1, IVFFLAT_MAX_LISTS, PGC_USERSET, HNSW_SETTING_FLAGS, NULL,
+							NULL, NULL);
 	DefineCustomEnumVariable("ivfflat.iterative_scan", no_effect,
 							 "hnsw.iterative_scan has the effect meant.", &iterative_scan,
-							 IVFFLAT_ITERATIVE_OFF, iterative_scan_options, PGC_USERSET, HNSW_SETTING_FLAGS, NULL,
-							 NULL, NULL);
+							 IVFFLAT_ITERATIVE_OFF, iterative_scan_options, PGC_USERSET,
+							 HNSW_SETTING_FLAGS, NULL, NULL, NULL);
 	DefineCustomIntVariable(
 		"ivfflat.max_probes", no_effect, "hnsw.max_scan_tuples has the effect meant.", &max_probes,
 		IVFFLAT_MAX_LISTS, 1, IVFFLAT_MAX_LISTS, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL, NULL);
