@@ -92,23 +92,6 @@ omendb_am_result(const IndexAmRoutine *am)
 #endif
 }
 
-/*
- * What a handler returns. From 19 on the server keeps a pointer to it; before,
- * it copies it and frees it.
- */
-static inline const IndexAmRoutine *
-omendb_am_result(const IndexAmRoutine *am)
-{
-#if PG_VERSION_NUM >= 190000
-	return am;
-#else
-	IndexAmRoutine *copy = palloc(sizeof(IndexAmRoutine));
-
-	*copy = *am;
-	return copy;
-#endif
-}
-
 /* Pin the block if it still is in that buffer. */
 static inline bool
 omendb_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
