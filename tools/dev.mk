@@ -17,7 +17,7 @@ help:
 	@echo '                   BENCH="FILE... --option..." adds data and arguments of bench/index'
 	@echo 'make bench-quick   the same in ten minutes, with fewer rows and stages'
 	@echo 'make bench-kernels measure the kernels; BENCH="..." are arguments of bench/run'
-	@echo 'make lint          layer rules, shellcheck, perl -c, pyflakes'
+	@echo 'make lint          layer rules, links, shellcheck, perl -c, pyflakes'
 	@echo 'make format        lay the C sources out; format-check only looks'
 	@echo 'make setup         install what the goals above need'
 	@echo 'make, make install, make installcheck   for your own server, the usual way'
