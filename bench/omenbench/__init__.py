@@ -6,7 +6,7 @@ that its options and its results share.
   data       data sets, what is exactly true    database   sessions, COPY
   formats    files of vectors                   figures    percentiles, frontiers
   search, libraries, clients, filters, radius, pages, growth   the stages
-  report     the tables
+  report     the tables                         verdict    the last lines
 """
 EXTENSIONS = {"omendb": "omendb", "pgvector": "vector"}
 LIBRARIES = ["hnswlib", "faiss"]

@@ -63,6 +63,7 @@ import sys
 from omenbench import LIBRARIES, LONG_STAGES, STAGES, SYSTEMS
 from omenbench.host import TREE, die, install, say, working_directory
 from omenbench.report import markdown
+from omenbench.verdict import verdict
 
 NAMES = ["fashion-mnist", "debian-lsa", "debian-384", "glove-100", "synthetic"]
 SUFFIXES = (".fbin", ".fvecs", ".bvecs", ".hdf5", ".h5")
@@ -77,7 +78,9 @@ def main():
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     if args.report:
-        print(markdown(read_json(args.report)))
+        results = read_json(args.report)
+        print(markdown(results))
+        print("\n".join(verdict(results)))
         return
     install(python_packages(args))
     # These need the packages.
@@ -94,6 +97,8 @@ def main():
         bench.run()
     if any(stage in DRAWN for stages in bench.measured.values() for stage in stages):
         plot(bench.path)
+    # After all else, where it is seen.
+    print("\n".join(verdict(bench.results())), flush=True)
     if bench.failures:
         sys.exit(1)
 
