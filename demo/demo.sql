@@ -7,9 +7,10 @@
 SET client_min_messages = warning;
 
 \echo
-\echo '== 1. Load ====================================================================================='
+\echo '== 1. Load ===================================================================='
 \echo
-\echo 'Debian packages; what each is for, in one line, turned into 384 numbers by a language model.'
+\echo 'Debian packages; what each is for, in one line, turned into 384 numbers by a'
+\echo 'language model.'
 \echo
 \echo '    CREATE EXTENSION omendb;'
 \echo '    CREATE TABLE packages (package text PRIMARY KEY, section text,'
@@ -35,7 +36,7 @@ ALTER TABLE packages ALTER COLUMN embedding SET STORAGE PLAIN;
 VACUUM ANALYZE packages;
 
 CREATE FUNCTION pg_temp.shown(description text) RETURNS text LANGUAGE SQL IMMUTABLE
-RETURN CASE WHEN length(description) <= 52 THEN description ELSE left(description, 51) || '…' END;
+RETURN CASE WHEN length(description) <= 42 THEN description ELSE left(description, 41) || '…' END;
 
 \echo
 SELECT count(*) AS packages, count(DISTINCT section) AS sections,
@@ -43,10 +44,11 @@ SELECT count(*) AS packages, count(DISTINCT section) AS sections,
   FROM packages;
 
 \echo
-\echo '== 2. Nearest neighbours: packages like "gimp", the image editor ==============================='
+\echo '== 2. Nearest neighbours: packages like "gimp", the image editor =============='
 \echo
 \echo '    SELECT package, ... FROM packages WHERE package <> ''gimp'''
-\echo '     ORDER BY embedding <=> (SELECT embedding FROM packages WHERE package = ''gimp'')'
+\echo '     ORDER BY embedding <=>'
+\echo '              (SELECT embedding FROM packages WHERE package = ''gimp'')'
 \echo '     LIMIT 8;'
 \echo
 
@@ -66,11 +68,13 @@ EXECUTE like_package('gimp');
 \timing off
 
 \echo
-\echo '== 3. The same with a WHERE clause: games like "stockfish" of less than 5 MB ==================='
+\echo '== 3. The same with a WHERE clause: games like "stockfish" of less than 5 MB =='
 \echo
 \echo '    SELECT package, ... FROM packages'
-\echo '     WHERE section = ''games'' AND installed_size_kb < 5 * 1024 AND package <> ''stockfish'''
-\echo '     ORDER BY embedding <=> (SELECT embedding FROM packages WHERE package = ''stockfish'')'
+\echo '     WHERE section = ''games'' AND installed_size_kb < 5 * 1024'
+\echo '       AND package <> ''stockfish'''
+\echo '     ORDER BY embedding <=>'
+\echo '              (SELECT embedding FROM packages WHERE package = ''stockfish'')'
 \echo '     LIMIT 8;'
 \echo
 
@@ -91,9 +95,10 @@ EXECUTE small_game_like('stockfish');
 \timing off
 
 \echo
-\echo '== 4. Averages: for the largest sections, the nearest other section ============================'
+\echo '== 4. Averages: for the largest sections, the nearest other section ==========='
 \echo
-\echo '    WITH centre AS (SELECT section, avg(embedding) AS middle FROM packages GROUP BY section)'
+\echo '    WITH centre AS (SELECT section, avg(embedding) AS middle'
+\echo '                    FROM packages GROUP BY section)'
 \echo '    SELECT ... ORDER BY a.middle <=> b.middle LIMIT 1   -- for each section a'
 \echo
 
@@ -122,10 +127,11 @@ EXECUTE sections;
 \timing off
 
 \echo
-\echo '== 5. An index ================================================================================='
+\echo '== 5. An index ================================================================'
 \echo
-\echo 'So far every answer was exact: the query was compared with every row that the WHERE clause left.'
-\echo 'An index compares with a few dozen, whatever the size of the table:'
+\echo 'So far every answer was exact: the query was compared with every row that the'
+\echo 'WHERE clause left. An index compares with a few dozen, whatever the size of the'
+\echo 'table:'
 \echo
 \echo '    CREATE INDEX ON packages USING hnsw (embedding halfvec_cosine_ops);'
 \echo
@@ -154,7 +160,7 @@ SELECT nodes_visited AS "nodes visited", rows_returned AS "rows looked up in the
   FROM omendb_last_scan();
 
 \echo
-\echo '== 6. With a filter: the index goes on until there are enough ==================================='
+\echo '== 6. With a filter: the index goes on until there are enough ================='
 \echo
 \echo '    ... WHERE section = ''games'' ... LIMIT 8: one package in twelve'
 \echo
@@ -175,10 +181,10 @@ EXECUTE game_like('stockfish');
 \timing off
 
 \echo
-\echo '== 7. How good, how fast? ======================================================================'
+\echo '== 7. How good, how fast? ====================================================='
 \echo
-\echo 'The ten nearest of 1,000 packages, by the index and exactly; recall is the share of the true'
-\echo 'ten nearest that the index found (hnsw_recall).'
+\echo 'The ten nearest of 1,000 packages, by the index and exactly; recall is the share'
+\echo 'of the true ten nearest that the index found (hnsw_recall).'
 \echo
 
 CREATE FUNCTION pg_temp.microseconds(index boolean, ef int) RETURNS numeric
@@ -205,14 +211,22 @@ BEGIN
     RETURN round(hnsw_recall('packages_embedding_idx', 1000, 10)::numeric, 3);
 END $$;
 
-SELECT 'exact' AS how, NULL::int AS "hnsw.ef_search", 1.000 AS recall,
-       round(pg_temp.microseconds(false, 40)) AS "microseconds a query"
-UNION ALL
-SELECT 'index', ef, pg_temp.recall(ef), round(pg_temp.microseconds(true, ef))
-  FROM (VALUES (10), (20), (40), (80)) AS settings(ef);
+CREATE TEMP TABLE measured (how text, "hnsw.ef_search" int, recall numeric, "microseconds a query" numeric);
+\echo 'measuring without the index ...'
+INSERT INTO measured SELECT 'exact', NULL, 1.000, round(pg_temp.microseconds(false, 40));
+\echo 'measuring with it, hnsw.ef_search = 10 ...'
+INSERT INTO measured SELECT 'index', 10, pg_temp.recall(10), round(pg_temp.microseconds(true, 10));
+\echo 'measuring with it, hnsw.ef_search = 20 ...'
+INSERT INTO measured SELECT 'index', 20, pg_temp.recall(20), round(pg_temp.microseconds(true, 20));
+\echo 'measuring with it, hnsw.ef_search = 40 ...'
+INSERT INTO measured SELECT 'index', 40, pg_temp.recall(40), round(pg_temp.microseconds(true, 40));
+\echo 'measuring with it, hnsw.ef_search = 80 ...'
+INSERT INTO measured SELECT 'index', 80, pg_temp.recall(80), round(pg_temp.microseconds(true, 80));
+\echo
+SELECT * FROM measured;
 
 \echo
-\echo '== 8. Without an index ========================================================================='
+\echo '== 8. Without an index ========================================================'
 \echo
 \echo 'What counts then is how fast one core compares:'
 \echo

@@ -13,6 +13,35 @@ die() {
 	exit 1
 }
 
+# Until stop_progress: says now and then that WHAT still goes on, since when, and
+# what a command prints of how far it is. Every five seconds for somebody who looks
+# on, every half minute for a file.
+start_progress() { # WHAT [COMMAND...]
+	local what=$1 start=$SECONDS every=30 elapsed next
+	shift
+	if [[ -t 1 ]]; then every=5; fi
+	next=$every
+	# One second a sleep: the last one outlives this, and keeps the output open.
+	while sleep 1; do
+		elapsed=$((SECONDS - start))
+		if [[ $elapsed -ge $next ]]; then
+			say "$what: ${1:+$("$@"), }$elapsed s"
+			next=$((elapsed + every))
+		fi
+	done &
+	progress=$!
+}
+progress=
+
+stop_progress() {
+	if [[ -z $progress ]]; then return; fi
+	{
+		kill "$progress"
+		wait "$progress" || true
+	} 2>/dev/null
+	progress=
+}
+
 # Prints the Debian mirror that this machine uses, or nothing.
 host_mirror() {
 	# shellcheck disable=SC2016  # apt's own syntax

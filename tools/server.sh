@@ -33,17 +33,32 @@ make_private_postgres() {
 # Builds the copy of the tree in the current directory; stops with the
 # compiler's words if that fails.
 build_extension() { # MAKE_ARGUMENT...
-	local log=$OMENDB_WORK/log/build.log
-	if ! make -s -j "$(nproc)" PG_CONFIG="$PG_CONFIG" "$@" >"$log" 2>&1 ||
-		! make -s install PG_CONFIG="$PG_CONFIG" "$@" >>"$log" 2>&1; then
+	local log=$OMENDB_WORK/log/build.log status=0
+	say "building for $("$PG_CONFIG" --version | cut -d' ' -f1-2)"
+	start_progress building built_files
+	make_and_install "$log" "$@" || status=$?
+	stop_progress
+	if [[ $status -ne 0 ]]; then
 		cat "$log" >&2
 		die "the build failed"
 	fi
 }
 
+make_and_install() { # LOG MAKE_ARGUMENT...
+	local log=$1
+	shift
+	make -s -j "$(nproc)" PG_CONFIG="$PG_CONFIG" "$@" >"$log" 2>&1 &&
+		make -s install PG_CONFIG="$PG_CONFIG" "$@" >>"$log" 2>&1
+}
+
+built_files() {
+	echo "$(find src -name '*.o' | wc -l) of $(find src -name '*.c' | wc -l) files"
+}
+
 # Starts a throwaway cluster that listens on a socket in $OMENDB_WORK only.
 start_server() { # [setting...]
 	local data=$OMENDB_WORK/data log=$OMENDB_WORK/log/server.log setting
+	start_progress "starting a server"
 	initdb -D "$data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$OMENDB_WORK/log/initdb.log" 2>&1 ||
 		die "initdb failed: $(tail -n 5 "$OMENDB_WORK/log/initdb.log")"
 	{
@@ -52,6 +67,7 @@ start_server() { # [setting...]
 	} >>"$data/postgresql.conf"
 	export PGHOST=$OMENDB_WORK PGUSER=postgres PGDATABASE=postgres
 	pg_ctl -D "$data" -l "$log" -w -s start || die "the server did not start: $(tail -n 5 "$log")"
+	stop_progress
 }
 
 stop_server() {
