@@ -5,7 +5,7 @@ SET enable_indexonlyscan = off;
 SELECT 'items', count(*), md5(string_agg(ROW(e, h, s, b, several, d)::text, '|' ORDER BY id)) FROM items WHERE id <= 2000;
 SELECT 'bytes', md5(string_agg(encode(vector_send(e), 'hex') || encode(halfvec_send(h), 'hex') || encode(sparsevec_send(s), 'hex'), '' ORDER BY id)) FROM items WHERE id <= 2000;
 SELECT 'long', md5(string_agg(e::text || x::text, '' ORDER BY id)) FROM long;
-SELECT 'near', id, round(d::numeric, 6) FROM near;
+SELECT 'near', id, d FROM near ORDER BY d, id;
 SELECT 'centroid', category, a, sum_h FROM centroid ORDER BY category;
 SELECT 'mv', md5(string_agg(ee::text || n::text, '|' ORDER BY id)) FROM mv;
 SELECT 'nn', string_agg(nn::text, ' ') FROM nn((SELECT e FROM items WHERE id = 7), 10);

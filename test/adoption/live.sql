@@ -3,9 +3,10 @@ CREATE EXTENSION vector;
 SELECT setseed(.42);
 CREATE TABLE items (id int PRIMARY KEY, category int, e vector(16), h halfvec(16), s sparsevec(16), b bit(16), several vector(4)[],
     d vector(3) DEFAULT '[1,2,3]', CHECK (vector_dims(e) = 16), CHECK (l2_norm(h) < 100));
+-- Multiples of 1/64, so that all sums are exact, in whatever order they are made.
 INSERT INTO items (id, category, e, h, s, b, several)
     SELECT i, i % 5, v, v::halfvec, v::sparsevec, binary_quantize(v)::bit(16), ARRAY[subvector(v, 1, 4), subvector(v, 5, 4)]
-    FROM (SELECT i, (SELECT array_agg(random() * 2 - 1) FROM generate_series(1, 16) WHERE i = i)::vector(16) AS v FROM generate_series(1, 2000) i) q;
+    FROM (SELECT i, (SELECT array_agg(round(random() * 128 - 64) / 64) FROM generate_series(1, 16) WHERE i = i)::vector(16) AS v FROM generate_series(1, 2000) i) q;
 INSERT INTO items (id, category) VALUES (0, 0);
 CREATE INDEX e_l2 ON items USING hnsw (e vector_l2_ops);
 CREATE INDEX e_cosine ON items USING hnsw (e vector_cosine_ops) WITH (m = 8, ef_construction = 32);

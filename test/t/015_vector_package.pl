@@ -110,7 +110,7 @@ is(sqlstate($node, 'schemas2', 'CREATE EXTENSION omendb SCHEMA a'), '', 'there i
 new_database('taken', 'CREATE DOMAIN vector AS int');
 for my $extension (qw(omendb vector))
 {
-    like((talk('taken', "CREATE EXTENSION $extension"))[1], qr/ERROR:  42710: schema "public" has a type "vector" already\nHINT:  .*UPDATE TO 'omendb'/, "$extension beside another type of that name");
+    like((talk('taken', "CREATE EXTENSION $extension"))[1], qr/ERROR:  42710: type "vector" or access method "hnsw" already exists\nHINT:  .*UPDATE TO 'omendb'/, "$extension beside another type of that name");
 }
 
 # ---------------------------------------------------------------- a database that pgvector made
