@@ -9,7 +9,6 @@
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
-#include "page/reach.h"
 #include "storage/lmgr.h"
 
 /* So many reached nodes at most are asked to take a link to one that is not. */
@@ -17,10 +16,12 @@
 
 /*
  * The live nodes that a search for vacuum->record finds nearest, of those that are
- * reached, nearest first.
+ * reached, nearest first; then `last`, if there is one, for a search may not come to
+ * the level yet.
  */
 static uint32
-reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, OmendbNode *near)
+reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, OmendbNode last,
+			 OmendbNode *near)
 {
 	const OmendbSearch *search = hnsw_find_near(vacuum->insert, vacuum->record, level);
 	const OmendbVisited *found[JOIN_NEAR];
@@ -42,6 +43,8 @@ reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, Omend
 	}
 	for (uint32 i = 0; i < n; i++)
 		near[i] = found[i]->node;
+	if (last != OMENDB_NO_NODE && n < JOIN_NEAR)
+		near[n++] = last;
 	return n;
 }
 
@@ -119,11 +122,13 @@ replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level
 }
 
 /*
- * Let links of live nodes lead to the node: from what is near and reached, else from
- * the entry point that is to be. False if not even that.
+ * Let links of live nodes lead to the node: from what is near and reached, or from
+ * `last`, the last one that was joined; else it becomes the entry point that is to
+ * be. False if not even that.
  */
 static bool
-join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigned level)
+join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigned level,
+		  OmendbNode last)
 {
 	OmendbNode near[JOIN_NEAR];
 	uint32 n;
@@ -131,7 +136,7 @@ join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigne
 	if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
 		(vacuum->record->flags & OMENDB_RECORD_DEAD))
 		return true;
-	n = reached_near(vacuum, reach, level, near);
+	n = reached_near(vacuum, reach, level, last, near);
 	if (hnsw_make_known(vacuum->insert, node, level, vacuum->record, near, n))
 		return true;
 	for (uint32 i = 0; i < n; i++)
@@ -175,8 +180,10 @@ join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
+	OmendbNode last = level == vacuum->entry_level ? vacuum->entry : OMENDB_NO_NODE;
 
 	vacuum->below.n = 0;
+	vacuum->missing.n = 0;
 	omendb_reach_follow(reach, level);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
@@ -184,14 +191,26 @@ join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 		uint32 n = read_level(vacuum, block, level, nodes);
 
 		for (uint32 i = 0; i < n; i++)
-		{
-			if (omendb_reach_has(reach, nodes[i]))
-				continue;
-			if (!join_node(vacuum, reach, nodes[i], level))
-				return false;
-			omendb_reach_add(reach, nodes[i]);
-			omendb_reach_follow(reach, level);
-		}
+			if (!omendb_reach_has(reach, nodes[i]))
+				hnsw_note_node(&vacuum->missing, nodes[i]);
+	}
+	/*
+	 * An insert may change links of its new node as it likes as long as nothing
+	 * leads there. So nothing is led there before that insert is over.
+	 */
+	if (vacuum->missing.n > 0)
+		hnsw_wait_for_inserts(vacuum);
+	for (size_t i = 0; i < vacuum->missing.n; i++)
+	{
+		OmendbNode node = vacuum->missing.nodes[i];
+
+		if (omendb_reach_has(reach, node))
+			continue;
+		if (!join_node(vacuum, reach, node, level, last))
+			return false;
+		last = node;
+		omendb_reach_add(reach, node);
+		omendb_reach_follow(reach, level);
 	}
 	for (size_t i = 0; i < vacuum->below.n; i++)
 		omendb_reach_add(reach, vacuum->below.nodes[i]);
@@ -250,21 +269,23 @@ choose_entry(HnswVacuum *vacuum, OmendbNode entry, unsigned level)
 static bool
 join_levels(HnswVacuum *vacuum)
 {
-	OmendbReach reach;
+	OmendbReach *reach = &vacuum->joined;
 	bool good = true;
 
-	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
-	reach.live = true;
-	omendb_reach_add(&reach, vacuum->entry);
+	if (reach->reached)
+		omendb_reach_free(reach);
+	omendb_reach_init(reach, &vacuum->store, vacuum->info->strategy);
+	reach->live = true;
+	omendb_reach_add(reach, vacuum->entry);
 	for (int level = vacuum->entry_level; good && level >= 0; level--)
-		good = join_level(vacuum, &reach, level);
-	omendb_reach_free(&reach);
+		good = join_level(vacuum, reach, level);
 	return good;
 }
 
 /*
- * Let the entry point be vacuum->entry, without inserts, for they may change it, too:
- * false if one did. Nor is it none if a live node came.
+ * Let the entry point be vacuum->entry, if it is not, without inserts: those that
+ * began when it was dead are over then. False if an insert changed it meanwhile. Nor
+ * is it none if a live node came.
  */
 static bool
 set_entry(HnswVacuum *vacuum, OmendbNode old)
@@ -273,8 +294,10 @@ set_entry(HnswVacuum *vacuum, OmendbNode old)
 	bool done;
 
 	LockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
-	done = (vacuum->entry != OMENDB_NO_NODE || any_live_node(vacuum) == OMENDB_NO_NODE) &&
-		   omendb_meta_change_entry(&vacuum->store, old, vacuum->entry, vacuum->entry_level);
+	/* What came in place of a live one leads there. */
+	done = vacuum->entry == old ||
+		   ((vacuum->entry != OMENDB_NO_NODE || any_live_node(vacuum) == OMENDB_NO_NODE) &&
+			omendb_meta_change_entry(&vacuum->store, old, vacuum->entry, vacuum->entry_level));
 	UnlockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
 	return done;
 }
@@ -291,7 +314,7 @@ hnsw_join_living(HnswVacuum *vacuum)
 		choose_entry(vacuum, entry, level);
 		if (vacuum->entry != OMENDB_NO_NODE && !join_levels(vacuum))
 			return false;
-		if (vacuum->entry == entry || set_entry(vacuum, entry))
+		if (set_entry(vacuum, entry))
 			break;
 	}
 	return true;

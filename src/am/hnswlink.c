@@ -18,7 +18,7 @@
 #include "miscadmin.h"
 
 /* Neighbours of a node that are asked whether they link to it. */
-#define ASKED 4
+#define ASKED 8
 
 /* Nodes whose links are read for one row, usually less. */
 #define USUALLY_KNOWN 400
@@ -209,6 +209,16 @@ find_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, OmendbNode 
 	for (uint32 i = 0; i < n; i++)
 		if (links_to(linker, near[i], level, end))
 			return near[i];
+	/* One way only: of the others, whose links were read already. */
+	if (remembers(linker, level))
+	{
+		HnswLinks own = record_links(linker, OMENDB_NO_NODE, linker->copy);
+
+		for (uint32 i = 0; i < own.count; i++)
+			if (own.neighbours[i] != end && known_lookup(linker->known, own.neighbours[i]) &&
+				links_to(linker, own.neighbours[i], level, end))
+				return own.neighbours[i];
+	}
 	return OMENDB_NO_NODE;
 }
 

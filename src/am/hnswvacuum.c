@@ -4,11 +4,11 @@
  *
  * 1. Every page: heap TIDs of dead rows are removed; a node without any left
  *    is marked dead. Scans pass through dead nodes, inserts link to none.
- * 2. Wait until no insert runs that saw a node before it was marked.
- * 3. Upper-level records of dead nodes are marked dead too. Then the living are
- *    joined: those to which no links of live nodes lead, from the entry point or,
- *    if that is dead, from the node that is to become it, are made known to some
- *    to which they do. That node becomes the entry point.
+ * 2. Upper-level records of dead nodes are marked dead too. Wait until no insert
+ *    runs that saw a node before it was marked.
+ * 3. The living are joined: those to which no links of live nodes lead, from the
+ *    entry point or, if that is dead, from the node that is to become it, are
+ *    made known to some to which they do. That node becomes the entry point.
  * 4. Every page: a node's links to dead ones are replaced by the best of those
  *    that the dead ones had; no link to a live node is given up, for it may be
  *    the only one that leads there. The nearest neighbours of a dead node are its
@@ -194,9 +194,8 @@ remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
 			note_dead(vacuum, vacuum->emptied.nodes[i]);
 }
 
-/* Wait for the inserts that run now. */
-static void
-wait_for_inserts(HnswVacuum *vacuum)
+void
+hnsw_wait_for_inserts(HnswVacuum *vacuum)
 {
 	LockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
 	UnlockPage(vacuum->store.relation, OMENDB_META_BLOCK, ExclusiveLock);
@@ -722,7 +721,9 @@ find_lost(HnswVacuum *vacuum)
 		if (!any_bit(vacuum, vacuum->lost, block))
 			continue;
 		for (OmendbNode node = first; node < first + layout->per_page; node++)
-			if ((vacuum->lost[node / 8] >> (node % 8) & 1) && !hnsw_vacuum_is_dead(vacuum, node))
+			/* Others are new: what their inserts do about them is up to those. */
+			if ((vacuum->lost[node / 8] >> (node % 8) & 1) && !hnsw_vacuum_is_dead(vacuum, node) &&
+				omendb_reach_has(&vacuum->joined, node))
 			{
 				omendb_vacuum_delay_point();
 				make_known(vacuum, node);
@@ -808,15 +809,15 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	stats->num_index_tuples = counts.left;
 	if (vacuum->ndead > 0)
 	{
-		wait_for_inserts(vacuum);
 		mark_upper_records(vacuum);
+		hnsw_wait_for_inserts(vacuum);
 		prepare_repairs(vacuum);
 		if (hnsw_join_living(vacuum))
 		{
 			note_lost(vacuum);
 			repair_graph(vacuum);
 			find_lost(vacuum);
-			wait_for_inserts(vacuum);
+			hnsw_wait_for_inserts(vacuum);
 			free_dead_nodes(vacuum, stats);
 		}
 	}

@@ -10,6 +10,7 @@
 
 #include "am/hnsw.h"
 #include "graph/link.h"
+#include "page/reach.h"
 
 typedef struct HnswEstimate
 {
@@ -51,9 +52,11 @@ typedef struct HnswVacuum
 	size_t upper_room;
 	HnswNodeList emptied; /* nodes with empty overflow records */
 	HnswNodeList below;   /* of the live nodes of the level being joined */
+	HnswNodeList missing; /* those of them that are not reached */
 
 	OmendbNode entry; /* the entry point that is to be */
 	unsigned entry_level;
+	OmendbReach joined;  /* nodes that were reached from there, or were joined */
 	OmendbNode *parents; /* by which each node was reached, or NULL: not noted yet */
 
 	/* for repairs */
@@ -80,6 +83,9 @@ hnsw_vacuum_is_dead(const HnswVacuum *vacuum, OmendbNode node)
 
 /* The block's page of records, locked; InvalidBuffer where it has none. */
 extern Buffer hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode);
+
+/* Wait for the inserts that run now. */
+extern void hnsw_wait_for_inserts(HnswVacuum *vacuum);
 
 extern void hnsw_note_node(HnswNodeList *list, OmendbNode node);
 
