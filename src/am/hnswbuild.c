@@ -187,6 +187,7 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 	meta->level_shift = HNSW_LEVEL_SHIFT;
 	/* Any number does; a constant one makes builds repeatable. */
 	meta->seed = UINT64CONST(0x6f6d656e6462) + dimensions;
+	meta->checksum = omendb_meta_checksum(meta);
 }
 
 /* Room for one more record. */

@@ -417,6 +417,9 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	{
 		bool found = search_towards(insert, &from, at, level, width);
 
+		/* Of the nodes on the way one lives, or all are marked as dead: they are there. */
+		if (at == 0 && insert->search.visited_used == 0)
+			omendb_corrupt_page(index, OMENDB_META_BLOCK, "The entry point leads to no node.");
 		if (at == 0 && !found)
 		{
 			/*
@@ -438,10 +441,8 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 		if (at <= level)
 			plan_level(insert, &plans[at], layout->m);
 		if (!next_level(insert, &from))
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no node on level %u to go on from",
-								   RelationGetRelationName(index), at),
-							errhint("Please REINDEX it.")));
+			omendb_corrupt_page(index, OMENDB_META_BLOCK,
+								"The entry point leads to no node of a level below it.");
 	}
 	while ((same = find_same(insert)) != OMENDB_NO_NODE)
 	{

@@ -133,6 +133,7 @@ typedef struct HnswScan
 
 	/* the node being returned */
 	HnswTids tids;
+	BlockNumber heap_blocks; /* that the table has, at least; 0 before it was asked */
 	double now_low;
 	double now_high;
 	bool now_recheck;
@@ -567,6 +568,7 @@ start(IndexScanDesc scan)
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	hnsw_tids_reset(&state->tids);
+	state->heap_blocks = 0;
 	state->null_order = false;
 
 	/* No heap quals reach an index without keys, but IS NULL could. */
@@ -611,10 +613,8 @@ start(IndexScanDesc scan)
 		if (search_from(state, at, level))
 			break;
 		if (attempt == 1000)
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("the entry point of index \"%s\" leads to no node",
-								   RelationGetRelationName(scan->indexRelation)),
-							errhint("Please REINDEX it.")));
+			omendb_corrupt_page(scan->indexRelation, OMENDB_META_BLOCK,
+								"The entry point leads to no node.");
 	}
 	take_results(state);
 }
@@ -763,15 +763,6 @@ next_node(HnswScan *state)
 	return true;
 }
 
-static void
-check_tid(HnswScan *state, ItemPointer tid)
-{
-	if (unlikely(!ItemPointerIsValid(tid)))
-		omendb_corrupt_page(state->store.relation,
-							omendb_node_block(&state->store.index->codec.layout, state->tids.node),
-							"A record has an impossible heap TID.");
-}
-
 /*
  * Several order keys: the index orders by the first. The executor orders the
  * rows that are equal by it, for the least value is a lower bound of any other.
@@ -806,7 +797,8 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
-	check_tid(state, &scan->xs_heaptid);
+	omendb_store_check_tid(&state->store, state->tids.node, &scan->xs_heaptid, scan->heapRelation,
+						   &state->heap_blocks);
 
 	scan->xs_recheck = false;
 	scan->xs_recheckorderby = state->now_recheck && !state->null_order;

@@ -170,7 +170,7 @@ read_node(HnswSweep *sweep, HnswSwept *swept)
 
 	if (!BufferIsValid(buffer))
 		return false;
-	record = omendb_page_record(layout, BufferGetPage(buffer), swept->node % layout->per_page);
+	record = omendb_store_record(sweep->store, buffer, swept->node);
 	good = has_rows(record);
 	if (good)
 	{

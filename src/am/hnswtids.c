@@ -86,14 +86,13 @@ lock_record(HnswTids *tids, OmendbNode node, Buffer *buffer)
 	*buffer = omendb_store_lock(tids->store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
 	if (!BufferIsValid(*buffer))
 		return NULL;
-	return omendb_page_record(layout, BufferGetPage(*buffer), node % layout->per_page);
+	return omendb_store_record(tids->store, *buffer, node);
 }
 
 /* Copy the TIDs of tids->at and say what follows it; false where it is not the node's. */
 static bool
 copy_overflow(HnswTids *tids, Link *link)
 {
-	const OmendbLayout *layout = &tids->store->index->codec.layout;
 	Buffer buffer;
 	OmendbRecord *record = lock_record(tids, tids->at, &buffer);
 	const OmendbOverflow *overflow;
@@ -105,8 +104,7 @@ copy_overflow(HnswTids *tids, Link *link)
 		return false;
 	overflow = omendb_record_overflow(record);
 	good = record->kind == OMENDB_RECORD_OVERFLOW && overflow->owner == tids->node &&
-		   overflow->owner_incarnation == tids->incarnation &&
-		   overflow->count <= omendb_overflow_room(layout);
+		   overflow->owner_incarnation == tids->incarnation;
 	if (good)
 	{
 		tids->ntids = overflow->count;

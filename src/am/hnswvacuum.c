@@ -74,7 +74,7 @@ tid_is_dead(ItemPointer tid, void *context)
 {
 	HnswVacuum *vacuum = context;
 
-	if (!ItemPointerIsValid(tid))
+	if (!omendb_tid_is_possible(tid))
 		omendb_corrupt_page(vacuum->store.relation, vacuum->block,
 							"A record has an impossible heap TID.");
 	return vacuum->callback(tid, vacuum->callback_state);
@@ -858,7 +858,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 			has_free = true;
 		else
 		{
-			omendb_store_check(&store, buffer);
+			omendb_store_check_records(&store, buffer);
 			for (uint32 slot = 0; slot < layout->per_page; slot++)
 			{
 				OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);

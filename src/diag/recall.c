@@ -137,8 +137,11 @@ indexed_value(Recall *recall, Datum *value)
 
 /* The value of a row of that node which the snapshot sees, as a query. */
 static bool
-take_query(Recall *recall, IndexFetchTableData *fetch, const OmendbRecord *record)
+take_query(Recall *recall, OmendbStore *store, OmendbNode node, IndexFetchTableData *fetch,
+		   const OmendbRecord *record)
 {
+	BlockNumber blocks = 0;
+
 	for (int i = 0; i < Min(record->ntids, OMENDB_INLINE_TIDS); i++)
 	{
 		ItemPointerData tid;
@@ -147,6 +150,7 @@ take_query(Recall *recall, IndexFetchTableData *fetch, const OmendbRecord *recor
 		Datum value;
 
 		memcpy(&tid, record->tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		omendb_store_check_tid(store, node, &tid, recall->diagnosis.heap, &blocks);
 		if (table_index_fetch_tuple(fetch, &tid, recall->snapshot, recall->slot, &again,
 									&all_dead) &&
 			indexed_value(recall, &value))
@@ -167,18 +171,17 @@ next_query(Recall *recall, OmendbStore *store, IndexFetchTableData *fetch, Omend
 
 	while (*node < end)
 	{
-		uint32 slot = *node % layout->per_page;
+		OmendbNode at = (OmendbNode) (*node)++;
 		Buffer buffer;
 
 		CHECK_FOR_INTERRUPTS();
-		buffer = omendb_store_lock(store, omendb_node_block(layout, (*node)++), BUFFER_LOCK_SHARE);
+		buffer = omendb_store_lock(store, omendb_node_block(layout, at), BUFFER_LOCK_SHARE);
 		if (!BufferIsValid(buffer))
 			continue;
-		memcpy(record, omendb_page_record(layout, BufferGetPage(buffer), slot),
-			   sizeof(OmendbRecord));
+		memcpy(record, omendb_store_record(store, buffer, at), sizeof(OmendbRecord));
 		UnlockReleaseBuffer(buffer);
 		if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
-			take_query(recall, fetch, record))
+			take_query(recall, store, at, fetch, record))
 			return true;
 	}
 	return false;

@@ -111,7 +111,12 @@ lock_free_slot(OmendbStore *store, uint32 *slot)
 							errmsg("hnsw index \"%s\" cannot have more than %u records",
 								   RelationGetRelationName(relation), OMENDB_MAX_NODE)));
 		RelationSetTargetBlock(relation, block);
-		*slot = PageIsNew(BufferGetPage(buffer)) ? 0 : free_slot(layout, BufferGetPage(buffer));
+		*slot = 0;
+		if (!PageIsNew(BufferGetPage(buffer)))
+		{
+			omendb_store_check(store, buffer);
+			*slot = free_slot(layout, BufferGetPage(buffer));
+		}
 		/* Others may have filled it between the extension and our lock. */
 		if (*slot < layout->per_page)
 			return buffer;
@@ -166,6 +171,7 @@ lock_entry(OmendbStore *store, OmendbNode entry)
 	Buffer buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	omendb_store_check_meta(store, buffer);
 	if (omendb_page_meta(BufferGetPage(buffer))->entry == entry)
 		return buffer;
 	UnlockReleaseBuffer(buffer);
@@ -215,13 +221,10 @@ copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *o
 
 	if (!BufferIsValid(buffer))
 		return false;
-	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	record = omendb_store_record(store, buffer, node);
 	good = record->kind == OMENDB_RECORD_NODE && record->level == level;
 	if (good)
-	{
-		omendb_store_check_links(store, node, record);
 		memcpy(out, record, bytes);
-	}
 	UnlockReleaseBuffer(buffer);
 	return good;
 }
@@ -254,13 +257,10 @@ omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level, Omen
 
 	if (!BufferIsValid(buffer))
 		return false;
-	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	record = omendb_store_record(store, buffer, node);
 	found = record->kind == OMENDB_RECORD_NODE && record->level == level;
 	if (found)
-	{
-		omendb_store_check_links(store, node, record);
 		found = omendb_record_has_link(layout, record, to);
-	}
 	UnlockReleaseBuffer(buffer);
 	return found;
 }
@@ -275,7 +275,7 @@ omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 
 	if (!BufferIsValid(buffer))
 		return false;
-	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	record = omendb_store_record(store, buffer, node);
 	good = record->kind == OMENDB_RECORD_NODE;
 	*level = record->level;
 	UnlockReleaseBuffer(buffer);
@@ -309,9 +309,7 @@ omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32
 static const OmendbRecord *
 same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *copy)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	const OmendbRecord *record =
-		omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	const OmendbRecord *record = omendb_store_record(store, buffer, node);
 
 	return record->kind == OMENDB_RECORD_NODE && record->version == copy->version ? record : NULL;
 }
@@ -337,8 +335,7 @@ static bool
 leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	const OmendbRecord *record =
-		omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	const OmendbRecord *record = omendb_store_record(store, buffer, node);
 
 	return record->kind == OMENDB_RECORD_NODE && record->level == level &&
 		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_link(layout, record, to);
@@ -410,9 +407,10 @@ omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord 
 
 /* Is the record on that page a live node with the same vector? */
 static OmendbRecord *
-same_vector(const OmendbCodec *codec, Page page, OmendbNode node, const OmendbRecord *like)
+same_vector(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *like)
 {
-	OmendbRecord *record = omendb_page_record(&codec->layout, page, node % codec->layout.per_page);
+	const OmendbCodec *codec = &store->index->codec;
+	OmendbRecord *record = omendb_store_record(store, buffer, node);
 
 	if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
 		!(record->flags & OMENDB_RECORD_DEAD) && record->identity[0] == like->identity[0] &&
@@ -429,6 +427,14 @@ add_inline_tid(OmendbRecord *record, ItemPointer tid)
 	record->version++;
 }
 
+/* A page of a node or of its chain, which cannot be new. */
+static void
+lock_page(OmendbStore *store, Buffer buffer)
+{
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	omendb_store_check(store, buffer);
+}
+
 /* An error where the record is not an overflow record of that node. */
 static void
 check_overflow(OmendbStore *store, BlockNumber block, OmendbRecord *record, OmendbNode owner,
@@ -440,8 +446,6 @@ check_overflow(OmendbStore *store, BlockNumber block, OmendbRecord *record, Omen
 		overflow->owner_incarnation != incarnation)
 		omendb_corrupt_page(store->relation, block,
 							"An overflow record does not belong to the node that names it.");
-	if (overflow->count > omendb_overflow_room(&store->index->codec.layout))
-		omendb_corrupt_page(store->relation, block, "An overflow record has too many heap TIDs.");
 }
 
 /*
@@ -466,16 +470,16 @@ add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, O
 	OmendbOverflow *overflow;
 	bool good;
 
-	LockBuffer(first, BUFFER_LOCK_EXCLUSIVE);
+	lock_page(store, first);
 	if (BufferIsValid(second))
-		LockBuffer(second, BUFFER_LOCK_EXCLUSIVE);
+		lock_page(store, second);
 	head_buffer = head_block > node_block ? second : first;
-	owner = same_vector(codec, BufferGetPage(node_block > head_block ? second : first), node, like);
+	owner = same_vector(store, node_block > head_block ? second : first, node, like);
 	good = owner != NULL && owner->overflow == head;
 	*added = false;
 	if (good)
 	{
-		record = omendb_page_record(layout, BufferGetPage(head_buffer), head % layout->per_page);
+		record = omendb_store_record(store, head_buffer, head);
 		overflow = omendb_record_overflow(record);
 		check_overflow(store, head_block, record, node, owner->incarnation);
 		if (overflow->count < omendb_overflow_room(layout))
@@ -525,13 +529,13 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 		{
 			/* The order of blocks: let go, and look again. */
 			LockBuffer(slot_buffer, BUFFER_LOCK_UNLOCK);
-			LockBuffer(node_buffer, BUFFER_LOCK_EXCLUSIVE);
+			lock_page(store, node_buffer);
 			LockBuffer(slot_buffer, BUFFER_LOCK_EXCLUSIVE);
 		}
 		else
-			LockBuffer(node_buffer, BUFFER_LOCK_EXCLUSIVE);
+			lock_page(store, node_buffer);
 	}
-	owner = same_vector(codec, BufferGetPage(node_buffer), node, like);
+	owner = same_vector(store, node_buffer, node, like);
 	good =
 		owner != NULL && owner->overflow == old_head &&
 		(PageIsNew(BufferGetPage(slot_buffer)) ||
@@ -582,7 +586,7 @@ omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *l
 		buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
 		if (!BufferIsValid(buffer))
 			return false;
-		record = same_vector(codec, BufferGetPage(buffer), node, like);
+		record = same_vector(store, buffer, node, like);
 		if (!record)
 		{
 			UnlockReleaseBuffer(buffer);
@@ -729,7 +733,7 @@ read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
 	*dead = false;
 	if (!BufferIsValid(buffer))
 		return false;
-	record = omendb_page_record(layout, BufferGetPage(buffer), at % layout->per_page);
+	record = omendb_store_record(store, buffer, at);
 	if (record->kind != OMENDB_RECORD_FREE && record->level == 0)
 		*next = record->overflow;
 	*dead = record->kind == OMENDB_RECORD_NODE && (record->flags & OMENDB_RECORD_DEAD);
@@ -759,15 +763,11 @@ free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at
 	OmendbRecord *record;
 	bool good;
 
-	LockBuffer(first, BUFFER_LOCK_EXCLUSIVE);
-	omendb_store_check(store, first);
+	lock_page(store, first);
 	if (BufferIsValid(second))
-	{
-		LockBuffer(second, BUFFER_LOCK_EXCLUSIVE);
-		omendb_store_check(store, second);
-	}
-	owner = omendb_page_record(layout, BufferGetPage(before_buffer), before % layout->per_page);
-	record = omendb_page_record(layout, BufferGetPage(at_buffer), at % layout->per_page);
+		lock_page(store, second);
+	owner = omendb_store_record(store, before_buffer, before);
+	record = omendb_store_record(store, at_buffer, at);
 	*freed = false;
 	good = owner->overflow == at;
 	if (good)
@@ -838,7 +838,7 @@ omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level)
 
 	if (!BufferIsValid(buffer))
 		return;
-	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	record = omendb_store_record(store, buffer, node);
 	if (record->kind == OMENDB_RECORD_NODE && record->level == level &&
 		!(record->flags & OMENDB_RECORD_DEAD))
 	{

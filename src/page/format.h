@@ -31,12 +31,13 @@
 #include "storage/block.h"
 #include "storage/bufpage.h"
 #include "storage/itemptr.h"
+#include "storage/off.h"
 
 #define OMENDB_META_BLOCK     0
 #define OMENDB_FIRST_BLOCK    1
 #define OMENDB_META_MAGIC     0x6f6d656e /* "omen" */
-#define OMENDB_FORMAT_VERSION 1
-#define OMENDB_FORMAT_OLDEST  1
+#define OMENDB_FORMAT_VERSION 2
+#define OMENDB_FORMAT_OLDEST  2
 
 #define OMENDB_PAGE_ID 0xdb0e
 /* What pgvector writes in the same place. */
@@ -72,10 +73,10 @@ typedef struct OmendbMetaPage
 	uint16 ef_construction;
 	uint16 code_bits;
 	uint32 dimensions;
-	OmendbNode entry;   /* where searches start; OMENDB_NO_NODE: the graph is empty */
-	uint16 entry_level; /* the entry's level */
-	uint16 level_shift; /* one node of 2^level_shift is on the next level */
-	uint32 reserved0;
+	OmendbNode entry;    /* where searches start; OMENDB_NO_NODE: the graph is empty */
+	uint16 entry_level;  /* the entry's level */
+	uint16 level_shift;  /* one node of 2^level_shift is on the next level */
+	uint32 checksum;     /* of all other fields but entry and entry_level: omendb_meta_checksum */
 	uint64 seed;         /* of the rotation */
 	uint64 reserved[16]; /* 0 */
 } OmendbMetaPage;
@@ -140,6 +141,17 @@ omendb_overflow_room(const OmendbLayout *layout)
 	return (layout->record_bytes - sizeof(OmendbRecord) - offsetof(OmendbOverflow, tids)) /
 		   sizeof(ItemPointerData);
 }
+
+/* May it be the place of a row in some table? */
+static inline bool
+omendb_tid_is_possible(const ItemPointerData *tid)
+{
+	return ItemPointerGetBlockNumberNoCheck(tid) <= MaxBlockNumber &&
+		   OffsetNumberIsValid(ItemPointerGetOffsetNumberNoCheck(tid));
+}
+
+/* CRC-32C of what stays as it was when the index was built. */
+extern uint32 omendb_meta_checksum(const OmendbMetaPage *meta);
 
 /* Make an empty page of that kind; no slot is in use. */
 extern void omendb_page_init(Page page, OmendbPageKind kind);

@@ -78,6 +78,8 @@ follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned
 
 	reach->waiting[node / 8] &= ~(1 << (node % 8));
 	reach->nwaiting--;
+	if (record)
+		omendb_store_check_record(reach->store, node, record);
 	if (!record || record->kind != OMENDB_RECORD_NODE || record->level != level)
 	{
 		reach->reached[node / 8] &= ~(1 << (node % 8));
@@ -85,7 +87,6 @@ follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned
 	}
 	if (reach->live && (record->flags & OMENDB_RECORD_DEAD))
 		return;
-	omendb_store_check_links(reach->store, node, record);
 	if (below)
 		add_child(below, node, record->down);
 	for (uint32 i = 0; links && i < record->count; i++)

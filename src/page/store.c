@@ -7,10 +7,13 @@
  */
 #include "page/store.h"
 
+#include <float.h>
+
 #include "compat.h"
 #include "graph/array.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "port/pg_crc32c.h"
 #include "storage/buf_internals.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -78,11 +81,28 @@ omendb_index_make(Relation relation, const OmendbMetaPage *meta)
 	return index;
 }
 
+uint32
+omendb_meta_checksum(const OmendbMetaPage *meta)
+{
+	OmendbMetaPage fixed = *meta;
+	pg_crc32c crc;
+
+	fixed.entry = 0;
+	fixed.entry_level = 0;
+	fixed.checksum = 0;
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &fixed, sizeof(fixed));
+	FIN_CRC32C(crc);
+	return crc;
+}
+
 void
 omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout)
 {
 	if (meta->magic != OMENDB_META_MAGIC)
 		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has a wrong magic number.");
+	if (meta->checksum != omendb_meta_checksum(meta))
+		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has a wrong checksum.");
 	if (meta->version < OMENDB_FORMAT_OLDEST || meta->version > OMENDB_FORMAT_VERSION)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("index \"%s\" has format version %u, which this omendb cannot read",
@@ -257,6 +277,114 @@ omendb_store_check(OmendbStore *store, Buffer buffer)
 	check_page(store->relation, buffer, OMENDB_PAGE_RECORDS);
 }
 
+void
+omendb_store_check_meta(OmendbStore *store, Buffer buffer)
+{
+	check_page(store->relation, buffer, OMENDB_PAGE_META);
+}
+
+/* Two at a time: there are many. */
+static inline bool
+has_impossible_link(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+	uint64 all = record->count % 2 ? neighbours[record->count - 1] : 0;
+
+	for (uint32 i = 0; i + 2 <= record->count; i += 2)
+	{
+		uint64 two;
+
+		memcpy(&two, &neighbours[i], sizeof(two));
+		all |= two;
+	}
+	return ((all | all >> 32) & ~OMENDB_MAX_NODE & PG_UINT32_MAX) != 0;
+}
+
+/* What is wrong with a node's header and links; NULL for nothing. */
+static inline const char *
+node_problem(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	bool has_tids = record->ntids > 0 || record->overflow != OMENDB_NO_NODE;
+	bool dead = record->flags & OMENDB_RECORD_DEAD;
+
+	if (record->flags & ~OMENDB_RECORD_DEAD)
+		return "A record has unknown flags.";
+	if (record->level > OMENDB_MAX_LEVEL)
+		return "A record is of an impossible level.";
+	if (record->ntids > OMENDB_INLINE_TIDS)
+		return "A record has too many heap TIDs.";
+	if (record->level == 0 ? has_tids == dead : has_tids)
+		return "A record has heap TIDs where none may be, or none where it must have some.";
+	if (record->level == 0 && record->down != OMENDB_NO_NODE)
+		return "A record of level 0 has one below it.";
+	if (record->count > (record->level == 0 ? layout->links : layout->m))
+		return "A record has too many links.";
+	if (has_impossible_link(layout, record))
+		return "A record has a link to what no record can be.";
+	/* Not so, too, where it is not a number. */
+	if (!(record->error >= 0))
+		return "A record has an impossible error of its own vector.";
+	if (!(record->scale >= 0 && record->scale <= FLT_MAX))
+		return "A record has an impossible scale of its own vector.";
+	if (!(record->norm2 >= 0))
+		return "A record has an impossible length of its own vector.";
+	return NULL;
+}
+
+static inline const char *
+record_problem(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	if (likely(record->kind == OMENDB_RECORD_NODE))
+		return node_problem(layout, record);
+	if (record->kind == OMENDB_RECORD_FREE)
+		return NULL;
+	if (record->kind != OMENDB_RECORD_OVERFLOW)
+		return "A record is of an unknown kind.";
+	if (record->level != 0 || record->ntids != 0 || record->flags != 0)
+		return "An overflow record has what only nodes have.";
+	if (omendb_record_overflow((OmendbRecord *) record)->count > omendb_overflow_room(layout))
+		return "An overflow record has too many heap TIDs.";
+	return NULL;
+}
+
+static inline void
+check_record(OmendbStore *store, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	const char *problem = record_problem(layout, record);
+
+	if (unlikely(problem != NULL))
+		omendb_corrupt_page(store->relation, omendb_node_block(layout, node), problem);
+}
+
+void
+omendb_store_check_record(OmendbStore *store, OmendbNode node, const OmendbRecord *record)
+{
+	check_record(store, node, record);
+}
+
+OmendbRecord *
+omendb_store_record(OmendbStore *store, Buffer buffer, OmendbNode node)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	OmendbRecord *record =
+		omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+
+	omendb_store_check_record(store, node, record);
+	return record;
+}
+
+void
+omendb_store_check_records(OmendbStore *store, Buffer buffer)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	OmendbNode first = omendb_block_node(layout, BufferGetBlockNumber(buffer), 0);
+
+	omendb_store_check(store, buffer);
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+		check_record(store, first + slot, omendb_page_record(layout, BufferGetPage(buffer), slot));
+}
+
 /* As omendb_store_lock, of a buffer that is pinned; releases it where it returns none. */
 static inline Buffer
 lock_records(OmendbStore *store, Buffer buffer, int mode)
@@ -284,13 +412,20 @@ omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
 Buffer
 omendb_store_lock_by(OmendbStore *store, BlockNumber block, int mode, BufferAccessStrategy strategy)
 {
+	Buffer buffer;
+
 	if (!strategy)
-		return omendb_store_lock(store, block, mode);
-	store->counters.pages++;
-	store->counters.misses++;
-	return lock_records(
-		store, ReadBufferExtended(store->relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy),
-		mode);
+		buffer = omendb_store_read(store, block);
+	else
+	{
+		store->counters.pages++;
+		store->counters.misses++;
+		buffer = ReadBufferExtended(store->relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	}
+	buffer = lock_records(store, buffer, mode);
+	if (BufferIsValid(buffer))
+		omendb_store_check_records(store, buffer);
+	return buffer;
 }
 
 bool
@@ -305,10 +440,13 @@ omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level)
 	*entry = meta->entry;
 	*level = meta->entry_level;
 	UnlockReleaseBuffer(buffer);
-	if (*level > OMENDB_MAX_LEVEL)
+	if (*entry == OMENDB_NO_NODE)
+		return false;
+	if (*level > OMENDB_MAX_LEVEL ||
+		!has_block(store, omendb_node_block(&store->index->codec.layout, *entry)))
 		omendb_corrupt_page(store->relation, OMENDB_META_BLOCK,
-							"The metapage has impossible values.");
-	return *entry != OMENDB_NO_NODE;
+							"The metapage has an impossible entry point.");
+	return true;
 }
 
 /* The node's record under a share lock, or NULL where it is no such node now. */
@@ -326,6 +464,7 @@ lock_node(OmendbStore *store, OmendbNode node, unsigned level, Buffer *buffer)
 		return NULL;
 	}
 	record = omendb_page_record(layout, BufferGetPage(*buffer), node % layout->per_page);
+	check_record(store, node, record);
 	if (record->kind != OMENDB_RECORD_NODE || record->level != level)
 	{
 		UnlockReleaseBuffer(*buffer);

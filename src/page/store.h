@@ -68,6 +68,8 @@ extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *
 /* The layout that a metapage says; raises an error where that is impossible. */
 extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 
+pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
+
 /* The blocks that the file has, at least: as many as when it was last asked. */
 extern BlockNumber omendb_store_blocks(OmendbStore *store);
 
@@ -80,27 +82,60 @@ extern Buffer omendb_store_read(OmendbStore *store, BlockNumber block);
  */
 extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
 
-/* The same for who reads many blocks once; strategy: or NULL. */
+/*
+ * The same for who reads all records of many blocks once: they are checked, too.
+ * strategy: or NULL.
+ */
 extern Buffer omendb_store_lock_by(OmendbStore *store, BlockNumber block, int mode,
 								   BufferAccessStrategy strategy);
 
 /* An error where a page that is not new is no page of records. */
 extern void omendb_store_check(OmendbStore *store, Buffer buffer);
 
+/* An error where the page is no metapage. */
+extern void omendb_store_check_meta(OmendbStore *store, Buffer buffer);
+
+/* omendb_store_check, and an error where the header of one of its records is impossible. */
+extern void omendb_store_check_records(OmendbStore *store, Buffer buffer);
+
+/*
+ * The node's record on its page, which was locked; an error where the record's
+ * header is impossible. Of what kind and level it is, is for the caller to see.
+ */
+extern OmendbRecord *omendb_store_record(OmendbStore *store, Buffer buffer, OmendbNode node);
+
+/*
+ * An error where the header of a record is impossible: more heap TIDs or links than
+ * fit, links to what no number is of, a level that there is not, floats that are
+ * none. What is possible and wrong is for hnsw_index_check to find.
+ */
+extern void omendb_store_check_record(OmendbStore *store, OmendbNode node,
+									  const OmendbRecord *record);
+
+/*
+ * An error where that heap TID of a node is of no row that the table could have: to
+ * read it would fail otherwise, or extend the table. *blocks: that the table has, at
+ * least; 0 before it was asked.
+ */
+static inline void
+omendb_store_check_tid(OmendbStore *store, OmendbNode node, const ItemPointerData *tid,
+					   Relation table, BlockNumber *blocks)
+{
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(tid);
+
+	if (likely(omendb_tid_is_possible(tid)))
+	{
+		if (likely(block < *blocks))
+			return;
+		*blocks = RelationGetNumberOfBlocks(table);
+		if (block < *blocks)
+			return;
+	}
+	omendb_corrupt_page(store->relation, omendb_node_block(&store->index->codec.layout, node),
+						"A record has an impossible heap TID.");
+}
+
 /* palloc and pfree in CurrentMemoryContext, huge sizes allowed. */
 extern const OmendbAllocator omendb_palloc_allocator;
-
-pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
-
-/* An error where a node's record has more links than there is room for. */
-static inline void
-omendb_store_check_links(OmendbStore *store, OmendbNode node, const OmendbRecord *record)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-
-	if (unlikely(record->count > layout->links))
-		omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
-							"A record has too many links.");
-}
 
 #endif /* OMENDB_STORE_H */

@@ -1,0 +1,242 @@
+# Damaged indexes. Bytes of the metapage and of records are changed in the file
+# while the server is down, each in an index of its own. Whatever is done with such
+# an index then works, or fails with index_corrupted. The server stays up, and no
+# table grows.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use HnswTest;
+use OmendbTest;
+
+use Test::More;
+
+use constant PAGE        => 8192;
+use constant PAGE_HEADER => 24;
+use constant HEADER      => 64;    # of a record
+use constant META        => 168;
+
+# Kinds of indexes: column, value of the row n, operator class, operator, bytes of an own vector.
+my %kinds = (
+    coded => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l2_ops', '<->', 16 ],
+    plain => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l1_ops', '<+>', 16 ],
+    bits  => [ 'bit(64)', q{(hashint8extended(n, 1))::bit(64)}, 'bit_hamming_ops', '<~>', 8 ],);
+
+my $node = start_node('damaged', "autovacuum = off\nfsync = off\nfull_page_writes = off\nmax_wal_size = 4GB\njit = off\n", { no_data_checksums => 1 });
+my $db = 'damaged';
+create_omendb($node, $db);
+
+my %info;    # of each kind: hnsw_index_info, path, and bytes of the file
+for my $kind (sort keys %kinds)
+{
+    my ($type, $value, $opclass) = @{ $kinds{$kind} };
+    $node->safe_psql($db, qq{
+        CREATE TABLE $kind (id int, v $type);
+        INSERT INTO $kind SELECT n, $value FROM generate_series(1, 300) n;
+        INSERT INTO $kind SELECT 1000 + i, v FROM $kind, generate_series(1, 60) i WHERE id = 3;
+        CREATE INDEX ${kind}_v ON $kind USING hnsw (v $opclass) WITH (m = 4, ef_construction = 40);
+        CHECKPOINT});
+    my @columns = qw(records_per_page record_bytes levels overflow_records);
+    @{ $info{$kind} }{@columns} = split /\|/, $node->safe_psql($db, 'SELECT ' . join(', ', @columns) . " FROM hnsw_index_info('${kind}_v')");
+    $info{$kind}{file} = read_file($node->data_dir . '/' . $node->safe_psql($db, "SELECT pg_relation_filepath('${kind}_v')"));
+    cmp_ok($info{$kind}{levels}, '>=', 2, "$kind: there are nodes above level 0");
+    cmp_ok($info{$kind}{overflow_records}, '>=', 2, "$kind: and overflow records");
+}
+
+sub read_file
+{
+    my ($path) = @_;
+    local $/;
+    open my $in, '<:raw', $path or die "$path: $!";
+    my $bytes = <$in>;
+    close $in;
+    return $bytes;
+}
+
+sub record_at
+{
+    my ($kind, $number) = @_;
+    return PAGE * (1 + int($number / $info{$kind}{records_per_page})) + PAGE_HEADER + $number % $info{$kind}{records_per_page} * $info{$kind}{record_bytes};
+}
+
+# The first record of a kind (1 node, 2 overflow) and level for which good() of its bytes is true.
+sub find_record
+{
+    my ($kind, $record_kind, $level, $good) = @_;
+    for my $number (0 .. (length($info{$kind}{file}) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
+    {
+        my $record = substr $info{$kind}{file}, record_at($kind, $number), $info{$kind}{record_bytes};
+        return $number if ord($record) == $record_kind && ord(substr $record, 2) == $level && (!$good || $good->($record));
+    }
+    die "no record of kind $record_kind and level $level";
+}
+
+# What is done to each index: [ kind, description, offset in the file, new bytes, must it be noticed? ]
+my @damages;
+
+sub damage
+{
+    my ($kind, $what, $at, $bytes, $noticed) = @_;
+    return if substr($info{$kind}{file}, $at, length $bytes) eq $bytes;
+    push @damages, [ $kind, $what, $at, $bytes, $noticed ];
+    return;
+}
+
+# Other bytes at all these places, one at a time: all bits of every other one, and
+# one bit of those between.
+sub flip
+{
+    my ($kind, $what, $at, $noticed, @offsets) = @_;
+    for my $offset (@offsets)
+    {
+        for my $mask ($offset % 2 ? 0xff : 1 << ($offset % 8))
+        {
+            damage($kind, "$what, byte $offset ^ $mask", $at + $offset, chr(ord(substr $info{$kind}{file}, $at + $offset, 1) ^ $mask), $noticed);
+        }
+    }
+    return;
+}
+
+# Offsets of the metapage's fields that change while the index is used: entry and its level.
+my %changing = map { $_ => 1 } 20 .. 25;
+
+for my $kind (sort keys %kinds)
+{
+    my $whole = $kind eq 'coded';
+    my $own   = $kinds{$kind}[4];
+    flip($kind, 'metapage', PAGE_HEADER, 1, grep { !$changing{$_} } $whole ? (0 .. META - 1) : (8 .. 19));
+    flip($kind, 'metapage', PAGE_HEADER, 0, sort { $a <=> $b } keys %changing);
+    flip($kind, "metapage's special space", PAGE - 8, 0, 0 .. 7) if $whole;
+    flip($kind, 'special space of a page', 2 * PAGE - 8, 0, 0 .. 7) if $whole;
+    my $bytes   = $info{$kind}{record_bytes};
+    my $chained = sub { unpack('L', substr $_[0], 12, 4) != 0xffffffff };
+    my %at      = (
+        'node'              => record_at($kind, find_record($kind, 1, 0, sub { !$chained->($_[0]) })),
+        'node with a chain' => record_at($kind, find_record($kind, 1, 0, $chained)),
+        'node above'        => record_at($kind, find_record($kind, 1, 1)),
+        'overflow record'   => record_at($kind, find_record($kind, 2, 0)));
+    for my $what (sort keys %at)
+    {
+        flip($kind, $what, $at{$what}, 0, $whole ? (0 .. HEADER + $own + 15, map { HEADER + $own + 15 + 7 * $_ } 1 .. ($bytes - HEADER - $own - 16) / 7) : (0 .. 31));
+        for my $field ([ down => 8 ], [ overflow => 12 ], [ error => 20 ], [ scale => 28 ], [ owner => HEADER + 4 ], [ link => HEADER + $own ])
+        {
+            damage($kind, "$what, $field->[0] $_", $at{$what} + $field->[1], pack('L', $_), 0) for $whole ? (0, 1, 0x7fffffff, 0x80000001, 0xfffffffe, 0xffffffff) : (0, 0xfffffffe);
+        }
+    }
+    for my $field ([ kind => 0, "\x03" ], [ flags => 1, "\x02" ], [ level => 2, "\x63" ], [ ntids => 3, "\x05" ], [ down => 8, pack 'L', 1 ], [ count => 16, pack 'S', 9 ],
+        [ error => 20, pack 'f', -1 ], [ error => 20, pack 'L', 0x7fc00000 ], [ norm2 => 24, pack 'f', -1 ], [ norm2 => 24, pack 'L', 0x7fc00000 ],
+        [ scale => 28, pack 'f', -1 ], [ scale => 28, pack 'L', 0x7f800000 ], [ scale => 28, pack 'L', 0x7fc00000 ],
+        [ dead => 1, "\x01" ], [ ntids => 3, "\x00" ],
+        [ tid => 40, "\xff" x 6 ], [ tid => 40, "\xff\xff\xfe\xff\x01\x00" ], [ tid => 40, pack 'SSS', 0, 4000, 1 ], [ tid => 44, "\0\0" ], [ tid => 44, "\xff\xff" ],
+        [ link => HEADER + $own, pack 'L', 0xffffffff ], [ link => HEADER + $own, pack 'L', 0x70000000 ])
+    {
+        damage($kind, "node, impossible $field->[0] " . unpack('H*', $field->[2]), $at{node} + $field->[1], $field->[2], 1);
+    }
+    damage($kind, 'overflow record, too many heap TIDs', $at{'overflow record'} + HEADER, pack('L', 10_000), 1);
+    damage($kind, 'overflow record, a heap TID beyond the table', $at{'overflow record'} + HEADER + 12, pack('SSS', 0, 4000, 1), 1);
+    damage($kind, 'a chain without an end', $at{'overflow record'} + 12, pack('L', find_record($kind, 2, 0)), 1);
+    damage($kind, "ef_construction $_", PAGE_HEADER + 12, pack('S', $_), 1) for 0, 65_535;
+    damage($kind, 'entry point beyond the end', PAGE_HEADER + 20, pack('L', 0x70000000), 1);
+    damage($kind, 'entry point of another level', PAGE_HEADER + 20, pack('L', find_record($kind, 1, 0)), 1);
+}
+push @damages, [ $_, 'no damage', 0, '', 0 ] for sort keys %kinds;
+
+# Not impossible, and yet no row may be missed: nodes without links.
+for my $kind (sort keys %kinds)
+{
+    my $file = $info{$kind}{file};
+    for my $number (0 .. (length($file) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
+    {
+        my $at = record_at($kind, $number);
+        substr($file, $at + 16, 2) = pack 'S', 0 if ord(substr $file, $at, 1) == 1;
+    }
+    damage($kind, 'no links', 0, $file, 0);
+}
+
+# A table and an index for each.
+my $make = '';
+for my $i (0 .. $#damages)
+{
+    my $kind = $damages[$i][0];
+    $make .= "CREATE TABLE t$i AS TABLE $kind; CREATE INDEX i$i ON t$i USING hnsw (v $kinds{$kind}[2]) WITH (m = 4, ef_construction = 40);\n";
+    $make .= "CHECKPOINT;\n" if $i == $#damages;
+}
+my ($out, $err) = session($node, $db, $make);
+is($err, '', scalar(@damages) . ' indexes');
+my %path = map { split /\|/ } split /\n/, $node->safe_psql($db, q{SELECT relname, pg_relation_filepath(oid) FROM pg_class WHERE relname ~ '^i\d+$'});
+$node->stop;
+for my $i (0 .. $#damages)
+{
+    my (undef, undef, $at, $bytes) = @{ $damages[$i] };
+    next if $bytes eq '';
+    my $path = $node->data_dir . '/' . $path{"i$i"};
+    open my $file, '+<:raw', $path or die "$path: $!";
+    seek $file, $at, 0;
+    print {$file} $bytes;
+    close $file or die "$path: $!";
+}
+$node->start;
+
+# Everything that reads or changes an index. What is written to stderr says which
+# index it was about.
+my $script = "\\set VERBOSITY verbose\nSET enable_seqscan = off; SET enable_sort = off; SET hnsw.scan_strategy = graph; SET statement_timeout = '60s';\n";
+for my $i (0 .. $#damages)
+{
+    my ($kind) = @{ $damages[$i] };
+    my (undef, $value, undef, $operator) = @{ $kinds{$kind} };
+    my $of     = sub { "(SELECT v FROM $kind WHERE id = $_[0])" };
+    my $search = "SELECT 'rows', $i, count(*) FROM (SELECT id FROM t$i ORDER BY v $operator " . $of->(3) . ' LIMIT 1000) s;';
+    $script .= join "\n", "\\warn == $i",
+        "SELECT 'size', $i, pg_relation_size('t$i');",
+        "SET hnsw.custom_scan = off; $search", "SET hnsw.custom_scan = on; $search",
+        "SELECT count(*) FROM hnsw_index_check('i$i', true);", "SELECT count(*) FROM hnsw_index_info('i$i');", "SELECT hnsw_recall('i$i', 3) IS NULL;",
+        "SELECT 'size', $i, pg_relation_size('t$i');",
+        "INSERT INTO t$i VALUES (2000, " . $of->(3) . "), (2001, " . $of->(3) . ");", "INSERT INTO t$i SELECT 2002, $value FROM generate_series(5000, 5000) n;",
+        "DELETE FROM t$i WHERE id % 3 = 0 OR id > 1005;", "VACUUM (INDEX_CLEANUP ON, TRUNCATE OFF) t$i;",
+        "INSERT INTO t$i SELECT 2003, $value FROM generate_series(5001, 5001) n;", $search,
+        "SELECT 'size', $i, pg_relation_size('t$i');", "\\warn == $i reindexed", "REINDEX INDEX i$i;", $search, '';
+}
+($out, $err) = session($node, $db, $script);
+
+my (@said, @bad, $reindexed);
+my $at = 0;
+for my $line (split /\n/, $err)
+{
+    if ($line =~ /== (\d+)( reindexed)?$/) { ($at, $reindexed) = ($1, $2) }
+    elsif ($reindexed)                     { push @bad, "$damages[$at][0]: $damages[$at][1], reindexed: $line" }
+    else                                   { $said[$at] .= "$line\n" }
+}
+my (%sizes, %rows, @unnoticed);
+push @{ $sizes{$1} }, $2 while $out =~ /^size\|(\d+)\|(\d+)$/mg;
+push @{ $rows{$1} }, $2 while $out =~ /^rows\|(\d+)\|(\d+)$/mg;
+for my $i (0 .. $#damages)
+{
+    my ($kind, $what, undef, undef, $noticed) = @{ $damages[$i] };
+    my $said = $said[$i] // '';
+    my @errors = split /^(?=psql:\S* (?:ERROR|FATAL|PANIC|WARNING):)/m, $said;
+    for my $error (@errors)
+    {
+        push @bad, "$kind: $what: $error"
+            unless $error =~ /ERROR:  XX002: index "i$i" contains a corrupted page at block \d+$/m && $error =~ /^HINT:  Please REINDEX it\.$/m;
+    }
+    push @bad, "$kind: $what: sizes " . join(' ', @{ $sizes{$i} // [] })
+        unless @{ $sizes{$i} // [] } == 3 && $sizes{$i}[0] == $sizes{$i}[1] && $sizes{$i}[2] <= $sizes{$i}[0] + PAGE;
+    push @unnoticed, "$kind: $what" if $noticed && !@errors;
+    # Of 300 rows 200 are left, of the 60 equal ones 3, and one comes.
+    push @bad, "$kind: $what: @{ $rows{$i} } rows, @errors" if $what =~ /^no (?:damage|links)$/ && "@{ $rows{$i} }" ne '360 360 204 204';
+}
+is(join("\n", @bad[ 0 .. ($#bad < 19 ? $#bad : 19) ]), '', 'a damaged index works, or the error is index_corrupted');
+is(scalar @bad, 0, 'so of all of them');
+is(join("\n", @unnoticed), '', 'what is impossible is noticed');
+is($node->safe_psql($db, 'SELECT 1'), 1, 'the server is up');
+unlike(slurp_log($node), qr/terminated by signal|PANIC|TRAP/, 'and was so all the time');
+
+sub slurp_log
+{
+    my ($of) = @_;
+    return read_file($of->logfile);
+}
+
+$node->stop;
+done_testing();
