@@ -4,8 +4,10 @@
  */
 #include "am/hnsworder.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "am/hnsw.h"
+#include "executor/tuptable.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 
@@ -34,13 +36,44 @@ hnsw_order_use(PlannerInfo *root, const RelOptInfo *rel)
 	return HNSW_ORDER_LIMIT;
 }
 
-/* Does somebody above the scan read ctid? */
+/*
+ * Where bounds overlap, the executor's Index Scan keeps rows back to reorder them,
+ * and puts them into its slot again later. Does the slot know their ctid then? Minor
+ * releases differ, so the running server is asked.
+ */
 static bool
-shows_ctid(const RelOptInfo *rel)
+reordering_keeps_ctid(void)
+{
+	static int keeps = -1;
+
+	if (keeps < 0)
+	{
+		TupleDesc desc = CreateTemplateTupleDesc(0);
+		TupleTableSlot *slot;
+		HeapTuple tuple;
+
+		slot = MakeSingleTupleTableSlot(desc, &TTSOpsBufferHeapTuple);
+		tuple = heap_form_tuple(desc, NULL, NULL);
+		ItemPointerSet(&tuple->t_self, 1, 2);
+		ExecForceStoreHeapTuple(tuple, slot, false);
+		keeps = ItemPointerEquals(&slot->tts_tid, &tuple->t_self);
+		ExecDropSingleTupleTableSlot(slot);
+		heap_freetuple(tuple);
+		FreeTupleDesc(desc);
+	}
+	return keeps > 0;
+}
+
+/* Does somebody read ctid: above the scan, or a clause, for the scan checks it after it reordered? */
+static bool
+reads_ctid(const RelOptInfo *rel)
 {
 	Bitmapset *columns = NULL;
+	ListCell *cell;
 
 	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &columns);
+	foreach (cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &columns);
 	return bms_is_member(SelfItemPointerAttributeNumber - FirstLowInvalidHeapAttributeNumber,
 						 columns);
 }
@@ -48,12 +81,9 @@ shows_ctid(const RelOptInfo *rel)
 HnswOrderUse
 hnsw_plain_order_use(PlannerInfo *root, const RelOptInfo *rel)
 {
-	/*
-	 * Where bounds overlap, the executor's Index Scan keeps rows back to reorder
-	 * them, and forgets where they are: their ctid is invalid then.
-	 */
-	return shows_ctid(rel) || root->parse->rowMarks != NIL ? HNSW_ORDER_ALL
-														   : hnsw_order_use(root, rel);
+	if ((reads_ctid(rel) || root->parse->rowMarks != NIL) && !reordering_keeps_ctid())
+		return HNSW_ORDER_ALL;
+	return hnsw_order_use(root, rel);
 }
 
 double
