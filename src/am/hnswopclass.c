@@ -141,7 +141,8 @@ hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 	/* bit varying passes for bit. */
 	if (type != index->rd_opcintype[0])
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("type %s is not supported for hnsw index", format_type_be(type))));
+						errmsg("type not supported for hnsw index"),
+						errdetail("The column is of type %s.", format_type_be(type))));
 	if (dimensions < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("column does not have dimensions"),
@@ -191,13 +192,24 @@ hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record
 	return true;
 }
 
+/* 22000, as by the distances of the type. */
+static void
+check_dimensions(const OmendbLayout *layout, const HnswOpclass *opclass, struct varlena *value)
+{
+	int dimensions = opclass->dimensions(PointerGetDatum(value));
+
+	if (opclass->floats)
+		omendb_check_same_dim(layout->dimensions, dimensions, opclass->type);
+	else
+		omendb_check_same_bits(layout->dimensions, dimensions);
+}
+
 void
 hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, float *out)
 {
 	struct varlena *flat = PG_DETOAST_DATUM(value);
 
-	omendb_check_same_dim(index->codec.layout.dimensions,
-						  opclass->dimensions(PointerGetDatum(flat)));
+	check_dimensions(&index->codec.layout, opclass, flat);
 	opclass->floats(PointerGetDatum(flat), out);
 	if ((Pointer) flat != DatumGetPointer(value))
 		pfree(flat);
@@ -218,7 +230,7 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 		return hnsw_encode_floats(&index->codec, room, record);
 	}
 	flat = PG_DETOAST_DATUM(value);
-	omendb_check_same_dim(layout->dimensions, opclass->dimensions(PointerGetDatum(flat)));
+	check_dimensions(layout, opclass, flat);
 	bits = VARBITS((VarBit *) flat);
 	omendb_own_encode_bits(&index->codec, bits, record);
 	id = identity(bits, layout->own_bytes);
@@ -236,7 +248,7 @@ hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void
 	struct varlena *flat = PG_DETOAST_DATUM(value);
 	bool good = true;
 
-	omendb_check_same_dim(layout->dimensions, opclass->dimensions(PointerGetDatum(flat)));
+	check_dimensions(layout, opclass, flat);
 	if (!opclass->floats)
 	{
 		memcpy(room, VARBITS((VarBit *) flat), layout->own_bytes);

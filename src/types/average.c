@@ -78,7 +78,7 @@ omendb_average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *x, in
 		return state;
 	}
 
-	omendb_check_same_dim(state_dim, dim);
+	omendb_check_typmod(state_dim, dim, NULL);
 	state = writable(fcinfo, state, count + 1, &sums);
 	for (int i = 0; i < dim; i++)
 		sums[i] += x[i];
@@ -103,7 +103,7 @@ omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b)
 	if (count_a == 0)
 		return b;
 
-	omendb_check_same_dim(dim_a, dim_b);
+	omendb_check_typmod(dim_a, dim_b, NULL);
 	result = writable(fcinfo, a, count_a + count_b, &sums);
 	for (int i = 0; i < dim_a; i++)
 		sums[i] += addend[i];

@@ -18,12 +18,13 @@ bool
 omendb_check_dim(int64 dim, int max_dim, const char *type, Node *escontext)
 {
 	if (dim < 1)
-		ereturn(escontext, false,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s needs at least 1 dimension", type)));
+		ereturn(
+			escontext, false,
+			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s must have at least 1 dimension", type)));
 	if (dim > max_dim)
 		ereturn(escontext, false,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("%s is limited to %d dimensions", type, max_dim)));
+				 errmsg("%s cannot have more than %d dimensions", type, max_dim)));
 	return true;
 }
 
@@ -33,15 +34,30 @@ omendb_check_typmod(int32 typmod, int dim, Node *escontext)
 	if (typmod != -1 && typmod != dim)
 		ereturn(escontext, false,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected %d dimensions, got %d", typmod, dim)));
+				 errmsg("expected %d dimensions, not %d", typmod, dim)));
 	return true;
 }
 
 void
-omendb_dims_differ(int a, int b)
+omendb_dims_differ(int a, int b, const char *type)
+{
+	ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+					errmsg("different %s dimensions %d and %d", type, a, b)));
+}
+
+void
+omendb_bits_differ(int a, int b)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("operands have %d and %d dimensions", a, b)));
+			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("different bit lengths %d and %d", a, b)));
+}
+
+void
+omendb_check_unused(int unused)
+{
+	if (unused != 0)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("expected unused to be 0, not %d", unused)));
 }
 
 bool
@@ -49,10 +65,11 @@ omendb_check_finite(float value, const char *type, Node *escontext)
 {
 	if (unlikely(isnan(value)))
 		ereturn(escontext, false,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s cannot hold NaN", type)));
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("NaN not allowed in %s", type)));
 	if (unlikely(isinf(value)))
-		ereturn(escontext, false,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("%s cannot hold infinity", type)));
+		ereturn(
+			escontext, false,
+			(errcode(ERRCODE_DATA_EXCEPTION), errmsg("infinite value not allowed in %s", type)));
 	return true;
 }
 
@@ -71,11 +88,14 @@ omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type)
 	int32 *values = ArrayGetIntegerTypmods(modifiers, &n);
 
 	if (n != 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid type modifier"),
+						errdetail("Type %s takes one modifier, the number of dimensions.", type)));
+	if (values[0] < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("type %s takes one modifier, the number of dimensions", type)));
-	if (values[0] < 1 || values[0] > max_dim)
+						errmsg("dimensions for type %s must be at least 1", type)));
+	if (values[0] > max_dim)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("dimensions of type %s must be from 1 to %d", type, max_dim)));
+						errmsg("dimensions for type %s cannot exceed %d", type, max_dim)));
 	return values[0];
 }
 
@@ -91,8 +111,7 @@ omendb_array_to_floats(ArrayType *array, int *n, const char *type)
 	float *result;
 
 	if (ARR_NDIM(array) > 1)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("array must have one dimension to become a %s", type)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("array must be 1-D")));
 
 	get_typlenbyvalalign(element_type, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, element_type, typlen, typbyval, typalign, &elements, &nulls, n);
@@ -102,7 +121,7 @@ omendb_array_to_floats(ArrayType *array, int *n, const char *type)
 	{
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-							errmsg("array must not contain nulls to become a %s", type)));
+							errmsg("array must not contain nulls")));
 
 		switch (element_type)
 		{

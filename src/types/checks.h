@@ -3,6 +3,9 @@
  *	  The checks and small parsers that all vector types share, so that the same
  *	  mistake gives the same SQLSTATE whatever the type.
  *
+ * Where pgvector has a message for the same mistake, its text is part of the
+ * interface: programs match on it (test/compat/messages.tsv).
+ *
  * "type" is the type's SQL name, for messages. Functions that take an escontext
  * report softly through it (PostgreSQL 16 on) and then return false.
  */
@@ -20,14 +23,27 @@ extern bool omendb_check_dim(int64 dim, int max_dim, const char *type, Node *esc
 extern bool omendb_check_typmod(int32 typmod, int dim, Node *escontext);
 
 /* Are two operands of the same length? 22000. */
-extern void omendb_dims_differ(int a, int b);
+extern void omendb_dims_differ(int a, int b, const char *type);
 
 static inline void
-omendb_check_same_dim(int a, int b)
+omendb_check_same_dim(int a, int b, const char *type)
 {
 	if (unlikely(a != b))
-		omendb_dims_differ(a, b);
+		omendb_dims_differ(a, b, type);
 }
+
+/* The same of bit strings. */
+extern void omendb_bits_differ(int a, int b);
+
+static inline void
+omendb_check_same_bits(int a, int b)
+{
+	if (unlikely(a != b))
+		omendb_bits_differ(a, b);
+}
+
+/* Are the unused bits of a binary form 0? 22000. */
+extern void omendb_check_unused(int unused);
 
 /* Neither NaN nor infinite? 22000. */
 extern bool omendb_check_finite(float value, const char *type, Node *escontext);

@@ -141,10 +141,7 @@ FN(recv)(PG_FUNCTION_ARGS)
 
 	omendb_check_dim(dim, DENSE_MAX_DIM, DENSE_NAME, NULL);
 	omendb_check_typmod(typmod, dim, NULL);
-	if (unused != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("invalid binary form of type %s", DENSE_NAME),
-						errdetail("The second 16 bits must be 0, not %d.", unused)));
+	omendb_check_unused(unused);
 
 	wire = pq_getmsgbytes(buf, dim * sizeof(ELEM));
 	result = DENSE_NEW(dim);

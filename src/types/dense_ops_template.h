@@ -28,20 +28,20 @@ check_overflow(const DENSE *result)
 }
 
 /* A function of two operands, element by element: rounds to float, then to ELEM. */
-#define ELEMENTWISE(expression)            \
-	DENSE *a = DENSE_GETARG(0);            \
-	DENSE *b = DENSE_GETARG(1);            \
-	const float *ax = dense_floats(a);     \
-	const float *bx = dense_floats(b);     \
-	DENSE *result;                         \
-	float *rx;                             \
-                                           \
-	omendb_check_same_dim(a->dim, b->dim); \
-	result = DENSE_NEW(a->dim);            \
-	rx = dense_buffer(result);             \
-	for (int i = 0; i < a->dim; i++)       \
-		rx[i] = (expression);              \
-	dense_store(result, rx);               \
+#define ELEMENTWISE(expression)                        \
+	DENSE *a = DENSE_GETARG(0);                        \
+	DENSE *b = DENSE_GETARG(1);                        \
+	const float *ax = dense_floats(a);                 \
+	const float *bx = dense_floats(b);                 \
+	DENSE *result;                                     \
+	float *rx;                                         \
+                                                       \
+	omendb_check_same_dim(a->dim, b->dim, DENSE_NAME); \
+	result = DENSE_NEW(a->dim);                        \
+	rx = dense_buffer(result);                         \
+	for (int i = 0; i < a->dim; i++)                   \
+		rx[i] = (expression);                          \
+	dense_store(result, rx);                           \
 	check_overflow(result)
 
 Datum

@@ -52,7 +52,7 @@ vector_l2sq(FunctionCallInfo fcinfo)
 	Vector *b = PG_GETARG_VECTOR_P(1);
 	float sum;
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "vector");
 	sum = omendb_kernels.l2sq_f32(a->x, b->x, a->dim);
 	if (likely(sum_is_sure(sum)))
 		return sum;
@@ -66,7 +66,7 @@ vector_dot(FunctionCallInfo fcinfo)
 	Vector *b = PG_GETARG_VECTOR_P(1);
 	float sum;
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "vector");
 	sum = omendb_kernels.dot_f32(a->x, b->x, a->dim);
 	if (likely(sum_is_sure(sum)))
 		return sum;
@@ -87,7 +87,7 @@ omendb_sql_vector_cosine_distance(PG_FUNCTION_ARGS)
 	OmendbCosine sums;
 	double similarity;
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "vector");
 	sums = omendb_kernels.cosine_f32(a->x, b->x, a->dim);
 	if (likely(sum_is_sure(sums.norm2_a) && sum_is_sure(sums.norm2_b)))
 		similarity = sums.dot / sqrt((double) sums.norm2_a * sums.norm2_b);
@@ -112,7 +112,7 @@ omendb_sql_vector_l1_distance(PG_FUNCTION_ARGS)
 	Vector *b = PG_GETARG_VECTOR_P(1);
 	float sum;
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "vector");
 	sum = omendb_kernels.l1_f32(a->x, b->x, a->dim);
 	if (likely(sum <= FLT_MAX))
 		PG_RETURN_FLOAT8(sum);
@@ -127,7 +127,7 @@ halfvec_l2sq(FunctionCallInfo fcinfo)
 	HalfVector *a = PG_GETARG_HALFVEC_P(0);
 	HalfVector *b = PG_GETARG_HALFVEC_P(1);
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "halfvec");
 	return omendb_kernels.l2sq_f16(a->x, b->x, a->dim);
 }
 
@@ -137,7 +137,7 @@ halfvec_dot(FunctionCallInfo fcinfo)
 	HalfVector *a = PG_GETARG_HALFVEC_P(0);
 	HalfVector *b = PG_GETARG_HALFVEC_P(1);
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "halfvec");
 	return omendb_kernels.dot_f16(a->x, b->x, a->dim);
 }
 
@@ -155,7 +155,7 @@ omendb_sql_halfvec_cosine_distance(PG_FUNCTION_ARGS)
 	OmendbCosine sums;
 	double similarity;
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "halfvec");
 	sums = omendb_kernels.cosine_f16(a->x, b->x, a->dim);
 	similarity = sums.dot / sqrt((double) sums.norm2_a * sums.norm2_b);
 	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(similarity));
@@ -174,19 +174,11 @@ omendb_sql_halfvec_l1_distance(PG_FUNCTION_ARGS)
 	HalfVector *a = PG_GETARG_HALFVEC_P(0);
 	HalfVector *b = PG_GETARG_HALFVEC_P(1);
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "halfvec");
 	PG_RETURN_FLOAT8(omendb_kernels.l1_f16(a->x, b->x, a->dim));
 }
 
 /* ---------------------------------------------------------------- bit */
-
-static void
-check_same_length(VarBit *a, VarBit *b)
-{
-	if (VARBITLEN(a) != VARBITLEN(b))
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("operands have %d and %d bits", VARBITLEN(a), VARBITLEN(b))));
-}
 
 /* How many bits differ. */
 Datum
@@ -195,7 +187,7 @@ omendb_sql_hamming_distance(PG_FUNCTION_ARGS)
 	VarBit *a = PG_GETARG_VARBIT_P(0);
 	VarBit *b = PG_GETARG_VARBIT_P(1);
 
-	check_same_length(a, b);
+	omendb_check_same_bits(VARBITLEN(a), VARBITLEN(b));
 	PG_RETURN_FLOAT8((double) omendb_kernels.hamming(VARBITS(a), VARBITS(b), VARBITBYTES(a)));
 }
 
@@ -207,7 +199,7 @@ omendb_sql_jaccard_distance(PG_FUNCTION_ARGS)
 	VarBit *b = PG_GETARG_VARBIT_P(1);
 	OmendbBitOverlap bits;
 
-	check_same_length(a, b);
+	omendb_check_same_bits(VARBITLEN(a), VARBITLEN(b));
 	bits = omendb_kernels.overlap(VARBITS(a), VARBITS(b), VARBITBYTES(a));
 	if (bits.both == 0)
 		PG_RETURN_FLOAT8(1);

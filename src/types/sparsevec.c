@@ -41,9 +41,10 @@ bool
 omendb_check_nnz(int64 nnz, Node *escontext)
 {
 	if (nnz > SPARSEVEC_MAX_NNZ)
-		ereturn(escontext, false,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("sparsevec is limited to %d non-zero elements", SPARSEVEC_MAX_NNZ)));
+		ereturn(
+			escontext, false,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("sparsevec cannot have more than %d non-zero elements", SPARSEVEC_MAX_NNZ)));
 	return true;
 }
 
@@ -100,15 +101,16 @@ check_indices(Element *elements, int n, int64 dim, Node *escontext)
 	{
 		if (elements[i].index < 1 || elements[i].index > dim)
 			ereturn(escontext, false,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("sparsevec index " INT64_FORMAT " is out of bounds", elements[i].index),
-					 errdetail("Indices are from 1 to the number of dimensions, " INT64_FORMAT ".",
-							   dim)));
+					(errcode(ERRCODE_DATA_EXCEPTION), errmsg("sparsevec index out of bounds"),
+					 errdetail("Index " INT64_FORMAT
+							   " is not from 1 to the number of dimensions, " INT64_FORMAT ".",
+							   elements[i].index, dim)));
 		if (i > 0 && elements[i - 1].index == elements[i].index)
-			ereturn(escontext, false,
-					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("sparsevec index " INT64_FORMAT " appears more than once",
-							elements[i].index)));
+			ereturn(
+				escontext, false,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("sparsevec indices must not contain duplicates"),
+				 errdetail("Index " INT64_FORMAT " appears more than once.", elements[i].index)));
 	}
 	return true;
 }
@@ -222,11 +224,9 @@ omendb_sql_sparsevec_coerce(PG_FUNCTION_ARGS)
 /* ---------------------------------------------------------------- binary form */
 
 static void
-bad_binary(const char *detail)
+bad_binary(const char *message)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid binary form of type sparsevec"), errdetail_internal("%s", detail)));
+	ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg_internal("%s", message)));
 }
 
 /*
@@ -246,11 +246,13 @@ omendb_sql_sparsevec_recv(PG_FUNCTION_ARGS)
 
 	omendb_check_dim(dim, SPARSEVEC_MAX_DIM, "sparsevec", NULL);
 	omendb_check_typmod(typmod, dim, NULL);
+	if (nnz < 0)
+		bad_binary("sparsevec cannot have negative number of elements");
 	omendb_check_nnz(nnz, NULL);
-	if (nnz < 0 || nnz > dim)
-		bad_binary("The number of elements must be from 0 to that of dimensions.");
-	if (unused != 0)
-		bad_binary("The third 32 bits must be 0.");
+	if (nnz > dim)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("sparsevec cannot have more elements than dimensions")));
+	omendb_check_unused(unused);
 
 	result = omendb_sparsevec_new(dim, nnz);
 	values = SPARSEVEC_VALUES(result);
@@ -258,16 +260,18 @@ omendb_sql_sparsevec_recv(PG_FUNCTION_ARGS)
 	{
 		result->indices[i] = pq_getmsgint(buf, sizeof(int32));
 		if (result->indices[i] < 0 || result->indices[i] >= dim)
-			bad_binary("An index is out of bounds.");
-		if (i > 0 && result->indices[i - 1] >= result->indices[i])
-			bad_binary("The indices are not in ascending order.");
+			bad_binary("sparsevec index out of bounds");
+		if (i > 0 && result->indices[i - 1] > result->indices[i])
+			bad_binary("sparsevec indices must be in ascending order");
+		if (i > 0 && result->indices[i - 1] == result->indices[i])
+			bad_binary("sparsevec indices must not contain duplicates");
 	}
 	for (int i = 0; i < nnz; i++)
 	{
 		values[i] = pq_getmsgfloat4(buf);
 		omendb_check_finite(values[i], "sparsevec", NULL);
 		if (values[i] == 0)
-			bad_binary("A value is 0.");
+			bad_binary("binary representation of sparsevec cannot contain zero values");
 	}
 	PG_RETURN_POINTER(result);
 }
@@ -305,7 +309,7 @@ sum_over_pairs(SparseVector *a, SparseVector *b, PairTerm term)
 	int j = 0;
 	double sum = 0;
 
-	omendb_check_same_dim(a->dim, b->dim);
+	omendb_check_same_dim(a->dim, b->dim, "sparsevec");
 	while (i < a->nnz && j < b->nnz)
 	{
 		int32 index_a = a->indices[i];

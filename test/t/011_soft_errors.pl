@@ -18,23 +18,23 @@ my $many = '{' . join(',', map { "$_:1" } 1 .. 16001) . '}/20000';
 my @invalid = (
     [ 'vector', '[1,a]', '22P02', 'invalid input syntax for type vector: "[1,a]"', 'Expected a number at character 4.', 'The text form is [1,2.5,-3].' ],
     [ 'vector', '1,2', '22P02' ], [ 'vector', '', '22P02' ], [ 'vector', '[1', '22P02' ], [ 'vector', '[1]x', '22P02' ], [ 'vector', '[1;2]', '22P02' ],
-    [ 'vector', '[]', '22000', 'vector needs at least 1 dimension' ],
-    [ 'vector', $long, '54000', 'vector is limited to 16000 dimensions' ],
-    [ 'vector', '[NaN]', '22000', 'vector cannot hold NaN' ], [ 'vector', '[1,inf]', '22000', 'vector cannot hold infinity' ],
+    [ 'vector', '[]', '22000', 'vector must have at least 1 dimension' ],
+    [ 'vector', $long, '54000', 'vector cannot have more than 16000 dimensions' ],
+    [ 'vector', '[NaN]', '22000', 'NaN not allowed in vector' ], [ 'vector', '[1,inf]', '22000', 'infinite value not allowed in vector' ],
     [ 'vector', '[1e39]', '22003', '"1e39" is out of range for type vector' ],
-    [ 'vector(3)', '[1,2]', '22000', 'expected 3 dimensions, got 2' ],
+    [ 'vector(3)', '[1,2]', '22000', 'expected 3 dimensions, not 2' ],
     [ 'halfvec', '[1,a]', '22P02', 'invalid input syntax for type halfvec: "[1,a]"', 'Expected a number at character 4.', 'The text form is [1,2.5,-3].' ],
     [ 'halfvec', '[]', '22000' ], [ 'halfvec', $long, '54000' ], [ 'halfvec', '[nan]', '22000' ], [ 'halfvec', '[1e39]', '22003' ],
     [ 'halfvec', '[65520]', '22003', '"65520" is out of range for type halfvec' ],
-    [ 'halfvec(1)', '[1,2]', '22000', 'expected 1 dimensions, got 2' ],
+    [ 'halfvec(1)', '[1,2]', '22000', 'expected 1 dimensions, not 2' ],
     [ 'sparsevec', '{1:x}/2', '22P02', 'invalid input syntax for type sparsevec: "{1:x}/2"', 'Expected a number at character 4.', 'The text form is {1:1.5,3:-2}/5.' ],
     [ 'sparsevec', '', '22P02' ], [ 'sparsevec', '{', '22P02' ], [ 'sparsevec', '{1', '22P02' ], [ 'sparsevec', '{1:1', '22P02' ], [ 'sparsevec', '{}', '22P02' ], [ 'sparsevec', '{}/', '22P02' ], [ 'sparsevec', '{}/1x', '22P02' ],
-    [ 'sparsevec', '{}/0', '22000', 'sparsevec needs at least 1 dimension' ], [ 'sparsevec', '{}/1000000001', '54000', 'sparsevec is limited to 1000000000 dimensions' ],
-    [ 'sparsevec', $many, '54000', 'sparsevec is limited to 16000 non-zero elements' ],
+    [ 'sparsevec', '{}/0', '22000', 'sparsevec must have at least 1 dimension' ], [ 'sparsevec', '{}/1000000001', '54000', 'sparsevec cannot have more than 1000000000 dimensions' ],
+    [ 'sparsevec', $many, '54000', 'sparsevec cannot have more than 16000 non-zero elements' ],
     [ 'sparsevec', '{1:inf}/2', '22000' ], [ 'sparsevec', '{1:1e39}/2', '22003' ],
-    [ 'sparsevec', '{3:1}/2', '22000', 'sparsevec index 3 is out of bounds', 'Indices are from 1 to the number of dimensions, 2.' ],
-    [ 'sparsevec', '{0:1}/2', '22000' ], [ 'sparsevec', '{1:1,1:1}/2', '22000', 'sparsevec index 1 appears more than once' ],
-    [ 'sparsevec(3)', '{}/2', '22000', 'expected 3 dimensions, got 2' ],);
+    [ 'sparsevec', '{3:1}/2', '22000', 'sparsevec index out of bounds', 'Index 3 is not from 1 to the number of dimensions, 2.' ],
+    [ 'sparsevec', '{0:1}/2', '22000' ], [ 'sparsevec', '{1:1,1:1}/2', '22000', 'sparsevec indices must not contain duplicates' ],
+    [ 'sparsevec(3)', '{}/2', '22000', 'expected 3 dimensions, not 2' ],);
 my @valid = ([ 'vector', '[1,2]' ], [ 'vector(2)', ' [ 1, 2 ]' ], [ 'halfvec', '[65504]' ], [ 'sparsevec', '{}/1000000000' ], [ 'sparsevec(2)', '{1:0,2:2}/2' ]);
 
 # Whatever the version: a plain cast throws.
