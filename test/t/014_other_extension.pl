@@ -121,11 +121,12 @@ is($node->safe_psql('ours', 'SELECT * FROM nearest; SHOW hnsw.ef_search', extra_
 # With iterative_scan off a scan returns no more rows than its beam has. The worker, not
 # the leader, uses the index.
 my $limited = q{SET hnsw.custom_scan = off; SET enable_seqscan = off; SET hnsw.iterative_scan = off; SET hnsw.ef_search = 3;};
+my $force   = server_version($node) >= 160000 ? 'debug_parallel_query' : 'force_parallel_mode';
 my $query   = q{SELECT v, current_setting('hnsw.ef_search') FROM t ORDER BY v <-> '[9,9]' LIMIT 300;};
 sub check_workers
 {
     my ($name) = @_;
-    my ($leader, $worker) = (shown("$limited $query"), "$limited SET force_parallel_mode = on;");
+    my ($leader, $worker) = (shown("$limited $query"), "$limited SET $force = on;");
     like($leader, qr{^(\[\d+,\d+\]\|3\n?){1,20}$}, "$name: the beam limits the rows");
     like(shown("$worker EXPLAIN (COSTS OFF) $query"), qr/^Gather.*Single Copy.*Index Scan using t_v_idx/s, "$name: the plan for a worker");
     is(shown("$worker $query"), $leader, "$name: a worker has the values that were set before the first use");
