@@ -77,11 +77,11 @@ note_parents(HnswVacuum *vacuum)
 
 /*
  * Is the link of a node on that level to a dead one to spare, as that is reached by
- * another link of the tree? *via: whose that is, if it may be given up meanwhile.
+ * another link of the tree? *way: whose that is, if it may be given up meanwhile.
  * Those of dead nodes are not, nor links down.
  */
 static bool
-is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, OmendbNode *via)
+is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, OmendbDetour *way)
 {
 	OmendbNode parent = vacuum->parents[dead];
 	unsigned parent_level;
@@ -89,7 +89,8 @@ is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, O
 	if (parent == OMENDB_NO_NODE || parent == node ||
 		!omendb_record_level(&vacuum->store, parent, &parent_level))
 		return false;
-	*via = hnsw_vacuum_is_dead(vacuum, parent) || parent_level != level ? OMENDB_NO_NODE : parent;
+	*way = (OmendbDetour){.nodes = {parent}};
+	way->n = hnsw_vacuum_is_dead(vacuum, parent) || parent_level != level ? 0 : 1;
 	return true;
 }
 
@@ -107,15 +108,15 @@ replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level
 		 slot++)
 	{
 		OmendbNode end = omendb_record_neighbours(layout, whole)[slot];
-		OmendbNode via;
+		OmendbDetour way;
 
-		if (!hnsw_vacuum_is_dead(vacuum, end) || !is_spare(vacuum, at, end, level, &via))
+		if (!hnsw_vacuum_is_dead(vacuum, end) || !is_spare(vacuum, at, end, level, &way))
 			continue;
 		omendb_chooser_set(&vacuum->chooser, whole);
 		omendb_link_write(&vacuum->chooser, whole, slot, node, vacuum->record,
 						  omendb_own_distance(&vacuum->store.index->codec, whole, vacuum->record,
 											  vacuum->chooser.scratch));
-		if (omendb_record_put_link(&vacuum->store, at, whole, slot, via))
+		if (omendb_record_put_link(&vacuum->store, at, whole, slot, &way))
 			return true;
 	}
 	return false;

@@ -5,13 +5,15 @@
  * Nothing is locked between reading a record and changing it; the change is
  * made if the record's version is still the same, else all is done again.
  *
- * A link A -> B goes only if A leads to B in two steps, A -> C -> B, by nodes that
- * live; that it does is looked at under the locks of both pages, A's and C's. So
+ * A link A -> B goes only if A leads to B by a detour, A -> C -> ... -> B, of nodes
+ * that live; that it does is looked at under the locks of all their pages. So
  * whatever a node led to before the change it leads to afterwards, and as that
  * holds for each change by itself, it holds for all that have been made when the
  * server stops, in whatever order several backends made them.
  */
 #include "am/hnsw.h"
+
+#include <math.h>
 
 #include "am/hnswlink.h"
 #include "common/hashfn.h"
@@ -184,42 +186,135 @@ copy_links_to(const HnswLinker *linker, OmendbNode node)
 		   omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node);
 }
 
-/*
- * By which other link, or that to `newcomer`, does the node in linker->copy lead to
- * `end`, to which it has a link? Asks the one that occludes it, the new one, and
- * then those nearest to `end`: links are mutual more often than not.
- */
-static OmendbNode
-find_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, OmendbNode newcomer,
-			unsigned level)
+/* The first few neighbours of a node that those of the node in linker->copy are, or may be. */
+static uint32
+first_of(HnswLinker *linker, OmendbNode node, unsigned level, bool common, OmendbNode *out)
 {
-	OmendbNode near[ASKED];
-	HnswLinks links;
+	HnswLinks links = links_of(linker, node, level);
 	uint32 n = 0;
 
-	if (occluder != OMENDB_NO_NODE && links_to(linker, occluder, level, end))
-		return occluder;
-	if (links_to(linker, newcomer, level, end))
-		return newcomer;
-	links = links_of(linker, end, level);
 	for (uint32 i = 0; i < links.count && n < ASKED; i++)
-		if (links.neighbours[i] != occluder && links.neighbours[i] != newcomer &&
-			copy_links_to(linker, links.neighbours[i]))
-			near[n++] = links.neighbours[i];
-	for (uint32 i = 0; i < n; i++)
-		if (links_to(linker, near[i], level, end))
-			return near[i];
-	/* One way only: of the others, whose links were read already. */
-	if (remembers(linker, level))
-	{
-		HnswLinks own = record_links(linker, OMENDB_NO_NODE, linker->copy);
+		if (!common || copy_links_to(linker, links.neighbours[i]))
+			out[n++] = links.neighbours[i];
+	return n;
+}
 
-		for (uint32 i = 0; i < own.count; i++)
-			if (own.neighbours[i] != end && known_lookup(linker->known, own.neighbours[i]) &&
-				links_to(linker, own.neighbours[i], level, end))
-				return own.neighbours[i];
+/* By one node: does the node in linker->copy, or `newcomer`, lead to `end` so? */
+static bool
+find_short_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, OmendbNode newcomer,
+				  unsigned level, OmendbDetour *detour)
+{
+	OmendbNode near[ASKED + 2];
+	uint32 n = 0;
+
+	if (occluder != OMENDB_NO_NODE)
+		near[n++] = occluder;
+	near[n++] = newcomer;
+	n += first_of(linker, end, level, true, near + n);
+	for (uint32 i = 0; i < n; i++)
+		if (near[i] != end && links_to(linker, near[i], level, end))
+		{
+			*detour = (OmendbDetour){1, {near[i]}};
+			return true;
+		}
+	return false;
+}
+
+/* By two, of which the second one is of those nearest to `end`. self: the node in linker->copy. */
+static bool
+find_detour_back(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode newcomer,
+				 unsigned level, OmendbDetour *detour)
+{
+	OmendbNode last[ASKED];
+	uint32 nlast = first_of(linker, end, level, false, last);
+
+	for (uint32 k = 0; k < nlast; k++)
+	{
+		OmendbNode first[ASKED + 1];
+		uint32 n;
+
+		if (last[k] == self || last[k] == newcomer || !links_to(linker, last[k], level, end))
+			continue;
+		n = first_of(linker, last[k], level, true, first);
+		first[n++] = newcomer;
+		for (uint32 i = 0; i < n; i++)
+			if (first[i] != end && links_to(linker, first[i], level, last[k]))
+			{
+				*detour = (OmendbDetour){2, {first[i], last[k]}};
+				return true;
+			}
 	}
-	return OMENDB_NO_NODE;
+	return false;
+}
+
+/* Of what `at` leads to, the node that seems nearest to linker->query, without those on the way. */
+static OmendbNode
+next_step(const OmendbStep *step, OmendbNode self, const OmendbDetour *detour)
+{
+	OmendbNode next = OMENDB_NO_NODE;
+	float nearest = INFINITY;
+
+	for (uint32 i = 0; i < step->count; i++)
+	{
+		bool taken = step->neighbours[i] == self;
+
+		for (uint32 k = 0; k < detour->n; k++)
+			taken |= step->neighbours[i] == detour->nodes[k];
+		if (!taken && step->estimates[i] < nearest)
+		{
+			nearest = step->estimates[i];
+			next = step->neighbours[i];
+		}
+	}
+	return next;
+}
+
+/* As a search goes for `end`, whose vector linker->query has, from `at` on. */
+static bool
+walk_to(HnswLinker *linker, OmendbNode self, OmendbNode at, OmendbNode end, unsigned level,
+		OmendbDetour *detour)
+{
+	OmendbStep step;
+
+	for (detour->n = 0; at != OMENDB_NO_NODE && detour->n < OMENDB_DETOUR_NODES;)
+	{
+		if (!omendb_store_ops.visit(linker->store, at, level, &linker->query, &step) ||
+			!step.payload.live)
+			return false;
+		detour->nodes[detour->n++] = at;
+		for (uint32 i = 0; i < step.count; i++)
+			if (step.neighbours[i] == end)
+				return true;
+		at = next_step(&step, self, detour);
+	}
+	return false;
+}
+
+/* The same from the occluder, which is nearer to `end`, and from the new one. */
+static bool
+find_walk(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occluder,
+		  OmendbNode newcomer, unsigned level, OmendbDetour *detour)
+{
+	if (!omendb_layout_is_coded(&linker->store->index->codec.layout) ||
+		!omendb_record_copy_own(linker->store, end, level, linker->other))
+		return false;
+	omendb_query_set_record(&linker->query, linker->other);
+	return (occluder != OMENDB_NO_NODE && walk_to(linker, self, occluder, end, level, detour)) ||
+		   walk_to(linker, self, newcomer, end, level, detour);
+}
+
+/*
+ * By which other links, or that to `newcomer`, does the node in linker->copy, which
+ * is `self`, lead to `end`, to which it has a link? Asks the one that occludes it, the
+ * new one, and then those nearest to `end`: links are mutual more often than not.
+ */
+static bool
+find_detour(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occluder,
+			OmendbNode newcomer, unsigned level, OmendbDetour *detour)
+{
+	return find_short_detour(linker, end, occluder, newcomer, level, detour) ||
+		   find_detour_back(linker, self, end, newcomer, level, detour) ||
+		   find_walk(linker, self, end, occluder, newcomer, level, detour);
 }
 
 /* A neighbour of a full node of a plain layout, or the new one. */
@@ -314,17 +409,20 @@ link_room(const HnswLinker *linker, unsigned level)
 	return level == 0 ? layout->links : layout->m;
 }
 
-/* The slot for the new link, and by whom what it replaces is reached; OMENDB_MAX_LINKS for none. */
+/*
+ * The slot for the new link of the node in linker->copy, and the detour to where the link leads that it replaces;
+ * OMENDB_MAX_LINKS for none.
+ */
 static uint32
-choose_slot(HnswLinker *linker, OmendbNode node, const OmendbRecord *record, unsigned level,
-			float distance, bool forced, OmendbNode *via)
+choose_slot(HnswLinker *linker, OmendbNode self, OmendbNode node, const OmendbRecord *record,
+			unsigned level, float distance, bool forced, OmendbDetour *detour)
 {
 	const OmendbLayout *layout = &linker->store->index->codec.layout;
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, linker->copy);
 	OmendbLinkOption options[OMENDB_LINK_OPTIONS];
 	uint32 n;
 
-	*via = OMENDB_NO_NODE;
+	detour->n = 0;
 	if (linker->copy->count < link_room(linker, level))
 		return linker->copy->count;
 	if (omendb_layout_is_coded(layout))
@@ -341,51 +439,14 @@ choose_slot(HnswLinker *linker, OmendbNode node, const OmendbRecord *record, uns
 		/* What comes behind the new one is the better for the node. */
 		if (options[i].slot == OMENDB_MAX_LINKS)
 			return OMENDB_MAX_LINKS;
-		*via = find_detour(linker, neighbours[options[i].slot], options[i].occluder, node, level);
-		if (*via != OMENDB_NO_NODE)
+		if (find_detour(linker, self, neighbours[options[i].slot], options[i].occluder, node, level,
+						detour))
 			return options[i].slot;
 	}
 	for (uint32 slot = linker->copy->count; forced && slot-- > 0;)
-	{
-		*via = find_detour(linker, neighbours[slot], OMENDB_NO_NODE, node, level);
-		if (*via != OMENDB_NO_NODE)
+		if (find_detour(linker, self, neighbours[slot], OMENDB_NO_NODE, node, level, detour))
 			return slot;
-	}
 	return OMENDB_MAX_LINKS;
-}
-
-bool
-hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
-			   const OmendbRecord *record, unsigned level, float distance, bool forced)
-{
-	for (;;)
-	{
-		OmendbNode via;
-		uint32 slot;
-
-		CHECK_FOR_INTERRUPTS();
-		/* A dead node would lead there only until vacuum takes it away. */
-		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy) ||
-			(linker->copy->flags & OMENDB_RECORD_DEAD))
-			return false;
-		/* Vacuum may offer what is there already. */
-		if (omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node))
-			return true;
-		omendb_chooser_set(linker->chooser, linker->copy);
-		slot = choose_slot(linker, node, record, level, distance, forced, &via);
-		if (slot == OMENDB_MAX_LINKS)
-			return false;
-		omendb_link_write(linker->chooser, linker->copy, slot, node, record, distance);
-		if (slot == linker->copy->count)
-			linker->copy->count++;
-		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot, via))
-		{
-			note_change(linker, neighbour, level);
-			return true;
-		}
-		if (via != OMENDB_NO_NODE)
-			forget(linker, via, level);
-	}
 }
 
 bool
@@ -412,11 +473,45 @@ hnsw_link_forward(HnswLinker *linker, OmendbNode node, OmendbNode to, unsigned l
 			linker->chooser, record, slot, to, linker->other,
 			omendb_own_distance(codec, record, linker->other, linker->chooser->scratch));
 		record->count = Max(record->count, slot + 1);
-		if (omendb_record_put_link(linker->store, node, record, slot, OMENDB_NO_NODE))
+		if (omendb_record_put_link(linker->store, node, record, slot, NULL))
 		{
 			forget(linker, node, level);
 			return true;
 		}
+	}
+}
+
+bool
+hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
+			   const OmendbRecord *record, unsigned level, float distance, bool forced)
+{
+	for (;;)
+	{
+		OmendbDetour detour;
+		uint32 slot;
+
+		CHECK_FOR_INTERRUPTS();
+		/* A dead node would lead there only until vacuum takes it away. */
+		if (!omendb_record_copy(linker->store, neighbour, level, linker->copy) ||
+			(linker->copy->flags & OMENDB_RECORD_DEAD))
+			return false;
+		/* Vacuum may offer what is there already. */
+		if (omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node))
+			return true;
+		omendb_chooser_set(linker->chooser, linker->copy);
+		slot = choose_slot(linker, neighbour, node, record, level, distance, forced, &detour);
+		if (slot == OMENDB_MAX_LINKS)
+			return false;
+		omendb_link_write(linker->chooser, linker->copy, slot, node, record, distance);
+		if (slot == linker->copy->count)
+			linker->copy->count++;
+		if (omendb_record_put_link(linker->store, neighbour, linker->copy, slot, &detour))
+		{
+			note_change(linker, neighbour, level);
+			return true;
+		}
+		for (uint32 i = 0; i < detour.n; i++)
+			forget(linker, detour.nodes[i], level);
 	}
 }
 

@@ -341,30 +341,95 @@ leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, Ome
 		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_link(layout, record, to);
 }
 
-bool
-omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot,
-					   OmendbNode via)
+/* The page of a link that is to be replaced, and those of a detour, each once. */
+typedef struct LinkPages
+{
+	uint32 n;
+	BlockNumber blocks[1 + OMENDB_DETOUR_NODES]; /* ascending */
+	Buffer buffers[1 + OMENDB_DETOUR_NODES];
+} LinkPages;
+
+static void
+add_link_page(LinkPages *pages, BlockNumber block)
+{
+	uint32 at = pages->n;
+
+	while (at > 0 && pages->blocks[at - 1] >= block)
+		at--;
+	if (at < pages->n && pages->blocks[at] == block)
+		return;
+	memmove(&pages->blocks[at + 1], &pages->blocks[at], (pages->n - at) * sizeof(BlockNumber));
+	pages->blocks[at] = block;
+	pages->n++;
+}
+
+/* Lock the node's page exclusively, and those of the detour, or NULL, shared. */
+static void
+lock_link_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour, LinkPages *pages)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber block = omendb_node_block(layout, node);
-	BlockNumber via_block = via == OMENDB_NO_NODE ? block : omendb_node_block(layout, via);
-	Buffer buffer = omendb_store_read(store, block);
-	Buffer via_buffer = via_block == block ? buffer : omendb_store_read(store, via_block);
+
+	pages->n = 0;
+	add_link_page(pages, block);
+	for (uint32 i = 0; detour && i < detour->n; i++)
+		add_link_page(pages, omendb_node_block(layout, detour->nodes[i]));
+	for (uint32 i = 0; i < pages->n; i++)
+		pages->buffers[i] = omendb_store_read(store, pages->blocks[i]);
+	for (uint32 i = 0; i < pages->n; i++)
+	{
+		LockBuffer(pages->buffers[i],
+				   pages->blocks[i] == block ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
+		omendb_store_check(store, pages->buffers[i]);
+	}
+}
+
+static void
+unlock_link_pages(LinkPages *pages)
+{
+	for (uint32 i = 0; i < pages->n; i++)
+		UnlockReleaseBuffer(pages->buffers[i]);
+}
+
+static Buffer
+link_page(const OmendbStore *store, const LinkPages *pages, OmendbNode node)
+{
+	BlockNumber block = omendb_node_block(&store->index->codec.layout, node);
+	uint32 i = 0;
+
+	while (pages->blocks[i] != block)
+		i++;
+	return pages->buffers[i];
+}
+
+/* Is the detour there, all of whose pages are locked? It may not go by the node itself. */
+static bool
+leads_by(OmendbStore *store, const LinkPages *pages, OmendbNode node, const OmendbDetour *detour,
+		 unsigned level, OmendbNode end)
+{
+	for (uint32 i = 0; i < detour->n; i++)
+		if (detour->nodes[i] == node ||
+			!leads_to(store, link_page(store, pages, detour->nodes[i]), detour->nodes[i], level,
+					  i + 1 < detour->n ? detour->nodes[i + 1] : end))
+			return false;
+	return true;
+}
+
+bool
+omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot,
+					   const OmendbDetour *detour)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
 	const OmendbRecord *present;
+	LinkPages pages;
+	Buffer buffer;
 	bool good;
 
-	if (via_block < block)
-		LockBuffer(via_buffer, BUFFER_LOCK_SHARE);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	omendb_store_check(store, buffer);
-	if (via_block > block)
-		LockBuffer(via_buffer, BUFFER_LOCK_SHARE);
-	if (via_block != block)
-		omendb_store_check(store, via_buffer);
+	lock_link_pages(store, node, detour, &pages);
+	buffer = link_page(store, &pages, node);
 	present = same_version(store, buffer, node, from);
-	good = present != NULL &&
-		   (via == OMENDB_NO_NODE || leads_to(store, via_buffer, via, present->level,
-											  omendb_record_neighbours(layout, present)[slot]));
+	good = present && (!detour || leads_by(store, &pages, node, detour, present->level,
+										   omendb_record_neighbours(layout, present)[slot]));
 	if (good)
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);
@@ -376,9 +441,7 @@ omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *
 		record->version++;
 		GenericXLogFinish(state);
 	}
-	if (via_block != block)
-		UnlockReleaseBuffer(via_buffer);
-	UnlockReleaseBuffer(buffer);
+	unlock_link_pages(&pages);
 	return good;
 }
 

@@ -47,18 +47,27 @@ extern bool omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned
 /* The level of a node; false where it is no node. */
 extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level);
 
+/* Nodes between a node and an end of its links: links lead from each to the next one. */
+#define OMENDB_DETOUR_NODES 6
+
+typedef struct OmendbDetour
+{
+	uint32 n;
+	OmendbNode nodes[OMENDB_DETOUR_NODES];
+} OmendbDetour;
+
 /*
  * Write slot `slot` of `from`, a changed copy of the node's record, to the
  * page, if the page's record still has the copy's version. from->count is the
  * new count of neighbours.
  *
- * Where that replaces a link, the node `via` has to live and to have a link to
- * where the replaced one leads, else nothing is done: both pages are locked, so
- * no link is lost before or after to which this one is the way. OMENDB_NO_NODE
- * if the caller knows that it is not needed, as where nothing leads to the node yet.
+ * Where that replaces a link, the nodes of the detour have to live and to have links to
+ * the next one, the last one to where the replaced link leads, else nothing is done: all
+ * their pages are locked, so no link of the detour goes before this one does. NULL if
+ * the caller knows that no detour is needed, as where nothing leads to the node yet.
  */
 extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
-								   uint32 slot, OmendbNode via);
+								   uint32 slot, const OmendbDetour *detour);
 
 /* Within a copy of a record: let slot `to` have the link of slot `from`. */
 extern void omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32 from,
