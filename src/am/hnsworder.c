@@ -7,6 +7,7 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "am/hnsw.h"
+#include "compat.h"
 #include "executor/tuptable.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
@@ -52,6 +53,7 @@ reordering_keeps_ctid(void)
 		TupleTableSlot *slot;
 		HeapTuple tuple;
 
+		omendb_finish_tuple_desc(desc);
 		slot = MakeSingleTupleTableSlot(desc, &TTSOpsBufferHeapTuple);
 		tuple = heap_form_tuple(desc, NULL, NULL);
 		ItemPointerSet(&tuple->t_self, 1, 2);
