@@ -43,7 +43,7 @@ function returned_function(line,    name, type, symbol) {
 	name = line
 	sub(/^CREATE FUNCTION /, "", name)
 	sub(/\(.*/, "", name)
-	if (name ~ /^(omendb_|hnsw_)/) return "DROP FUNCTION " name ";\n"
+	if (name ~ /^(omendb_.*|hnsw_.*|rrf)$/) return "DROP FUNCTION " name ";\n"
 	type = line
 	sub(/^[^(]*\(/, "", type)
 	sub(/[,)].*/, "", type)

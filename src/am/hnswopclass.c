@@ -125,7 +125,7 @@ hnsw_opclass(Relation index)
 				 errmsg("operator class of index \"%s\" is not supported",
 						RelationGetRelationName(index)),
 				 OidIsValid(op) ? errdetail("omendb has no index that orders by operator %s.",
-											format_operator(op))
+											format_operator_qualified(op))
 								: errdetail("The operator class has no operator to order by.")));
 	return opclass;
 }

@@ -73,7 +73,7 @@ DECLARE
     found float8[];
 BEGIN
     PERFORM use_scan(scan);
-    IF (SELECT indclass[0] FROM pg_index WHERE indexrelid = to_regclass('points_hnsw')) IS DISTINCT FROM (SELECT oid FROM pg_opclass WHERE opcname = opclass) THEN
+    IF (SELECT indclass[0] FROM pg_index WHERE indexrelid = to_regclass('points_hnsw')) IS DISTINCT FROM (SELECT c.oid FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname = 'hnsw' AND opcname = opclass) THEN
         PERFORM index_points(opclass);
     END IF;
     EXECUTE format('SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY v %s %L) FROM points', op, query) INTO beyond;
