@@ -147,29 +147,51 @@ join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigne
 						   &vacuum->entry_level);
 }
 
-/* The live nodes of a level on a page. Those below them are noted in vacuum->below. */
-static uint32
-read_level(HnswVacuum *vacuum, BlockNumber block, unsigned level, OmendbNode *nodes)
+static void
+note_missing(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node)
+{
+	if (!omendb_reach_has(reach, node))
+		hnsw_note_node(&vacuum->missing, node);
+}
+
+/* The live nodes of a level above 0; of them and of those below them the first look knows. */
+static void
+look_above(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level)
+{
+	for (size_t i = 0; i < vacuum->nupper; i++)
+	{
+		const HnswUpper *upper = &vacuum->upper[i];
+
+		if (upper->level != level || hnsw_vacuum_is_dead(vacuum, upper->node))
+			continue;
+		note_missing(vacuum, reach, upper->node);
+		hnsw_note_node(&vacuum->below, upper->down);
+	}
+}
+
+/* The live nodes of level 0. */
+static void
+look_below(HnswVacuum *vacuum, const OmendbReach *reach)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
-	uint32 n = 0;
+	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
 
-	if (!BufferIsValid(buffer))
-		return 0;
-	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
-		const OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 
-		if (record->kind != OMENDB_RECORD_NODE || record->level != level ||
-			(record->flags & OMENDB_RECORD_DEAD))
+		if (!BufferIsValid(buffer))
 			continue;
-		nodes[n++] = omendb_block_node(layout, block, slot);
-		if (level > 0)
-			hnsw_note_node(&vacuum->below, record->down);
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		{
+			const OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+			if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+				!(record->flags & OMENDB_RECORD_DEAD))
+				note_missing(vacuum, reach, omendb_block_node(layout, block, slot));
+		}
+		UnlockReleaseBuffer(buffer);
 	}
-	UnlockReleaseBuffer(buffer);
-	return n;
 }
 
 /*
@@ -179,22 +201,15 @@ read_level(HnswVacuum *vacuum, BlockNumber block, unsigned level, OmendbNode *no
 static bool
 join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
 	OmendbNode last = level == vacuum->entry_level ? vacuum->entry : OMENDB_NO_NODE;
 
 	vacuum->below.n = 0;
 	vacuum->missing.n = 0;
 	omendb_reach_follow(reach, level);
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
-	{
-		OmendbNode nodes[BLCKSZ / sizeof(OmendbRecord)];
-		uint32 n = read_level(vacuum, block, level, nodes);
-
-		for (uint32 i = 0; i < n; i++)
-			if (!omendb_reach_has(reach, nodes[i]))
-				hnsw_note_node(&vacuum->missing, nodes[i]);
-	}
+	if (level > 0)
+		look_above(vacuum, reach, level);
+	else
+		look_below(vacuum, reach);
 	/*
 	 * An insert may change links of its new node as it likes as long as nothing
 	 * leads there. So nothing is led there before that insert is over.
