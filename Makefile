@@ -5,6 +5,8 @@
 #   make install-vector                      and pgvector's extension name, vector, too
 #   make install-adoption                    beside pgvector: what makes its databases
 #                                            omendb's
+#                                            Each from another directory, too:
+#                                            make -f /path/to/omendb/Makefile
 #   make demo, make check, make bench, ...   see tools/dev.mk; these need no
 #                                            PostgreSQL beforehand
 
@@ -18,9 +20,9 @@ default_version = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(1))
 
 EXTENSION = omendb
 MODULE_big = omendb
-DATA_built = build/sql/omendb--$(call default_version,omendb.control).sql
+DATA_built = build/sql/omendb--$(call default_version,$(srcdir)/omendb.control).sql
 
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+OBJS = $(patsubst $(srcdir)/%.c,%.o,$(sort $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c)))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 # clang does not know gnu_printf, which the headers of a server built with gcc use.
@@ -29,10 +31,10 @@ PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-ignored-attribu
 # baseline; gcc 12 does it at -O2 for hardly any loop. The kernels use intrinsics.
 PG_CFLAGS += -ftree-vectorize
 
-REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --load-extension=omendb
-ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --load-extension=omendb
+REGRESS = $(patsubst $(srcdir)/test/sql/%.sql,%,$(sort $(wildcard $(srcdir)/test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=omendb
+ISOLATION = $(patsubst $(srcdir)/test/specs/%.spec,%,$(sort $(wildcard $(srcdir)/test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test --load-extension=omendb
 
 EXTRA_CLEAN = results output_iso build/sql
 
@@ -52,10 +54,19 @@ ifneq ($(filter linux freebsd netbsd openbsd,$(PORTNAME)),)
 SHLIB_LINK += -Wl,--version-script=$(srcdir)/src/omendb.map
 endif
 
-include sql/scripts.mk
+include $(srcdir)/sql/scripts.mk
 
 # Every object depends on every header: a build takes seconds, a stale object
 # after a changed struct costs an afternoon.
-$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(OBJS): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+
+# Elsewhere the objects' directories are to be made. Their names are absolute, for
+# make would take the source's directories for relative ones.
+ifneq ($(realpath $(srcdir)),$(realpath .))
+OBJECT_DIRS = $(addprefix $(CURDIR)/,$(sort $(dir $(OBJS))))
+$(OBJS): | $(OBJECT_DIRS)
+$(OBJECT_DIRS):
+	@mkdir -p $@
+endif
 
 endif

@@ -1,40 +1,44 @@
 # The extensions' scripts, made of omendb.sql by script.awk; and the extension vector.
 
-SCRIPT = awk -f sql/script.awk
-SCRIPT_SOURCES = sql/omendb.sql sql/script.awk
+SCRIPT_SOURCES = $(srcdir)/sql/omendb.sql $(srcdir)/sql/script.awk
+SCRIPT = awk -f $(srcdir)/sql/script.awk
 
-build/sql/omendb--%.sql: sql/extension.sql.in $(SCRIPT_SOURCES)
+build/sql/omendb--%.sql: $(srcdir)/sql/extension.sql.in $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
-	$(SCRIPT) -v EXTENSION=omendb -v OTHER=vector -v VERSION=$* sql/omendb.sql $< >$@
+	$(SCRIPT) -v EXTENSION=omendb -v OTHER=vector -v VERSION=$* $(srcdir)/sql/omendb.sql $< >$@
 
 # ---- make install-vector: in the place of pgvector
 
-VECTOR_VERSION := $(call default_version,sql/vector.control)
+VECTOR_VERSION := $(call default_version,$(srcdir)/sql/vector.control)
 # Versions of pgvector that have the same SQL objects.
 VECTOR_ALIKE = 0.8.0 0.8.1 0.8.2 0.8.3 0.8.4 0.8.5 0.8.6 0.8.7
 
-VECTOR_FILES = sql/vector.control build/sql/vector/vector--$(VECTOR_VERSION).sql \
+VECTOR_FILES = $(srcdir)/sql/vector.control build/sql/vector/vector--$(VECTOR_VERSION).sql \
 	$(VECTOR_ALIKE:%=build/sql/vector/vector--%--omendb.sql) \
 	build/sql/vector/vector--omendb--$(VECTOR_VERSION).sql
 
-build/sql/vector/vector--$(VECTOR_VERSION).sql: sql/extension.sql.in $(SCRIPT_SOURCES)
+build/sql/vector/vector--$(VECTOR_VERSION).sql: $(srcdir)/sql/extension.sql.in $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
-	$(SCRIPT) -v EXTENSION=vector -v OTHER=omendb -v VERSION=$(VECTOR_VERSION) sql/omendb.sql $< >$@
+	$(SCRIPT) -v EXTENSION=vector -v OTHER=omendb -v VERSION=$(VECTOR_VERSION) $(srcdir)/sql/omendb.sql $< >$@
 
-build/sql/vector/vector--%--omendb.sql: sql/vector-adopt.sql.in $(SCRIPT_SOURCES)
+build/sql/vector/vector--%--omendb.sql: $(srcdir)/sql/vector-adopt.sql.in $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
-	$(SCRIPT) -v VERSION=$* sql/omendb.sql $< >$@
+	$(SCRIPT) -v VERSION=$* $(srcdir)/sql/omendb.sql $< >$@
 
-build/sql/vector/vector--omendb--$(VECTOR_VERSION).sql: sql/vector-rename.sql.in $(SCRIPT_SOURCES)
+build/sql/vector/vector--omendb--$(VECTOR_VERSION).sql: $(srcdir)/sql/vector-rename.sql.in $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
-	$(SCRIPT) -v VERSION=$(VECTOR_VERSION) sql/omendb.sql $< >$@
+	$(SCRIPT) -v VERSION=$(VECTOR_VERSION) $(srcdir)/sql/omendb.sql $< >$@
 
 EXTENSION_DIR = $(DESTDIR)$(datadir)/extension
 INSTALLED_CONTROL = $(EXTENSION_DIR)/vector.control
 
-install-vector: install $(VECTOR_FILES)
+install-vector: install install-vector-scripts
+
+# Alone, for a package that comes beside omendb's.
+install-vector-scripts: $(VECTOR_FILES)
 	@if [ -e '$(INSTALLED_CONTROL)' ] && ! grep -q libdir/omendb '$(INSTALLED_CONTROL)'; then \
 		echo "$(INSTALLED_CONTROL) is pgvector's: remove that package, or make install-adoption" >&2; exit 1; fi
+	$(MKDIR_P) '$(EXTENSION_DIR)'
 	$(INSTALL_DATA) $(VECTOR_FILES) '$(EXTENSION_DIR)/'
 
 # ---- make install-adoption: beside pgvector, from its version to omendb's and back
@@ -47,10 +51,10 @@ install-adoption: install
 	@case ' $(VECTOR_ALIKE) ' in *' $(PGVECTOR_VERSION) '*) ;; *) \
 		echo "pgvector '$(PGVECTOR_VERSION)' is installed; this needs one of: $(VECTOR_ALIKE)" >&2; exit 1;; esac
 	@mkdir -p build/sql/adoption
-	$(SCRIPT) -v VERSION=$(PGVECTOR_VERSION) sql/omendb.sql sql/vector-adopt.sql.in \
+	$(SCRIPT) -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-adopt.sql.in \
 		>build/sql/adoption/vector--$(PGVECTOR_VERSION)--omendb.sql
-	$(SCRIPT) -v VERSION=$(PGVECTOR_VERSION) sql/omendb.sql sql/vector-return.sql.in \
+	$(SCRIPT) -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-return.sql.in \
 		>build/sql/adoption/vector--omendb--$(PGVECTOR_VERSION).sql
 	$(INSTALL_DATA) $(ADOPTION_FILES) '$(EXTENSION_DIR)/'
 
-.PHONY: install-vector install-adoption
+.PHONY: install-vector install-vector-scripts install-adoption
