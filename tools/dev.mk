@@ -19,6 +19,7 @@ help:
 	@echo 'make bench-kernels measure the kernels; BENCH="..." are arguments of bench/run'
 	@echo 'make lint          layer rules, links, shellcheck, perl -c, pyflakes'
 	@echo 'make format        lay the C sources out; format-check only looks'
+	@echo 'make dist          build/omendb-VERSION.zip, the archive for PGXN, of the last commit'
 	@echo 'make setup         install what the goals above need'
 	@echo 'make, make install, make installcheck   for your own server, the usual way'
 	@echo 'PGVERSION=16 or PG_CONFIG=/path/to/pg_config chooses the PostgreSQL'
@@ -52,6 +53,9 @@ format:
 
 format-check:
 	@tools/format --check
+
+dist:
+	@tools/dist
 
 setup:
 	@tools/setup check
