@@ -14,19 +14,16 @@
  */
 #include "am/hnsw.h"
 
-#include "access/htup_details.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "am/hnswbuildsize.h"
 #include "am/hnswpages.h"
 #include "am/hnswparallel.h"
 #include "catalog/index.h"
-#include "catalog/pg_am.h"
 #include "commands/progress.h"
-#include "funcapi.h"
 #include "graph/build.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/plancat.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/backend_progress.h"
@@ -54,12 +51,6 @@
  * start it takes some milliseconds.
  */
 #define NODES_PER_PROCESS 1000
-
-/* A level that has no more nodes needs none above: they almost all are neighbours. */
-#define TOP_LEVEL 64
-
-/* Bytes that a row's entry in the hash table of vectors takes. */
-#define VECTOR_ENTRY_BYTES 32
 
 typedef struct VectorEntry
 {
@@ -224,21 +215,6 @@ add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
 	build->nextra++;
 }
 
-/*
- * Bytes that a node takes while the graph is built: its record, with its share
- * of the levels above, and its place in the level's arrays and in the hash
- * table of vectors (or later, in less, in what checks the graph).
- */
-static Size
-node_bytes(const OmendbLayout *layout, int ef_construction)
-{
-	const uint32 sample = 100000;
-	Size record = omendb_array_stride(layout);
-
-	return record + (record >> HNSW_LEVEL_SHIFT) +
-		   omendb_build_bytes(layout, sample, ef_construction) / sample + VECTOR_ENTRY_BYTES;
-}
-
 static void
 load_row(HnswBuild *build, ItemPointer tid, Datum value)
 {
@@ -373,7 +349,7 @@ choose_workers(HnswBuild *build, double n)
 	int workers = max_parallel_maintenance_workers;
 	int wanted = RelationGetParallelWorkers(build->heap, -1);
 
-	if (!IsUnderPostmaster || IsInParallelMode() || !ActiveSnapshotSet() || n <= TOP_LEVEL)
+	if (!IsUnderPostmaster || IsInParallelMode() || !ActiveSnapshotSet() || n <= HNSW_TOP_LEVEL)
 		return 0;
 	if (wanted < 0)
 		wanted = (int) Min(n / NODES_PER_PROCESS, INT_MAX / 2) - 1;
@@ -466,7 +442,7 @@ build_graph(HnswBuild *build)
 		OmendbNode next = build->records.array.n;
 
 		build_level(build, first, n, level);
-		if (n <= TOP_LEVEL)
+		if (n <= HNSW_TOP_LEVEL)
 			break;
 		for (OmendbNode node = first; node < first + n; node++)
 		{
@@ -553,12 +529,6 @@ flush(HnswBuild *build)
 	build->flushed = true;
 }
 
-static double
-build_bytes(const OmendbLayout *layout, int ef_construction, double rows)
-{
-	return rows * node_bytes(layout, ef_construction);
-}
-
 /* Once a build; rows may be an estimate. */
 static void
 say_memory_is_short(HnswBuild *build, double rows)
@@ -575,44 +545,6 @@ say_memory_is_short(HnswBuild *build, double rows)
 			 errhint("Rows for which there is no memory are inserted one by one, which takes "
 					 "longer; a larger maintenance_work_mem avoids that.")));
 	build->warned = true;
-}
-
-/*
- * How many rows has the table? From its statistics; without those from some of
- * its pages, for nothing is known of the width of its rows then.
- */
-static double
-estimate_rows(Relation heap)
-{
-	const BlockNumber samples = 16;
-	BlockNumber pages = RelationGetNumberOfBlocks(heap);
-	double items = 0;
-	double all_visible;
-	double rows;
-
-	if (pages == 0)
-		return 0;
-	if (heap->rd_rel->relam != HEAP_TABLE_AM_OID ||
-		(heap->rd_rel->relpages > 0 && heap->rd_rel->reltuples >= 0))
-	{
-		estimate_rel_size(heap, NULL, &pages, &rows, &all_visible);
-		return rows;
-	}
-	for (BlockNumber i = 0; i < Min(pages, samples); i++)
-	{
-		BlockNumber block = (uint64) i * pages / Min(pages, samples);
-		Buffer buffer = ReadBuffer(heap, block);
-		Page page;
-
-		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buffer);
-		for (OffsetNumber k = FirstOffsetNumber;
-			 !PageIsNew(page) && k <= PageGetMaxOffsetNumber(page); k++)
-			items += ItemIdIsNormal(PageGetItemId(page, k));
-		UnlockReleaseBuffer(buffer);
-	}
-	return items / Min(pages, samples) * pages;
 }
 
 static void
@@ -699,11 +631,11 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	fill_meta(&build, &meta);
 	build.open = omendb_index_make(index, &meta);
 	build.room = palloc(hnsw_value_room(&build.open->codec.layout));
-	build.node_bytes = node_bytes(&build.open->codec.layout, meta.ef_construction);
+	build.node_bytes = hnsw_build_node_bytes(&build.open->codec.layout, meta.ef_construction);
 	hnsw_records_init(&build.records, &build.open->codec);
 	build.vectors = vectors_create(build.context, 1024, NULL);
 
-	estimate = estimate_rows(heap);
+	estimate = hnsw_estimate_rows(heap);
 	/* Nothing is known of how many rows a partial index has. */
 	if (info->ii_Predicate == NIL && estimate * build.node_bytes > (double) build.budget)
 		say_memory_is_short(&build, estimate);
@@ -744,46 +676,4 @@ hnsw_build_empty(Relation index)
 	build.opclass = hnsw_opclass(index);
 	fill_meta(&build, &meta);
 	hnsw_write_meta(index, INIT_FORKNUM, &meta);
-}
-
-PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_size_estimate);
-
-/*
- * hnsw_index_size_estimate(rows bigint, dimensions int, m int, out index_bytes
- * bigint, out build_bytes bigint): of vector columns, all rows different.
- */
-Datum
-omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
-{
-	int64 rows = PG_GETARG_INT64(0);
-	int32 dimensions = PG_GETARG_INT32(1);
-	int32 m = PG_GETARG_INT32(2);
-	OmendbLayout layout;
-	TupleDesc descriptor;
-	Datum values[2];
-	bool nulls[2] = {false, false};
-	double records;
-
-	if (rows < 0 || rows > OMENDB_MAX_NODE)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("rows must be between 0 and %u", OMENDB_MAX_NODE)));
-	if (m < OMENDB_MIN_M || m > OMENDB_MAX_M)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("m must be between %d and %d", OMENDB_MIN_M, OMENDB_MAX_M)));
-	if (dimensions < 1 || dimensions > OMENDB_MAX_DIM)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("dimensions must be between 1 and %d", OMENDB_MAX_DIM)));
-	if (!omendb_layout_choose(&layout, OMENDB_METRIC_L2, dimensions, m, false, OMENDB_PAGE_BYTES))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a record of %d dimensions with m = %d does not fit a page", dimensions, m),
-				 errhint("Use a smaller m.")));
-	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	/* with the levels above */
-	records = rows + (rows > TOP_LEVEL ? ceil(rows / ((1 << HNSW_LEVEL_SHIFT) - 1.0)) : 0);
-	values[0] =
-		Int64GetDatum((int64) (OMENDB_FIRST_BLOCK + ceil(records / layout.per_page)) * BLCKSZ);
-	values[1] = Int64GetDatum((int64) build_bytes(&layout, HNSW_DEFAULT_EF_CONSTRUCTION, rows));
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

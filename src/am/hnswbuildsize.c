@@ -1,0 +1,106 @@
+/*
+ * hnswbuildsize.c
+ *	  How much memory a build takes, and how many rows it will have.
+ */
+#include "am/hnswbuildsize.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "am/hnsw.h"
+#include "catalog/pg_am.h"
+#include "funcapi.h"
+#include "graph/build.h"
+#include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "storage/bufmgr.h"
+
+/* Bytes that a row's entry in the hash table of vectors takes. */
+#define VECTOR_ENTRY_BYTES 32
+
+Size
+hnsw_build_node_bytes(const OmendbLayout *layout, int ef_construction)
+{
+	const uint32 sample = 100000;
+	Size record = omendb_array_stride(layout);
+
+	return record + (record >> HNSW_LEVEL_SHIFT) +
+		   omendb_build_bytes(layout, sample, ef_construction) / sample + VECTOR_ENTRY_BYTES;
+}
+
+double
+hnsw_estimate_rows(Relation heap)
+{
+	const BlockNumber samples = 16;
+	BlockNumber pages = RelationGetNumberOfBlocks(heap);
+	double items = 0;
+	double all_visible;
+	double rows;
+
+	if (pages == 0)
+		return 0;
+	if (heap->rd_rel->relam != HEAP_TABLE_AM_OID ||
+		(heap->rd_rel->relpages > 0 && heap->rd_rel->reltuples >= 0))
+	{
+		estimate_rel_size(heap, NULL, &pages, &rows, &all_visible);
+		return rows;
+	}
+	for (BlockNumber i = 0; i < Min(pages, samples); i++)
+	{
+		BlockNumber block = (uint64) i * pages / Min(pages, samples);
+		Buffer buffer = ReadBuffer(heap, block);
+		Page page;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buffer);
+		for (OffsetNumber k = FirstOffsetNumber;
+			 !PageIsNew(page) && k <= PageGetMaxOffsetNumber(page); k++)
+			items += ItemIdIsNormal(PageGetItemId(page, k));
+		UnlockReleaseBuffer(buffer);
+	}
+	return items / Min(pages, samples) * pages;
+}
+
+PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_size_estimate);
+
+/*
+ * hnsw_index_size_estimate(rows bigint, dimensions int, m int, out index_bytes
+ * bigint, out build_bytes bigint): of vector columns, all rows different.
+ */
+Datum
+omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
+{
+	int64 rows = PG_GETARG_INT64(0);
+	int32 dimensions = PG_GETARG_INT32(1);
+	int32 m = PG_GETARG_INT32(2);
+	OmendbLayout layout;
+	TupleDesc descriptor;
+	Datum values[2];
+	bool nulls[2] = {false, false};
+	double records;
+
+	if (rows < 0 || rows > OMENDB_MAX_NODE)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("rows must be between 0 and %u", OMENDB_MAX_NODE)));
+	if (m < OMENDB_MIN_M || m > OMENDB_MAX_M)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("m must be between %d and %d", OMENDB_MIN_M, OMENDB_MAX_M)));
+	if (dimensions < 1 || dimensions > OMENDB_MAX_DIM)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("dimensions must be between 1 and %d", OMENDB_MAX_DIM)));
+	if (!omendb_layout_choose(&layout, OMENDB_METRIC_L2, dimensions, m, false, OMENDB_PAGE_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a record of %d dimensions with m = %d does not fit a page", dimensions, m),
+				 errhint("Use a smaller m.")));
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	/* with the levels above */
+	records = rows + (rows > HNSW_TOP_LEVEL ? ceil(rows / ((1 << HNSW_LEVEL_SHIFT) - 1.0)) : 0);
+	values[0] =
+		Int64GetDatum((int64) (OMENDB_FIRST_BLOCK + ceil(records / layout.per_page)) * BLCKSZ);
+	values[1] = Int64GetDatum(
+		(int64) ((double) rows * hnsw_build_node_bytes(&layout, HNSW_DEFAULT_EF_CONSTRUCTION)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}
