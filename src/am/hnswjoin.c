@@ -76,9 +76,9 @@ note_parents(HnswVacuum *vacuum)
 }
 
 /*
- * Is the link of a node on that level to a dead one to spare, as that is reached by
- * another link of the tree? *way: whose that is, if it may be given up meanwhile.
- * Those of dead nodes are not, nor links down.
+ * May the node's link to a dead one be replaced? Only if the tree reaches the dead one by
+ * another node, its parent. *way: the parent, if its link may be replaced meanwhile. Links
+ * of dead nodes and links to the level below are never replaced, so *way is empty there.
  */
 static bool
 is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, OmendbDetour *way)
@@ -123,9 +123,9 @@ replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level
 }
 
 /*
- * Let links of live nodes lead to the node: from what is near and reached, or from
- * `last`, the last one that was joined; else it becomes the entry point that is to
- * be. False if not even that.
+ * Let links of live nodes lead to the node. Reached nodes near it are asked for a link
+ * first, then `last`, the node that was joined last. If none has room, the node becomes
+ * vacuum->entry, the next entry point. False if there are too many levels for that.
  */
 static bool
 join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigned level,
@@ -154,7 +154,10 @@ note_missing(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node)
 		hnsw_note_node(&vacuum->missing, node);
 }
 
-/* The live nodes of a level above 0; of them and of those below them the first look knows. */
+/*
+ * Note the missing live nodes of a level above 0, and the nodes below all live ones. No
+ * page is read: vacuum->upper has the records of these levels.
+ */
 static void
 look_above(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level)
 {
@@ -169,7 +172,7 @@ look_above(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level)
 	}
 }
 
-/* The live nodes of level 0. */
+/* Note the missing live nodes of level 0. */
 static void
 look_below(HnswVacuum *vacuum, const OmendbReach *reach)
 {

@@ -186,7 +186,10 @@ copy_links_to(const HnswLinker *linker, OmendbNode node)
 		   omendb_record_has_link(&linker->store->index->codec.layout, linker->copy, node);
 }
 
-/* The first few neighbours of a node that those of the node in linker->copy are, or may be. */
+/*
+ * The first few neighbours of a node. common: only those to which the node in
+ * linker->copy has a link, too.
+ */
 static uint32
 first_of(HnswLinker *linker, OmendbNode node, unsigned level, bool common, OmendbNode *out)
 {
@@ -199,7 +202,7 @@ first_of(HnswLinker *linker, OmendbNode node, unsigned level, bool common, Omend
 	return n;
 }
 
-/* By one node: does the node in linker->copy, or `newcomer`, lead to `end` so? */
+/* A detour of one node. */
 static bool
 find_short_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, OmendbNode newcomer,
 				  unsigned level, OmendbDetour *detour)
@@ -220,7 +223,10 @@ find_short_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, Omend
 	return false;
 }
 
-/* By two, of which the second one is of those nearest to `end`. self: the node in linker->copy. */
+/*
+ * A detour of two nodes. The second one is looked for among the neighbours of `end`, the
+ * first one among the neighbours of the second. self: the node in linker->copy.
+ */
 static bool
 find_detour_back(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode newcomer,
 				 unsigned level, OmendbDetour *detour)
@@ -247,7 +253,7 @@ find_detour_back(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode
 	return false;
 }
 
-/* Of what `at` leads to, the node that seems nearest to linker->query, without those on the way. */
+/* The neighbour with the smallest estimate; not self, nor a node of the detour. */
 static OmendbNode
 next_step(const OmendbStep *step, OmendbNode self, const OmendbDetour *detour)
 {
@@ -269,7 +275,10 @@ next_step(const OmendbStep *step, OmendbNode self, const OmendbDetour *detour)
 	return next;
 }
 
-/* As a search goes for `end`, whose vector linker->query has, from `at` on. */
+/*
+ * A detour that begins with `at` and goes on, as a search does, to the neighbour that
+ * seems nearest to `end`. linker->query has the vector of `end`.
+ */
 static bool
 walk_to(HnswLinker *linker, OmendbNode self, OmendbNode at, OmendbNode end, unsigned level,
 		OmendbDetour *detour)
@@ -290,7 +299,7 @@ walk_to(HnswLinker *linker, OmendbNode self, OmendbNode at, OmendbNode end, unsi
 	return false;
 }
 
-/* The same from the occluder, which is nearer to `end`, and from the new one. */
+/* Walk to `end` from the occluder, which is nearer to `end` than self is; then from the newcomer. */
 static bool
 find_walk(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occluder,
 		  OmendbNode newcomer, unsigned level, OmendbDetour *detour)
@@ -304,9 +313,10 @@ find_walk(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occlud
 }
 
 /*
- * By which other links, or that to `newcomer`, does the node in linker->copy, which
- * is `self`, lead to `end`, to which it has a link? Asks the one that occludes it, the
- * new one, and then those nearest to `end`: links are mutual more often than not.
+ * Find a detour from `self`, the node in linker->copy, to its neighbour `end`. The detour
+ * begins with another neighbour of self, or with `newcomer`, to which self will have a
+ * link. Neighbours of `end` are asked first: links are mutual more often than not.
+ * occluder: the neighbour of self that occludes `end`, or none.
  */
 static bool
 find_detour(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occluder,

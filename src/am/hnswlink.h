@@ -48,18 +48,18 @@ extern void hnsw_linker_add(HnswLinker *linker, OmendbNode node, OmendbRecord *r
 
 /*
  * Give a neighbour a link to a node (of which `record` is the header and own
- * vector) at that distance. A full neighbour gives up a link to whose end it
- * leads otherwise: by another of its links, or by the new one. Where there is
- * none, or none that it can do without, it takes no new one; forced, it takes it
- * whether it is the better for it or not. True if it has the link then.
+ * vector) at that distance. In a full neighbour the new link replaces another one, to
+ * whose end there is a detour. If no link has a detour, or if none is worse than the new
+ * link, the neighbour stays as it is; forced: a better link may be replaced, too. True
+ * if the neighbour has the link in the end.
  */
 extern bool hnsw_link_back(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
 						   const OmendbRecord *record, unsigned level, float distance, bool forced);
 
 /*
- * The same, forced, for a node to which nothing leads yet: if need be the
- * node first gets a link to where one of the neighbour's leads, and then takes its
- * place there.
+ * The same, forced, for a node to which nothing leads yet. If no link of the neighbour
+ * has a detour, the node first gets a link to one of the neighbour's neighbours, so
+ * that the node itself is the detour; then the neighbour's link is replaced.
  */
 extern bool hnsw_link_between(HnswLinker *linker, OmendbNode neighbour, OmendbNode node,
 							  const OmendbRecord *record, unsigned level, float distance);

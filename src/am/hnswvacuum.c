@@ -6,9 +6,9 @@
  *    is marked dead. Scans pass through dead nodes, inserts link to none.
  * 2. Upper-level records of dead nodes are marked dead too. Wait until no insert
  *    runs that saw a node before it was marked.
- * 3. The living are joined: those to which no links of live nodes lead, from the
- *    entry point or, if that is dead, from the node that is to become it, are
- *    made known to some to which they do. That node becomes the entry point.
+ * 3. Live nodes are joined (hnswjoin.c). The start is the entry point or, if the entry
+ *    point is dead, the live node that will replace it. A live node that no links of
+ *    live nodes lead to from the start gets a link from one that they lead to.
  * 4. Every page: a node's links to dead ones are replaced by the best of those
  *    that the dead ones had; no link to a live node is given up, for it may be
  *    the only one that leads there. The nearest neighbours of a dead node are its
@@ -21,8 +21,11 @@
  * 6. Dead nodes' slots are freed, the upper levels' first.
  *
  * Each page change is WAL-logged by itself. Stopped anywhere, the graph is
- * whole: until all is joined, dead nodes lead where they led; from then on
- * nothing depends on them. They stay marked, and the next vacuum begins with them.
+ * whole: until all live nodes are joined, dead nodes keep their links; from then on
+ * no live node depends on dead ones. Dead nodes stay marked, and the next vacuum begins
+ * with them.
+ *
+ * This file is long: steps 1, 2, 4 to 6 share the state of one vacuum and its order.
  */
 #include "am/hnsw.h"
 

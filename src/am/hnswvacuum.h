@@ -2,8 +2,8 @@
  * hnswvacuum.h
  *	  A vacuum of an index: what its two files share.
  *
- * hnswvacuum.c removes and repairs; hnswjoin.c sees to it before the repairs that
- * links of live nodes lead to all of them.
+ * hnswvacuum.c removes dead rows and repairs links. Before the repairs, hnswjoin.c makes
+ * links of live nodes lead to all live nodes.
  */
 #ifndef OMENDB_HNSWVACUUM_H
 #define OMENDB_HNSWVACUUM_H
@@ -51,10 +51,10 @@ typedef struct HnswVacuum
 	size_t nupper;
 	size_t upper_room;
 	HnswNodeList emptied; /* nodes with empty overflow records */
-	HnswNodeList below;   /* of the live nodes of the level being joined */
-	HnswNodeList missing; /* those of them that are not reached */
+	HnswNodeList below;   /* nodes below the live nodes of the level being joined */
+	HnswNodeList missing; /* live nodes of that level that are not reached */
 
-	OmendbNode entry; /* the entry point that is to be */
+	OmendbNode entry; /* what will be the entry point */
 	unsigned entry_level;
 	OmendbReach joined;  /* nodes that were reached from there, or were joined */
 	OmendbNode *parents; /* by which each node was reached, or NULL: not noted yet */
@@ -87,6 +87,7 @@ extern Buffer hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode);
 /* Wait for the inserts that run now. */
 extern void hnsw_wait_for_inserts(HnswVacuum *vacuum);
 
+/* Append a node to the list. */
 extern void hnsw_note_node(HnswNodeList *list, OmendbNode node);
 
 /*

@@ -3,9 +3,9 @@
  *	  Changes of the index's pages, each WAL-logged (generic WAL) before its
  *	  locks are released. The only callers of generic WAL.
  *
- * Locks. Callers hold none on pages. A function locks at most two pages at a
- * time, in ascending order of blocks; only extending the file (the new block
- * is the highest) and the metapage take others. The metapage is locked alone or
+ * Locks. Callers hold none on pages. A function locks pages in ascending order of
+ * blocks: one or two, and where a link is replaced those of its detour; only extending
+ * the file (the new block is the highest) and the metapage take others. The metapage is locked alone or
  * last: who holds it waits for no other page. See src/README.md for the order
  * with the heavyweight locks.
  */
