@@ -6,6 +6,7 @@
 
 #include "access/generic_xlog.h"
 #include "miscadmin.h"
+#include "page/slot.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -61,12 +62,8 @@ extend(OmendbStore *store)
 	return buffer;
 }
 
-/*
- * A page with a free slot, exclusively locked: the one used last, one that the
- * free space map knows, the file's last, or a new one.
- */
-static Buffer
-lock_free_slot(OmendbStore *store, uint32 *slot)
+Buffer
+omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 {
 	Relation relation = store->relation;
 	const OmendbLayout *layout = &store->index->codec.layout;
@@ -124,9 +121,8 @@ lock_free_slot(OmendbStore *store, uint32 *slot)
 	}
 }
 
-/* Register a page that may be new. */
-static Page
-register_records(GenericXLogState *state, Buffer buffer)
+Page
+omendb_slot_register(GenericXLogState *state, Buffer buffer)
 {
 	bool fresh = PageIsNew(BufferGetPage(buffer));
 	Page page = GenericXLogRegisterBuffer(state, buffer, fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
@@ -136,9 +132,8 @@ register_records(GenericXLogState *state, Buffer buffer)
 	return page;
 }
 
-/* Into a slot of a registered page; version and incarnation go on. */
-static void
-fill_slot(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
+void
+omendb_slot_fill(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
 {
 	uint32 version = to->version + 1;
 	uint16 incarnation = to->incarnation + 1;
@@ -153,12 +148,12 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint32 slot;
-	Buffer buffer = lock_free_slot(store, &slot);
+	Buffer buffer = omendb_slot_lock_free(store, &slot);
 	BlockNumber block = BufferGetBlockNumber(buffer);
 	GenericXLogState *state = GenericXLogStart(store->relation);
-	Page page = register_records(state, buffer);
+	Page page = omendb_slot_register(state, buffer);
 
-	fill_slot(layout, omendb_page_record(layout, page, slot), record);
+	omendb_slot_fill(layout, omendb_page_record(layout, page, slot), record);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 	return omendb_block_node(layout, block, slot);
@@ -193,16 +188,16 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint32 slot;
-	Buffer buffer = lock_free_slot(store, &slot);
+	Buffer buffer = omendb_slot_lock_free(store, &slot);
 	Buffer meta_buffer = lock_entry(store, old);
 
 	if (BufferIsValid(meta_buffer))
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);
-		Page page = register_records(state, buffer);
+		Page page = omendb_slot_register(state, buffer);
 
 		*node = omendb_block_node(layout, BufferGetBlockNumber(buffer), slot);
-		fill_slot(layout, omendb_page_record(layout, page, slot), record);
+		omendb_slot_fill(layout, omendb_page_record(layout, page, slot), record);
 		register_entry(state, meta_buffer, *node, record->level);
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(meta_buffer);
@@ -466,429 +461,6 @@ omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord 
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 	return true;
-}
-
-/* Is the record on that page a live node with the same vector? */
-static OmendbRecord *
-same_vector(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *like)
-{
-	const OmendbCodec *codec = &store->index->codec;
-	OmendbRecord *record = omendb_store_record(store, buffer, node);
-
-	if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
-		!(record->flags & OMENDB_RECORD_DEAD) && record->identity[0] == like->identity[0] &&
-		record->identity[1] == like->identity[1] && omendb_own_equal(codec, record, like))
-		return record;
-	return NULL;
-}
-
-static void
-add_inline_tid(OmendbRecord *record, ItemPointer tid)
-{
-	memcpy(record->tids + record->ntids * OMENDB_TID_BYTES, tid, OMENDB_TID_BYTES);
-	record->ntids++;
-	record->version++;
-}
-
-/* A page of a node or of its chain, which cannot be new. */
-static void
-lock_page(OmendbStore *store, Buffer buffer)
-{
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	omendb_store_check(store, buffer);
-}
-
-/* An error where the record is not an overflow record of that node. */
-static void
-check_overflow(OmendbStore *store, BlockNumber block, OmendbRecord *record, OmendbNode owner,
-			   uint16 incarnation)
-{
-	const OmendbOverflow *overflow = omendb_record_overflow(record);
-
-	if (record->kind != OMENDB_RECORD_OVERFLOW || overflow->owner != owner ||
-		overflow->owner_incarnation != incarnation)
-		omendb_corrupt_page(store->relation, block,
-							"An overflow record does not belong to the node that names it.");
-}
-
-/*
- * Add the TID to the overflow record at the head of the node's chain, if that
- * has room: *added. False where the node changed meanwhile.
- */
-static bool
-add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, OmendbNode head,
-				ItemPointer tid, bool *added)
-{
-	const OmendbCodec *codec = &store->index->codec;
-	const OmendbLayout *layout = &codec->layout;
-	BlockNumber node_block = omendb_node_block(layout, node);
-	BlockNumber head_block = omendb_node_block(layout, head);
-	Buffer first = omendb_store_read(store, Min(node_block, head_block));
-	Buffer second = node_block == head_block
-						? InvalidBuffer
-						: omendb_store_read(store, Max(node_block, head_block));
-	Buffer head_buffer;
-	OmendbRecord *owner;
-	OmendbRecord *record;
-	OmendbOverflow *overflow;
-	bool good;
-
-	lock_page(store, first);
-	if (BufferIsValid(second))
-		lock_page(store, second);
-	head_buffer = head_block > node_block ? second : first;
-	owner = same_vector(store, node_block > head_block ? second : first, node, like);
-	good = owner != NULL && owner->overflow == head;
-	*added = false;
-	if (good)
-	{
-		record = omendb_store_record(store, head_buffer, head);
-		overflow = omendb_record_overflow(record);
-		check_overflow(store, head_block, record, node, owner->incarnation);
-		if (overflow->count < omendb_overflow_room(layout))
-		{
-			GenericXLogState *state = GenericXLogStart(store->relation);
-			Page page = GenericXLogRegisterBuffer(state, head_buffer, 0);
-
-			record = omendb_page_record(layout, page, head % layout->per_page);
-			overflow = omendb_record_overflow(record);
-			overflow->tids[overflow->count++] = *tid;
-			record->version++;
-			GenericXLogFinish(state);
-			*added = true;
-		}
-	}
-	if (BufferIsValid(second))
-		UnlockReleaseBuffer(second);
-	UnlockReleaseBuffer(first);
-	return good;
-}
-
-/*
- * Put a new overflow record with the TID at the head of the node's chain.
- * False where the node changed meanwhile: then nothing was done.
- */
-static bool
-add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
-					OmendbNode old_head, ItemPointer tid)
-{
-	const OmendbCodec *codec = &store->index->codec;
-	const OmendbLayout *layout = &codec->layout;
-	BlockNumber node_block = omendb_node_block(layout, node);
-	OmendbRecord *fresh = palloc0(layout->record_bytes);
-	uint32 slot;
-	Buffer slot_buffer = lock_free_slot(store, &slot);
-	BlockNumber slot_block = BufferGetBlockNumber(slot_buffer);
-	Buffer node_buffer;
-	OmendbRecord *owner;
-	bool good;
-
-	if (slot_block == node_block)
-		node_buffer = slot_buffer;
-	else
-	{
-		node_buffer = omendb_store_read(store, node_block);
-		if (node_block < slot_block)
-		{
-			/* The order of blocks: let go, and look again. */
-			LockBuffer(slot_buffer, BUFFER_LOCK_UNLOCK);
-			lock_page(store, node_buffer);
-			LockBuffer(slot_buffer, BUFFER_LOCK_EXCLUSIVE);
-		}
-		else
-			lock_page(store, node_buffer);
-	}
-	owner = same_vector(store, node_buffer, node, like);
-	good =
-		owner != NULL && owner->overflow == old_head &&
-		(PageIsNew(BufferGetPage(slot_buffer)) ||
-		 omendb_page_record(layout, BufferGetPage(slot_buffer), slot)->kind == OMENDB_RECORD_FREE);
-	if (good)
-	{
-		GenericXLogState *state = GenericXLogStart(store->relation);
-		Page slot_page = register_records(state, slot_buffer);
-		Page node_page = node_buffer == slot_buffer
-							 ? slot_page
-							 : GenericXLogRegisterBuffer(state, node_buffer, 0);
-		OmendbOverflow *overflow = omendb_record_overflow(fresh);
-
-		owner = omendb_page_record(layout, node_page, node % layout->per_page);
-		fresh->kind = OMENDB_RECORD_OVERFLOW;
-		fresh->down = OMENDB_NO_NODE;
-		fresh->overflow = old_head;
-		overflow->owner = node;
-		overflow->owner_incarnation = owner->incarnation;
-		overflow->tids[overflow->count++] = *tid;
-		fill_slot(layout, omendb_page_record(layout, slot_page, slot), fresh);
-		owner->overflow = omendb_block_node(layout, slot_block, slot);
-		owner->version++;
-		GenericXLogFinish(state);
-	}
-	if (node_buffer != slot_buffer)
-		UnlockReleaseBuffer(node_buffer);
-	UnlockReleaseBuffer(slot_buffer);
-	pfree(fresh);
-	return good;
-}
-
-bool
-omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
-					  ItemPointer tid)
-{
-	const OmendbCodec *codec = &store->index->codec;
-	const OmendbLayout *layout = &codec->layout;
-
-	for (;;)
-	{
-		Buffer buffer;
-		OmendbRecord *record;
-		OmendbNode head;
-		bool added;
-
-		CHECK_FOR_INTERRUPTS();
-		buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
-		if (!BufferIsValid(buffer))
-			return false;
-		record = same_vector(store, buffer, node, like);
-		if (!record)
-		{
-			UnlockReleaseBuffer(buffer);
-			return false;
-		}
-		if (record->ntids < OMENDB_INLINE_TIDS)
-		{
-			GenericXLogState *state = GenericXLogStart(store->relation);
-			Page page = GenericXLogRegisterBuffer(state, buffer, 0);
-
-			add_inline_tid(omendb_page_record(layout, page, node % layout->per_page), tid);
-			GenericXLogFinish(state);
-			UnlockReleaseBuffer(buffer);
-			return true;
-		}
-		head = record->overflow;
-		UnlockReleaseBuffer(buffer);
-		if (head != OMENDB_NO_NODE)
-		{
-			if (!add_to_overflow(store, node, like, head, tid, &added))
-				continue;
-			if (added)
-				return true;
-		}
-		if (add_overflow_record(store, node, like, head, tid))
-			return true;
-	}
-}
-
-/* Remove dead TIDs from an array of n; returns how many are left. */
-static uint32
-remove_tids(uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context), void *context)
-{
-	uint32 left = 0;
-
-	for (uint32 i = 0; i < n; i++)
-	{
-		ItemPointerData tid;
-
-		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
-		if (!dead(&tid, context))
-			memmove(tids + left++ * OMENDB_TID_BYTES, tids + i * OMENDB_TID_BYTES,
-					OMENDB_TID_BYTES);
-	}
-	memset(tids + left * OMENDB_TID_BYTES, 0, (n - left) * OMENDB_TID_BYTES);
-	return left;
-}
-
-static bool
-any_dead(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context), void *context)
-{
-	for (uint32 i = 0; i < n; i++)
-	{
-		ItemPointerData tid;
-
-		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
-		if (dead(&tid, context))
-			return true;
-	}
-	return false;
-}
-
-/* The TIDs on a record itself: their number, or 0 where it has none. */
-static uint32
-record_tids(OmendbStore *store, Buffer buffer, OmendbRecord *record, uint8 **tids)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-
-	if (record->kind == OMENDB_RECORD_NODE && record->level == 0)
-	{
-		*tids = record->tids;
-		if (record->ntids > OMENDB_INLINE_TIDS)
-			omendb_corrupt_page(store->relation, BufferGetBlockNumber(buffer),
-								"A record has too many heap TIDs.");
-		return record->ntids;
-	}
-	if (record->kind == OMENDB_RECORD_OVERFLOW)
-	{
-		OmendbOverflow *overflow = omendb_record_overflow(record);
-
-		*tids = (uint8 *) overflow->tids;
-		if (overflow->count > omendb_overflow_room(layout))
-			omendb_corrupt_page(store->relation, BufferGetBlockNumber(buffer),
-								"An overflow record has too many heap TIDs.");
-		return overflow->count;
-	}
-	return 0;
-}
-
-void
-omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
-						bool (*dead)(ItemPointer tid, void *context), void *context,
-						OmendbPageTids *counts)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-	GenericXLogState *state = NULL;
-	Page page = BufferGetPage(buffer);
-
-	for (uint32 slot = 0; slot < layout->per_page; slot++)
-	{
-		OmendbRecord *record = omendb_page_record(layout, page, slot);
-		uint8 *tids;
-		uint32 n = record_tids(store, buffer, record, &tids);
-		uint32 left;
-
-		if (n == 0 || !any_dead(tids, n, dead, context))
-		{
-			counts->left += n;
-			continue;
-		}
-		if (!state)
-		{
-			state = GenericXLogStart(store->relation);
-			page = GenericXLogRegisterBuffer(state, buffer, 0);
-			record = omendb_page_record(layout, page, slot);
-			record_tids(store, buffer, record, &tids);
-		}
-		left = remove_tids(tids, n, dead, context);
-		counts->removed += n - left;
-		counts->left += left;
-		record->version++;
-		if (record->kind == OMENDB_RECORD_OVERFLOW)
-			omendb_record_overflow(record)->count = left;
-		else
-		{
-			record->ntids = left;
-			if (left == 0 && record->overflow == OMENDB_NO_NODE)
-				record->flags |= OMENDB_RECORD_DEAD;
-		}
-	}
-	if (state)
-		GenericXLogFinish(state);
-}
-
-/* The next overflow record after a node or an overflow record of its chain. */
-static bool
-read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, at), BUFFER_LOCK_SHARE);
-	OmendbRecord *record;
-
-	*next = OMENDB_NO_NODE;
-	*dead = false;
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_store_record(store, buffer, at);
-	if (record->kind != OMENDB_RECORD_FREE && record->level == 0)
-		*next = record->overflow;
-	*dead = record->kind == OMENDB_RECORD_NODE && (record->flags & OMENDB_RECORD_DEAD);
-	UnlockReleaseBuffer(buffer);
-	return *next != OMENDB_NO_NODE;
-}
-
-/*
- * Take the overflow record `at` out of a node's chain and free it, if it is empty.
- * before: the node, or the overflow record that it comes after. *freed: it was.
- * False where another came in between.
- */
-static bool
-free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at, bool *freed,
-		   bool *dead)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-	BlockNumber before_block = omendb_node_block(layout, before);
-	BlockNumber at_block = omendb_node_block(layout, at);
-	Buffer first = omendb_store_read(store, Min(before_block, at_block));
-	Buffer second = before_block == at_block
-						? InvalidBuffer
-						: omendb_store_read(store, Max(before_block, at_block));
-	Buffer before_buffer = before_block > at_block ? second : first;
-	Buffer at_buffer = at_block > before_block ? second : first;
-	OmendbRecord *owner;
-	OmendbRecord *record;
-	bool good;
-
-	lock_page(store, first);
-	if (BufferIsValid(second))
-		lock_page(store, second);
-	owner = omendb_store_record(store, before_buffer, before);
-	record = omendb_store_record(store, at_buffer, at);
-	*freed = false;
-	good = owner->overflow == at;
-	if (good)
-	{
-		check_overflow(store, at_block, record, node,
-					   before == node ? owner->incarnation
-									  : omendb_record_overflow(owner)->owner_incarnation);
-		*freed = omendb_record_overflow(record)->count == 0;
-	}
-	if (*freed)
-	{
-		GenericXLogState *state = GenericXLogStart(store->relation);
-		Page before_page = GenericXLogRegisterBuffer(state, before_buffer, 0);
-		Page at_page = at_buffer == before_buffer ? before_page
-												  : GenericXLogRegisterBuffer(state, at_buffer, 0);
-
-		owner = omendb_page_record(layout, before_page, before % layout->per_page);
-		record = omendb_page_record(layout, at_page, at % layout->per_page);
-		owner->version++;
-		owner->overflow = record->overflow;
-		record->version++;
-		record->kind = OMENDB_RECORD_FREE;
-		if (before == node && owner->ntids == 0 && owner->overflow == OMENDB_NO_NODE)
-		{
-			owner->flags |= OMENDB_RECORD_DEAD;
-			*dead = true;
-		}
-		GenericXLogFinish(state);
-	}
-	if (BufferIsValid(second))
-		UnlockReleaseBuffer(second);
-	UnlockReleaseBuffer(first);
-	return good;
-}
-
-bool
-omendb_record_free_empty(OmendbStore *store, OmendbNode node)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-	uint64 most = (uint64) RelationGetNumberOfBlocks(store->relation) * layout->per_page;
-	OmendbNode before = node;
-	OmendbNode at;
-	bool dead;
-
-	for (uint64 steps = 0; read_next(store, before, &at, &dead); steps++)
-	{
-		bool freed;
-
-		CHECK_FOR_INTERRUPTS();
-		if (steps > 2 * most)
-			omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
-								"A chain of overflow records has no end.");
-		if (!free_empty(store, node, before, at, &freed, &dead))
-			before = node;
-		else if (!freed)
-			before = at;
-	}
-	return before == node && dead;
 }
 
 void

@@ -1,13 +1,13 @@
 /*
  * change.h
- *	  Changes of the index's pages, each WAL-logged (generic WAL) before its
- *	  locks are released. The only callers of generic WAL.
+ *	  Changes of the index's pages (change.c, and of heap TIDs tids.c), each WAL-logged
+ *	  before its locks are released. The only callers of generic WAL.
  *
  * Locks. Callers hold none on pages. A function locks pages in ascending order of
  * blocks: one or two, and where a link is replaced those of its detour; only extending
- * the file (the new block is the highest) and the metapage take others. The metapage is locked alone or
- * last: who holds it waits for no other page. See src/README.md for the order
- * with the heavyweight locks.
+ * the file (the new block is the highest) and the metapage take others. The metapage is
+ * locked alone or last: who holds it waits for no other page. See src/README.md for the
+ * order with the heavyweight locks.
  */
 #ifndef OMENDB_CHANGE_H
 #define OMENDB_CHANGE_H
