@@ -81,6 +81,34 @@ my $stderr = '';
 $node->psql('trusted', "CREATE SCHEMA own; CREATE EXTENSION vector SCHEMA own; SELECT '[1]'::own.vector", stderr => \$stderr, extra_params => [ '-U', 'maker' ]);
 is($stderr, '', 'no superuser is needed');
 
+# And is no superuser by that: operators of theirs are not called, though they fit the scripts' operands better.
+my $traps = q{
+    DO $$
+    DECLARE
+        types text[] := ARRAY['oid', 'name', 'text', '"char"', 'int4', 'int8', 'regclass', 'regnamespace', 'regproc', 'regtype'];
+        sign text; a text; b text;
+    BEGIN
+        FOR sign, a, b IN SELECT s, x, y FROM unnest(ARRAY['=', '<>', '<']) s, unnest(types) x, unnest(types) y WHERE x <> y LOOP
+            IF sign = '=' THEN
+                EXECUTE format($f$CREATE FUNCTION trap(%s, %s) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''called as %%'', current_user; END'$f$, a, b);
+            END IF;
+            EXECUTE format('CREATE OPERATOR %s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = trap)', sign, a, b);
+        END LOOP;
+    END $$};
+$node->safe_psql('postgres', 'CREATE DATABASE trap OWNER maker; CREATE DATABASE trap2 OWNER maker');
+for my $case ([ 'trap', 'omendb', 'vector' ], [ 'trap2', 'vector', 'omendb' ])
+{
+    my ($db, @extensions) = @$case;
+    my @maker = (extra_params => [ '-U', 'maker' ]);
+    $node->psql($db, $traps, stderr => \$stderr, @maker);
+    is($stderr, '', "$db: operators by the maker");
+    for my $sql ((map { "CREATE EXTENSION $_" } @extensions), "ALTER EXTENSION vector UPDATE TO 'omendb'", 'DROP EXTENSION ' . join(', ', @extensions) . '; CREATE DOMAIN vector AS int; CREATE EXTENSION omendb')
+    {
+        $node->psql($db, $sql, stderr => \$stderr, @maker);
+        unlike($stderr, qr/called as/, "$db: $sql calls none of them");
+    }
+}
+
 # ---------------------------------------------------------------- both
 
 for my $case ([ 'omendb_first', 'omendb', 'vector' ], [ 'vector_first', 'vector', 'omendb' ])
