@@ -11,6 +11,7 @@
  */
 #include "diag/diagnosis.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
@@ -31,6 +32,12 @@ refuse_other(const char *name)
 {
 	ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					errmsg("\"%s\" is not an hnsw index of omendb", name)));
+}
+
+static void
+refuse_missing(const char *name)
+{
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("index \"%s\" does not exist", name)));
 }
 
 static void
@@ -94,20 +101,23 @@ omendb_diagnosis_open(OmendbDiagnosis *diagnosis, Oid index, LOCKMODE lock,
 		refuse_other(name);
 	check_right(index, heap, right);
 
-	/* The table first, as everybody does. */
+	/* The table first, as everybody does. Both may be gone when the lock is granted. */
 	diagnosis->lock = lock;
-	diagnosis->heap = table_open(heap, lock);
+	diagnosis->heap = try_table_open(heap, lock);
+	if (!diagnosis->heap)
+		refuse_missing(name);
+	/* The right may be, too. */
+	check_right(index, heap, right);
 	GetUserIdAndSecContext(&diagnosis->user, &diagnosis->security);
 	SetUserIdAndSecContext(diagnosis->heap->rd_rel->relowner,
 						   diagnosis->security | SECURITY_RESTRICTED_OPERATION);
 	diagnosis->nest_level = NewGUCNestLevel();
 	omendb_restrict_search_path();
-	diagnosis->relation = relation = index_open(index, lock);
+	diagnosis->relation = relation = try_relation_open(index, lock);
 
-	if (IndexGetRelation(index, true) != heap)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("could not open parent table of index \"%s\"",
-							   RelationGetRelationName(relation))));
+	if (!relation || relation->rd_rel->relkind != RELKIND_INDEX ||
+		IndexGetRelation(index, true) != heap)
+		refuse_missing(name);
 	if (!hnsw_is_index(relation))
 		refuse_other(RelationGetRelationName(relation));
 	if (RELATION_IS_OTHER_TEMP(relation))
