@@ -3,7 +3,7 @@
 -- hides. And what a scan reads for it stays near the least that any strategy reads.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 400;
-SELECT plan(445);
+SELECT plan(490);
 
 -- ------------------------------------------------------------------ kinds of filters and of indexes
 
@@ -152,8 +152,11 @@ CREATE POLICY own ON secrets FOR SELECT TO omendb_reader USING (owner = current_
 -- It tells which rows it sees, and costs nothing.
 CREATE FUNCTION leaky(i int) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN INSERT INTO log VALUES (i); RETURN true; END $$;
 CREATE FUNCTION leaky(v vector) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN INSERT INTO log SELECT s.i FROM all_secrets s WHERE s.v = $1; RETURN true; END $$;
+-- What it sees of a row is its distance.
+CREATE FUNCTION leaky(distance float8) RETURNS bool LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN INSERT INTO log SELECT s.i FROM all_secrets s WHERE s.v <-> '[0,0,0,0,0,0,0,0]' = distance; RETURN true; END $$;
 CREATE TABLE all_secrets AS SELECT i, v FROM secrets;
 CREATE INDEX ON all_secrets (v);
+CREATE INDEX ON all_secrets ((v <-> '[0,0,0,0,0,0,0,0]'));
 GRANT SELECT ON all_secrets TO omendb_reader;
 CREATE FUNCTION leak_problem(sql text, strategy text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -173,20 +176,50 @@ CREATE TABLE leaks AS SELECT * FROM unnest(ARRAY[
     $$SELECT i FROM secrets WHERE leaky(i) AND words @@ 'word4 | word8' ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 9$$,
     $$SELECT i FROM secrets WHERE v <-> '[0,0,0,0,0,0,0,0]' < 1.3 AND leaky(i)$$,
     $$SELECT i FROM secrets WHERE leaky(i) AND v <-> '[0,0,0,0,0,0,0,0]' < 1.3 AND a < 50$$,
+    $$SELECT i FROM secrets WHERE leaky(v <-> '[0,0,0,0,0,0,0,0]') ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 9$$,
+    $$SELECT i FROM secrets WHERE leaky(v <-> '[0,0,0,0,0,0,0,0]') AND v <-> '[0,0,0,0,0,0,0,0]' < 1.3$$,
+    -- to the end of the index and of the table
+    $$SELECT i FROM secrets WHERE leaky(i) ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 5000$$,
     $$SELECT i, leaky(i) FROM secrets ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 9$$,
     $$SELECT i FROM secrets ORDER BY v <-> '[0,0,0,0,0,0,0,0]', leaky(i), i LIMIT 9$$]) sql;
 GRANT SELECT ON leaks TO omendb_reader;
 SET ROLE omendb_reader;
 SELECT is(leak_problem(sql, strategy), NULL, format('row security, %s: %s', strategy, sql)) FROM leaks, unnest(strategies()) strategy;
 SELECT is(problem(regexp_replace(sql, 'leaky\(.\)', 'i IS NOT NULL'), 'any', ordered => false), NULL, 'the rows that are seen: ' || sql) FROM leaks;
+-- the plain index scan
+SET hnsw.custom_scan = off;
+SELECT is(leak_problem(sql, 'auto'), NULL, 'row security, plain index scan: ' || sql) FROM leaks;
+RESET hnsw.custom_scan;
 RESET ROLE;
+-- a policy that is a radius itself
+ALTER POLICY own ON secrets USING (v <-> '[0,0,0,0,0,0,0,0]' < 1.25);
+UPDATE all_secrets SET i = CASE WHEN v <-> '[0,0,0,0,0,0,0,0]' < 1.25 THEN -4 ELSE 1 END;
+ANALYZE all_secrets;
+SET ROLE omendb_reader;
+SELECT is(leak_problem(replace(sql, 'SELECT i', 'SELECT 4'), strategy), NULL, format('a radius as policy, %s: %s', strategy, sql))
+    FROM leaks, unnest(strategies()) strategy WHERE sql ~ 'leaky\(v' AND sql !~ 'SELECT i,';
+RESET ROLE;
+UPDATE all_secrets a SET i = s.i FROM secrets s WHERE s.v = a.v;
 -- a view that is a barrier is as good
 CREATE VIEW barrier WITH (security_barrier) AS SELECT * FROM all_secrets WHERE i % 4 = 0;
 CREATE INDEX all_secrets_hnsw ON all_secrets USING hnsw (v vector_l2_ops);
 ANALYZE all_secrets;
 SELECT is(leak_problem(sql, strategy), NULL, format('a barrier, %s: %s', strategy, sql))
-    FROM unnest(ARRAY[$$SELECT i FROM barrier WHERE leaky(i) ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 9$$, $$SELECT i FROM barrier WHERE leaky(i) AND v <-> '[0,0,0,0,0,0,0,0]' < 1.3$$]) sql, unnest(strategies()) strategy;
+    FROM unnest(ARRAY[$$SELECT i FROM barrier WHERE leaky(i) ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 9$$, $$SELECT i FROM barrier WHERE leaky(i) AND v <-> '[0,0,0,0,0,0,0,0]' < 1.3$$, $$SELECT i FROM barrier WHERE leaky(v <-> '[0,0,0,0,0,0,0,0]') ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 5000$$]) sql, unnest(strategies()) strategy;
 ALTER TABLE secrets DISABLE ROW LEVEL SECURITY;
+-- Nor does an error tell of hidden rows: these have other dimensions than the query.
+CREATE TABLE mixed AS SELECT i, i % 4 = 0 AS seen, (SELECT array_agg(noise(j, i)) FROM generate_series(1, CASE WHEN i % 4 = 0 THEN 8 ELSE 2 END) j)::vector AS v FROM generate_series(1, 400) i;
+CREATE INDEX mixed_hnsw ON mixed USING hnsw ((v::vector(8)) vector_l2_ops) WHERE seen;
+ANALYZE mixed;
+GRANT SELECT ON mixed TO omendb_reader;
+ALTER TABLE mixed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen ON mixed USING (seen);
+SET ROLE omendb_reader;
+SELECT is(problem(sql), NULL, sql) FROM unnest(ARRAY[
+    $$SELECT i FROM mixed WHERE seen ORDER BY v::vector(8) <-> '[0,0,0,0,0,0,0,0]' LIMIT 9$$,
+    $$SELECT i FROM mixed WHERE seen ORDER BY v::vector(8) <-> '[0,0,0,0,0,0,0,0]' LIMIT 500$$,
+    $$SELECT i FROM mixed WHERE seen AND v::vector(8) <-> '[0,0,0,0,0,0,0,0]' < 1.3 ORDER BY v::vector(8) <-> '[0,0,0,0,0,0,0,0]'$$]) sql;
+RESET ROLE;
 DROP OWNED BY omendb_reader;
 DROP ROLE omendb_reader;
 
