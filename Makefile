@@ -10,7 +10,7 @@
 #   make demo, make check, make bench, ...   see tools/dev.mk; these need no
 #                                            PostgreSQL beforehand
 
-DEV_GOALS := demo check soak bench bench-quick bench-kernels unit format format-check lint setup dist help
+DEV_GOALS := demo check soak bench bench-quick bench-kernels unit format format-check lint docs setup dist help
 
 ifneq ($(filter $(DEV_GOALS),$(MAKECMDGOALS)),)
 include tools/dev.mk

@@ -19,6 +19,7 @@ help:
 	@echo 'make bench-kernels measure the kernels; BENCH="..." are arguments of bench/run'
 	@echo 'make lint          layer rules, links, shellcheck, perl -c, pyflakes'
 	@echo 'make format        lay the C sources out; format-check only looks'
+	@echo 'make docs          build/docs/index.html, a book of all documents'
 	@echo 'make dist          build/omendb-VERSION.zip, the archive for PGXN, of the last commit'
 	@echo 'make setup         install what the goals above need'
 	@echo 'make, make install, make installcheck   for your own server, the usual way'
@@ -53,6 +54,9 @@ format:
 
 format-check:
 	@tools/format --check
+
+docs:
+	@tools/docs
 
 dist:
 	@tools/dist
