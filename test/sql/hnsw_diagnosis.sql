@@ -212,7 +212,7 @@ RESET ROLE;
 ALTER TABLE d DISABLE ROW LEVEL SECURITY;
 
 -- index expressions run as the table's owner, whoever looks
-CREATE FUNCTION whoami(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'as %', current_user; RETURN v; END $$;
+CREATE FUNCTION whoami(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'as %', CASE current_user WHEN session_user THEN 'myself' ELSE current_user END; RETURN v; END $$;
 CREATE TABLE o (v vector(2));
 ALTER TABLE o OWNER TO regress_omendb_owner;
 CREATE INDEX o_v ON o USING hnsw ((whoami(v)::vector(2)) vector_l2_ops);
