@@ -150,7 +150,7 @@ join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigne
 static void
 note_missing(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node)
 {
-	if (!omendb_reach_has(reach, node))
+	if (!reach || !omendb_reach_has(reach, node))
 		hnsw_note_node(&vacuum->missing, node);
 }
 
@@ -161,6 +161,7 @@ note_missing(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node)
 static void
 look_above(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level)
 {
+	vacuum->missing.n = 0;
 	for (size_t i = 0; i < vacuum->nupper; i++)
 	{
 		const HnswUpper *upper = &vacuum->upper[i];
@@ -172,20 +173,26 @@ look_above(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level)
 	}
 }
 
-/* Note the missing live nodes of level 0. */
+/*
+ * Note the live nodes of level 0 that are not reached, but no more than `most`. reach: NULL where
+ * none is.
+ */
 static void
-look_below(HnswVacuum *vacuum, const OmendbReach *reach)
+look_below(HnswVacuum *vacuum, const OmendbReach *reach, size_t most)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page;
+	BlockNumber blocks = reach ? OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page
+							   : RelationGetNumberOfBlocks(vacuum->store.relation);
 
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	vacuum->missing.n = 0;
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks && vacuum->missing.n < most;
+		 block++)
 	{
 		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 
 		if (!BufferIsValid(buffer))
 			continue;
-		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		for (uint32 slot = 0; slot < layout->per_page && vacuum->missing.n < most; slot++)
 		{
 			const OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
 
@@ -207,12 +214,11 @@ join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 	OmendbNode last = level == vacuum->entry_level ? vacuum->entry : OMENDB_NO_NODE;
 
 	vacuum->below.n = 0;
-	vacuum->missing.n = 0;
 	omendb_reach_follow(reach, level);
 	if (level > 0)
 		look_above(vacuum, reach, level);
 	else
-		look_below(vacuum, reach);
+		look_below(vacuum, reach, SIZE_MAX);
 	/*
 	 * An insert may change links of its new node as it likes as long as nothing
 	 * leads there. So nothing is led there before that insert is over.
@@ -236,33 +242,12 @@ join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 	return true;
 }
 
-/* Some live node of level 0. */
+/* Some live node of level 0, or none. */
 static OmendbNode
 any_live_node(HnswVacuum *vacuum)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
-
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
-	{
-		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
-		OmendbNode found = OMENDB_NO_NODE;
-
-		if (!BufferIsValid(buffer))
-			continue;
-		for (uint32 slot = 0; slot < layout->per_page && found == OMENDB_NO_NODE; slot++)
-		{
-			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
-
-			if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
-				!(record->flags & OMENDB_RECORD_DEAD))
-				found = omendb_block_node(layout, block, slot);
-		}
-		UnlockReleaseBuffer(buffer);
-		if (found != OMENDB_NO_NODE)
-			return found;
-	}
-	return OMENDB_NO_NODE;
+	look_below(vacuum, NULL, 1);
+	return vacuum->missing.n > 0 ? vacuum->missing.nodes[0] : OMENDB_NO_NODE;
 }
 
 /* The entry point if it lives and no live node is of a higher level, else such a node. */
@@ -303,8 +288,12 @@ join_levels(HnswVacuum *vacuum)
 
 /*
  * Let the entry point be vacuum->entry, if it is not, without inserts: those that
- * began when it was dead are over then. False if an insert changed it meanwhile. Nor
- * is it none if a live node came.
+ * began when it was dead are over then. False if an insert changed it meanwhile.
+ *
+ * Where vacuum->entry is none, no node lived when the dead ones were marked and the inserts
+ * that ran had ended: all nodes have been looked through since. The first insert after that
+ * found no live node, and made its own the entry point. So if the entry point is still the
+ * old one, none lives now.
  */
 static bool
 set_entry(HnswVacuum *vacuum, OmendbNode old)
@@ -315,8 +304,7 @@ set_entry(HnswVacuum *vacuum, OmendbNode old)
 	LockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
 	/* What came in place of a live one leads there. */
 	done = vacuum->entry == old ||
-		   ((vacuum->entry != OMENDB_NO_NODE || any_live_node(vacuum) == OMENDB_NO_NODE) &&
-			omendb_meta_change_entry(&vacuum->store, old, vacuum->entry, vacuum->entry_level));
+		   omendb_meta_change_entry(&vacuum->store, old, vacuum->entry, vacuum->entry_level);
 	UnlockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
 	return done;
 }

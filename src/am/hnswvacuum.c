@@ -4,8 +4,8 @@
  *
  * 1. Every page: heap TIDs of dead rows are removed; a node without any left
  *    is marked dead. Scans pass through dead nodes, inserts link to none.
- * 2. Upper-level records of dead nodes are marked dead too. Wait until no insert
- *    runs that saw a node before it was marked.
+ * 2. Upper-level records of dead nodes are marked dead too. Where few nodes died, that is
+ *    all for now. Else wait until no insert runs that saw a node before it was marked.
  * 3. Live nodes are joined (hnswjoin.c). The start is the entry point or, if the entry
  *    point is dead, the live node that will replace it. A live node that no links of
  *    live nodes lead to from the start gets a link from one that they lead to.
@@ -33,12 +33,14 @@
 
 #include "access/genam.h"
 #include "am/hnswvacuum.h"
+#include "commands/progress.h"
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "graph/link.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "pgstat.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
@@ -48,6 +50,12 @@
 
 /* Of what dead neighbours had, so many times a node's links are candidates for it. */
 #define POOL_SHARE 2
+
+/*
+ * To take a dead node out of the graph takes about as long as reading so many pages, which is
+ * what it takes even for one.
+ */
+#define BLOCKS_A_DEAD_NODE 512
 
 static void
 note_dead(HnswVacuum *vacuum, OmendbNode node)
@@ -90,34 +98,6 @@ hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode)
 	return omendb_store_lock_by(&vacuum->store, block, mode, vacuum->info->strategy);
 }
 
-/* Does the page hold a heap TID of a dead row? */
-static bool
-page_has_work(HnswVacuum *vacuum, Page page)
-{
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-
-	for (uint32 slot = 0; slot < layout->per_page; slot++)
-	{
-		OmendbRecord *record = omendb_page_record(layout, page, slot);
-		OmendbOverflow *overflow = omendb_record_overflow(record);
-
-		if (record->kind == OMENDB_RECORD_NODE && record->level == 0)
-			for (uint32 i = 0; i < Min(record->ntids, OMENDB_INLINE_TIDS); i++)
-			{
-				ItemPointerData tid;
-
-				memcpy(&tid, record->tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
-				if (tid_is_dead(&tid, vacuum))
-					return true;
-			}
-		else if (record->kind == OMENDB_RECORD_OVERFLOW)
-			for (uint32 i = 0; i < Min(overflow->count, omendb_overflow_room(layout)); i++)
-				if (tid_is_dead(&overflow->tids[i], vacuum))
-					return true;
-	}
-	return false;
-}
-
 void
 hnsw_note_node(HnswNodeList *list, OmendbNode node)
 {
@@ -128,15 +108,6 @@ hnsw_note_node(HnswNodeList *list, OmendbNode node)
 			omendb_palloc_allocator.resize(NULL, list->nodes, list->room * sizeof(OmendbNode));
 	}
 	list->nodes[list->n++] = node;
-}
-
-static void
-note_emptied(HnswVacuum *vacuum, OmendbNode node)
-{
-	HnswNodeList *emptied = &vacuum->emptied;
-
-	if (emptied->n == 0 || emptied->nodes[emptied->n - 1] != node)
-		hnsw_note_node(emptied, node);
 }
 
 /* Note what later steps need to know of the page. */
@@ -151,7 +122,7 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 		OmendbNode node = omendb_block_node(layout, block, slot);
 
 		if (record->kind == OMENDB_RECORD_OVERFLOW && omendb_record_overflow(record)->count == 0)
-			note_emptied(vacuum, omendb_record_overflow(record)->owner);
+			hnsw_note_node(&vacuum->emptied, omendb_record_overflow(record)->owner);
 		if (record->kind != OMENDB_RECORD_NODE)
 			continue;
 		if (record->flags & OMENDB_RECORD_DEAD)
@@ -169,32 +140,96 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 	}
 }
 
-static void
-remove_heap_tids(HnswVacuum *vacuum, OmendbPageTids *counts)
+/* How many of the page's slots are free. */
+static uint32
+count_free(const OmendbLayout *layout, Page page)
 {
-	static const OmendbPageTids none = {0};
+	uint32 n = 0;
 
-	*counts = none;
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+		n += omendb_page_record(layout, page, slot)->kind == OMENDB_RECORD_FREE;
+	return n;
+}
+
+/*
+ * Remove the heap TIDs of the block's dead rows. Returns how many of its slots are free. An
+ * exclusive lock is taken only where there is something to remove.
+ */
+static uint32
+clean_block(HnswVacuum *vacuum, BlockNumber block, OmendbPageTids *counts)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+	uint64 count;
+	uint32 nfree;
+
+	if (!BufferIsValid(buffer))
+		return layout->per_page;
+	vacuum->block = block;
+	if (!omendb_page_has_dead_tids(&vacuum->store, buffer, tid_is_dead, vacuum, &count))
+		counts->left += count;
+	else
+	{
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		omendb_page_remove_tids(&vacuum->store, buffer, tid_is_dead, vacuum, counts);
+	}
+	note_page(vacuum, BufferGetPage(buffer), block);
+	nfree = count_free(layout, BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return nfree;
+}
+
+static int
+by_node(const void *a, const void *b)
+{
+	OmendbNode x = *(const OmendbNode *) a;
+	OmendbNode y = *(const OmendbNode *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Take empty overflow records out of their chains, and each chain once. */
+static void
+free_emptied(HnswVacuum *vacuum)
+{
+	HnswNodeList *emptied = &vacuum->emptied;
+
+	if (emptied->n > 0)
+		qsort(emptied->nodes, emptied->n, sizeof(OmendbNode), by_node);
+	for (size_t i = 0; i < emptied->n; i++)
+		if ((i == 0 || emptied->nodes[i] != emptied->nodes[i - 1]) &&
+			omendb_record_free_empty(&vacuum->store, emptied->nodes[i]))
+			note_dead(vacuum, emptied->nodes[i]);
+}
+
+/*
+ * Remove the heap TIDs of all dead rows. The free space map gets to know every page with
+ * free slots on the way: it does not survive a crash.
+ */
+static void
+remove_heap_tids(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	bool report = vacuum->info->report_progress;
+	OmendbPageTids counts = {0};
+
+	if (report)
+		pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_TOTAL, vacuum->blocks);
+	stats->pages_free = 0;
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
 	{
-		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+		uint32 nfree = clean_block(vacuum, block, &counts);
 
-		if (!BufferIsValid(buffer))
-			continue;
-		vacuum->block = block;
-		if (page_has_work(vacuum, BufferGetPage(buffer)))
-		{
-			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		}
-		/* Changes nothing where there is nothing to remove. */
-		omendb_page_remove_tids(&vacuum->store, buffer, tid_is_dead, vacuum, counts);
-		note_page(vacuum, BufferGetPage(buffer), block);
-		UnlockReleaseBuffer(buffer);
+		if (nfree > 0)
+			RecordFreeIndexPage(vacuum->store.relation, block);
+		stats->pages_free += nfree == layout->per_page;
+		if (report)
+			pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, block + 1);
 	}
-	for (size_t i = 0; i < vacuum->emptied.n; i++)
-		if (omendb_record_free_empty(&vacuum->store, vacuum->emptied.nodes[i]))
-			note_dead(vacuum, vacuum->emptied.nodes[i]);
+	free_emptied(vacuum);
+	stats->tuples_removed += counts.removed;
+	stats->num_index_tuples = counts.left;
 }
 
 void
@@ -767,16 +802,30 @@ free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 	{
 		const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 		Buffer buffer;
+		bool is_free;
 
 		if (!any_bit(vacuum, vacuum->dead, block))
 			continue;
 		buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
 		if (!BufferIsValid(buffer))
 			continue;
-		stats->pages_deleted +=
-			omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum) == layout->per_page;
+		omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum);
+		is_free = count_free(layout, BufferGetPage(buffer)) == layout->per_page;
 		UnlockReleaseBuffer(buffer);
+		RecordFreeIndexPage(vacuum->store.relation, block);
+		stats->pages_newly_deleted += is_free;
+		stats->pages_free += is_free;
 	}
+}
+
+/*
+ * Are there enough dead nodes to take them out of the graph? For that the index is read some times
+ * over. Until there are, they stay, as after a vacuum that was cancelled: searches pass through.
+ */
+static bool
+enough_died(const HnswVacuum *vacuum)
+{
+	return vacuum->ndead > 0 && vacuum->ndead >= vacuum->blocks / BLOCKS_A_DEAD_NODE;
 }
 
 IndexBulkDeleteResult *
@@ -787,7 +836,6 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw vacuum", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
 	HnswVacuum *vacuum;
-	OmendbPageTids counts;
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
@@ -807,12 +855,10 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum->upper_room = 1024;
 	vacuum->upper = palloc(vacuum->upper_room * sizeof(HnswUpper));
 
-	remove_heap_tids(vacuum, &counts);
-	stats->tuples_removed += counts.removed;
-	stats->num_index_tuples = counts.left;
-	if (vacuum->ndead > 0)
+	remove_heap_tids(vacuum, stats);
+	mark_upper_records(vacuum);
+	if (enough_died(vacuum))
 	{
-		mark_upper_records(vacuum);
 		hnsw_wait_for_inserts(vacuum);
 		prepare_repairs(vacuum);
 		if (hnsw_join_living(vacuum))
@@ -824,62 +870,25 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 			free_dead_nodes(vacuum, stats);
 		}
 	}
+	stats->pages_deleted = stats->pages_free;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return stats;
 }
 
+/*
+ * Where no row was deleted, nothing is read: what the catalogs say of the index stays as it is.
+ * Else hnsw_bulk_delete has counted all rows and noted all free slots.
+ */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
-	OmendbStore store = {.relation = info->index};
-	const OmendbLayout *layout;
-	BlockNumber blocks;
-	bool count = stats == NULL;
-
-	if (info->analyze_only)
+	if (info->analyze_only || stats == NULL)
 		return stats;
-	if (stats == NULL)
-		stats = palloc0(sizeof(IndexBulkDeleteResult));
-	store.index = omendb_index_open(info->index);
-	layout = &store.index->codec.layout;
-	blocks = RelationGetNumberOfBlocks(info->index);
-	stats->num_pages = blocks;
-	stats->pages_free = 0;
-
-	/* Free slots into the free space map: it does not survive a crash. */
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
-	{
-		Buffer buffer;
-		bool has_free = false;
-		bool all_free = true;
-
-		omendb_vacuum_delay_point();
-		buffer = ReadBufferExtended(info->index, MAIN_FORKNUM, block, RBM_NORMAL, info->strategy);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (PageIsNew(BufferGetPage(buffer)))
-			has_free = true;
-		else
-		{
-			omendb_store_check_records(&store, buffer);
-			for (uint32 slot = 0; slot < layout->per_page; slot++)
-			{
-				OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
-				bool is_free = record->kind == OMENDB_RECORD_FREE;
-
-				has_free |= is_free;
-				all_free &= is_free;
-				if (count && record->kind == OMENDB_RECORD_NODE && record->level == 0)
-					stats->num_index_tuples += record->ntids;
-				else if (count && record->kind == OMENDB_RECORD_OVERFLOW)
-					stats->num_index_tuples += omendb_record_overflow(record)->count;
-			}
-		}
-		UnlockReleaseBuffer(buffer);
-		if (has_free)
-			RecordFreeIndexPage(info->index, block);
-		stats->pages_free += all_free;
-	}
 	IndexFreeSpaceMapVacuum(info->index);
+	stats->num_pages = RelationGetNumberOfBlocks(info->index);
+	/* Rows that are inserted meanwhile may have been counted here only. */
+	if (!info->estimated_count)
+		stats->num_index_tuples = Min(stats->num_index_tuples, info->num_heap_tuples);
 	return stats;
 }

@@ -94,6 +94,14 @@ typedef struct OmendbPageTids
 } OmendbPageTids;
 
 /*
+ * Is dead() true for a heap TID of the page's records? If not, it was asked once for each
+ * of them, and *count is their number. buffer is locked.
+ */
+extern bool omendb_page_has_dead_tids(OmendbStore *store, Buffer buffer,
+									  bool (*dead)(ItemPointer tid, void *context), void *context,
+									  uint64 *count);
+
+/*
  * Remove the heap TIDs of a page's records for which dead() is true. Nodes of
  * level 0 that have none left, nor overflow records, are marked dead. The page
  * is only changed, and WAL-logged, if that changes anything. buffer is

@@ -221,9 +221,10 @@ omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *l
 	}
 }
 
-/* Remove dead TIDs from an array of n; returns how many are left. */
+/* Copy the TIDs that are not dead out of an array of n; returns how many these are. */
 static uint32
-remove_tids(uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context), void *context)
+copy_living(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context),
+			void *context, uint8 *living)
 {
 	uint32 left = 0;
 
@@ -233,25 +234,9 @@ remove_tids(uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context),
 
 		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
 		if (!dead(&tid, context))
-			memmove(tids + left++ * OMENDB_TID_BYTES, tids + i * OMENDB_TID_BYTES,
-					OMENDB_TID_BYTES);
+			memcpy(living + left++ * OMENDB_TID_BYTES, &tid, OMENDB_TID_BYTES);
 	}
-	memset(tids + left * OMENDB_TID_BYTES, 0, (n - left) * OMENDB_TID_BYTES);
 	return left;
-}
-
-static bool
-any_dead(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context), void *context)
-{
-	for (uint32 i = 0; i < n; i++)
-	{
-		ItemPointerData tid;
-
-		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
-		if (dead(&tid, context))
-			return true;
-	}
-	return false;
 }
 
 /* The TIDs on a record itself: their number, or 0 where it has none. */
@@ -281,6 +266,33 @@ record_tids(OmendbStore *store, Buffer buffer, OmendbRecord *record, uint8 **tid
 	return 0;
 }
 
+bool
+omendb_page_has_dead_tids(OmendbStore *store, Buffer buffer,
+						  bool (*dead)(ItemPointer tid, void *context), void *context,
+						  uint64 *count)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+
+	*count = 0;
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		uint8 *tids;
+		uint32 n = record_tids(store, buffer,
+							   omendb_page_record(layout, BufferGetPage(buffer), slot), &tids);
+
+		for (uint32 i = 0; i < n; i++)
+		{
+			ItemPointerData tid;
+
+			memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+			if (dead(&tid, context))
+				return true;
+		}
+		*count += n;
+	}
+	return false;
+}
+
 void
 omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 						bool (*dead)(ItemPointer tid, void *context), void *context,
@@ -293,15 +305,15 @@ omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 	for (uint32 slot = 0; slot < layout->per_page; slot++)
 	{
 		OmendbRecord *record = omendb_page_record(layout, page, slot);
+		uint8 living[BLCKSZ];
 		uint8 *tids;
 		uint32 n = record_tids(store, buffer, record, &tids);
-		uint32 left;
+		uint32 left = copy_living(tids, n, dead, context, living);
 
-		if (n == 0 || !any_dead(tids, n, dead, context))
-		{
-			counts->left += n;
+		counts->left += left;
+		counts->removed += n - left;
+		if (left == n)
 			continue;
-		}
 		if (!state)
 		{
 			state = GenericXLogStart(store->relation);
@@ -309,9 +321,8 @@ omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 			record = omendb_page_record(layout, page, slot);
 			record_tids(store, buffer, record, &tids);
 		}
-		left = remove_tids(tids, n, dead, context);
-		counts->removed += n - left;
-		counts->left += left;
+		memcpy(tids, living, left * OMENDB_TID_BYTES);
+		memset(tids + left * OMENDB_TID_BYTES, 0, (n - left) * OMENDB_TID_BYTES);
 		record->version++;
 		if (record->kind == OMENDB_RECORD_OVERFLOW)
 			omendb_record_overflow(record)->count = left;
@@ -405,6 +416,8 @@ free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at
 	if (BufferIsValid(second))
 		UnlockReleaseBuffer(second);
 	UnlockReleaseBuffer(first);
+	if (*freed)
+		RecordFreeIndexPage(store->relation, at_block);
 	return good;
 }
 

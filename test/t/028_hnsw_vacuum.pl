@@ -1,0 +1,77 @@
+# What a VACUUM costs: pages of the index that it accesses, by the statistics.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use HnswTest;
+use OmendbTest;
+
+use Test::More;
+
+my $node = start_node(
+    'vacuum', q{
+    autovacuum = off
+    jit = off
+});
+my $db = 'vacuum';
+create_omendb($node, $db);
+make_data_functions($node, $db);
+sub sql { return $node->safe_psql($db, $_[0]) }
+sub info { return sql("SELECT $_[1] FROM hnsw_index_info('$_[0]')") }
+
+# Accesses to pages of the index while that statement runs in a session of its own, which reports them when it ends.
+sub accesses
+{
+    my ($index, $statement) = @_;
+    my $count  = "SELECT idx_blks_read + idx_blks_hit FROM pg_statio_user_indexes WHERE indexrelname = '$index'";
+    my $before = sql($count);
+    sql($statement);
+    return sql($count) - $before;
+}
+
+# ---------------------------------------------------------------- few rows of many
+
+sql(q{
+    CREATE TABLE t (id int PRIMARY KEY, v vector(64));
+    INSERT INTO t SELECT n, made(n, 64) FROM generate_series(1, 12000) n;
+    CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+    VACUUM ANALYZE t});
+my $pages = info('t_v', 'pages');
+cmp_ok($pages, '>', 1100, "an index of $pages pages");
+sql('INSERT INTO t VALUES (0, made(0, 64))');
+cmp_ok(accesses('t_v', 'VACUUM t'), '<', 10, 'nothing was deleted: the index is not read');
+is(sql("SELECT reltuples FROM pg_class WHERE relname = 't_v'"), 12000, 'and the catalogs keep what they said');
+
+sql('DELETE FROM t WHERE id = 1');
+cmp_ok(accesses('t_v', 'VACUUM (INDEX_CLEANUP ON) t'), '<', 1.1 * $pages, 'one row was: it is read once');
+is(sql("SELECT reltuples FROM pg_class WHERE relname = 't_v'"), 12000, 'and its rows are counted');
+is(info('t_v', 'dead_nodes'), 1, 'the dead node stays');
+is(index_problems($node, $db, 't_v', 1), '', 'nothing is wrong with that');
+is(lost_rows($node, $db, 't', '<->'), '', 'and every row is found');
+
+sql('DELETE FROM t WHERE id < 20');
+sql('VACUUM (INDEX_CLEANUP ON) t');
+is(info('t_v', 'dead_nodes'), 0, 'dead nodes go when there are some more');
+is(info('t_v', 'free_records') >= 20 ? 'yes' : 'no', 'yes', 'all of them');
+is(index_problems($node, $db, 't_v', 1), '', 'nothing is wrong then');
+my $size = info('t_v', 'pages');
+sql('INSERT INTO t SELECT n, made(n, 64) FROM generate_series(1, 19) n');
+is(info('t_v', 'pages'), $size, 'their slots are used again');
+
+# ---------------------------------------------------------------- many rows of few vectors
+
+sql(q{
+    CREATE TABLE e (id int, v vector(2));
+    CREATE INDEX e_v ON e USING hnsw (v vector_l2_ops);
+    INSERT INTO e SELECT n, ARRAY[n % 2, 1] FROM generate_series(1, 20000) n;
+    DELETE FROM e WHERE id <= 10000});
+my $chained = info('e_v', 'overflow_records');
+# Each record is looked at once, and taken out with the one before it.
+cmp_ok(accesses('e_v', 'VACUUM (INDEX_CLEANUP ON) e'), '<', 6 * $chained, "each chain of the $chained overflow records is walked once");
+cmp_ok(info('e_v', 'overflow_records'), '<=', $chained / 2 + 2, 'empty ones go');
+is(index_problems($node, $db, 'e_v', 1), '', 'nothing is wrong then');
+is(lost_rows($node, $db, 'e', '<->'), '', 'and every row is found');
+
+$node->stop;
+done_testing();
