@@ -73,3 +73,19 @@ start_server() { # [setting...]
 stop_server() {
 	pg_ctl -D "$OMENDB_WORK/data" -m fast -w -s stop
 }
+
+# Sets perl_test to the command that runs Perl tests, whose files are to follow it, with clusters
+# and logs in that directory. PostgreSQL::Test puts them where these variables say; which of them
+# it reads depends on its version.
+make_perl_command() { # DIRECTORY
+	local dir=$1 pgxs_src
+	pgxs_src=$(dirname "$("$PG_CONFIG" --pgxs)")/..
+	mkdir -p "$dir"
+	# shellcheck disable=SC2034 # who sources this reads it
+	perl_test=(env -u PGHOST -u PGUSER -u PGDATABASE
+		TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log"
+		top_builddir="$dir" PGPORT=65432 PG_REGRESS="$pgxs_src/test/regress/pg_regress"
+		prove "${at_once[@]}" --verbose -I "$pgxs_src/test/perl" -I test/t/lib)
+}
+# Without these prove keeps the lines of a file until its end, if nobody looks on.
+at_once=(--formatter TAP::Formatter::Console --nocolor)

@@ -12,7 +12,7 @@ use OmendbTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems index_errors lost_rows
+our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems index_errors unreached lost_rows
     strangers recall errors_in_log);
 
 # The two scans of an index; the custom scan by a search, for it would rather sort the rows of a small table.
@@ -104,6 +104,19 @@ sub index_errors
 {
     my ($node, $db, $index, $heap_check) = @_;
     return $node->safe_psql($db, "SELECT block, node, problem FROM hnsw_index_check('$index'" . ($heap_check ? ', true' : '') . ") WHERE severity <> 'notice' LIMIT 20");
+}
+
+# Values that a plain search for them, of a beam wider than the table (of less than 1,000
+# rows), does not bring all rows of: 'value|found|of all'. Such a search ends where links
+# lead to nothing that was not visited.
+sub unreached
+{
+    my ($node, $db, $table, $operator) = @_;
+    return $node->safe_psql($db, qq{LOAD 'omendb'; SET hnsw.custom_scan = off; SET hnsw.iterative_scan = off; SET hnsw.ef_search = 1000;
+        SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0;
+        SELECT left(v::text, 60), found, n FROM (
+            SELECT g.v, g.n, (SELECT count(DISTINCT id) FROM (SELECT id, v FROM $table t ORDER BY t.v $operator g.v LIMIT g.n) b WHERE b.v = g.v) AS found
+            FROM (SELECT v, count(*) AS n FROM $table WHERE v IS NOT NULL GROUP BY v) g) x WHERE found <> n LIMIT 10});
 }
 
 # Values of table.v that a search for the value itself does not bring all rows
