@@ -68,7 +68,7 @@ class PrivateServer:
             if args.server == "host":
                 quiet([f"{TREE}/tools/setup", "demo"])
             elif not os.path.exists(self.root) or os.path.exists(f"{self.root}/.omendb-chroot"):
-                say(f"making a Debian trixie with PostgreSQL and pgvector in {self.root}")
+                say(f"making a Debian trixie with PostgreSQL and pgvector in {self.root}: about 2 GB, which stay there")
                 install(["debootstrap"])
                 # Sets up what the suite that compares with pgvector needs, that is both.
                 quiet([f"{TREE}/tools/debian-chroot", "trixie", self.root, "tools/setup", "check"],
