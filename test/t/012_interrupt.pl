@@ -1,5 +1,6 @@
 # `make demo`, interrupted while its server runs, leaves no process, no file and
-# no shared memory behind. `make check` starts and ends its servers by the same tools/in-private.
+# no shared memory behind. `make check` starts and ends its servers by the same tools/in-private,
+# and so does lib/serve, for what needs no build.
 use strict;
 use warnings;
 
@@ -94,10 +95,13 @@ sub wait_until
     return 0;
 }
 
-# Starts make demo in a process group of its own, which works below $dir.
-sub start_demo
+my @demo  = ('demo');
+my @serve = ('-f', '/dev/null', '--eval', 'serve: ; @tools/in-private demo test/t/lib/serve', 'serve');
+
+# Starts make in a process group of its own, which works below $dir.
+sub start_make
 {
-    my ($dir) = @_;
+    my ($dir, @arguments) = @_;
     my $pid = fork // die "fork: $!";
     return $pid if $pid;
     setsid();
@@ -105,18 +109,18 @@ sub start_demo
     $ENV{TMPDIR} = $dir;
     open STDOUT, '>', "$dir.log" or die "$dir.log: $!";
     open STDERR, '>&', \*STDOUT or die $!;
-    exec 'make', '-C', source_root(), 'demo' or die "make: $!";
+    exec 'make', '-C', source_root(), @arguments or die "make: $!";
 }
 
 # What a terminal's Ctrl-C does, what kill does, what a closed terminal does: while
 # initdb works (its server is one without a postmaster, which the file tells by a
 # minus), while the server runs, and when it does not answer and has to be killed.
-for my $way ([ 'INT', 'group', 'initdb' ], [ 'TERM', 'make alone', 'server' ], [ 'HUP', 'group', 'stopped server' ])
+for my $way ([ 'INT', 'group', 'initdb', @serve ], [ 'TERM', 'make alone', 'server', @demo ], [ 'HUP', 'group', 'stopped server', @serve ])
 {
-    my ($signal, $to, $what) = @$way;
+    my ($signal, $to, $what, @arguments) = @$way;
     # Sockets need a short path.
     my $dir = File::Temp::tempdir('omendb-XXXXX', DIR => '/tmp', CLEANUP => 1);
-    my $pid = start_demo($dir);
+    my $pid = start_make($dir, @arguments);
     my $server;
     my $running = wait_until(sub { defined($server = server_pid($dir)) && ($what eq 'initdb' || $server > 0) || waitpid($pid, WNOHANG) }, $build_patience);
     ok($running && scalar(processes_below($dir)), "SIG$signal to $to: $what had started");
