@@ -36,6 +36,7 @@
 #include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
+#include "page/change.h"
 #include "page/reach.h"
 #include "pgstat.h"
 #include "utils/float.h"
@@ -77,6 +78,9 @@
  * all nodes are equally far, such a candidate always exists.
  */
 #define MAX_DOUBT 2
+
+/* So many dead rows at most are noted before they are marked, page by page. */
+#define DEAD_AT_A_TIME 65536
 
 /* Relative costs: a visit, and a record that a sweep reads. */
 #define COST_OF_VISIT 10.0
@@ -131,9 +135,15 @@ typedef struct HnswScan
 	double last_high; /* the largest of all nodes returned */
 	HnswSweep *sweep; /* goes on instead of the search; or NULL */
 
+	/* rows that turned out to be dead and are not marked yet */
+	OmendbDeadTid *dead;
+	size_t ndead;
+	size_t dead_room;
+
 	/* the node being returned */
 	HnswTids tids;
-	BlockNumber heap_blocks; /* that the table has, at least; 0 before it was asked */
+	ItemPointerData returned_tid; /* last */
+	BlockNumber heap_blocks;      /* that the table has, at least; 0 before it was asked */
 	double now_low;
 	double now_high;
 	bool now_recheck;
@@ -226,6 +236,33 @@ hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report)
 }
 
 static void
+mark_dead(HnswScan *state)
+{
+	if (state->ndead > 0)
+		omendb_mark_tids(&state->store, state->dead, state->ndead);
+	state->ndead = 0;
+}
+
+void
+hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place, const ItemPointerData *tid)
+{
+	HnswScan *state = scan->opaque;
+
+	if (state->ndead == state->dead_room)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->context);
+
+		state->dead_room = Max(64, 2 * state->dead_room);
+		state->dead = omendb_palloc_allocator.resize(NULL, state->dead,
+													 state->dead_room * sizeof(OmendbDeadTid));
+		MemoryContextSwitchTo(old);
+	}
+	state->dead[state->ndead++] = (OmendbDeadTid){place->record, place->version, *tid};
+	if (state->ndead == DEAD_AT_A_TIME)
+		mark_dead(state);
+}
+
+static void
 end_sweep(HnswScan *state)
 {
 	if (state->sweep)
@@ -242,6 +279,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
 	if (orderbys && scan->numberOfOrderBys > 0)
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+	mark_dead(state);
 	if (state->started)
 		publish_report(state);
 	/* What took much memory is not kept: clearing it costs each search that follows. */
@@ -256,6 +294,7 @@ hnsw_end_scan(IndexScanDesc scan)
 {
 	HnswScan *state = scan->opaque;
 
+	mark_dead(state);
 	if (state->started)
 		publish_report(state);
 	end_sweep(state);
@@ -323,6 +362,14 @@ ef_a_node(const HnswScan *state)
 	return state->drive.keeps_all ? EF_A_KEPT_NODE : EF_A_NODE;
 }
 
+/* Does the index say that no row of the node is to be seen? */
+static inline bool
+has_only_dead_rows(const HnswScan *state, const OmendbPayload *payload)
+{
+	return state->tids.skip_marked && payload->overflow == OMENDB_NO_NODE &&
+		   hnsw_tids_are_marked(payload);
+}
+
 /* Put what was visited since the last time among the results. */
 static void
 take_results(HnswScan *state)
@@ -334,7 +381,7 @@ take_results(HnswScan *state)
 		const OmendbVisited *visited = &search->visited[state->considered];
 		HnswResult result;
 
-		if (!visited->payload.live)
+		if (!visited->payload.live || has_only_dead_rows(state, &visited->payload))
 			continue;
 		result.visited = state->considered;
 		state->most_error = Max(state->most_error, visited->payload.error);
@@ -568,6 +615,7 @@ start(IndexScanDesc scan)
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	hnsw_tids_reset(&state->tids);
+	state->tids.skip_marked = scan->ignore_killed_tuples;
 	state->heap_blocks = 0;
 	state->null_order = false;
 
@@ -788,6 +836,8 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	bool found;
 
 	Assert(ScanDirectionIsForward(direction));
+	if (scan->kill_prior_tuple && !state->drive.driven)
+		hnsw_scan_note_dead(scan, &state->drive.place, &state->returned_tid);
 	state->drive.paused = false;
 	if (!state->started)
 		start(scan);
@@ -814,6 +864,8 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	}
 	set_further_keys(scan);
 	state->drive.no_order = state->null_order;
+	state->drive.place = (HnswPlace){state->tids.record, state->tids.record_version};
+	state->returned_tid = scan->xs_heaptid;
 	state->drive.low = state->now_low;
 	state->drive.high = state->now_high;
 	state->drive.next_low = state->now_low;

@@ -21,6 +21,13 @@
 
 #include "am/hnsw.h"
 
+/* The record from which a heap TID comes, in the version in which it was read. */
+typedef struct HnswPlace
+{
+	OmendbNode record;
+	uint32 version;
+} HnswPlace;
+
 typedef struct HnswDrive
 {
 	bool driven;
@@ -37,7 +44,15 @@ typedef struct HnswDrive
 	double low;
 	double high;
 	double next_low; /* rows that come before the next round are not below */
+	HnswPlace place; /* for hnsw_scan_note_dead */
 } HnswDrive;
+
+/*
+ * The table says that nobody can see the row of that TID any more. Later scans will pass it over.
+ * (A driver may be some rows behind, so kill_prior_tuple says nothing to a driven scan.)
+ */
+extern void hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place,
+								const ItemPointerData *tid);
 
 /* Drive the scan, from before its first row; valid as long as the scan. */
 extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);

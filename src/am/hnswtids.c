@@ -72,6 +72,8 @@ hnsw_tids_begin(HnswTids *tids, OmendbNode node, const OmendbPayload *payload)
 	tids->incarnation = payload->incarnation;
 	memcpy(tids->first, payload->tids, sizeof(tids->first));
 	tids->nfirst = payload->ntids;
+	tids->record = node;
+	tids->record_version = payload->version;
 	tids->at = payload->overflow;
 	tids->from = node;
 	tids->from_version = payload->version;
@@ -196,23 +198,52 @@ read_overflow(HnswTids *tids)
 		tids->from_version = link.version;
 		tids->at = link.next;
 		if (good)
+		{
+			tids->record = tids->from;
+			tids->record_version = tids->from_version;
 			return true;
+		}
 	}
 	tids->ntids = tids->next_tid = 0;
 	return false;
 }
 
 bool
-hnsw_tids_next(HnswTids *tids, ItemPointer tid)
+hnsw_tids_are_marked(const OmendbPayload *payload)
+{
+	for (uint32 i = 0; i < payload->ntids; i++)
+	{
+		ItemPointerData tid;
+
+		if (!omendb_tid_load(payload->tids + i * OMENDB_TID_BYTES, &tid))
+			return false;
+	}
+	return true;
+}
+
+/* The next TID, and whether it is marked; false where there is none left. */
+static bool
+next_tid(HnswTids *tids, ItemPointer tid, bool *marked)
 {
 	if (tids->next_first < tids->nfirst)
 	{
-		memcpy(tid, tids->first + tids->next_first++ * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		*marked = omendb_tid_load(tids->first + tids->next_first++ * OMENDB_TID_BYTES, tid);
 		return true;
 	}
 	while (tids->next_tid >= tids->ntids)
 		if (!read_overflow(tids))
 			return false;
-	*tid = tids->tids[tids->next_tid++];
+	*marked = omendb_tid_load(&tids->tids[tids->next_tid++], tid);
 	return true;
+}
+
+bool
+hnsw_tids_next(HnswTids *tids, ItemPointer tid)
+{
+	bool marked;
+
+	while (next_tid(tids, tid, &marked))
+		if (!marked || !tids->skip_marked)
+			return true;
+	return false;
 }

@@ -137,7 +137,7 @@ holds_value(HeapCheck *heap)
 }
 
 static void
-check_row(HeapCheck *heap, ItemPointer tid, Datum value, bool isnull)
+check_row(HeapCheck *heap, ItemPointer tid, Datum value, bool isnull, bool alive)
 {
 	OmendbCheck *check = heap->check;
 	CheckTid *found = find_tid(check, omendb_check_tid(tid));
@@ -153,6 +153,10 @@ check_row(HeapCheck *heap, ItemPointer tid, Datum value, bool isnull)
 		return;
 	}
 	found->seen = true;
+	if (found->marked && alive)
+		omendb_check_problem(check, 0, found->node,
+							 "its heap TID (%u,%u) is marked as a dead row's, but the row lives",
+							 ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid));
 	if (!indexed)
 		omendb_check_problem(check, 0, found->node,
 							 "its heap TID (%u,%u) is of a row that has no vector to index",
@@ -169,7 +173,7 @@ row_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool 
 	HeapCheck *heap = state;
 	MemoryContext old = MemoryContextSwitchTo(heap->row);
 
-	check_row(heap, tid, values[0], isnull[0]);
+	check_row(heap, tid, values[0], isnull[0], alive);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(heap->row);
 }

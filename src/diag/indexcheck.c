@@ -85,8 +85,8 @@ static void
 add_tid(OmendbCheck *check, OmendbNode at, OmendbNode node, const uint8 *bytes)
 {
 	ItemPointerData tid;
+	bool marked = omendb_tid_load(bytes, &tid);
 
-	memcpy(&tid, bytes, sizeof(tid));
 	if (ItemPointerGetBlockNumberNoCheck(&tid) > MaxBlockNumber ||
 		!OffsetNumberIsValid(ItemPointerGetOffsetNumberNoCheck(&tid)))
 	{
@@ -101,7 +101,7 @@ add_tid(OmendbCheck *check, OmendbNode at, OmendbNode node, const uint8 *bytes)
 		check->tids =
 			omendb_palloc_allocator.resize(NULL, check->tids, check->tids_room * sizeof(CheckTid));
 	}
-	check->tids[check->ntids++] = (CheckTid){omendb_check_tid(&tid), node, false};
+	check->tids[check->ntids++] = (CheckTid){omendb_check_tid(&tid), node, false, marked};
 }
 
 static void

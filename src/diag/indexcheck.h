@@ -36,7 +36,8 @@ typedef struct CheckTid
 {
 	uint64 tid; /* block << 16 | offset */
 	OmendbNode node;
-	bool seen; /* in the table */
+	bool seen;   /* in the table */
+	bool marked; /* as that of a dead row */
 } CheckTid;
 
 typedef struct OmendbCheck

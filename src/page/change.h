@@ -111,6 +111,24 @@ extern void omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 									bool (*dead)(ItemPointer tid, void *context), void *context,
 									OmendbPageTids *counts);
 
+/* A heap TID of a row that nobody can see any more, and the record that has it. */
+typedef struct OmendbDeadTid
+{
+	OmendbNode record;
+	uint32 version; /* of the record, when the TID was read there */
+	ItemPointerData tid;
+} OmendbDeadTid;
+
+/*
+ * Mark heap TIDs, where the record still has that version: in another one the same TID may be of
+ * a new row. Sorts them. A mark does not change the version: nobody writes back heap TIDs that
+ * were read before.
+ *
+ * This is WAL-logged, unlike the hints of other access methods. A generic WAL record is checked
+ * (wal_consistency_checking) without leaving anything out, so a page may not differ from its WAL.
+ */
+extern void omendb_mark_tids(OmendbStore *store, OmendbDeadTid *dead, size_t n);
+
 /*
  * Free all overflow records of a node that are empty; mark the node dead if
  * nothing is left. True if it is dead then. Vacuum only. No TID goes from one

@@ -142,6 +142,28 @@ omendb_overflow_room(const OmendbLayout *layout)
 		   sizeof(ItemPointerData);
 }
 
+/*
+ * A heap TID in a record may be marked: a scan found that nobody can see its row any more. Offsets
+ * of rows leave that bit free. Scans pass such a TID over, but not those of a transaction that
+ * began in recovery: snapshots of a standby may be older than any of the primary, where the mark
+ * comes from. Vacuum removes the TID as any other.
+ */
+#define OMENDB_TID_MARK 0x8000
+
+StaticAssertDecl(MaxOffsetNumber < OMENDB_TID_MARK, "the mark of a heap TID is no part of it");
+
+/* Copy a heap TID out of a record, without its mark; was it marked? */
+static inline bool
+omendb_tid_load(const void *from, ItemPointerData *tid)
+{
+	bool marked;
+
+	memcpy(tid, from, sizeof(*tid));
+	marked = (tid->ip_posid & OMENDB_TID_MARK) != 0;
+	tid->ip_posid &= ~OMENDB_TID_MARK;
+	return marked;
+}
+
 /* May it be the place of a row in some table? */
 static inline bool
 omendb_tid_is_possible(const ItemPointerData *tid)

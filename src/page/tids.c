@@ -232,9 +232,10 @@ copy_living(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *con
 	{
 		ItemPointerData tid;
 
-		memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		omendb_tid_load(tids + i * OMENDB_TID_BYTES, &tid);
 		if (!dead(&tid, context))
-			memcpy(living + left++ * OMENDB_TID_BYTES, &tid, OMENDB_TID_BYTES);
+			memcpy(living + left++ * OMENDB_TID_BYTES, tids + i * OMENDB_TID_BYTES,
+				   OMENDB_TID_BYTES);
 	}
 	return left;
 }
@@ -284,7 +285,7 @@ omendb_page_has_dead_tids(OmendbStore *store, Buffer buffer,
 		{
 			ItemPointerData tid;
 
-			memcpy(&tid, tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+			omendb_tid_load(tids + i * OMENDB_TID_BYTES, &tid);
 			if (dead(&tid, context))
 				return true;
 		}
@@ -335,6 +336,87 @@ omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 	}
 	if (state)
 		GenericXLogFinish(state);
+}
+
+/* Mark a heap TID among n; false where it is not there, or is marked already. */
+static bool
+mark_tid(uint8 *tids, uint32 n, const ItemPointerData *dead)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		ItemPointerData tid;
+		bool marked = omendb_tid_load(tids + i * OMENDB_TID_BYTES, &tid);
+
+		if (!ItemPointerEquals(&tid, unconstify(ItemPointerData *, dead)))
+			continue;
+		if (marked)
+			return false;
+		tid.ip_posid |= OMENDB_TID_MARK;
+		memcpy(tids + i * OMENDB_TID_BYTES, &tid, OMENDB_TID_BYTES);
+		return true;
+	}
+	return false;
+}
+
+/* Mark the TIDs of one page. */
+static void
+mark_on_page(OmendbStore *store, const OmendbDeadTid *dead, size_t n)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer =
+		omendb_store_lock(store, omendb_node_block(layout, dead->record), BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state;
+	Page page;
+	bool changed = false;
+
+	if (!BufferIsValid(buffer))
+		return;
+	state = GenericXLogStart(store->relation);
+	page = GenericXLogRegisterBuffer(state, buffer, 0);
+	for (size_t i = 0; i < n; i++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, page, dead[i].record % layout->per_page);
+		uint8 *tids;
+
+		if (record->version == dead[i].version)
+		{
+			uint32 count = record_tids(store, buffer, record, &tids);
+
+			changed |= mark_tid(tids, count, &dead[i].tid);
+		}
+	}
+	if (changed)
+		GenericXLogFinish(state);
+	else
+		GenericXLogAbort(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+static int
+by_record(const void *a, const void *b)
+{
+	const OmendbDeadTid *x = a;
+	const OmendbDeadTid *y = b;
+
+	return x->record < y->record ? -1 : x->record > y->record;
+}
+
+void
+omendb_mark_tids(OmendbStore *store, OmendbDeadTid *dead, size_t n)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	size_t end;
+
+	qsort(dead, n, sizeof(OmendbDeadTid), by_record);
+	for (size_t at = 0; at < n; at = end)
+	{
+		BlockNumber block = omendb_node_block(layout, dead[at].record);
+
+		CHECK_FOR_INTERRUPTS();
+		for (end = at; end < n && omendb_node_block(layout, dead[end].record) == block;)
+			end++;
+		mark_on_page(store, dead + at, end - at);
+	}
 }
 
 /* The next overflow record after a node or an overflow record of its chain. */

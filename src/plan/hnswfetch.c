@@ -46,6 +46,7 @@ fill(HnswState *state, int size)
 		/* The first of a batch may have begun another round; no other may. */
 		state->drive->budget = 0;
 		found->tid = *tid;
+		found->place = drive->place;
 		found->member = !state->members || hnsw_members_has(state->members, tid);
 		found->low = drive->low;
 		found->high = drive->high;
@@ -80,7 +81,14 @@ hnsw_next_found(HnswState *state, double expected)
 bool
 hnsw_fetch_found(HnswState *state, const HnswFound *found)
 {
+	bool good;
+
 	state->scan->xs_heaptid = found->tid;
 	state->scan->xs_heap_continue = false;
-	return index_fetch_heap(state->scan, state->heap_slot);
+	good = index_fetch_heap(state->scan, state->heap_slot);
+	/* Set by it, but never in a transaction that began in recovery. */
+	if (state->scan->kill_prior_tuple)
+		hnsw_scan_note_dead(state->scan, &found->place, &found->tid);
+	state->scan->kill_prior_tuple = false;
+	return good;
 }

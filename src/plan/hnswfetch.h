@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "am/hnswscan.h"
 #include "storage/itemptr.h"
 
 #define HNSW_LARGEST_BATCH 32
@@ -18,8 +19,9 @@
 typedef struct HnswFound
 {
 	ItemPointerData tid;
-	bool member; /* of the bitmap, or there is none */
-	double low;  /* bounds of the distance, as HnswDrive has them */
+	HnswPlace place; /* in the index */
+	bool member;     /* of the bitmap, or there is none */
+	double low;      /* bounds of the distance, as HnswDrive has them */
 	double high;
 	double next_low;
 } HnswFound;
