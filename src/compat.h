@@ -350,6 +350,18 @@ omendb_column_is_not_null(Oid table, AttrNumber column)
 	return not_null;
 }
 
+#include "parser/parse_relation.h"
+
+/* What a PlannerInfo that is made by hand, of a query of this table, needs from 16 on. */
+static inline void
+omendb_complete_planner_info(PlannerInfo *root, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	root->join_domains = list_make1(makeNode(JoinDomain));
+	addRTEPermissionInfo(&root->parse->rteperminfos, rte);
+#endif
+}
+
 /* Blocks that a bitmap holds, one after another. */
 #include "nodes/tidbitmap.h"
 

@@ -115,6 +115,7 @@ typedef struct HnswScan
 	OmendbSearch search;
 	bool started;
 	bool empty;
+	bool settled;    /* the first round is finished */
 	bool null_order; /* every distance is null or NaN */
 	Datum null_value;
 	bool null_is_null;
@@ -548,6 +549,31 @@ begin_sweep(HnswScan *state)
 }
 
 /*
+ * Search until the first round is finished, or for the driver's budget: it may not
+ * be worth while to finish it.
+ */
+static void
+settle(HnswScan *state, double budget)
+{
+	OmendbSearch *search = &state->search;
+	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
+	size_t limit = SIZE_MAX;
+
+	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
+	{
+		limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
+		if (state->drive.driven && budget < limit)
+			search->visit_limit = Max((size_t) budget, 1);
+		else
+			search->visit_limit = limit;
+	}
+	omendb_search_settle(search, MAX_WIDENING * width);
+	visit_ef(state);
+	state->settled = search->visit_limit == limit || search->visited_used < search->visit_limit;
+	search->visit_limit = limit;
+}
+
+/*
  * Descend from the entry point and search level 0. False where the way led to
  * no node.
  */
@@ -568,11 +594,8 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 		n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, from);
 	}
 	search->keep_aside = true;
-	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
-		search->visit_limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
 	omendb_search_begin_from(search, &state->query, 0, width, from, n);
-	omendb_search_settle(search, MAX_WIDENING * width);
-	visit_ef(state);
+	settle(state, state->drive.first_round);
 	return search->visited_used > 0;
 }
 
@@ -654,6 +677,7 @@ start(IndexScanDesc scan)
 		state->empty = !omendb_index_entry(&state->store, &at, &level);
 		if (state->empty)
 		{
+			state->settled = true;
 			omendb_search_begin(search, &state->query, 0, 1);
 			state->report.stop = HNSW_STOP_EXHAUSTED;
 			return;
@@ -833,15 +857,23 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 {
 	HnswScan *state = scan->opaque;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
-	bool found;
+	bool found = false;
 
 	Assert(ScanDirectionIsForward(direction));
 	if (scan->kill_prior_tuple && !state->drive.driven)
 		hnsw_scan_note_dead(scan, &state->drive.place, &state->returned_tid);
 	state->drive.paused = false;
 	if (!state->started)
+	{
 		start(scan);
-	while (!(found = hnsw_tids_next(&state->tids, &scan->xs_heaptid)))
+		state->drive.paused = !state->settled;
+	}
+	else if (!state->settled && !state->sweep)
+	{
+		settle(state, get_float8_infinity());
+		take_results(state);
+	}
+	while (!state->drive.paused && !(found = hnsw_tids_next(&state->tids, &scan->xs_heaptid)))
 		if (state->empty || !next_node(state))
 			break;
 	MemoryContextSwitchTo(old);

@@ -9,7 +9,8 @@
  *
  * index_getnext_tid says false in four cases:
  *
- *	paused					the budget is used up; raise it and call again
+ *	paused					the budget is used up; raise it and call again, or call again
+ *							to finish the first round
  *	report.stop EXHAUSTED	every node that links lead to was returned
  *	report.stop EF_SEARCH	hnsw.iterative_scan is off
  *	report.stop otherwise	a limit was reached: hnsw_scan_sweep or hnsw_scan_finish
@@ -36,7 +37,8 @@ typedef struct HnswDrive
 	 * distance, and puts those found late in their places. A narrower beam does.
 	 */
 	bool keeps_all;
-	double budget; /* set by the caller: visits, after which another round waits */
+	double budget;      /* set by the caller: visits, after which another round waits */
+	double first_round; /* likewise: visits, after which the first round waits to be finished */
 	bool paused;
 	/* The query is null or has no direction: any order will do, and what follows says nothing. */
 	bool no_order;

@@ -26,8 +26,8 @@
  * radius. Up to ENOUGH_EVIDENCE the number of rows within the radius is taken below
  * the estimate, less and less; from there on the estimate itself counts.
  */
-#define LEAST_EVIDENCE  0.1
-#define ENOUGH_EVIDENCE 0.3
+#define LEAST_EVIDENCE  0.2
+#define ENOUGH_EVIDENCE 0.4
 
 /*
  * The nodes found so far do not tell that a gap follows. So the scan expects within
@@ -125,8 +125,8 @@ look_ahead(const HnswState *state)
 	}
 	outlook.exact = outlook.make + hnsw_cost_exact(&state->costs, planned, has_bitmap, members,
 												   share * planned->rows);
-	outlook.spent =
-		hnsw_cost_search(&state->costs, planned, 0, popped, popped, false) / outlook.exact;
+	outlook.spent = hnsw_cost_spent(&state->costs, hnsw_scan_progress(state->scan)->nodes, popped) /
+					outlook.exact;
 	doubt = 2 * (ENOUGH_EVIDENCE - outlook.spent) / (ENOUGH_EVIDENCE - LEAST_EVIDENCE);
 	outlook.nodes = Min(rows_needed(state) / share, nodes_within(state, Max(doubt, 0)));
 	outlook.fetched_share = Max(members / planned->rows, share);
@@ -155,15 +155,31 @@ cost_of_sweep(const HnswState *state, const Outlook *outlook)
 	return cost;
 }
 
+double
+hnsw_first_round(const HnswState *state)
+{
+	bool has_bitmap = hnsw_bitmap_child(state) != NULL;
+	double cost;
+
+	if (!state->has_clauses || state->members || !state->run.may_read_all ||
+		hnsw_scan_strategy != HNSW_STRATEGY_AUTO)
+		return INFINITY;
+	cost = hnsw_cost_without_search(&state->costs, &state->planned, has_bitmap);
+	return Max(hnsw_visits_for(&state->costs, cost * HNSW_TRIAL), hnsw_ef_search);
+}
+
 HnswAction
-hnsw_choose_action(const HnswState *state, bool must_stop)
+hnsw_choose_action(HnswState *state, bool must_stop)
 {
 	bool forced = hnsw_scan_strategy != HNSW_STRATEGY_AUTO;
-	Outlook outlook = look_ahead(state);
+	Outlook outlook;
 	HnswAction action = HNSW_GO_ON;
 	double best = INFINITY;
 	double cost;
 
+	if (!forced)
+		hnsw_use_values(state);
+	outlook = look_ahead(state);
 	if (!state->run.may_read_all || (!must_stop && (forced || outlook.spent < LEAST_EVIDENCE)))
 		return HNSW_GO_ON;
 	if (!must_stop)

@@ -56,17 +56,40 @@ typedef struct HnswCosts
 
 extern void hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned);
 
+/*
+ * Whether the rows that pass are near the query no statistics tell, but the first
+ * round of a search does. So a scan begins with that round, unless the round costs
+ * more than this share of what is expected to be the best. (Where the round tells
+ * nothing new, the scan takes so much longer.)
+ */
+#define HNSW_TRIAL 0.3
+
 /* Nodes that a search visits so that `nodes` may be returned. */
 extern double hnsw_visits(double nodes);
 
 /* To return `nodes` more nodes after as many as `before`, reading `fetched` rows of them. */
 extern double hnsw_cost_search(const HnswCosts *costs, const HnswPlanned *planned, double before,
 							   double nodes, double fetched, bool members);
+/* Of a search that visited so many nodes and read so many rows. */
+extern double hnsw_cost_spent(const HnswCosts *costs, double visits, double fetched);
+/* The number of visits that cost so much. */
+extern double hnsw_visits_for(const HnswCosts *costs, double cost);
 /* To make the bitmap. */
 extern double hnsw_cost_make_bitmap(const HnswCosts *costs, const HnswPlanned *planned,
 									double members);
 /* To sort the rows of the bitmap, which is there, or of the table. */
 extern double hnsw_cost_exact(const HnswCosts *costs, const HnswPlanned *planned, bool members,
 							  double nmembers, double passing);
+/* To read all rows that may pass, by the bitmap if there may be one, and sort them. */
+extern double hnsw_cost_without_search(const HnswCosts *costs, const HnswPlanned *planned,
+									   bool bitmap);
+
+/*
+ * Choose the strategy to begin with, planned->strategy, and say what it costs to
+ * find so many rows that pass, among so many nodes at most. uncertain: the shares are
+ * those of rows on average, over values that are not known yet.
+ */
+extern double hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, double wanted,
+								   double most, bool clauses, bool bitmap, bool uncertain);
 
 #endif /* OMENDB_HNSWCOSTS_H */

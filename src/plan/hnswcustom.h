@@ -9,6 +9,7 @@
  *	hnswexec.c		runs the plan: one source of rows after another
  *	hnswbounds.c	LIMIT and radius
  *	hnswchange.c	which strategy goes on
+ *	hnswvalues.c	shares of rows by the values of parameters
  *	hnswfetch.c		heap TIDs that the index gives, a batch at a time
  *	hnswmembers.c	which heap TIDs a bitmap holds
  *	hnswexact.c		reads rows, and sorts them (hnswsort.c)
@@ -37,6 +38,7 @@ typedef struct HnswPath
 	OpExpr *distance;    /* indexed expression <op> query */
 	PathTarget *columns; /* that the query reads of the table */
 	bool bounded;        /* LIMIT is met by the first rows of this scan */
+	List *uncertain; /* RestrictInfos, where their share depends on values that the plan lacks */
 	HnswPlanned planned;
 } HnswPath;
 
@@ -69,6 +71,7 @@ enum
 	HNSW_PRIVATE_FLAGS,   /* Integer: HNSW_FLAG_* */
 	HNSW_PRIVATE_RADIUS,  /* list: for each radius, an Integer HnswRadiusForm */
 	HNSW_PRIVATE_PLANNED, /* hnsw_planned_to_list */
+	HNSW_PRIVATE_CLAUSES, /* clauses whose share depends on values: hnswvalues.c; or NIL */
 };
 
 #define HNSW_FLAG_ORDERED 0x01 /* rows are promised in order of distance */
@@ -106,6 +109,9 @@ extern bool hnsw_may_evaluate_early(Node *limit);
 
 /* The expression with its operands exchanged; NULL where the operator has no commutator. */
 extern OpExpr *hnsw_commuted(const OpExpr *distance);
+
+/* A copy of the clauses, as HNSW_PRIVATE_CLAUSES keeps them. hnswvalues.c */
+extern List *hnsw_clauses_for_estimates(List *clauses, Index rti);
 
 /* PlanCustomPath */
 extern Plan *hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist,

@@ -48,7 +48,8 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	TupleDesc desc = RelationGetDescr(table);
 	ListCell *cell;
 
-	hnsw_planned_from_list(&state->planned, list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
+	hnsw_planned_from_list(&state->expected, list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
+	state->planned = state->expected;
 	state->flags = intVal(list_nth(plan->custom_private, HNSW_PRIVATE_FLAGS));
 	state->has_clauses =
 		plan->scan.plan.qual != NIL || list_nth(plan->custom_exprs, HNSW_EXPR_LATER) != NIL;
@@ -183,6 +184,7 @@ begin_search(HnswState *state)
 	index_rescan(state->scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);
 	state->drive->budget = 0;
+	state->drive->first_round = hnsw_first_round(state);
 	state->run.searched = true;
 	note_strategy(state, state->members ? "bitmap" : "graph");
 }
@@ -193,6 +195,7 @@ start(HnswState *state)
 	HnswRun *run = &state->run;
 	bool ordered = state->flags & HNSW_FLAG_ORDERED;
 
+	state->planned = state->expected;
 	hnsw_costs_init(&state->costs, &state->planned);
 	run->started = true;
 	run->may_read_all = hnsw_may_read_all();
@@ -209,6 +212,10 @@ start(HnswState *state)
 	}
 	run->released = !ordered || run->wanted == 0;
 
+	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO && hnsw_use_values(state) && run->wanted > 0 &&
+		!isinf(run->wanted) && isinf(run->radius))
+		hnsw_choose_strategy(&state->costs, &state->planned, run->wanted, state->planned.rows, true,
+							 true, false);
 	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
 						? (HnswStrategy) state->planned.strategy
 						: (HnswStrategy) hnsw_scan_strategy;

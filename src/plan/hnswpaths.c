@@ -213,64 +213,6 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	}
 }
 
-/*
- * Choose the strategy to begin with, and say what it costs to find so many rows
- * that pass, among so many nodes at most.
- */
-static double
-choose_strategy(HnswPlanned *planned, double wanted, double most, bool clauses, bool bitmap,
-				bool uncertain)
-{
-	HnswCosts costs;
-	double passing = planned->share * planned->rows;
-	double members = planned->members_share * planned->rows;
-	double nodes = Min(wanted / Max(planned->share, 1e-9), most);
-	double best;
-	double cost;
-
-	hnsw_costs_init(&costs, planned);
-	planned->strategy = HNSW_STRATEGY_GRAPH;
-	best = hnsw_cost_search(&costs, planned, 0, nodes, nodes, false);
-	/* As far as the index goes; then the table is read as well. */
-	if (nodes > planned->nodes)
-		best += hnsw_cost_exact(&costs, planned, false, 0, passing);
-	if (!hnsw_may_read_all())
-		return best;
-	cost = hnsw_cost_exact(&costs, planned, false, 0, passing);
-	/* Without clauses the choice must not depend on LIMIT: LIMIT n begins LIMIT m. */
-	if (cost < (clauses ? best : hnsw_cost_search(&costs, planned, 0, 1, 1, false)))
-	{
-		planned->strategy = HNSW_STRATEGY_EXACT;
-		best = cost;
-	}
-	if (bitmap)
-	{
-		double make = hnsw_cost_make_bitmap(&costs, planned, members);
-
-		cost = make + hnsw_cost_exact(&costs, planned, true, members, passing);
-		if (cost < best)
-		{
-			planned->strategy = HNSW_STRATEGY_EXACT;
-			best = cost;
-		}
-		cost = make + hnsw_cost_search(&costs, planned, 0, nodes,
-									   wanted * planned->members_share / planned->share, true);
-		if (cost < best)
-		{
-			planned->strategy = HNSW_STRATEGY_BITMAP;
-			best = cost;
-		}
-	}
-	/* A short search first tells what the average does not, where that is not most of the work. */
-	cost = hnsw_cost_search(&costs, planned, 0, 1, 1, false);
-	if (uncertain && planned->strategy != HNSW_STRATEGY_GRAPH && cost < best)
-	{
-		planned->strategy = HNSW_STRATEGY_GRAPH;
-		best += cost;
-	}
-	return best;
-}
-
 /* The cheapest way to all rows that pass, and to the first ones in order. */
 static Cost
 cheapest_sorted(PlannerInfo *root, const RelOptInfo *rel, bool sort, double limit)
@@ -347,11 +289,13 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
 	Cost plain_total = omendb_enabled_cost(plain->total_cost);
 	double most = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
-	Cost cost = choose_strategy(&path->planned, rows, most, rel->baserestrictinfo != NIL,
-								wanted->bitmap != NULL, radius || is_uncertain(others)) /
-				HNSW_US_A_COST;
 	HnswCosts costs;
+	Cost cost;
 
+	hnsw_costs_init(&costs, &path->planned);
+	cost = hnsw_choose_strategy(&costs, &path->planned, rows, most, rel->baserestrictinfo != NIL,
+								wanted->bitmap != NULL, radius || is_uncertain(others)) /
+		   HNSW_US_A_COST;
 	if ((path->bounded || radius) && hnsw_may_read_all())
 	{
 		Cost cheapest = cheapest_sorted(wanted->root, rel, ordered, rows);
@@ -375,7 +319,6 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	}
 	else
 	{
-		hnsw_costs_init(&costs, &path->planned);
 		base->startup_cost =
 			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_A_COST, cost);
 		base->total_cost = cost + cpu_tuple_cost * rel->rows;
@@ -437,6 +380,9 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	path->path.custom_private = list_make1_int(unindexed);
 	if (bitmap)
 		path->path.custom_paths = list_make1(wanted->bitmap);
+	/* Behind row security estimators see less, as the planner knows and the scan would not. */
+	if (bitmap && is_uncertain(others) && wanted->rte->securityQuals == NIL)
+		path->uncertain = others;
 
 	rows = path->planned.share * path->planned.rows;
 	if (radius)

@@ -318,14 +318,13 @@ hnsw_may_evaluate_early(Node *limit)
 	return limit == NULL || (!contain_volatile_functions(limit) && !contain_subplans(limit));
 }
 
-/* Of a bitmap heap scan what makes the bitmap. */
-static Plan *
-bitmap_of(Plan *plan)
+static BitmapHeapScan *
+bitmap_scan_of(Plan *plan)
 {
 	/* A condition without columns stands above this scan as well. */
 	while (IsA(plan, Result))
 		plan = outerPlan(plan);
-	return outerPlan(castNode(BitmapHeapScan, plan));
+	return castNode(BitmapHeapScan, plan);
 }
 
 Plan *
@@ -339,6 +338,7 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	List *first = extract_actual_clauses(cheap_clauses_first(root, clauses, &distance), false);
 	List *later = NIL;
 	List *limit = NIL;
+	List *uncertain = NIL;
 	List *radii;
 	List *forms;
 	ListCell *cell;
@@ -382,11 +382,19 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	plan->scan.scanrelid = rel->relid;
 	plan->flags = custom_path->flags;
 	foreach (cell, custom_plans)
-		plan->custom_plans = lappend(plan->custom_plans, bitmap_of(lfirst(cell)));
+	{
+		BitmapHeapScan *scan = bitmap_scan_of(lfirst(cell));
+
+		plan->custom_plans = lappend(plan->custom_plans, outerPlan(scan));
+		if (path->uncertain != NIL)
+			uncertain = list_make2(hnsw_clauses_for_estimates(
+									   extract_actual_clauses(path->uncertain, false), rel->relid),
+								   hnsw_clauses_for_estimates(scan->bitmapqualorig, rel->relid));
+	}
 	plan->custom_exprs = list_make4(copyObject(lsecond(path->distance->args)), later,
 									copyObject(radii), copyObject(limit));
-	plan->custom_private = list_make4(list_make1_oid(path->index->indexoid), makeInteger(flags),
-									  forms, hnsw_planned_to_list(&path->planned));
+	plan->custom_private = list_make5(list_make1_oid(path->index->indexoid), makeInteger(flags),
+									  forms, hnsw_planned_to_list(&path->planned), uncertain);
 	plan->custom_scan_tlist = scan_columns(&distance);
 	plan->methods = &hnsw_scan_methods;
 	return &plan->scan.plan;

@@ -12,6 +12,7 @@
 #include "am/hnswscan.h"
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
+#include "nodes/pathnodes.h"
 #include "plan/hnswcosts.h"
 #include "plan/hnswfetch.h"
 #include "plan/hnswmembers.h"
@@ -70,6 +71,7 @@ typedef struct HnswRun
 	double reached;   /* the largest lower bound of a node that the index gave */
 	double marks[32]; /* reached, when the index had given 1, 2, 4, ... rows */
 	Bitmapset *radii_known;
+	bool values_known; /* hnsw_use_values has them */
 	bool may_read_all; /* settings, as they were when the run started */
 	bool relaxed;
 	bool released; /* rows are being returned */
@@ -87,8 +89,9 @@ typedef struct HnswRun
 
 struct HnswState
 {
-	CustomScanState css; /* first */
-	HnswPlanned planned;
+	CustomScanState css;  /* first */
+	HnswPlanned planned;  /* by the values that are known */
+	HnswPlanned expected; /* by the plan */
 	HnswCosts costs;
 	int flags;
 	bool has_clauses;
@@ -103,6 +106,8 @@ struct HnswState
 	HnswDrive *drive;
 	HnswMembers *members; /* or NULL; kept by a rescan that does not change the bitmap */
 	MemoryContext members_context;
+	PlannerInfo *estimates_root; /* hnswvalues.c; or NULL */
+	MemoryContext estimates_context;
 	HnswSort *sort;                    /* or NULL */
 	TableScanDesc table_scan;          /* reading the table; or NULL */
 	IndexFetchTableData *member_fetch; /* reading the rows of the bitmap; or NULL */
@@ -162,6 +167,12 @@ extern void hnsw_exact_begin(HnswState *state);
 extern TupleTableSlot *hnsw_exact_read(HnswState *state);
 extern void hnsw_exact_end(HnswState *state);
 
+/*
+ * hnswvalues.c: where the plan knows shares on average only, estimate them by the
+ * values that parameters have. False: nothing is known that was not known before.
+ */
+extern bool hnsw_use_values(HnswState *state);
+
 /* hnswchange.c: which strategy goes on. */
 
 typedef enum HnswAction
@@ -173,7 +184,10 @@ typedef enum HnswAction
 } HnswAction;
 
 /* before another round; must_stop: the search may go no further. */
-extern HnswAction hnsw_choose_action(const HnswState *state, bool must_stop);
+extern HnswAction hnsw_choose_action(HnswState *state, bool must_stop);
+
+/* Visits after which it is in doubt whether it is worth while to finish the first round. */
+extern double hnsw_first_round(const HnswState *state);
 
 /* Is it right to sort the rows of the bitmap, now that their number is known? */
 extern bool hnsw_exact_is_right(const HnswState *state);

@@ -1,0 +1,197 @@
+/*
+ * hnswvalues.c
+ *	  Which share of the rows passes, now that the parameters have values.
+ *
+ * A plan that is made for any value (a generic plan of a prepared statement, the
+ * inner side of a nested loop) knows shares on average. The values differ: one
+ * tenant has a tenth of all rows, another has ten rows. So a scan whose strategy
+ * depends on it asks the planner's estimators once more when it runs, with the
+ * values. They need a PlannerInfo, which is made as the planner itself makes one for
+ * CLUSTER: of one table, for nothing but estimates.
+ *
+ * No expression of the query is evaluated for that. Where an operand is a parameter
+ * whose value is known already, the value takes its place; other operands stay.
+ */
+#include "plan/hnswcustom.h"
+#include "plan/hnswstate.h"
+
+#include "catalog/pg_class_d.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* The table that the estimators see. */
+#define TABLE 1
+
+/* Makes the clauses' Vars those of this table. */
+List *
+hnsw_clauses_for_estimates(List *clauses, Index rti)
+{
+	clauses = copyObject(clauses);
+	ChangeVarNodes((Node *) clauses, rti, TABLE, 0);
+	return clauses;
+}
+
+static PlannerInfo *
+make_root(Relation table)
+{
+	Query *query = makeNode(Query);
+	PlannerInfo *root = makeNode(PlannerInfo);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(table);
+	rte->relkind = table->rd_rel->relkind;
+	rte->rellockmode = AccessShareLock;
+	query->commandType = CMD_SELECT;
+	query->rtable = list_make1(rte);
+	root->parse = query;
+	root->glob = makeNode(PlannerGlobal);
+	root->query_level = 1;
+	root->planner_cxt = CurrentMemoryContext;
+	root->wt_param_id = -1;
+	omendb_complete_planner_info(root, rte);
+	setup_simple_rel_arrays(root);
+	build_simple_rel(root, TABLE, NULL);
+	return root;
+}
+
+typedef struct Values
+{
+	ParamListInfo external;
+	ExprContext *context;
+	bool waits; /* for the value of an InitPlan, which runs when somebody needs it */
+} Values;
+
+static Const *
+make_value(const Param *param, Datum value, bool null)
+{
+	int16 length;
+	bool by_value;
+
+	get_typlenbyval(param->paramtype, &length, &by_value);
+	return makeConst(param->paramtype, param->paramtypmod, param->paramcollid, length, value, null,
+					 by_value);
+}
+
+/* The value of the parameter, or the parameter itself. */
+static Node *
+value_of(Param *param, Values *values)
+{
+	ParamListInfo external = values->external;
+	ParamExternData room;
+	const ParamExternData *known;
+
+	if (param->paramkind == PARAM_EXEC)
+	{
+		const ParamExecData *internal = &values->context->ecxt_param_exec_vals[param->paramid];
+
+		if (internal->execPlan == NULL)
+			return (Node *) make_value(param, internal->value, internal->isnull);
+		values->waits = true;
+		return (Node *) param;
+	}
+	if (param->paramkind != PARAM_EXTERN || !external || param->paramid <= 0 ||
+		param->paramid > external->numParams)
+		return (Node *) param;
+	known = external->paramFetch ? external->paramFetch(external, param->paramid, true, &room)
+								 : &external->params[param->paramid - 1];
+	if (known->ptype != param->paramtype)
+		return (Node *) param;
+	return (Node *) make_value(param, known->value, known->isnull);
+}
+
+static List *
+values_of(List *operands, Values *values)
+{
+	List *result = NIL;
+	ListCell *cell;
+
+	foreach (cell, operands)
+	{
+		Node *operand = lfirst(cell);
+
+		while (IsA(operand, RelabelType))
+			operand = (Node *) ((RelabelType *) operand)->arg;
+		result = lappend(result,
+						 IsA(operand, Param) ? value_of((Param *) operand, values) : lfirst(cell));
+	}
+	return result;
+}
+
+/* The clause, with values in place of operands that are parameters. */
+static Node *
+put_values(Node *node, void *values)
+{
+	Node *copy;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, List) || IsA(node, BoolExpr))
+		return expression_tree_mutator(node, put_values, values);
+	if (!IsA(node, OpExpr) && !IsA(node, ScalarArrayOpExpr))
+		return node;
+	copy = copyObject(node);
+	if (IsA(copy, OpExpr))
+		((OpExpr *) copy)->args = values_of(((OpExpr *) copy)->args, values);
+	else
+		((ScalarArrayOpExpr *) copy)->args = values_of(((ScalarArrayOpExpr *) copy)->args, values);
+	return copy;
+}
+
+static double
+share_of(HnswState *state, List *clauses, Values *values)
+{
+	clauses = (List *) put_values((Node *) clauses, values);
+	return clauselist_selectivity(state->estimates_root, clauses, TABLE, JOIN_INNER, NULL);
+}
+
+static void
+begin_estimates(HnswState *state)
+{
+	MemoryContext old;
+
+	state->estimates_context = AllocSetContextCreate(
+		state->css.ss.ps.state->es_query_cxt, "hnsw custom scan estimates", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(state->estimates_context);
+	state->estimates_root = make_root(state->css.ss.ss_currentRelation);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+hnsw_use_values(HnswState *state)
+{
+	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
+	List *clauses = list_nth(plan->custom_private, HNSW_PRIVATE_CLAUSES);
+	HnswPlanned *planned = &state->planned;
+	Values values = {.external = state->css.ss.ps.state->es_param_list_info,
+					 .context = state->css.ss.ps.ps_ExprContext};
+	double passing;
+	double members;
+	MemoryContext old;
+
+	if (clauses == NIL || state->run.values_known)
+		return false;
+	if (!state->estimates_root)
+		begin_estimates(state);
+	old = MemoryContextSwitchTo(state->context);
+	passing = share_of(state, linitial(clauses), &values);
+	members = share_of(state, lsecond(clauses), &values);
+	MemoryContextSwitchTo(old);
+	if (values.waits)
+		return false;
+	state->run.values_known = true;
+	planned->share = Max(passing, 1 / planned->rows);
+	members = Max(members, planned->share);
+	planned->bitmap_pages *= members / planned->members_share;
+	planned->members_share = members;
+	hnsw_costs_init(&state->costs, planned);
+	return true;
+}

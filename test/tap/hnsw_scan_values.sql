@@ -1,0 +1,58 @@
+-- With which strategy a scan begins, and to which it goes over: by the values that parameters have when it runs, and by what
+-- the first round of the search finds.
+\ir hnsw_scans.psql
+SET max_parallel_workers_per_gather = 0;
+SELECT plan(25);
+
+-- Tenants of very different sizes: of 20,000 rows tenant 0 has half, tenant 1 a fiftieth, the others ten each. The rows of
+-- group 1 are the 400 nearest to (.5, ...), those of group 2 the 400 farthest from it, group 3 has 400 anywhere.
+CREATE TABLE rooms AS
+    SELECT i, CASE WHEN i % 2 = 0 THEN 0 WHEN i % 50 = 1 THEN 1 ELSE 2 + i / 20 END AS tenant, i AS n, 0 AS grp, (SELECT array_agg(noise(j, i) ORDER BY j) FROM generate_series(1, 8) j)::vector(8) AS v
+    FROM generate_series(1, 20000) i;
+UPDATE rooms SET grp = CASE WHEN rank <= 400 THEN 1 WHEN rank > 19600 THEN 2 WHEN i % 48 = 5 THEN 3 ELSE 0 END
+    FROM (SELECT i AS number, row_number() OVER (ORDER BY v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]') AS rank FROM rooms) r WHERE number = i;
+CREATE INDEX rooms_v ON rooms USING hnsw (v vector_l2_ops);
+CREATE INDEX rooms_tenant ON rooms (tenant);
+CREATE INDEX rooms_n ON rooms (n);
+CREATE INDEX rooms_grp ON rooms (grp);
+VACUUM ANALYZE rooms;
+
+CREATE FUNCTION strategy_of(sql text) RETURNS text LANGUAGE sql RETURN scan_node(sql) ->> 'Strategy';
+CREATE FUNCTION nearest_where(condition text) RETURNS text LANGUAGE sql
+    RETURN format('SELECT i FROM rooms WHERE %s ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10', condition);
+
+-- ------------------------------------------------------------------ the first round tells whether rows are near
+
+SELECT is(strategy_of(nearest_where('grp = 1')), 'graph', 'all of the rows that pass are near: the first round finds them');
+SELECT is(strategy_of(nearest_where('grp = 2')), 'graph, then exact', 'all are far: after the first round they are read');
+SELECT is(strategy_of(nearest_where('grp = 3')), 'graph, then exact', 'they are anywhere: likewise');
+SELECT cmp_ok((scan_node(nearest_where('grp = 2')) ->> 'Heap Rows Read')::int, '<', 460, 'for which the search read few rows');
+SELECT is(strategy_of(nearest_where('tenant = 77')), 'exact', 'they are few: reading them takes no longer than a round of the search');
+SELECT is(problem(nearest_where(condition), misses => 1), NULL, 'the rows are right: ' || condition) FROM unnest(ARRAY['grp = 1', 'grp = 2', 'grp = 3', 'tenant = 77']) condition;
+-- without an index of the column
+SET enable_bitmapscan = off;
+SELECT is(strategy_of(nearest_where('grp = 1')), 'graph', 'no index of the column, near');
+SELECT is(strategy_of(nearest_where('tenant = 77')), 'graph, then exact', 'no index of the column, few: one round before the table is read');
+RESET enable_bitmapscan;
+-- A round that takes too long is not finished: the scan goes over to the rows of the bitmap before it has one row.
+SET hnsw.ef_search = 1000;
+SELECT is(problem(nearest_where(condition), misses => 1), NULL, 'a wide beam: ' || condition) FROM unnest(ARRAY['grp = 1', 'grp = 2', 'tenant = 0']) condition;
+RESET hnsw.ef_search;
+
+-- ------------------------------------------------------------------ parameters, by a plan for any value
+
+SET plan_cache_mode = force_generic_plan;
+PREPARE of_tenant(int) AS SELECT i FROM rooms WHERE tenant = $1 ORDER BY v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' LIMIT 10;
+PREPARE below(int) AS SELECT i FROM rooms WHERE n < $1 ORDER BY v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' LIMIT 10;
+PREPARE of_tenants(int[]) AS SELECT i FROM rooms WHERE tenant = ANY ($1) ORDER BY v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' LIMIT 10;
+PREPARE either(int, int) AS SELECT i FROM rooms WHERE tenant = $1 OR n < $2 ORDER BY v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]' LIMIT 10;
+SELECT is(strategy_of(execute), strategy, execute) FROM (VALUES
+    ('EXECUTE of_tenant(0)', 'graph'), ('EXECUTE of_tenant(77)', 'exact'), ('EXECUTE of_tenant(NULL)', 'exact'), ('EXECUTE below(15000)', 'graph'), ('EXECUTE below(11)', 'exact'),
+    ('EXECUTE of_tenants(''{5,77}'')', 'exact'), ('EXECUTE of_tenants(''{0,77}'')', 'graph'), ('EXECUTE either(77, 11)', 'exact')) e (execute, strategy);
+-- the inner side of a nested loop: each time by the value of that time
+SELECT cmp_ok((node ->> 'Nodes Visited')::int, '<', 400, 'a nested loop: small tenants are read, the large one is searched') FROM scan_node(
+    'SELECT FROM (VALUES (5), (77), (0), (200), (NULL), (901)) t (tenant), LATERAL (SELECT i FROM rooms WHERE rooms.tenant = t.tenant ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10) r') node;
+SELECT is(problem('SELECT t.tenant, i FROM (VALUES (5), (77), (0), (200), (NULL), (901)) t (tenant), LATERAL (SELECT i FROM rooms WHERE rooms.tenant = t.tenant ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10) r', ordered => false, misses => 1), NULL, 'with the right rows');
+-- The value of an InitPlan is known when the first row was checked; nobody runs it before.
+SELECT is(strategy_of(nearest_where('n < (SELECT 11 FROM pg_sleep(0))')), 'graph, then exact', 'an InitPlan: by its value, after the first round');
+SELECT finish();
