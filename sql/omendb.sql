@@ -786,6 +786,22 @@ CREATE OPERATOR CLASS halfvec_l1_ops FOR TYPE halfvec USING hnsw AS
     OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS halfvec_l1_ops USING hnsw IS 'nearest halfvec by taxicab distance';
 COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING hnsw IS 'nearest halfvec by taxicab distance';
+CREATE OPERATOR CLASS sparsevec_l2_ops FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING hnsw IS 'nearest sparsevec by Euclidean distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING hnsw IS 'nearest sparsevec by Euclidean distance';
+CREATE OPERATOR CLASS sparsevec_ip_ops FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <#> (sparsevec, sparsevec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS sparsevec_ip_ops USING hnsw IS 'nearest sparsevec by negative inner product';
+COMMENT ON OPERATOR FAMILY sparsevec_ip_ops USING hnsw IS 'nearest sparsevec by negative inner product';
+CREATE OPERATOR CLASS sparsevec_cosine_ops FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <=> (sparsevec, sparsevec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS sparsevec_cosine_ops USING hnsw IS 'nearest sparsevec by cosine distance';
+COMMENT ON OPERATOR FAMILY sparsevec_cosine_ops USING hnsw IS 'nearest sparsevec by cosine distance';
+CREATE OPERATOR CLASS sparsevec_l1_ops FOR TYPE sparsevec USING hnsw AS
+    OPERATOR 1 <+> (sparsevec, sparsevec) FOR ORDER BY float_ops;
+COMMENT ON OPERATOR CLASS sparsevec_l1_ops USING hnsw IS 'nearest sparsevec by taxicab distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l1_ops USING hnsw IS 'nearest sparsevec by taxicab distance';
 CREATE OPERATOR CLASS bit_hamming_ops FOR TYPE bit USING hnsw AS
     OPERATOR 1 <~> (bit, bit) FOR ORDER BY float_ops;
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING hnsw IS 'nearest bit by Hamming distance';

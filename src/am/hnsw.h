@@ -75,8 +75,9 @@ typedef struct HnswOpclass
 	int max_dimensions;
 	/* The value's dimensions (detoasted). */
 	int (*dimensions)(Datum value);
-	/* Its elements as floats; NULL for bits. */
+	/* Its elements as floats; NULL for bits and sparse vectors. */
 	void (*floats)(Datum value, float *out);
+	bool sparse;
 } HnswOpclass;
 
 extern const HnswOpclass *hnsw_opclass(Relation index);
@@ -103,7 +104,13 @@ extern bool hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRe
  */
 extern bool hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void *room);
 
+/* The query that is as near to all vectors: the zero vector. room: as above. */
+extern void hnsw_set_zero_query(OmendbQuery *query, void *room);
+
 extern Size hnsw_value_room(const OmendbLayout *layout);
+
+/* Elements that are not 0 of a value of a sparse type, which need not be detoasted. */
+extern int hnsw_nonzero_elements(Datum value);
 
 /* The width of the beam of estimates that serves an ef of exact distances. */
 extern uint32 hnsw_beam_width(const OmendbLayout *layout, int ef);

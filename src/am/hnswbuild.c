@@ -149,6 +149,7 @@ start_phase(int phase, uint64 total)
 	pgstat_progress_update_multi_param(lengthof(params), params, values);
 }
 
+/* build->heap may be NULL: then nothing is known of the rows. */
 static void
 fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 {
@@ -159,12 +160,22 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 	if (hnsw_get_ef_construction(build->index) < 2 * m)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("ef_construction must be greater than or equal to 2 * m")));
-	/* The widest vectors leave no room for so many links: then as many as fit. */
-	while (!omendb_layout_choose(&layout, build->opclass->metric, dimensions, m,
-								 hnsw_get_compact(build->index), OMENDB_PAGE_BYTES))
-		if (--m < OMENDB_MIN_M)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("a vector of %d dimensions does not fit a page", dimensions)));
+	if (build->opclass->sparse)
+	{
+		uint32 elements = hnsw_sample_elements(build->heap, build->index, build->info);
+
+		if (!omendb_layout_choose_sparse(&layout, build->opclass->metric, dimensions, m, elements,
+										 OMENDB_PAGE_BYTES))
+			elog(ERROR, "no record has room for %d links", 2 * m);
+	}
+	else
+		/* The widest vectors leave no room for so many links: then as many as fit. */
+		while (!omendb_layout_choose(&layout, build->opclass->metric, dimensions, m,
+									 hnsw_get_compact(build->index), OMENDB_PAGE_BYTES))
+			if (--m < OMENDB_MIN_M)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("a vector of %d dimensions does not fit a page", dimensions)));
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = OMENDB_META_MAGIC;
 	meta->version = OMENDB_FORMAT_VERSION;
@@ -174,6 +185,7 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 	meta->ef_construction = hnsw_get_ef_construction(build->index);
 	meta->code_bits = layout.code_bits;
 	meta->dimensions = dimensions;
+	meta->elements = layout.elements;
 	meta->entry = OMENDB_NO_NODE;
 	meta->level_shift = HNSW_LEVEL_SHIFT;
 	/* Any number does; a constant one makes builds repeatable. */
@@ -231,7 +243,9 @@ load_row(HnswBuild *build, ItemPointer tid, Datum value)
 	{
 		OmendbRecord *record = add_record(build);
 
-		hnsw_encode_value(build->open, opclass, value, build->room, record);
+		/* A zero vector under cosine: its record's place is given to another one. */
+		if (!hnsw_encode_value(build->open, opclass, value, build->room, record))
+			record->kind = OMENDB_RECORD_FREE;
 		memcpy(record->tids, tid, OMENDB_TID_BYTES);
 		record->ntids = 1;
 	}

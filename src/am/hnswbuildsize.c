@@ -1,12 +1,14 @@
 /*
  * hnswbuildsize.c
- *	  How much memory a build takes, and how many rows it will have.
+ *	  How much memory a build takes, how many rows it will have, and how long its
+ *	  sparse vectors are.
  */
 #include "am/hnswbuildsize.h"
 
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/tableam.h"
 #include "am/hnsw.h"
 #include "catalog/pg_am.h"
 #include "funcapi.h"
@@ -14,6 +16,7 @@
 #include "miscadmin.h"
 #include "optimizer/plancat.h"
 #include "storage/bufmgr.h"
+#include "utils/memutils.h"
 
 /* Bytes that a row's entry in the hash table of vectors takes. */
 #define VECTOR_ENTRY_BYTES 32
@@ -60,6 +63,96 @@ hnsw_estimate_rows(Relation heap)
 		UnlockReleaseBuffer(buffer);
 	}
 	return items / Min(pages, samples) * pages;
+}
+
+/*
+ * The sample: ranges of blocks, all over the heap. Of so many rows on, that is all
+ * that is asked; of fewer, later rows may be longer.
+ */
+#define SAMPLE_RANGES       64
+#define SAMPLE_RANGE_BLOCKS 16
+#define SAMPLE_SURE_ROWS    1000
+
+/* Where the rows do not tell. */
+#define USUAL_ELEMENTS 256
+
+/*
+ * The share of the rows that have room for all their elements. Of the others the smallest
+ * elements are left out, and the scan reads a row more often.
+ */
+#define SHARE_OF_ROWS         0.99
+#define SHARE_OF_ROWS_COMPACT 0.90
+
+typedef struct ElementSample
+{
+	uint32 rows;
+	uint32 rows_of[OMENDB_MAX_NONZERO + 1]; /* by their elements */
+	MemoryContext row;
+} ElementSample;
+
+static void
+sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive,
+				void *context)
+{
+	ElementSample *sample = context;
+	MemoryContext old;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(sample->row);
+	/* What has more is refused later. */
+	sample->rows_of[Min(hnsw_nonzero_elements(values[0]), OMENDB_MAX_NONZERO)]++;
+	sample->rows++;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(sample->row);
+}
+
+static void
+read_sample(Relation heap, Relation index, IndexInfo *info, ElementSample *sample)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
+	BlockNumber ranges = SAMPLE_RANGES;
+	BlockNumber length = SAMPLE_RANGE_BLOCKS;
+
+	if (blocks <= ranges * length)
+	{
+		ranges = 1;
+		length = blocks;
+	}
+	for (BlockNumber i = 0; i < ranges && blocks > 0; i++)
+	{
+		/* from the first block to the last */
+		BlockNumber start =
+			ranges == 1 ? 0 : (BlockNumber) ((uint64) i * (blocks - length) / (ranges - 1));
+
+		CHECK_FOR_INTERRUPTS();
+		table_index_build_range_scan(heap, index, info, false, false, false, start, length,
+									 sample_callback, sample, NULL);
+	}
+}
+
+uint32
+hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info)
+{
+	double share = hnsw_get_compact(index) ? SHARE_OF_ROWS_COMPACT : SHARE_OF_ROWS;
+	ElementSample *sample;
+	uint32 elements = 0;
+	uint32 below;
+
+	if (heap == NULL)
+		return USUAL_ELEMENTS;
+	sample = palloc0(sizeof(ElementSample));
+	sample->row =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw sample row", ALLOCSET_DEFAULT_SIZES);
+	read_sample(heap, index, info, sample);
+	for (below = sample->rows_of[0]; below < share * sample->rows;
+		 below += sample->rows_of[elements])
+		elements++;
+	if (sample->rows < SAMPLE_SURE_ROWS)
+		elements = Max(elements, USUAL_ELEMENTS);
+	MemoryContextDelete(sample->row);
+	pfree(sample);
+	return Max(elements, 1);
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_size_estimate);

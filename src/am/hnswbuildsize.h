@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "code/layout.h"
+#include "nodes/execnodes.h"
 #include "utils/relcache.h"
 
 /* A level that has no more nodes needs none above: they almost all are neighbours. */
@@ -25,5 +26,12 @@ extern Size hnsw_build_node_bytes(const OmendbLayout *layout, int ef_constructio
  * its pages, for nothing is known of the width of its rows then.
  */
 extern double hnsw_estimate_rows(Relation heap);
+
+/*
+ * How many elements the records of an index of sparse vectors get room for, at least:
+ * as many as most of the heap's rows have, of which a sample is read. heap: NULL where
+ * nothing is known of the rows.
+ */
+extern uint32 hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info);
 
 #endif /* OMENDB_HNSWBUILDSIZE_H */

@@ -99,7 +99,8 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 		int typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 
 		m = hnsw_get_m(index);
-		if (typmod > 0)
+		/* What a visit of a sparse vector takes does not depend on its dimensions. */
+		if (typmod > 0 && !hnsw_opclass(index)->sparse)
 			dimensions = typmod;
 		index_close(index, NoLock);
 	}

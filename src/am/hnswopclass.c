@@ -10,17 +10,21 @@
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_type.h"
+#include "code/ownsparse.h"
 #include "commands/defrem.h"
 #include "kernel/kernel.h"
 #include "types/checks.h"
 #include "types/distance.h"
 #include "types/halfvec.h"
+#include "types/sparsevec.h"
 #include "types/vector.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 #include "utils/varbit.h"
+
+#include <math.h>
 
 static int
 vector_dimensions(Datum value)
@@ -56,7 +60,16 @@ bit_dimensions(Datum value)
 	return VARBITLEN((VarBit *) DatumGetPointer(value));
 }
 
+static int
+sparsevec_dimensions(Datum value)
+{
+	return ((SparseVector *) DatumGetPointer(value))->dim;
+}
+
 #define HNSW_MAX_BITS 64000
+
+StaticAssertDecl(SPARSEVEC_MAX_NNZ == OMENDB_MAX_NONZERO, "an index takes every sparsevec");
+StaticAssertDecl(SPARSEVEC_MAX_DIM == OMENDB_MAX_SPARSE_DIM, "an index takes every sparsevec");
 
 /*
  * What an operator class is for follows from the operator that it orders by, and
@@ -69,12 +82,19 @@ static const struct
 	PGFunction distance;
 	HnswOpclass opclass;
 } known_opclasses[] = {
-#define KNOWN(function, metric, type, max, floats)        \
-	{                                                     \
-		omendb_sql_##function,                            \
-		{                                                 \
-			metric, #type, max, type##_dimensions, floats \
-		}                                                 \
+#define KNOWN(function, metric, type, max, floats)               \
+	{                                                            \
+		omendb_sql_##function,                                   \
+		{                                                        \
+			metric, #type, max, type##_dimensions, floats, false \
+		}                                                        \
+	}
+#define SPARSE(function, metric)                                                     \
+	{                                                                                \
+		omendb_sql_##function,                                                       \
+		{                                                                            \
+			metric, "sparsevec", SPARSEVEC_MAX_DIM, sparsevec_dimensions, NULL, true \
+		}                                                                            \
 	}
 	KNOWN(vector_l2_distance, OMENDB_METRIC_L2, vector, VECTOR_MAX_DIM, vector_floats),
 	KNOWN(vector_negative_inner_product, OMENDB_METRIC_IP, vector, VECTOR_MAX_DIM, vector_floats),
@@ -85,9 +105,14 @@ static const struct
 		  halfvec_floats),
 	KNOWN(halfvec_cosine_distance, OMENDB_METRIC_COSINE, halfvec, HALFVEC_MAX_DIM, halfvec_floats),
 	KNOWN(halfvec_l1_distance, OMENDB_METRIC_L1, halfvec, HALFVEC_MAX_DIM, halfvec_floats),
+	SPARSE(sparsevec_l2_distance, OMENDB_METRIC_L2),
+	SPARSE(sparsevec_negative_inner_product, OMENDB_METRIC_IP),
+	SPARSE(sparsevec_cosine_distance, OMENDB_METRIC_COSINE),
+	SPARSE(sparsevec_l1_distance, OMENDB_METRIC_L1),
 	KNOWN(hamming_distance, OMENDB_METRIC_HAMMING, bit, HNSW_MAX_BITS, NULL),
 	KNOWN(jaccard_distance, OMENDB_METRIC_JACCARD, bit, HNSW_MAX_BITS, NULL),
 #undef KNOWN
+#undef SPARSE
 };
 
 /* The operator that a class of that family and type orders by, or InvalidOid. */
@@ -178,30 +203,39 @@ identity(const void *data, size_t bytes)
 	return hash;
 }
 
+static void
+set_identity(OmendbRecord *record, uint64 id)
+{
+	record->identity[0] = (uint32) id;
+	record->identity[1] = (uint32) (id >> 32);
+}
+
 bool
 hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record)
 {
-	uint64 id;
-
 	if (!omendb_codec_store(codec, floats, floats))
 		return false;
 	omendb_own_encode(codec, floats, record);
-	id = identity(floats, codec->layout.dimensions * sizeof(float));
-	record->identity[0] = (uint32) id;
-	record->identity[1] = (uint32) (id >> 32);
+	set_identity(record, identity(floats, codec->layout.dimensions * sizeof(float)));
 	return true;
 }
 
-/* 22000, as by the distances of the type. */
+/* 22000, as by the distances of the type; 54000 for what no sparsevec may have. */
 static void
 check_dimensions(const OmendbLayout *layout, const HnswOpclass *opclass, struct varlena *value)
 {
 	int dimensions = opclass->dimensions(PointerGetDatum(value));
 
-	if (opclass->floats)
-		omendb_check_same_dim(layout->dimensions, dimensions, opclass->type);
-	else
+	if (layout->own == OMENDB_OWN_BITS)
 		omendb_check_same_bits(layout->dimensions, dimensions);
+	else
+		omendb_check_same_dim(layout->dimensions, dimensions, opclass->type);
+	/* pgvector's casts made such, in a database that was its. */
+	if (opclass->sparse && ((SparseVector *) value)->nnz > SPARSEVEC_MAX_NNZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("sparsevec cannot have more than %d non-zero elements for hnsw index",
+						SPARSEVEC_MAX_NNZ)));
 }
 
 void
@@ -215,14 +249,34 @@ hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass, Datum valu
 		pfree(flat);
 }
 
+static bool
+encode_sparse(const OmendbCodec *codec, const SparseVector *v, float *stored, OmendbRecord *record)
+{
+	uint64 id;
+
+	if (!omendb_sparse_store(codec, SPARSEVEC_VALUES(v), v->nnz, stored))
+		return false;
+	omendb_own_encode_sparse(codec, (const uint32 *) v->indices, stored, v->nnz, record);
+	/* All elements: the record may have room for some of them only. */
+	id = identity(v->indices, v->nnz * sizeof(int32)) ^ identity(stored, v->nnz * sizeof(float));
+	set_identity(record, id);
+	return true;
+}
+
+static bool
+encode_bits(const OmendbCodec *codec, const uint8 *bits, OmendbRecord *record)
+{
+	omendb_own_encode_bits(codec, bits, record);
+	set_identity(record, identity(bits, codec->layout.own_bytes));
+	return true;
+}
+
 bool
 hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *room,
 				  OmendbRecord *record)
 {
-	const OmendbLayout *layout = &index->codec.layout;
 	struct varlena *flat;
-	const uint8 *bits;
-	uint64 id;
+	bool taken;
 
 	if (opclass->floats)
 	{
@@ -230,15 +284,25 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 		return hnsw_encode_floats(&index->codec, room, record);
 	}
 	flat = PG_DETOAST_DATUM(value);
-	check_dimensions(layout, opclass, flat);
-	bits = VARBITS((VarBit *) flat);
-	omendb_own_encode_bits(&index->codec, bits, record);
-	id = identity(bits, layout->own_bytes);
-	record->identity[0] = (uint32) id;
-	record->identity[1] = (uint32) (id >> 32);
+	check_dimensions(&index->codec.layout, opclass, flat);
+	taken = opclass->sparse ? encode_sparse(&index->codec, (SparseVector *) flat, room, record)
+							: encode_bits(&index->codec, VARBITS((VarBit *) flat), record);
 	if ((Pointer) flat != DatumGetPointer(value))
 		pfree(flat);
-	return true;
+	return taken;
+}
+
+int
+hnsw_nonzero_elements(Datum value)
+{
+	/* Of what is out of line or compressed, its beginning. */
+	SparseVector *head = (SparseVector *) PG_DETOAST_DATUM_SLICE(
+		value, 0, offsetof(SparseVector, indices) - offsetof(SparseVector, dim));
+	int nnz = head->nnz;
+
+	if ((Pointer) head != DatumGetPointer(value))
+		pfree(head);
+	return nnz;
 }
 
 bool
@@ -249,7 +313,19 @@ hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void
 	bool good = true;
 
 	check_dimensions(layout, opclass, flat);
-	if (!opclass->floats)
+	if (opclass->sparse)
+	{
+		const SparseVector *v = (const SparseVector *) flat;
+		const float *values = SPARSEVEC_VALUES(v);
+		double norm2 = 0;
+
+		for (int i = 0; i < v->nnz; i++)
+			norm2 += (double) values[i] * values[i];
+		good = omendb_sparse_store(query->codec, values, v->nnz, room);
+		if (good)
+			omendb_query_set_sparse(query, (const uint32 *) v->indices, room, v->nnz, sqrt(norm2));
+	}
+	else if (!opclass->floats)
 	{
 		memcpy(room, VARBITS((VarBit *) flat), layout->own_bytes);
 		omendb_query_set_bits(query, room);
@@ -265,9 +341,28 @@ hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void
 	return good;
 }
 
+void
+hnsw_set_zero_query(OmendbQuery *query, void *room)
+{
+	const OmendbLayout *layout = &query->codec->layout;
+
+	if (layout->own == OMENDB_OWN_SPARSE)
+	{
+		omendb_query_set_sparse(query, NULL, NULL, 0, 0);
+		return;
+	}
+	memset(room, 0, hnsw_value_room(layout));
+	if (layout->own == OMENDB_OWN_BITS)
+		omendb_query_set_bits(query, room);
+	else
+		omendb_query_set_stored(query, room);
+}
+
 Size
 hnsw_value_room(const OmendbLayout *layout)
 {
+	if (layout->own == OMENDB_OWN_SPARSE)
+		return OMENDB_MAX_NONZERO * sizeof(float);
 	return Max((Size) layout->own_bytes, layout->dimensions * sizeof(float));
 }
 

@@ -604,7 +604,6 @@ start(IndexScanDesc scan)
 {
 	HnswScan *state = scan->opaque;
 	OmendbSearch *search = &state->search;
-	const OmendbLayout *layout = &state->store.index->codec.layout;
 	ScanKey key;
 	OmendbNode at;
 	unsigned level;
@@ -659,11 +658,7 @@ start(IndexScanDesc scan)
 	if (state->null_order)
 	{
 		/* Any order will do: that of some vector. */
-		memset(state->room, 0, hnsw_value_room(layout));
-		if (layout->own == OMENDB_OWN_BITS)
-			omendb_query_set_bits(&state->query, state->room);
-		else
-			omendb_query_set_stored(&state->query, state->room);
+		hnsw_set_zero_query(&state->query, state->room);
 	}
 
 	/*

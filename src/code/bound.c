@@ -15,6 +15,9 @@
  *	tiny	what is below FLT_MIN loses digits: a product so much, times the scale
  *			of the own vector, which is below 4 lengths (or 1); an element so
  *			much, times the query
+ *
+ * Sums over sparse vectors are in double: what is rounded are squared lengths and the
+ * result, to floats, once each; and under cosine each element of a normalised vector.
  */
 #include "code/codec.h"
 
@@ -40,9 +43,10 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 {
 	const OmendbCodec *codec = query->codec;
 	const OmendbLayout *layout = &codec->layout;
-	double n = layout->dimensions;
+	bool sparse = layout->own == OMENDB_OWN_SPARSE;
+	double n = sparse ? 16 : layout->dimensions;
 	double lanes = omendb_kernels_level() == OMENDB_SIMD_SCALAR ? 1 : 8;
-	double sum = (n / lanes + 16) * FLT_EPSILON;
+	double sum = (sparse ? 4 : n / lanes + 16) * FLT_EPSILON;
 	double spun = codec->rotates ? spin(&codec->rotate) : 0;
 	double d = distance;
 	double e = error;
@@ -68,6 +72,11 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		case OMENDB_METRIC_L1:
 			low = (d * (1 - sum) - e) * (1 - sum);
 			high = (d * (1 + sum) + e) * (1 + sum);
+			if (sparse)
+			{
+				low -= FLT_TRUE_MIN;
+				high += FLT_TRUE_MIN;
+			}
 			break;
 		case OMENDB_METRIC_IP:
 		{
@@ -81,9 +90,9 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		default:
 		{
 			double around = e + 2 * spun * (query_length + length);
-			double slack =
-				n * FLT_MIN +
-				sum * (omendb_own_is_short(layout->own) ? 2 * (query->norm2 + (double) norm2) : d);
+			/* Is the distance the difference of squared lengths and a product? */
+			bool differs = sparse || omendb_own_is_short(layout->own);
+			double slack = n * FLT_MIN + sum * (differs ? 2 * (query->norm2 + (double) norm2) : d);
 
 			low = sqrt(d > slack ? d - slack : 0) - around;
 			low = low > 0 ? low : 0;

@@ -4,6 +4,8 @@
  */
 #include "code/codec.h"
 
+#include "code/ownsparse.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -466,6 +468,8 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	const uint8_t *own_a = omendb_record_own(a);
 	const uint8_t *own_b = omendb_record_own(b);
 
+	if (layout->own == OMENDB_OWN_SPARSE)
+		return omendb_own_sparse_distance(layout->metric, a, b);
 	if (layout->own == OMENDB_OWN_INT12)
 	{
 		if (layout->metric == OMENDB_METRIC_IP)
@@ -504,6 +508,8 @@ omendb_query_bytes(const OmendbCodec *codec)
 
 	if (codec->layout.own == OMENDB_OWN_BITS)
 		return 0;
+	if (codec->layout.own == OMENDB_OWN_SPARSE)
+		return omendb_sparse_table_bytes(OMENDB_MAX_NONZERO);
 	/* stored (padded to a whole code where codes are a prefix), code, scratch, lut */
 	return align8((n + OMENDB_CODE_ALIGN) * sizeof(float)) +
 		   align8((codec->expands ? codec->expand.n : 0) * sizeof(float)) +
@@ -520,6 +526,11 @@ omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory)
 	query->codec = codec;
 	if (codec->layout.own == OMENDB_OWN_BITS)
 		return;
+	if (codec->layout.own == OMENDB_OWN_SPARSE)
+	{
+		omendb_sparse_table_init(&query->sparse, OMENDB_MAX_NONZERO, memory);
+		return;
+	}
 	query->stored = (float *) at;
 	memset(at, 0, (n + OMENDB_CODE_ALIGN) * sizeof(float));
 	at += align8((n + OMENDB_CODE_ALIGN) * sizeof(float));
@@ -577,6 +588,11 @@ omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record)
 		query->bits = omendb_record_own(record);
 		return;
 	}
+	if (query->codec->layout.own == OMENDB_OWN_SPARSE)
+	{
+		omendb_query_set_sparse_record(query, record);
+		return;
+	}
 	omendb_own_decode(query->codec, record, query->stored);
 	prepare(query);
 	query->norm = sqrt(query->norm2);
@@ -589,6 +605,8 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 	size_t n = layout->dimensions;
 	const uint8_t *own = omendb_record_own(record);
 
+	if (layout->own == OMENDB_OWN_SPARSE)
+		return omendb_query_sparse_distance(query, record);
 	if (layout->own == OMENDB_OWN_INT12)
 	{
 		if (layout->metric == OMENDB_METRIC_IP)

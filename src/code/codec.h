@@ -33,6 +33,7 @@
 
 #include "code/layout.h"
 #include "code/rotation.h"
+#include "kernel/sparse.h"
 
 typedef struct OmendbCodec
 {
@@ -94,6 +95,8 @@ extern void omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *reco
 extern void omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits,
 								   OmendbRecord *record);
 
+/* Of sparse vectors: ownsparse.h. They are never decoded. */
+
 /* Do the two hold the same own vector? */
 extern bool omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a,
 							 const OmendbRecord *b);
@@ -109,12 +112,13 @@ extern float omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a
 typedef struct OmendbQuery
 {
 	const OmendbCodec *codec;
-	float *stored;       /* stored space; dimensions floats */
-	float *code;         /* code space; used where it expands */
-	float *scratch;      /* 2 * dimensions floats */
-	uint8_t *lut;        /* tables for code_sums */
-	const uint8_t *bits; /* the query of a bit index; the caller's */
-	float base;          /* sum q_i s_i ~ base + step * code_sums */
+	float *stored;            /* stored space; dimensions floats */
+	float *code;              /* code space; used where it expands */
+	float *scratch;           /* 2 * dimensions floats */
+	uint8_t *lut;             /* tables for code_sums */
+	const uint8_t *bits;      /* the query of a bit index; the caller's */
+	OmendbSparseTable sparse; /* the query of sparse vectors */
+	float base;               /* sum q_i s_i ~ base + step * code_sums */
 	float step;
 	float norm2;
 	double norm; /* length of the query before normalising; for bounds */
@@ -127,7 +131,7 @@ extern void omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void
 extern bool omendb_query_set(OmendbQuery *query, const float *x);
 /* Set from a vector already in stored space (dimensions floats). */
 extern void omendb_query_set_stored(OmendbQuery *query, const float *stored);
-/* Set from the own vector of a record (also of bits). */
+/* Set from the own vector of a record (also of bits, of a sparse one). */
 extern void omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record);
 extern void omendb_query_set_bits(OmendbQuery *query, const uint8_t *bits);
 

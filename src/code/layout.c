@@ -39,6 +39,8 @@ own_bytes(OmendbOwn own, uint32_t dimensions)
 			return round_up(dimensions, OMENDB_PACKED_BLOCK) / 2;
 		case OMENDB_OWN_INT2:
 			return round_up(dimensions, OMENDB_PACKED_BLOCK) / 4;
+		case OMENDB_OWN_SPARSE:
+			break; /* depends on the elements, not on the dimensions */
 	}
 	return 0;
 }
@@ -60,11 +62,34 @@ serves(OmendbOwn own, OmendbMetric metric)
 	}
 }
 
+/* Offsets and sizes, when all else is set. */
+static bool
+derive(OmendbLayout *layout, uint32_t page_bytes)
+{
+	uint32_t at = sizeof(OmendbRecord);
+	bool coded = layout->code_bits > 0;
+
+	layout->links = 2 * layout->m;
+	at += round_up(layout->own_bytes, 8);
+	layout->neighbours_offset = at;
+	at += 4 * layout->links;
+	layout->factor_a_offset = at;
+	if (coded)
+		at += 4 * layout->links;
+	layout->factor_b_offset = at;
+	if (coded)
+		at += 2 * layout->links;
+	layout->codes_offset = at;
+	at += layout->links * (layout->code_bits / 8);
+	layout->record_bytes = round_up(at, 8);
+	layout->per_page = page_bytes / layout->record_bytes;
+	return layout->per_page > 0;
+}
+
 bool
 omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint32_t dimensions,
 				  uint32_t m, uint32_t code_bits, uint32_t page_bytes)
 {
-	uint32_t at = sizeof(OmendbRecord);
 	bool bits = metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD;
 
 	memset(layout, 0, sizeof(*layout));
@@ -86,25 +111,57 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	layout->metric = metric;
 	layout->own = own;
 	layout->m = m;
-	layout->links = 2 * m;
 	layout->code_bits = code_bits;
 	layout->dimensions = dimensions;
 	layout->own_bytes = own_bytes(own, dimensions);
+	return derive(layout, page_bytes);
+}
 
-	at += round_up(layout->own_bytes, 8);
-	layout->neighbours_offset = at;
-	at += 4 * layout->links;
-	layout->factor_a_offset = at;
-	if (code_bits > 0)
-		at += 4 * layout->links;
-	layout->factor_b_offset = at;
-	if (code_bits > 0)
-		at += 2 * layout->links;
-	layout->codes_offset = at;
-	at += layout->links * (code_bits / 8);
-	layout->record_bytes = round_up(at, 8);
-	layout->per_page = page_bytes / layout->record_bytes;
-	return layout->per_page > 0;
+/* Bytes of an own sparse vector: their number, then index and value of each. */
+#define SPARSE_HEADER_BYTES  4
+#define SPARSE_ELEMENT_BYTES 6
+
+bool
+omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+						 uint32_t elements, uint32_t m, uint32_t page_bytes)
+{
+	memset(layout, 0, sizeof(*layout));
+	if (metric < OMENDB_METRIC_L2 || metric > OMENDB_METRIC_L1)
+		return false;
+	if (m < OMENDB_MIN_M || m > OMENDB_MAX_M)
+		return false;
+	if (dimensions < 1 || dimensions > OMENDB_MAX_SPARSE_DIM)
+		return false;
+	if (elements < 1 || elements > OMENDB_MAX_NONZERO)
+		return false;
+	layout->metric = metric;
+	layout->own = OMENDB_OWN_SPARSE;
+	layout->m = m;
+	layout->dimensions = dimensions;
+	layout->elements = elements;
+	layout->own_bytes = SPARSE_HEADER_BYTES + SPARSE_ELEMENT_BYTES * elements;
+	return derive(layout, page_bytes);
+}
+
+bool
+omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+							uint32_t m, uint32_t wanted, uint32_t page_bytes)
+{
+	uint32_t fixed = sizeof(OmendbRecord) + 4 * 2 * m + SPARSE_HEADER_BYTES;
+
+	for (uint32_t k = page_bytes / sizeof(OmendbRecord); k > 0; k--)
+	{
+		uint32_t share = page_bytes / k / 8 * 8;
+		uint32_t room = share > fixed ? (share - fixed) / SPARSE_ELEMENT_BYTES : 0;
+
+		/* What is longer than a page has room for is cut. */
+		if (room == 0 || (room < wanted && k > 1))
+			continue;
+		if (room > OMENDB_MAX_NONZERO)
+			room = OMENDB_MAX_NONZERO;
+		return omendb_layout_set_sparse(layout, metric, dimensions, room, m, page_bytes);
+	}
+	return false;
 }
 
 /*

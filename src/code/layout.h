@@ -16,8 +16,14 @@
  *	codes			R B/8	code of each neighbour		(coded layouts only)
  *
  * R is 2m on every level (level 0 uses them all, levels above at most m), B
- * the bits of a code, a multiple of 64. A plain layout (L1, bit distances)
- * has no factors and codes: B = 0.
+ * the bits of a code, a multiple of 64. A plain layout (L1, bit distances,
+ * sparse vectors) has no factors and codes: B = 0.
+ *
+ * The own vector of a sparse one (code/ownsparse.h):
+ *
+ *	0				4		n, its elements, at most `elements` of the layout
+ *	4				4 n		their indices, from 0, ascending
+ *	4 + 4 n			2 n		their values, int16, none 0
  */
 #ifndef OMENDB_LAYOUT_H
 #define OMENDB_LAYOUT_H
@@ -45,12 +51,13 @@ typedef enum OmendbMetric
 /* How a record keeps its own vector. Values are on disk. */
 typedef enum OmendbOwn
 {
-	OMENDB_OWN_HALF = 1,  /* scale * binary16, scale a power of two; L1 */
-	OMENDB_OWN_INT8 = 2,  /* scale * int8 */
-	OMENDB_OWN_BITS = 3,  /* the bits themselves; bit distances */
-	OMENDB_OWN_INT4 = 5,  /* scale * odd number from -15 to 15, packed */
-	OMENDB_OWN_INT2 = 6,  /* scale * odd number from -3 to 3, packed */
-	OMENDB_OWN_INT12 = 7, /* scale * int12 (kernel/int12.h); coded layouts */
+	OMENDB_OWN_HALF = 1,   /* scale * binary16, scale a power of two; L1 */
+	OMENDB_OWN_INT8 = 2,   /* scale * int8 */
+	OMENDB_OWN_BITS = 3,   /* the bits themselves; bit distances */
+	OMENDB_OWN_INT4 = 5,   /* scale * odd number from -15 to 15, packed */
+	OMENDB_OWN_INT2 = 6,   /* scale * odd number from -3 to 3, packed */
+	OMENDB_OWN_INT12 = 7,  /* scale * int12 (kernel/int12.h); coded layouts */
+	OMENDB_OWN_SPARSE = 8, /* elements that are not 0, scale * int16; plain layouts */
 } OmendbOwn;
 
 /*
@@ -95,12 +102,15 @@ _Static_assert(sizeof(OmendbRecord) == 64, "record header is 64 bytes");
 _Static_assert(offsetof(OmendbRecord, count) == 16, "record header layout");
 _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 
-#define OMENDB_MIN_M      2
-#define OMENDB_MAX_M      100
-#define OMENDB_MAX_LINKS  (2 * OMENDB_MAX_M)
-#define OMENDB_MAX_DIM    16000
-#define OMENDB_MAX_LEVEL  15
-#define OMENDB_CODE_ALIGN 64 /* bits */
+#define OMENDB_MIN_M     2
+#define OMENDB_MAX_M     100
+#define OMENDB_MAX_LINKS (2 * OMENDB_MAX_M)
+#define OMENDB_MAX_DIM   16000
+/* Of sparse vectors; how many elements one may have that are not 0. */
+#define OMENDB_MAX_SPARSE_DIM 1000000000
+#define OMENDB_MAX_NONZERO    16000
+#define OMENDB_MAX_LEVEL      15
+#define OMENDB_CODE_ALIGN     64 /* bits */
 /* 16 entries for each 4 bits, sums of at most 65535: see lut_f32 */
 #define OMENDB_MAX_CODE 2048
 
@@ -112,6 +122,7 @@ typedef struct OmendbLayout
 	uint16_t links; /* R */
 	uint16_t code_bits;
 	uint32_t dimensions;
+	uint32_t elements; /* that an own sparse vector has room for; else 0 */
 	/* derived */
 	uint32_t own_bytes; /* without padding */
 	uint32_t neighbours_offset;
@@ -137,6 +148,16 @@ extern bool omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint
 extern bool omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own,
 							  uint32_t dimensions, uint32_t m, uint32_t code_bits,
 							  uint32_t page_bytes);
+
+/*
+ * The same for sparse vectors of which most have up to that many elements: as many
+ * records a page as these fit, and then as many elements as fit the record.
+ */
+extern bool omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric,
+										uint32_t dimensions, uint32_t m, uint32_t wanted,
+										uint32_t page_bytes);
+extern bool omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+									 uint32_t elements, uint32_t m, uint32_t page_bytes);
 
 static inline bool
 omendb_own_is_packed(OmendbOwn own)

@@ -14,6 +14,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "code/ownsparse.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 
@@ -48,6 +49,9 @@ prepare(EdgeCheck *edge, OmendbCheck *check)
 	edge->codec = codec;
 	edge->other = palloc0(layout->record_bytes);
 	edge->fresh = palloc0(layout->record_bytes);
+	/* Sparse vectors are compared as they are, and have no codes. */
+	if (layout->own == OMENDB_OWN_SPARSE)
+		return;
 	edge->own = allocate_floats(layout->dimensions);
 	edge->other_own = allocate_floats(layout->dimensions);
 	edge->scratch = allocate_floats(2 * (size_t) layout->dimensions);
@@ -87,6 +91,50 @@ static double
 rounding(const EdgeCheck *edge)
 {
 	return (edge->codec->layout.dimensions + 64) * FLT_EPSILON;
+}
+
+static void
+check_sparse(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &edge->codec->layout;
+	const char *end = (const char *) record + layout->neighbours_offset;
+	OmendbSparseList list;
+	double norm2 = 0;
+
+	if (!omendb_own_sparse_fits(layout, record))
+	{
+		omendb_check_problem(edge->check, 0, node, "more elements of the own vector than fit");
+		return;
+	}
+	list = omendb_own_sparse(record);
+	if (!(record->scale > 0))
+		omendb_check_problem(edge->check, 0, node, "impossible scale of the own vector: %g",
+							 record->scale);
+	for (uint32 i = 0; i < list.n; i++)
+	{
+		double value = (double) list.values[i] * list.scale;
+
+		norm2 += value * value;
+		if (list.indices[i] >= layout->dimensions ||
+			(i > 0 && list.indices[i] <= list.indices[i - 1]))
+		{
+			omendb_check_problem(edge->check, 0, node,
+								 "the own vector's element %u has an impossible index, %u", i,
+								 list.indices[i]);
+			return;
+		}
+		if (list.values[i] == 0)
+			omendb_check_problem(edge->check, 0, node, "the own vector's element %u is 0", i);
+	}
+	for (const char *at = (const char *) (list.values + list.n); at < end; at++)
+		if (*at != 0)
+		{
+			omendb_check_problem(edge->check, 0, node, "bytes behind the own vector are set");
+			break;
+		}
+	if (norm2 < FLT_MAX / 2 && !(fabs(record->norm2 - norm2) <= 4 * FLT_EPSILON * norm2 + FLT_MIN))
+		omendb_check_problem(edge->check, 0, node, "its squared length is kept as %g, but is %g",
+							 record->norm2, norm2);
 }
 
 /* False where the own vector is no vector. */
@@ -274,6 +322,8 @@ omendb_check_vectors(OmendbCheck *check)
 			check_down(&edge, node, record);
 			if (layout->own == OMENDB_OWN_BITS)
 				check_bits(&edge, node, record);
+			else if (layout->own == OMENDB_OWN_SPARSE)
+				check_sparse(&edge, node, record);
 			else if (check_own(&edge, node, record) && omendb_layout_is_coded(layout))
 				check_codes(&edge, node, record);
 		}

@@ -118,7 +118,8 @@ holds_value(HeapCheck *heap)
 	if (omendb_own_equal(codec, heap->record, heap->value) &&
 		memcmp(heap->record->identity, heap->value->identity, sizeof(heap->value->identity)) == 0)
 		return true;
-	if (codec->layout.own == OMENDB_OWN_BITS)
+	/* Those of bits and sparse vectors are made the same everywhere. */
+	if (codec->layout.own == OMENDB_OWN_BITS || codec->layout.own == OMENDB_OWN_SPARSE)
 		return false;
 	omendb_own_decode(codec, heap->record, heap->kept);
 	for (uint32 i = 0; i < n; i++)
@@ -277,7 +278,8 @@ omendb_check_heap(OmendbCheck *check)
 	heap.row =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw_index_check row", ALLOCSET_DEFAULT_SIZES);
 	heap.room = palloc(hnsw_value_room(layout));
-	heap.kept = palloc(layout->dimensions * sizeof(float));
+	if (layout->own != OMENDB_OWN_SPARSE)
+		heap.kept = palloc(layout->dimensions * sizeof(float));
 	heap.value = palloc0(layout->record_bytes);
 	heap.record = palloc0(layout->record_bytes);
 	omendb_diagnosis_scan_heap(&check->diagnosis, snapshot, row_callback, &heap);

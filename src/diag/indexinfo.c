@@ -62,6 +62,8 @@ storage_name(uint8 own)
 			return "int4";
 		case OMENDB_OWN_INT2:
 			return "int2";
+		case OMENDB_OWN_SPARSE:
+			return "sparse";
 	}
 	return NULL;
 }

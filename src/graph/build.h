@@ -15,7 +15,7 @@
  *	omendb_build_connect(builder, level)
  *
  * Levels are made from a partition of the vectors (bulk.h), but for those of plain
- * layouts (L1 and bits, which have no products) and of vectors of very different
+ * layouts (L1, bits and sparse vectors, which have no products) and of vectors of very different
  * lengths under the inner product. These are made in rounds: nodes join in rounds, each
  * as large as all before it together, in an order given by a hash of their number; then
  * passes refine all nodes. A round or pass ("step") has these phases:

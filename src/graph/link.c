@@ -15,7 +15,8 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 					const OmendbAllocator *allocator)
 {
 	const OmendbLayout *layout = &codec->layout;
-	size_t floats = layout->own == OMENDB_OWN_BITS ? 8 : layout->dimensions + OMENDB_CODE_ALIGN;
+	bool decodes = layout->own != OMENDB_OWN_BITS && layout->own != OMENDB_OWN_SPARSE;
+	size_t floats = decodes ? layout->dimensions + OMENDB_CODE_ALIGN : 8;
 	size_t code_floats = omendb_code_floats(codec) + 8;
 	size_t total = 4 * floats + 2 * code_floats;
 

@@ -78,7 +78,8 @@ typedef struct OmendbMetaPage
 	uint16 level_shift;  /* one node of 2^level_shift is on the next level */
 	uint32 checksum;     /* of all other fields but entry and entry_level: omendb_meta_checksum */
 	uint64 seed;         /* of the rotation */
-	uint64 reserved[16]; /* 0 */
+	uint32 elements;     /* that a record of a sparse vector has room for; else 0 */
+	uint32 reserved[31]; /* 0 */
 } OmendbMetaPage;
 
 StaticAssertDecl(offsetof(OmendbMetaPage, dimensions) == 16, "metapage layout");

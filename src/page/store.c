@@ -9,6 +9,7 @@
 
 #include <float.h>
 
+#include "code/ownsparse.h"
 #include "compat.h"
 #include "graph/array.h"
 #include "miscadmin.h"
@@ -110,8 +111,11 @@ omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *
 						errdetail("It reads versions %d to %d.", OMENDB_FORMAT_OLDEST,
 								  OMENDB_FORMAT_VERSION),
 						errhint("Install a newer omendb library, or REINDEX.")));
-	if (!omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions, meta->m,
-						   meta->code_bits, OMENDB_PAGE_BYTES))
+	if (meta->own == OMENDB_OWN_SPARSE
+			? !omendb_layout_set_sparse(layout, meta->metric, meta->dimensions, meta->elements,
+										meta->m, OMENDB_PAGE_BYTES)
+			: !omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions, meta->m,
+								 meta->code_bits, OMENDB_PAGE_BYTES))
 		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has impossible values.");
 }
 
@@ -328,6 +332,8 @@ node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 		return "A record has an impossible scale of its own vector.";
 	if (!(record->norm2 >= 0))
 		return "A record has an impossible length of its own vector.";
+	if (layout->own == OMENDB_OWN_SPARSE && !omendb_own_sparse_fits(layout, record))
+		return "A record has too many elements of its own vector.";
 	return NULL;
 }
 

@@ -188,6 +188,12 @@ is_uncertain(const List *clauses)
 	return false;
 }
 
+/*
+ * A sparse vector counts as a dense one of so many dimensions for each element that its
+ * record has room for, of which an average one has half.
+ */
+#define DIMENSIONS_AN_ELEMENT 2
+
 /* clauses: those of the table but for the radius, of whose selectivity the planner knows nothing. */
 static void
 fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanned *planned,
@@ -195,7 +201,9 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 {
 	Cost cost;
 
-	planned->dimensions = layout->dimensions;
+	planned->dimensions = layout->own == OMENDB_OWN_SPARSE
+							  ? DIMENSIONS_AN_ELEMENT * layout->elements
+							  : layout->dimensions;
 	planned->node_bytes = (double) BLCKSZ / layout->per_page;
 	planned->rows = Max(rel->tuples, 1);
 	planned->pages = rel->pages;

@@ -17,6 +17,10 @@ extern Datum omendb_sql_halfvec_l2_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_halfvec_negative_inner_product(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_halfvec_cosine_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_halfvec_l1_distance(PG_FUNCTION_ARGS);
+extern Datum omendb_sql_sparsevec_l2_distance(PG_FUNCTION_ARGS);
+extern Datum omendb_sql_sparsevec_negative_inner_product(PG_FUNCTION_ARGS);
+extern Datum omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS);
+extern Datum omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_hamming_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_jaccard_distance(PG_FUNCTION_ARGS);
 

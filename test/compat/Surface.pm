@@ -225,11 +225,11 @@ sub checks_of
             $known = 1;
             if ($elements)
             {
-                my $value = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/9999')::$object" };
+                my $value = sub { "('{' || (SELECT string_agg(i || ':1', ',') FROM generate_series(1, $_[0]) i) || '}/20000')::$object" };
                 for my $case ([ $max, 'ok' ], [ $over, 'ERROR 54000' ])
                 {
                     $add->("index of $case->[0] elements", $case->[1],
-                        "CREATE TEMP TABLE $table (v $object(9999)); $index; INSERT INTO $table SELECT " . $value->($case->[0]) . "; SELECT 'ok'");
+                        "CREATE TEMP TABLE $table (v $object(20000)); $index; INSERT INTO $table SELECT " . $value->($case->[0]) . "; SELECT 'ok'");
                 }
             }
             else

@@ -103,7 +103,11 @@ sub random_vector_literal
     my $d = $case->{d};
     my $text;
     if ($kind eq 'bit') { $text = join '', map { $zero ? 0 : number(2) } 1 .. $d }
-    else { $text = '[' . join(',', map { $zero ? 0 : $case->{grid} ? number($case->{grid}) - int($case->{grid} / 2) : sprintf('%.3f', (share() - 0.4) * $case->{spread}) } 1 .. $d) . ']' }
+    else
+    {
+        my @elements = map { $zero ? 0 : $case->{grid} ? number($case->{grid}) - int($case->{grid} / 2) : sprintf('%.3f', (share() - 0.4) * $case->{spread}) } 1 .. $d;
+        $text = $kind eq 'sparsevec' ? '{' . join(',', map { "$_:$elements[$_ - 1]" } 1 .. $d) . "}/$d" : '[' . join(',', @elements) . ']';
+    }
     return "'$text'::$kind" . (chance(50) ? "($d)" : '') if $kind ne 'bit';
     return "B'$text'";
 }
@@ -123,7 +127,7 @@ sub data_functions
     my $ones = pick(0.05, 0.3, 0.5, 0.5, 0.9);
     my $body = $case->{base} eq 'bit'
         ? "SELECT string_agg(CASE WHEN ${zero}1 = 1 AND noise(n, i) < $ones THEN '1' ELSE '0' END, '' ORDER BY i)::bit($case->{d}) FROM generate_series(1, $case->{d}) i"
-        : "SELECT array_agg($zero($value) ORDER BY i)::vector($case->{d})" . ($case->{base} eq 'halfvec' ? "::halfvec($case->{d})" : '') . " FROM generate_series(1, $case->{d}) i";
+        : "SELECT array_agg($zero($value) ORDER BY i)::vector($case->{d})" . ($case->{base} ne 'vector' ? "::$case->{base}($case->{d})" : '') . " FROM generate_series(1, $case->{d}) i";
     return (
         'CREATE FUNCTION noise(a bigint, b bigint) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (abs(hashint8extended(a * 16384 + b, 7) % 1000000)) / 1000000.0',
         'CREATE FUNCTION draw(a bigint, b bigint, n int) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN abs(hashint8extended(a * 64 + b, 11) % n)::int',
@@ -882,9 +886,11 @@ sub random_case
     start_chance($seed);
     $case = { seed => $seed, known => \%known, constants => [] };
     my ($indexed, $opclass, $operator, $usual) = @{ pick(@opclasses) };
+    # Of even seeds sparsevec, which has the same classes.
+    s/^halfvec/sparsevec/ for $seed % 2 ? () : ($indexed, $opclass);
     my ($base, $d) = ($indexed, pick(1, 2, 3, 3, 4, 7, 8, 12, 16, 24, 33, 40));
     my $expression = 'v';
-    if ($indexed ne 'vector' && chance(25)) { $base = 'vector'; $expression = $indexed eq 'bit' ? "binary_quantize(v)::bit($d)" : "v::halfvec($d)" }
+    if ($indexed ne 'vector' && chance(25)) { $base = 'vector'; $expression = $indexed eq 'bit' ? "binary_quantize(v)::bit($d)" : "v::$indexed($d)" }
     @{$case}{qw(indexed opclass operator usual base d expression)} = ($indexed, $opclass, $operator, $usual, $base, $d, $expression);
     $case->{tags}   = pick('text[]', 'text[]', 'jsonb');
     $case->{zeros}  = pick(0, 0, 5, 40);

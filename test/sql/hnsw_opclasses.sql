@@ -17,7 +17,7 @@ SELECT v FROM opclasses ORDER BY v <=> '[0,1,0]' LIMIT 1;
 REINDEX INDEX their_cosine;
 SELECT count(*) FROM hnsw_index_check('their_cosine', true);
 
--- a distance that the index does not know
+-- of a sparse type
 CREATE OPERATOR CLASS their_sparsevec_ops FOR TYPE sparsevec USING hnsw AS
     OPERATOR 1 <-> (sparsevec, sparsevec) FOR ORDER BY float_ops,
     FUNCTION 1 sparsevec_l2_squared_distance(sparsevec, sparsevec);

@@ -77,11 +77,11 @@ sub shared_files
 # ---------------------------------------------------------------- the same index
 
 $node->safe_psql($db, q{
-    CREATE TABLE t (id int, v vector(24), h halfvec(24), b bit(96));
-    INSERT INTO t SELECT n, made(n, 24), made(n, 24), made_bits(n, 96)::bit(96) FROM generate_series(1, 5000) n;
+    CREATE TABLE t (id int, v vector(24), h halfvec(24), b bit(96), s sparsevec(24));
+    INSERT INTO t SELECT n, made(n, 24), made(n, 24), made_bits(n, 96)::bit(96), made(n, 24)::sparsevec FROM generate_series(1, 5000) n;
     -- rows that are alike, more than a record has room for, and none
-    INSERT INTO t SELECT 5000 + n, v, h, b FROM t, generate_series(1, 40) n WHERE id = 7;
-    INSERT INTO t VALUES (6001, NULL, NULL, NULL), (6002, array_fill(0, ARRAY[24])::vector, NULL, NULL);
+    INSERT INTO t SELECT 5000 + n, v, h, b, s FROM t, generate_series(1, 40) n WHERE id = 7;
+    INSERT INTO t VALUES (6001, NULL, NULL, NULL, NULL), (6002, array_fill(0, ARRAY[24])::vector, NULL, NULL, '{}/24');
     CREATE TABLE small AS SELECT * FROM t LIMIT 900});
 
 for my $case (
@@ -89,7 +89,8 @@ for my $case (
     [ 'without zeros',   'v vector_cosine_ops',  'WITH (m = 5, ef_construction = 20)' ],
     [ 'compact halfvec', 'h halfvec_ip_ops',     'WITH (compact)' ],
     [ 'plain',           'v vector_l1_ops',      'WITH (ef_construction = 32)' ],
-    [ 'bits',            'b bit_jaccard_ops',    'WITH (m = 24)' ],)
+    [ 'bits',            'b bit_jaccard_ops',    'WITH (m = 24)' ],
+    [ 'sparse',          's sparsevec_cosine_ops', '' ],)
 {
     my ($name, $column, $options) = @$case;
     my @bytes;

@@ -4,7 +4,7 @@
 \ir hnsw_data.psql
 SET client_min_messages = warning;
 SET enable_seqscan = off;
-SELECT plan(69);
+SELECT plan(95);
 
 -- What is wrong with the rows of some queries, which are rows of the table: NULL if nothing. (NaN is greater than any
 -- other number.)
@@ -20,7 +20,7 @@ DECLARE
     disorder int;
 BEGIN
     PERFORM use_scan(scan);
-    EXECUTE format('SELECT count(*) FROM points WHERE %s', CASE WHEN scan <> 'plain' THEN 'true' WHEN opclass ~ 'cosine' THEN 'v::text ~ ''[1-9]''' ELSE 'v IS NOT NULL' END) INTO indexed;
+    EXECUTE format('SELECT count(*) FROM points WHERE %s', CASE WHEN scan <> 'plain' THEN 'true' WHEN opclass ~ 'cosine' THEN 'v::text ~ ''[1-9].*[]}]''' ELSE 'v IS NOT NULL' END) INTO indexed;
     FOR query IN SELECT v::text FROM points WHERE v IS NOT NULL ORDER BY w LIMIT 4 LOOP
         sql := format('SELECT i, v %s %L::%s AS d FROM points ORDER BY v %s %L::%s', op, query, column_type, op, query, column_type);
         PERFORM must_use_index(sql || ' LIMIT 1000');
@@ -64,6 +64,22 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- The same of vectors of 1,500 elements and of few, in no order, indexed before or after they are there.
+CREATE FUNCTION problems_of_long(opclass text, options text, before bool DEFAULT false) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    problem text;
+BEGIN
+    DROP TABLE IF EXISTS points;
+    CREATE TABLE points (i int, v sparsevec(1500), w float8);
+    IF before THEN PERFORM index_points(opclass, options); END IF;
+    INSERT INTO points SELECT i, (SELECT array_agg(CASE WHEN i % 3 > 0 OR j % 150 = i % 150 THEN noise(1, j) + 0.1 * noise(2, i * 100000::bigint + j) ELSE 0 END ORDER BY j) FROM generate_series(1, 1500) j)::sparsevec(1500), (noise(9, i) + 1) / 2
+        FROM generate_series(1, 60) i;
+    IF NOT before THEN PERFORM index_points(opclass, options); END IF;
+    IF (SELECT count(*) FROM hnsw_index_check('points_hnsw', true)) > 0 THEN RETURN 'hnsw_index_check'; END IF;
+    problem := order_problem(opclass, 'plain', 20);
+    RETURN coalesce(problem, order_problem(opclass, 'graph', 20));
+END $$;
+
 -- ------------------------------------------------------------------ dimensions
 
 SELECT is(problems(opclass, d, ARRAY['uniform', 'grid', 'line'], ARRAY[1.0], 150), NULL, format('%s, %s dimensions', opclass, d))
@@ -71,6 +87,8 @@ SELECT is(problems(opclass, d, ARRAY['uniform', 'grid', 'line'], ARRAY[1.0], 150
          unnest(ARRAY[1, 2, 3, 16, 100]) d;
 SELECT is(problems(opclass, d, ARRAY['uniform'], ARRAY[1.0], 60), NULL, format('%s, %s dimensions', opclass, d))
     FROM unnest(ARRAY['vector_l2_ops', 'vector_cosine_ops', 'halfvec_ip_ops', 'vector_l1_ops']) opclass, unnest(ARRAY[384, 1536]) d;
+SELECT is(problems(opclass, d, ARRAY['uniform', 'grid', 'line', 'holes'], ARRAY[1.0], 150), NULL, format('%s, %s dimensions', opclass, d))
+    FROM unnest(ARRAY['sparsevec_l2_ops', 'sparsevec_ip_ops', 'sparsevec_cosine_ops', 'sparsevec_l1_ops']) opclass, unnest(ARRAY[1, 3, 100]) d;
 SELECT is(problems(opclass, d, ARRAY['uniform', 'sparse', 'dups'], ARRAY[1.0], 150), NULL, format('%s, %s dimensions', opclass, d))
     FROM unnest(ARRAY['bit_hamming_ops', 'bit_jaccard_ops']) opclass, unnest(ARRAY[1, 3, 100, 1536]) d;
 
@@ -80,6 +98,18 @@ SELECT is(problems(opclass, 16, ARRAY['uniform', 'grid', 'dups', 'offset', 'clos
     FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops']) opclass;
 SELECT is(problems(opclass, 16, ARRAY['uniform', 'grid', 'dups', 'offset'], ARRAY[1e-6, 1e-3, 1, 50], 100), NULL, opclass || ', magnitudes')
     FROM unnest(ARRAY['halfvec_l2_ops', 'halfvec_ip_ops', 'halfvec_cosine_ops', 'halfvec_l1_ops']) opclass;
+
+SELECT is(problems(opclass, 16, ARRAY['uniform', 'grid', 'dups', 'offset', 'close', 'wide', 'holes'], ARRAY[1e-10, 1e-5, 1e-2, 1e2, 1e5, 1e10], 100), NULL, opclass || ', magnitudes')
+    FROM unnest(ARRAY['sparsevec_l2_ops', 'sparsevec_ip_ops', 'sparsevec_cosine_ops', 'sparsevec_l1_ops']) opclass;
+
+-- ------------------------------------------------------------------ sparse vectors of which a record has room for a part
+
+-- 1,328 elements at most: with m = 100 1,216
+SELECT is(problems_of_long(opclass, options), NULL, format('%s %s, of 1,500 elements', opclass, options))
+    FROM unnest(ARRAY['sparsevec_l2_ops', 'sparsevec_ip_ops', 'sparsevec_cosine_ops', 'sparsevec_l1_ops']) opclass, unnest(ARRAY['', 'WITH (m = 100, ef_construction = 200)']) options;
+-- a record of an index that was made before there were rows has room for 308
+SELECT is(problems_of_long(opclass, '', true), NULL, opclass || ', of 1,500 elements where 308 fit')
+    FROM unnest(ARRAY['sparsevec_l2_ops', 'sparsevec_ip_ops']) opclass;
 
 -- ------------------------------------------------------------------ vectors in 8 bits, at which nearly every order is in doubt
 

@@ -3,7 +3,7 @@
 -- index scan and by the custom scan's search of the graph: of both, the smaller share.
 \ir hnsw_data.psql
 SET client_min_messages = warning;
-SELECT plan(35);
+SELECT plan(47);
 
 CREATE FUNCTION recall_of(opclass text, queries int DEFAULT 50, k int DEFAULT 10) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
@@ -17,7 +17,7 @@ DECLARE
 BEGIN
     -- halfway between two rows near each other: in no row
     FOR query IN EXECUTE format('SELECT %s AS v FROM points a JOIN points b ON b.i = a.i + 40 ORDER BY a.w LIMIT %s',
-                                CASE WHEN column_type ~ 'bit' THEN '(a.v & b.v)::text' ELSE '((a.v + b.v)::text)' END, queries) LOOP
+                                CASE WHEN column_type ~ 'bit' THEN '(a.v & b.v)::text' WHEN column_type ~ 'sparse' THEN '(a.v::vector + b.v::vector)::sparsevec::text' ELSE '((a.v + b.v)::text)' END, queries) LOOP
         sql := format('SELECT v %s %L::%s AS d FROM points ORDER BY v %s %L::%s LIMIT %s', op, query.v, column_type, op, query.v, column_type, k);
         PERFORM set_config('enable_indexscan', 'off', true), set_config('enable_seqscan', 'on', true);
         EXECUTE format('SELECT max(d) FROM (%s) q', sql) INTO tenth;
@@ -62,7 +62,8 @@ BEGIN
 END $$;
 
 SET recall.least = 0.95;
-SELECT check_recall(opclass, 100) FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops', 'halfvec_l2_ops', 'halfvec_ip_ops', 'halfvec_cosine_ops', 'halfvec_l1_ops']) opclass;
+SELECT check_recall(opclass, 100) FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops', 'vector_cosine_ops', 'vector_l1_ops', 'halfvec_l2_ops', 'halfvec_ip_ops', 'halfvec_cosine_ops', 'halfvec_l1_ops',
+    'sparsevec_l2_ops', 'sparsevec_ip_ops', 'sparsevec_cosine_ops', 'sparsevec_l1_ops']) opclass;
 SELECT check_recall(opclass, 256) FROM unnest(ARRAY['bit_hamming_ops', 'bit_jaccard_ops']) opclass;
 
 -- vectors in 8 bits
