@@ -6,6 +6,9 @@
 
 #include "catalog/pg_type.h"
 #include "types/checks.h"
+#include "utils/float.h"
+
+#include <math.h>
 
 const double *
 omendb_average_state(ArrayType *state, double *count, int *dim)
@@ -62,6 +65,18 @@ writable(FunctionCallInfo fcinfo, ArrayType *state, double count, double **sums)
 	return state;
 }
 
+/* Rows are finite, so sums are, unless there are too many: 22003, as float8's operators say. */
+static void
+check_overflow(const double *sums, int dim)
+{
+	bool overflow = false;
+
+	for (int i = 0; i < dim; i++)
+		overflow |= isinf(sums[i]) != 0;
+	if (unlikely(overflow))
+		float_overflow_error();
+}
+
 ArrayType *
 omendb_average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *x, int dim)
 {
@@ -70,9 +85,10 @@ omendb_average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *x, in
 	double *sums;
 
 	omendb_average_state(state, &count, &state_dim);
-	if (count == 0)
+	/* A state without sums takes the dimensions of the first row. */
+	if (state_dim == 0)
 	{
-		state = new_state(1, dim, &sums);
+		state = new_state(count + 1, dim, &sums);
 		for (int i = 0; i < dim; i++)
 			sums[i] = x[i];
 		return state;
@@ -82,11 +98,13 @@ omendb_average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *x, in
 	state = writable(fcinfo, state, count + 1, &sums);
 	for (int i = 0; i < dim; i++)
 		sums[i] += x[i];
+	check_overflow(sums, dim);
 	return state;
 }
 
 ArrayType *
-omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b)
+omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b, int max_dim,
+					   const char *type)
 {
 	double count_a;
 	double count_b;
@@ -98,14 +116,25 @@ omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b)
 
 	omendb_average_state(a, &count_a, &dim_a);
 	addend = omendb_average_state(b, &count_b, &dim_b);
-	if (count_b == 0)
+	if (dim_a > 0 && dim_b > 0)
+		omendb_check_typmod(dim_a, dim_b, NULL);
+	/* Neither has sums where no row came to either. */
+	if (dim_a > 0 || dim_b > 0)
+		omendb_check_dim(Max(dim_a, dim_b), max_dim, type, NULL);
+	if (dim_b == 0 && count_b == 0)
 		return a;
-	if (count_a == 0)
+	if (dim_a == 0 && count_a == 0)
 		return b;
 
-	omendb_check_typmod(dim_a, dim_b, NULL);
+	if (dim_a == 0)
+	{
+		result = new_state(count_a + count_b, dim_b, &sums);
+		memcpy(sums, addend, sizeof(double) * dim_b);
+		return result;
+	}
 	result = writable(fcinfo, a, count_a + count_b, &sums);
-	for (int i = 0; i < dim_a; i++)
+	for (int i = 0; i < dim_b; i++)
 		sums[i] += addend[i];
+	check_overflow(sums, dim_b);
 	return result;
 }

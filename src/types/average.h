@@ -21,7 +21,8 @@ extern const double *omendb_average_state(ArrayType *state, double *count, int *
 extern ArrayType *omendb_average_add(FunctionCallInfo fcinfo, ArrayType *state, const float *x,
 									 int dim);
 
-/* Two states' sum; in place within an aggregate. */
-extern ArrayType *omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b);
+/* Two states' sum, of at most max_dim dimensions of the type; in place within an aggregate. */
+extern ArrayType *omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b,
+										 int max_dim, const char *type);
 
 #endif /* OMENDB_AVERAGE_H */

@@ -201,8 +201,8 @@ FN(accum)(PG_FUNCTION_ARGS)
 Datum
 FN(combine)(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_ARRAYTYPE_P(
-		omendb_average_combine(fcinfo, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1)));
+	PG_RETURN_ARRAYTYPE_P(omendb_average_combine(
+		fcinfo, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1), DENSE_MAX_DIM, DENSE_NAME));
 }
 
 /* avg(state): NULL where there was no row. */

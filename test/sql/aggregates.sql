@@ -78,6 +78,22 @@ SELECT vector_accum('{1,NULL}', '[1]');
 SELECT vector_accum('{1,2}', '[1,2]');
 SELECT vector_combine('{1,2}', '{1,2,3}');
 SELECT vector_combine('{1,2}', '{}');
+-- what has sums has dimensions, whatever its count
+SELECT vector_accum('{0,0}', '[1]'), vector_accum('{1}', '[1]'), vector_combine('{0,5}', '{1,2}'), vector_combine('{1,2}', '{0,5}'), vector_combine('{0}', '{0,0}'),
+    vector_combine('{1,2}', '{1}'), vector_combine('{1}', '{1,2}'), vector_combine('{1}', '{1}');
+SELECT vector_accum('{0,0}', '[1,2]');
+SELECT halfvec_accum('{0,0,0}', '[1]');
+SELECT vector_combine('{0,5,6}', '{1,2}');
+SELECT halfvec_combine('{1,2}', '{0,5,6}');
+-- more dimensions than the type has
+SELECT vector_accum(array_fill(1::float8, ARRAY[16002]), '[1]');
+SELECT vector_combine(array_fill(1::float8, ARRAY[16002]), array_fill(1::float8, ARRAY[16002]));
+SELECT vector_combine('{0}', array_fill(0::float8, ARRAY[16002]));
+SELECT halfvec_combine(array_fill(1::float8, ARRAY[16002]), '{0}');
+SELECT (vector_combine(array_fill(1::float8, ARRAY[16001]), array_fill(1::float8, ARRAY[16001])))[16001];
+-- sums that leave the range
+SELECT vector_accum('{1,Infinity}', '[1]');
+SELECT halfvec_combine('{1,1.7e308}', '{1,1.7e308}');
 SELECT vector_avg('{}');
 SELECT vector_avg('{1}');
 SELECT vector_avg('{1,1e300}');
