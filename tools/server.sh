@@ -55,16 +55,23 @@ built_files() {
 	echo "$(find src -name '*.o' | wc -l) of $(find src -name '*.c' | wc -l) files"
 }
 
-# Starts a throwaway cluster that listens on a socket in $OMENDB_WORK only.
-start_server() { # [setting...]
-	local data=$OMENDB_WORK/data log=$OMENDB_WORK/log/server.log setting
-	start_progress "starting a server"
+# Makes a throwaway cluster that listens on a socket in $OMENDB_WORK only.
+make_cluster() { # DIRECTORY [setting...]
+	local data=$1 setting
+	shift
 	initdb -D "$data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$OMENDB_WORK/log/initdb.log" 2>&1 ||
 		die "initdb failed: $(tail -n 5 "$OMENDB_WORK/log/initdb.log")"
 	{
 		printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$OMENDB_WORK'" "fsync = off"
 		for setting in "$@"; do printf '%s\n' "$setting"; done
 	} >>"$data/postgresql.conf"
+}
+
+# Makes one, and starts it.
+start_server() { # [setting...]
+	local data=$OMENDB_WORK/data log=$OMENDB_WORK/log/server.log
+	start_progress "starting a server"
+	make_cluster "$data" "$@"
 	export PGHOST=$OMENDB_WORK PGUSER=postgres PGDATABASE=postgres
 	pg_ctl -D "$data" -l "$log" -w -s start || die "the server did not start: $(tail -n 5 "$log")"
 	stop_progress
@@ -76,7 +83,7 @@ stop_server() {
 
 # Sets perl_test to the command that runs Perl tests, whose files are to follow it, with clusters
 # and logs in that directory. PostgreSQL::Test puts them where these variables say; which of them
-# it reads depends on its version.
+# it reads depends on its version. The directory of ports is for all, who mark there which port is taken.
 make_perl_command() { # DIRECTORY
 	local dir=$1 pgxs_src
 	pgxs_src=$(dirname "$("$PG_CONFIG" --pgxs)")/..
@@ -84,7 +91,7 @@ make_perl_command() { # DIRECTORY
 	# shellcheck disable=SC2034 # who sources this reads it
 	perl_test=(env -u PGHOST -u PGUSER -u PGDATABASE
 		TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log"
-		top_builddir="$dir" PGPORT=65432 PG_REGRESS="$pgxs_src/test/regress/pg_regress"
+		top_builddir="$dir" PG_TEST_PORT_DIR="$OMENDB_WORK/ports" PGPORT=65432 PG_REGRESS="$pgxs_src/test/regress/pg_regress"
 		prove "${at_once[@]}" --verbose -I "$pgxs_src/test/perl" -I test/t/lib)
 }
 # Without these prove keeps the lines of a file until its end, if nobody looks on.
