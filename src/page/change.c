@@ -46,6 +46,20 @@ lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
 	return InvalidBuffer;
 }
 
+/*
+ * An error where records of another block would have no numbers. Before the file grows: or each
+ * insert that fails would leave a page.
+ */
+static void
+check_room(OmendbStore *store)
+{
+	if (!omendb_block_has_numbers(&store->index->codec.layout,
+								  RelationGetNumberOfBlocks(store->relation)))
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("hnsw index \"%s\" cannot have more than %u records",
+							   RelationGetRelationName(store->relation), OMENDB_MAX_NODE)));
+}
+
 static Buffer
 extend(OmendbStore *store)
 {
@@ -55,6 +69,7 @@ extend(OmendbStore *store)
 
 	if (!local)
 		LockRelationForExtension(relation, ExclusiveLock);
+	check_room(store);
 	buffer = ReadBuffer(relation, P_NEW);
 	if (!local)
 		UnlockRelationForExtension(relation, ExclusiveLock);
@@ -103,10 +118,6 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 	{
 		buffer = extend(store);
 		block = BufferGetBlockNumber(buffer);
-		if ((uint64) block * layout->per_page > OMENDB_MAX_NODE)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("hnsw index \"%s\" cannot have more than %u records",
-								   RelationGetRelationName(relation), OMENDB_MAX_NODE)));
 		RelationSetTargetBlock(relation, block);
 		*slot = 0;
 		if (!PageIsNew(BufferGetPage(buffer)))

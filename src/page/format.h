@@ -117,6 +117,13 @@ omendb_block_node(const OmendbLayout *layout, BlockNumber block, uint32 slot)
 	return (OmendbNode) (block - OMENDB_FIRST_BLOCK) * layout->per_page + slot;
 }
 
+/* Is there a number for each record of the block? */
+static inline bool
+omendb_block_has_numbers(const OmendbLayout *layout, BlockNumber block)
+{
+	return (uint64) (block - OMENDB_FIRST_BLOCK + 1) * layout->per_page <= OMENDB_MAX_NODE;
+}
+
 static inline OmendbPageSpecial *
 omendb_page_special(Page page)
 {
