@@ -135,6 +135,21 @@ omendb_vacuum_delay_point(void)
 #endif
 }
 
+#include "postmaster/autovacuum.h"
+
+/* Kilobytes that a vacuum may take. */
+static inline int
+omendb_vacuum_work_mem(void)
+{
+#if PG_VERSION_NUM >= 170000
+	bool automatic = AmAutoVacuumWorkerProcess();
+#else
+	bool automatic = IsAutoVacuumWorkerProcess();
+#endif
+
+	return automatic && autovacuum_work_mem != -1 ? autovacuum_work_mem : maintenance_work_mem;
+}
+
 static inline bool
 omendb_owns_relation(Oid relation)
 {

@@ -51,19 +51,25 @@ reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, Omend
 /*
  * Note by which node each one was reached, from the entry point, dead ones included:
  * these links make a tree. Where one is given up meanwhile, its end is reached by a
- * detour of live nodes instead (hnswlink.c), which ends with another link there.
+ * detour of live nodes instead (hnswlink.c), which ends with another link there. False
+ * where a vacuum may not take as much memory.
  */
-static void
+static bool
 note_parents(HnswVacuum *vacuum)
 {
 	OmendbReach reach;
 	OmendbNode entry;
 	unsigned level;
+	Size bytes = (Size) vacuum->nnodes * sizeof(OmendbNode);
 
+	if (vacuum->parents)
+		return true;
+	if (bytes > (Size) omendb_vacuum_work_mem() * 1024)
+		return false;
 	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
-	vacuum->parents =
-		MemoryContextAllocHuge(CurrentMemoryContext, (reach.nodes + 1) * sizeof(OmendbNode));
-	memset(vacuum->parents, 0xff, (reach.nodes + 1) * sizeof(OmendbNode));
+	bytes = (reach.nodes + 1) * sizeof(OmendbNode);
+	vacuum->parents = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	memset(vacuum->parents, 0xff, bytes);
 	reach.parents = vacuum->parents;
 	if (omendb_index_entry(&vacuum->store, &entry, &level))
 	{
@@ -73,6 +79,7 @@ note_parents(HnswVacuum *vacuum)
 		omendb_reach_follow(&reach, 0);
 	}
 	omendb_reach_free(&reach);
+	return true;
 }
 
 /*
@@ -101,8 +108,9 @@ replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	OmendbRecord *whole = vacuum->whole;
 
-	if (!vacuum->parents)
-		note_parents(vacuum);
+	/* Without them the node becomes the entry point, unless there are too many levels. */
+	if (!note_parents(vacuum))
+		return false;
 	for (uint32 slot = 0; omendb_record_copy(&vacuum->store, at, level, whole) &&
 						  !(whole->flags & OMENDB_RECORD_DEAD) && slot < whole->count;
 		 slot++)
