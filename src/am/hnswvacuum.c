@@ -437,8 +437,8 @@ pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
 }
 
 /*
- * The same, nearest to the dead node first. *rank: how many are nearer than self,
- * all where it has no link to self.
+ * The same as the dead node sees them. *rank: how many are nearer than self, all where it
+ * has no link to self.
  */
 static uint32
 survivors(HnswVacuum *vacuum, OmendbNode self, HnswEstimate *out, uint32 *rank)
@@ -453,11 +453,22 @@ survivors(HnswVacuum *vacuum, OmendbNode self, HnswEstimate *out, uint32 *rank)
 		distance = omendb_query_distance(&vacuum->around, vacuum->whole);
 	}
 	n = live_neighbours(vacuum, &vacuum->around, distance, self, out, &own);
-	qsort(out, n, sizeof(HnswEstimate), by_estimate);
 	*rank = 0;
-	while (*rank < n && out[*rank].estimate < own)
-		(*rank)++;
+	for (uint32 i = 0; i < n; i++)
+		*rank += out[i].estimate < own;
 	return n;
+}
+
+/* The nearest of them. */
+static OmendbNode
+nearest_of(const HnswEstimate *nodes, uint32 n)
+{
+	uint32 nearest = 0;
+
+	for (uint32 i = 1; i < n; i++)
+		if (by_estimate(&nodes[i], &nodes[nearest]) < 0)
+			nearest = i;
+	return nodes[nearest].node;
 }
 
 /* Have vacuum->record and vacuum->whole a neighbour in common? */
@@ -509,8 +520,11 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
 	distance = pool_neighbours(vacuum, self);
 	n = survivors(vacuum, self, live, &rank);
 	if (n > 0 && distance > vacuum->apart.estimate && !have_common_neighbour(vacuum))
-		vacuum->apart = (HnswEstimate){distance, live[0].node};
-	return rank < Min(heirs, n) && relink(vacuum, level, slot, live[n - 1 - rank].node);
+		vacuum->apart = (HnswEstimate){distance, nearest_of(live, n)};
+	if (rank >= Min(heirs, n))
+		return false;
+	qsort(live, n, sizeof(HnswEstimate), by_estimate);
+	return relink(vacuum, level, slot, live[n - 1 - rank].node);
 }
 
 /*
