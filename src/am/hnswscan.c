@@ -363,14 +363,6 @@ ef_a_node(const HnswScan *state)
 	return state->drive.keeps_all ? EF_A_KEPT_NODE : EF_A_NODE;
 }
 
-/* Does the index say that no row of the node is to be seen? */
-static inline bool
-has_only_dead_rows(const HnswScan *state, const OmendbPayload *payload)
-{
-	return state->tids.skip_marked && payload->overflow == OMENDB_NO_NODE &&
-		   hnsw_tids_are_marked(payload);
-}
-
 /* Put what was visited since the last time among the results. */
 static void
 take_results(HnswScan *state)
@@ -382,7 +374,7 @@ take_results(HnswScan *state)
 		const OmendbVisited *visited = &search->visited[state->considered];
 		HnswResult result;
 
-		if (!visited->payload.live || has_only_dead_rows(state, &visited->payload))
+		if (!visited->payload.live)
 			continue;
 		result.visited = state->considered;
 		state->most_error = Max(state->most_error, visited->payload.error);
@@ -637,7 +629,8 @@ start(IndexScanDesc scan)
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	hnsw_tids_reset(&state->tids);
-	state->tids.skip_marked = scan->ignore_killed_tuples;
+	/* A driver gets them all: what it does next follows from how many rows there were. */
+	state->tids.skip_marked = scan->ignore_killed_tuples && !state->drive.driven;
 	state->heap_blocks = 0;
 	state->null_order = false;
 
@@ -892,13 +885,15 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	set_further_keys(scan);
 	state->drive.no_order = state->null_order;
 	state->drive.place = (HnswPlace){state->tids.record, state->tids.record_version};
+	state->drive.dead = state->tids.marked && scan->ignore_killed_tuples;
 	state->returned_tid = scan->xs_heaptid;
 	state->drive.low = state->now_low;
 	state->drive.high = state->now_high;
 	state->drive.next_low = state->now_low;
 	if (!hnsw_tids_has_more(&state->tids) && !state->sweep && state->nresults > 0)
 		state->drive.next_low = Max(state->now_low, state->results[0].low);
-	state->report.rows++;
+	if (!state->drive.dead)
+		state->report.rows++;
 	if (scan->xs_recheckorderby)
 		state->report.rechecks++;
 	return true;

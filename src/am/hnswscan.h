@@ -47,6 +47,7 @@ typedef struct HnswDrive
 	double high;
 	double next_low; /* rows that come before the next round are not below */
 	HnswPlace place; /* for hnsw_scan_note_dead */
+	bool dead;       /* the index says that nobody can see it: not to be read */
 } HnswDrive;
 
 /*

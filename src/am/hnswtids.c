@@ -208,42 +208,27 @@ read_overflow(HnswTids *tids)
 	return false;
 }
 
-bool
-hnsw_tids_are_marked(const OmendbPayload *payload)
-{
-	for (uint32 i = 0; i < payload->ntids; i++)
-	{
-		ItemPointerData tid;
-
-		if (!omendb_tid_load(payload->tids + i * OMENDB_TID_BYTES, &tid))
-			return false;
-	}
-	return true;
-}
-
-/* The next TID, and whether it is marked; false where there is none left. */
+/* The next TID, marked or not; false where there is none left. */
 static bool
-next_tid(HnswTids *tids, ItemPointer tid, bool *marked)
+next_tid(HnswTids *tids, ItemPointer tid)
 {
 	if (tids->next_first < tids->nfirst)
 	{
-		*marked = omendb_tid_load(tids->first + tids->next_first++ * OMENDB_TID_BYTES, tid);
+		tids->marked = omendb_tid_load(tids->first + tids->next_first++ * OMENDB_TID_BYTES, tid);
 		return true;
 	}
 	while (tids->next_tid >= tids->ntids)
 		if (!read_overflow(tids))
 			return false;
-	*marked = omendb_tid_load(&tids->tids[tids->next_tid++], tid);
+	tids->marked = omendb_tid_load(&tids->tids[tids->next_tid++], tid);
 	return true;
 }
 
 bool
 hnsw_tids_next(HnswTids *tids, ItemPointer tid)
 {
-	bool marked;
-
-	while (next_tid(tids, tid, &marked))
-		if (!marked || !tids->skip_marked)
+	while (next_tid(tids, tid))
+		if (!tids->marked || !tids->skip_marked)
 			return true;
 	return false;
 }

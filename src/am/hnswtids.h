@@ -36,6 +36,7 @@ typedef struct HnswTids
 	uint32 ntids;
 	uint32 next_tid;
 
+	bool marked;            /* is the TID returned last? */
 	OmendbNode record;      /* that has the TID returned last, */
 	uint32 record_version;  /* in this version */
 	OmendbNode at;          /* the overflow record that comes next, or none */
@@ -53,9 +54,6 @@ extern void hnsw_tids_begin(HnswTids *tids, OmendbNode node, const OmendbPayload
 
 /* Begin with none. */
 extern void hnsw_tids_reset(HnswTids *tids);
-
-/* Does each of the TIDs that the payload has, if any, bear the mark of a dead row? */
-extern bool hnsw_tids_are_marked(const OmendbPayload *payload);
 
 /* The next TID; false where there is none left. */
 extern bool hnsw_tids_next(HnswTids *tids, ItemPointer tid);

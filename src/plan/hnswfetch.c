@@ -47,6 +47,7 @@ fill(HnswState *state, int size)
 		state->drive->budget = 0;
 		found->tid = *tid;
 		found->place = drive->place;
+		found->dead = drive->dead;
 		found->member = !state->members || hnsw_members_has(state->members, tid);
 		found->low = drive->low;
 		found->high = drive->high;
@@ -55,7 +56,7 @@ fill(HnswState *state, int size)
 	state->drive->budget = 0;
 	if (batch->used > 1 && get_tablespace_io_concurrency(table->rd_rel->reltablespace) > 0)
 		for (int i = 0; i < batch->used; i++)
-			if (batch->found[i].member)
+			if (batch->found[i].member && !batch->found[i].dead)
 				prefetch(table, &batch->found[i].tid);
 }
 
@@ -83,6 +84,8 @@ hnsw_fetch_found(HnswState *state, const HnswFound *found)
 {
 	bool good;
 
+	if (found->dead)
+		return false;
 	state->scan->xs_heaptid = found->tid;
 	state->scan->xs_heap_continue = false;
 	good = index_fetch_heap(state->scan, state->heap_slot);

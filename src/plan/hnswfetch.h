@@ -21,6 +21,7 @@ typedef struct HnswFound
 	ItemPointerData tid;
 	HnswPlace place; /* in the index */
 	bool member;     /* of the bitmap, or there is none */
+	bool dead;       /* the index says so */
 	double low;      /* bounds of the distance, as HnswDrive has them */
 	double high;
 	double next_low;
