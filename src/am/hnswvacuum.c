@@ -48,8 +48,12 @@
 /* One of so many neighbours of a dead node is its heir. */
 #define HEIR_SHARE 8
 
-/* Of what dead neighbours had, so many times a node's links are candidates for it. */
-#define POOL_SHARE 2
+/*
+ * Of what dead neighbours had, so many are candidates for each link that has to be replaced, and a few
+ * more; but no more than so many times a node's links.
+ */
+#define POOL_A_LINK 4
+#define POOL_SHARE  2
 
 /*
  * To take a dead node out of the graph takes about as long as reading so many pages, which is
@@ -588,7 +592,7 @@ replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 l
 	if (record->count == links || vacuum->npool == 0)
 		return;
 	add_neighbours(vacuum, &n, node, level);
-	most = n + POOL_SHARE * links;
+	most = n + Min(POOL_SHARE * links, POOL_A_LINK * (links - record->count + 1));
 	qsort(vacuum->pool, vacuum->npool, sizeof(HnswEstimate), by_estimate);
 	for (size_t i = 0; i < vacuum->npool && n < most; i++)
 		add_candidate(vacuum, &n, node, vacuum->pool[i].node, level);
