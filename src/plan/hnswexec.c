@@ -511,7 +511,12 @@ advance_sort(HnswState *state)
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
 	if (!hnsw_sort_next(state->sort, &row.tid, &row.low, &row.null))
+	{
+		/* All rows were seen, though the search saw some of them only. */
+		if (state->run.searched)
+			hnsw_scan_progress(state->scan)->stop = HNSW_STOP_EXHAUSTED;
 		finish(state);
+	}
 	else
 	{
 		if (row.null)
