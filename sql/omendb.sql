@@ -865,7 +865,8 @@ CREATE FUNCTION hnsw_index_info(index regclass,
     OUT vector_storage text, OUT code_bits integer, OUT record_bytes integer, OUT records_per_page integer,
     OUT pages bigint, OUT nodes bigint, OUT records bigint, OUT overflow_records bigint, OUT free_records bigint,
     OUT heap_tids bigint, OUT levels integer, OUT nodes_by_level bigint[], OUT entry_point bigint, OUT entry_level integer,
-    OUT dead_nodes bigint, OUT dead_share float8, OUT links_per_node float8, OUT bytes_per_row float8)
+    OUT dead_nodes bigint, OUT dead_share float8, OUT links_per_node float8, OUT bytes_per_row float8,
+    OUT recall_curve jsonb)
     RETURNS record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_info';
 COMMENT ON FUNCTION hnsw_index_info(regclass) IS
     'what an hnsw index is and holds; reads all its pages. For the table''s owner, who may SELECT from it, and pg_stat_scan_tables';
@@ -881,7 +882,7 @@ COMMENT ON FUNCTION hnsw_recall(regclass, integer, integer) IS
 CREATE FUNCTION omendb_last_scan(
     OUT index regclass, OUT nodes_visited bigint, OUT pages_read bigint, OUT buffer_lookups bigint, OUT rows_returned bigint,
     OUT rows_rechecked bigint, OUT resumes bigint, OUT rows_late bigint, OUT sweeps bigint, OUT table_reads bigint,
-    OUT stopped_by text)
+    OUT ef_search integer, OUT stopped_by text)
     RETURNS record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_last_scan';
 COMMENT ON FUNCTION omendb_last_scan() IS
     'what the latest finished hnsw index scan of this session did; sweeps and table_reads: times that the whole index, or the whole table, was read; stopped_by is null where the executor had enough';

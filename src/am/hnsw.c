@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 int hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
+double hnsw_recall_target = 0;
 int hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
 int hnsw_max_scan_tuples = 20000;
 double hnsw_scan_mem_multiplier = 1;
@@ -45,6 +46,19 @@ check_no_clash(void)
 						 "shared_preload_libraries.")));
 }
 
+/* Recalls that are measured well enough to be aimed at. */
+#define LEAST_RECALL_TARGET 0.8
+#define MOST_RECALL_TARGET  0.999
+
+static bool
+check_recall_target(double *value, void **extra, GucSource source)
+{
+	if (*value == 0 || *value >= LEAST_RECALL_TARGET)
+		return true;
+	GUC_check_errdetail("It is 0, or from %g to %g.", LEAST_RECALL_TARGET, MOST_RECALL_TARGET);
+	return false;
+}
+
 void
 hnsw_define_settings(void)
 {
@@ -52,6 +66,11 @@ hnsw_define_settings(void)
 							"Larger finds more of the true nearest rows, and takes longer.",
 							&hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH, 1, 1000, PGC_USERSET,
 							HNSW_SETTING_FLAGS, NULL, NULL, NULL);
+	DefineCustomRealVariable("hnsw.recall_target",
+							 "Recall that searches aim at, on average; 0 for none.",
+							 "The index knows which ef it takes, in place of hnsw.ef_search.",
+							 &hnsw_recall_target, 0, 0, MOST_RECALL_TARGET, PGC_USERSET,
+							 GUC_EXPLAIN | HNSW_SETTING_FLAGS, check_recall_target, NULL, NULL);
 	DefineCustomEnumVariable(
 		"hnsw.iterative_scan", "Whether a scan goes on when its first candidates do not suffice.",
 		"\"strict_order\" returns rows in exact order of distance, \"relaxed_order\" also those "

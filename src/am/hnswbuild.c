@@ -17,6 +17,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "am/hnswbuildsize.h"
+#include "am/hnswcalibrate.h"
 #include "am/hnswpages.h"
 #include "am/hnswparallel.h"
 #include "catalog/index.h"
@@ -42,6 +43,7 @@
 #define PHASE_REFINE    8
 #define PHASE_WRITE     9
 #define PHASE_INSERT    10
+#define PHASE_CALIBRATE 11
 
 /* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
@@ -134,6 +136,8 @@ hnsw_build_phase_name(int64 phase)
 			return "writing pages";
 		case PHASE_INSERT:
 			return "inserting tuples";
+		case PHASE_CALIBRATE:
+			return "measuring recall";
 		default:
 			return NULL;
 	}
@@ -675,6 +679,8 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	}
 	result->index_tuples = build.rows;
 	MemoryContextSwitchTo(old);
+	start_phase(PHASE_CALIBRATE, 0);
+	hnsw_calibrate(index, build.rows, NULL);
 	MemoryContextDelete(build.context);
 	return result;
 }

@@ -24,6 +24,7 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "am/hnswcalibrate.h"
 #include "am/hnsworder.h"
 #include "compat.h"
 #include "optimizer/cost.h"
@@ -70,6 +71,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	double tuples = Max(info->tuples, 1.0);
 	int dimensions = 384;
 	int m = HNSW_DEFAULT_M;
+	double ef = hnsw_ef_search;
 	double beam;
 	double levels;
 	double visits;
@@ -97,15 +99,18 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	{
 		Relation index = index_open(info->indexoid, NoLock);
 		int typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+		OmendbStore store = {.relation = index};
 
 		m = hnsw_get_m(index);
+		if (hnsw_recall_target > 0)
+			ef = hnsw_ef_for(&store, 0);
 		/* What a visit of a sparse vector takes does not depend on its dimensions. */
 		if (typmod > 0 && !hnsw_opclass(index)->sparse)
 			dimensions = typmod;
 		index_close(index, NoLock);
 	}
 
-	beam = 2.0 * hnsw_ef_search + 8;
+	beam = 2.0 * ef + 8;
 	levels = tuples > 1 ? log(tuples) / (HNSW_LEVEL_SHIFT * M_LN2) : 0;
 	visits = Min(tuples, beam + VISITS_A_LEVEL * levels);
 

@@ -30,6 +30,8 @@
 #include "am/hnsw.h"
 
 #include "access/relscan.h"
+#include "am/hnswcalibrate.h"
+#include "am/hnswresults.h"
 #include "am/hnswscan.h"
 #include "am/hnswsweep.h"
 #include "am/hnswtids.h"
@@ -44,16 +46,7 @@
 #include "utils/snapmgr.h"
 
 /*
- * The beam stands for so many candidates for each node that may be returned. By
- * hnsw.ef_search = 40 the first round returns 11 nodes. With this ratio the
- * hundredth node is found with the recall of the tenth (debian-384: 3, glove-100:
- * 4). A smaller ratio costs recall: a node found too late for its place is never
- * returned there.
- */
-#define EF_A_NODE 3.5
-
-/*
- * The same ratio where the caller puts nodes found late in their places. Rows within a radius (debian-384, ef_search
+ * HNSW_EF_A_NODE where the caller puts nodes found late in their places. Rows within a radius (debian-384, ef_search
  * = 40): the recall of 30 is .980, of 100 .990, of 1,000 .997, in .42 of the time
  * that 3.5 takes.
  */
@@ -68,9 +61,6 @@
 
 /* A round allows so many more nodes than the one before: a quarter, and at least that. */
 #define LEAST_ROUND 8
-
-/* How much wider than hnsw.ef_search says the first beam may become. */
-#define MAX_WIDENING 8
 
 /*
  * How much wider the beam may become, than the nodes returned call for, only
@@ -87,14 +77,6 @@
 #define COST_OF_SWEPT 1.0
 
 HnswScanReport hnsw_last_scan;
-
-/* A visited node that was not returned yet. */
-typedef struct HnswResult
-{
-	double low;
-	double high;
-	size_t visited; /* its place in the search's list */
-} HnswResult;
 
 /* Where level 0 was entered. */
 typedef enum HnswEntered
@@ -120,18 +102,15 @@ typedef struct HnswScan
 	Datum null_value;
 	bool null_is_null;
 	int ef;         /* candidates the beam stands for */
+	int first_ef;   /* in the first round */
 	int64 allowed;  /* nodes that may be returned before the next round */
 	int64 returned; /* nodes */
 	HnswEntered entered;
 	size_t considered; /* visited nodes that are in results or beyond */
 	float most_error;  /* of them */
 	float most_norm2;
-	HnswResult *results; /* a binary heap, smallest low first */
-	size_t nresults;
-	size_t results_room;
-	HnswResult *late; /* found too late for a strict order; a heap as well */
-	size_t nlate;
-	size_t late_room;
+	HnswResults results;
+	HnswResults late; /* found too late for a strict order */
 	double last_low;  /* of the node returned last */
 	double last_high; /* the largest of all nodes returned */
 	HnswSweep *sweep; /* goes on instead of the search; or NULL */
@@ -211,6 +190,7 @@ add_report(HnswScanReport *sum, const HnswScanReport *report)
 	sum->late += report->late;
 	sum->sweeps += report->sweeps;
 	sum->table_reads += report->table_reads;
+	sum->ef = Max(sum->ef, report->ef);
 	if (report->stop != HNSW_STOP_NONE)
 		sum->stop = report->stop;
 }
@@ -303,53 +283,6 @@ hnsw_end_scan(IndexScanDesc scan)
 	scan->opaque = NULL;
 }
 
-static void
-sift_up(HnswResult *heap, size_t i)
-{
-	HnswResult item = heap[i];
-
-	while (i > 0 && heap[(i - 1) / 2].low > item.low)
-	{
-		heap[i] = heap[(i - 1) / 2];
-		i = (i - 1) / 2;
-	}
-	heap[i] = item;
-}
-
-static HnswResult
-pop(HnswResult *heap, size_t *used)
-{
-	HnswResult top = heap[0];
-	HnswResult item = heap[--*used];
-	size_t n = *used;
-	size_t i = 0;
-
-	for (size_t child = 1; child < n; child = 2 * i + 1)
-	{
-		if (child + 1 < n && heap[child + 1].low < heap[child].low)
-			child++;
-		if (heap[child].low >= item.low)
-			break;
-		heap[i] = heap[child];
-		i = child;
-	}
-	heap[i] = item;
-	return top;
-}
-
-static void
-push(HnswScan *state, HnswResult **heap, size_t *used, size_t *room, HnswResult result)
-{
-	if (*used == *room)
-	{
-		*room = *room == 0 ? 128 : *room * 2;
-		*heap = *heap ? repalloc_huge(*heap, *room * sizeof(HnswResult))
-					  : MemoryContextAllocHuge(state->context, *room * sizeof(HnswResult));
-	}
-	(*heap)[*used] = result;
-	sift_up(*heap, (*used)++);
-}
-
 /* Must the scan itself return nodes in the order of their lower bounds? */
 static inline bool
 keeps_order(const HnswScan *state)
@@ -360,7 +293,32 @@ keeps_order(const HnswScan *state)
 static inline double
 ef_a_node(const HnswScan *state)
 {
-	return state->drive.keeps_all ? EF_A_KEPT_NODE : EF_A_NODE;
+	return state->drive.keeps_all ? EF_A_KEPT_NODE : HNSW_EF_A_NODE;
+}
+
+/* The ef with which as many nodes are found as may be returned in a later round. */
+static double
+ef_of_round(HnswScan *state)
+{
+	if (hnsw_recall_target > 0 && !state->drive.keeps_all)
+		return hnsw_ef_for(&state->store, state->allowed);
+	return state->allowed * ef_a_node(state);
+}
+
+/* The first round. */
+static void
+set_first_round(HnswScan *state)
+{
+	state->ef = hnsw_ef_for(&state->store, state->drive.wanted);
+	state->first_ef = state->report.ef = state->ef;
+	state->allowed = Max((int64) (state->ef / ef_a_node(state)), Min(state->ef, LEAST_FIRST_ROUND));
+	if (hnsw_recall_target > 0)
+		state->allowed = Max(state->allowed, (int64) Min(state->drive.wanted, state->ef));
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+		state->allowed = state->ef;
+	/* The executor may have to see the next row to be sure of the order. */
+	else
+		state->allowed += 4;
 }
 
 /* Put what was visited since the last time among the results. */
@@ -384,10 +342,10 @@ take_results(HnswScan *state)
 		if (result.low < state->last_low && keeps_order(state))
 		{
 			state->report.late++;
-			push(state, &state->late, &state->nlate, &state->late_room, result);
+			hnsw_results_push(&state->late, state->context, result);
 		}
 		else
-			push(state, &state->results, &state->nresults, &state->results_room, result);
+			hnsw_results_push(&state->results, state->context, result);
 	}
 }
 
@@ -460,7 +418,7 @@ may_search_on(HnswScan *state)
 		state->report.stop = HNSW_STOP_EXHAUSTED;
 	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
 		state->report.stop = HNSW_STOP_TUPLES;
-	else if (omendb_search_bytes(search) + (state->nresults + state->nlate) * sizeof(HnswResult) >
+	else if (omendb_search_bytes(search) + (state->results.n + state->late.n) * sizeof(HnswResult) >
 			 (double) work_mem * 1024 * hnsw_scan_mem_multiplier)
 		state->report.stop = HNSW_STOP_MEMORY;
 	else
@@ -478,7 +436,9 @@ visit_ef(HnswScan *state)
 	OmendbSearch *search = &state->search;
 
 	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) && !exhausted(state))
-		omendb_search_extend(search, search->width * 2);
+		/* With a recall target, by steps as small as those that it was measured by. */
+		omendb_search_extend(search, hnsw_recall_target > 0 ? omendb_search_wider(search->width)
+															: search->width * 2);
 }
 
 /* The next round of the search. */
@@ -487,8 +447,7 @@ search_on(HnswScan *state)
 {
 	state->report.resumes++;
 	state->allowed += Max(state->allowed / 4, LEAST_ROUND);
-	state->ef = (int) Min(Max(state->allowed * ef_a_node(state), state->ef),
-						  Min(2.0 * state->ef, INT_MAX / 4));
+	state->ef = (int) Min(Max(ef_of_round(state), state->ef), Min(2.0 * state->ef, INT_MAX / 4));
 	omendb_search_advance(&state->search,
 						  hnsw_beam_width(&state->store.index->codec.layout, state->ef));
 	visit_ef(state);
@@ -525,10 +484,10 @@ begin_sweep(HnswScan *state)
 
 	for (size_t i = 0; i < search->visited_used; i++)
 		mark(returned, nodes, search->visited[i].node, true);
-	for (size_t i = 0; i < state->nresults; i++)
-		mark(returned, nodes, search->visited[state->results[i].visited].node, false);
-	for (size_t i = 0; i < state->nlate; i++)
-		mark(returned, nodes, search->visited[state->late[i].visited].node, false);
+	for (size_t i = 0; i < state->results.n; i++)
+		mark(returned, nodes, search->visited[state->results.items[i].visited].node, false);
+	for (size_t i = 0; i < state->late.n; i++)
+		mark(returned, nodes, search->visited[state->late.items[i].visited].node, false);
 	state->report.nodes = search->visited_used;
 	omendb_search_free(search);
 	state->report.sweeps++;
@@ -536,7 +495,7 @@ begin_sweep(HnswScan *state)
 	state->report.stop = HNSW_STOP_NONE;
 	state->sweep =
 		hnsw_sweep_begin(&state->store, &state->query, returned, blocks, late, (int) memory);
-	state->nresults = state->nlate = 0;
+	state->results.n = state->late.n = 0;
 	pfree(returned);
 }
 
@@ -559,7 +518,7 @@ settle(HnswScan *state, double budget)
 		else
 			search->visit_limit = limit;
 	}
-	omendb_search_settle(search, MAX_WIDENING * width);
+	omendb_search_settle(search, OMENDB_MAX_WIDENING * width);
 	visit_ef(state);
 	state->settled = search->visit_limit == limit || search->visited_used < search->visit_limit;
 	search->visit_limit = limit;
@@ -574,19 +533,8 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 {
 	OmendbSearch *search = &state->search;
 	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
-	OmendbNode from[OMENDB_UPPER_BEAM] = {at};
-	uint32 n = 1;
 
-	search->keep_aside = false;
-	search->visit_limit = SIZE_MAX;
-	for (; level > 0; level--)
-	{
-		omendb_search_begin_from(search, &state->query, level, OMENDB_UPPER_BEAM, from, n);
-		omendb_search_run(search);
-		n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, from);
-	}
-	search->keep_aside = true;
-	omendb_search_begin_from(search, &state->query, 0, width, from, n);
+	omendb_search_descend(search, &state->query, at, level, width, SIZE_MAX);
 	settle(state, state->drive.first_round);
 	return search->visited_used > 0;
 }
@@ -612,20 +560,14 @@ start(IndexScanDesc scan)
 	state->started = true;
 	memset(&state->report, 0, sizeof(state->report));
 	memset(&state->store.counters, 0, sizeof(state->store.counters));
-	state->ef = hnsw_ef_search;
-	state->allowed = Max((int64) (state->ef / ef_a_node(state)), Min(state->ef, LEAST_FIRST_ROUND));
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
-		state->allowed = state->ef;
-	/* The executor may have to see the next row to be sure of the order. */
-	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
-		state->allowed += 4;
+	set_first_round(state);
 	state->returned = 0;
 	state->entered = ENTERED_NEAREST;
 	state->considered = 0;
 	state->most_error = 0;
 	state->most_norm2 = 0;
-	state->nresults = 0;
-	state->nlate = 0;
+	state->results.n = 0;
+	state->late.n = 0;
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	hnsw_tids_reset(&state->tids);
@@ -691,15 +633,17 @@ in_doubt(const HnswScan *state)
 	double high;
 	double low;
 
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF || state->allowed == PG_INT64_MAX ||
-		state->nresults == 0 ||
-		state->ef > MAX_DOUBT * Max(hnsw_ef_search, EF_A_NODE * (state->returned + 1)) ||
+	/* The ef of a recall was measured without that. */
+	if (hnsw_recall_target > 0 || hnsw_iterative_scan == HNSW_ITERATIVE_OFF ||
+		state->allowed == PG_INT64_MAX || state->results.n == 0 ||
+		state->ef > MAX_DOUBT * Max(state->first_ef, HNSW_EF_A_NODE * (state->returned + 1)) ||
 		!omendb_search_next_estimate(&state->search, &nearest))
 		return false;
 	low = omendb_lower_bound(&state->query, nearest, state->most_error, state->most_norm2, &high);
 	/* Bits are exact: among equals any order will do. */
-	return state->store.index->codec.layout.own == OMENDB_OWN_BITS ? state->results[0].low > low
-																   : state->results[0].low >= low;
+	return state->store.index->codec.layout.own == OMENDB_OWN_BITS
+			   ? state->results.items[0].low > low
+			   : state->results.items[0].low >= low;
 }
 
 /*
@@ -755,7 +699,7 @@ static bool
 find_next(HnswScan *state)
 {
 	while (state->allowed != PG_INT64_MAX &&
-		   (state->nresults == 0 || state->returned >= state->allowed || in_doubt(state)))
+		   (state->results.n == 0 || state->returned >= state->allowed || in_doubt(state)))
 	{
 		if (state->drive.driven && state->search.visited_used >= state->drive.budget &&
 			hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !exhausted(state))
@@ -791,7 +735,7 @@ find_next(HnswScan *state)
 static bool
 is_at_end(const HnswScan *state)
 {
-	return !state->drive.driven && state->nresults == 0 && state->nlate == 0 &&
+	return !state->drive.driven && state->results.n == 0 && state->late.n == 0 &&
 		   state->report.stop == HNSW_STOP_EXHAUSTED && hnsw_may_read_all();
 }
 
@@ -809,17 +753,17 @@ next_node(HnswScan *state)
 		begin_sweep(state);
 	if (state->sweep)
 		return next_of_sweep(state);
-	if (state->nresults > 0)
-		result = pop(state->results, &state->nresults);
-	else if (state->nlate > 0)
-		result = pop(state->late, &state->nlate);
+	if (state->results.n > 0)
+		result = hnsw_results_pop(&state->results);
+	else if (state->late.n > 0)
+		result = hnsw_results_pop(&state->late);
 	else
 		return false;
 	state->returned++;
-	last = state->nresults == 0 || state->returned >= state->allowed || in_doubt(state);
+	last = state->results.n == 0 || state->returned >= state->allowed || in_doubt(state);
 	visited = &state->search.visited[result.visited];
 	set_now(state, visited->node, &visited->payload, result.low, result.high, last,
-			last ? 0 : state->results[0].low);
+			last ? 0 : state->results.items[0].low);
 	return true;
 }
 
@@ -890,8 +834,8 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	state->drive.low = state->now_low;
 	state->drive.high = state->now_high;
 	state->drive.next_low = state->now_low;
-	if (!hnsw_tids_has_more(&state->tids) && !state->sweep && state->nresults > 0)
-		state->drive.next_low = Max(state->now_low, state->results[0].low);
+	if (!hnsw_tids_has_more(&state->tids) && !state->sweep && state->results.n > 0)
+		state->drive.next_low = Max(state->now_low, state->results.items[0].low);
 	if (!state->drive.dead)
 		state->report.rows++;
 	if (scan->xs_recheckorderby)

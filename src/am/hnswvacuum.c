@@ -32,6 +32,7 @@
 #include <math.h>
 
 #include "access/genam.h"
+#include "am/hnswcalibrate.h"
 #include "am/hnswvacuum.h"
 #include "commands/progress.h"
 #include "commands/vacuum.h"
@@ -895,18 +896,37 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 }
 
 /*
+ * Rows of the index at most, without reading it: it has no more nodes than room for records.
+ */
+static double
+guess_rows(const IndexVacuumInfo *info)
+{
+	const OmendbLayout *layout = &omendb_index_peek(info->index)->codec.layout;
+	double blocks = RelationGetNumberOfBlocks(info->index);
+
+	return Max(Min(info->num_heap_tuples, (blocks - OMENDB_FIRST_BLOCK) * layout->per_page), 0);
+}
+
+/*
  * Where no row was deleted, nothing is read: what the catalogs say of the index stays as it is.
  * Else hnsw_bulk_delete has counted all rows and noted all free slots.
  */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
-	if (info->analyze_only || stats == NULL)
+	if (info->analyze_only)
 		return stats;
+	if (stats == NULL)
+	{
+		hnsw_calibrate_again(info->index, guess_rows(info), 0, info->strategy);
+		return NULL;
+	}
 	IndexFreeSpaceMapVacuum(info->index);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 	/* Rows that are inserted meanwhile may have been counted here only. */
 	if (!info->estimated_count)
 		stats->num_index_tuples = Min(stats->num_index_tuples, info->num_heap_tuples);
+	hnsw_calibrate_again(info->index, stats->num_index_tuples, stats->tuples_removed,
+						 info->strategy);
 	return stats;
 }

@@ -69,6 +69,7 @@ read_meta(OmendbDiagnosis *diagnosis)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	problem = omendb_diagnosis_page(BufferGetPage(buffer), OMENDB_PAGE_META);
 	diagnosis->meta = *omendb_page_meta(BufferGetPage(buffer));
+	diagnosis->calibration = *omendb_page_calibration(BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	if (problem)
 		omendb_corrupt_page(relation, OMENDB_META_BLOCK, problem);

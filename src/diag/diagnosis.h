@@ -27,6 +27,7 @@ typedef struct OmendbDiagnosis
 	Relation relation;   /* the index */
 	OmendbIndex *index;  /* its meta may be out of date */
 	OmendbMetaPage meta; /* as of opening */
+	OmendbCalibration calibration;
 	const HnswOpclass *opclass;
 	BlockNumber blocks; /* of the index, as of opening */
 	OmendbNode nodes;   /* slots for records in those blocks */

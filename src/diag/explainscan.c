@@ -30,6 +30,8 @@ show_scan(IndexScanState *state, ExplainState *es)
 	hnsw_scan_report(state->iss_ScanDesc, &report);
 	if (!report.valid)
 		return;
+	if (hnsw_recall_target > 0)
+		ExplainPropertyInteger("EF Search", NULL, report.ef, es);
 	ExplainPropertyUInteger("Nodes Visited", NULL, report.nodes, es);
 	ExplainPropertyUInteger("Pages Read", NULL, report.pages, es);
 	ExplainPropertyUInteger("Rows Rechecked", NULL, report.rechecks, es);

@@ -451,6 +451,9 @@ check_meta(OmendbCheck *check)
 		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
 							 "the metapage has an impossible ef_construction, %u",
 							 meta->ef_construction);
+	if (!omendb_calibration_is_possible(&diagnosis->calibration))
+		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+							 "what the metapage says of recall has a wrong checksum");
 	if (meta->entry != OMENDB_NO_NODE && meta->entry_level > OMENDB_MAX_LEVEL)
 		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
 							 "the metapage has an impossible level, %u", meta->entry_level);

@@ -10,9 +10,11 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 typedef struct IndexTotals
 {
@@ -122,7 +124,27 @@ count_records(OmendbDiagnosis *diagnosis, IndexTotals *totals)
 	FreeAccessStrategy(ring);
 }
 
-#define INFO_COLUMNS 23
+/* [{"ef": 10, "recall_10": 0.8, "recall_100": 0.5}, ...] */
+static Datum
+recall_curve(const OmendbCurve *curve)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	for (uint32 i = 0; i < curve->n; i++)
+	{
+		const OmendbCurvePoint *point = &curve->points[i];
+
+		appendStringInfo(&json, "%s{\"ef\": %u, \"recall_%d\": %.4f, \"recall_%d\": %.4f}",
+						 i == 0 ? "" : ", ", point->ef, OMENDB_CURVE_FEW, 1 - point->missed[0],
+						 OMENDB_CURVE_MANY, 1 - point->missed[1]);
+	}
+	appendStringInfoChar(&json, ']');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+}
+
+#define INFO_COLUMNS 24
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_info);
 
@@ -146,6 +168,9 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	omendb_diagnosis_open(&diagnosis, PG_GETARG_OID(0), AccessShareLock, OMENDB_DIAGNOSIS_SIZES);
 	meta = &diagnosis.meta;
+	if (!omendb_calibration_is_possible(&diagnosis.calibration))
+		omendb_corrupt_page(diagnosis.relation, OMENDB_META_BLOCK,
+							"What the metapage says of recall has a wrong checksum.");
 	layout = &diagnosis.index->codec.layout;
 	count_records(&diagnosis, &totals);
 	for (int level = 0; level <= OMENDB_MAX_LEVEL; level++)
@@ -185,6 +210,8 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 	nulls[at] = totals.tids == 0;
 	values[at++] =
 		Float8GetDatum((double) diagnosis.blocks * BLCKSZ / (double) Max(totals.tids, 1));
+	nulls[at] = diagnosis.calibration.curve.n == 0;
+	values[at++] = recall_curve(&diagnosis.calibration.curve);
 	Assert(at == INFO_COLUMNS);
 
 	omendb_diagnosis_close(&diagnosis);

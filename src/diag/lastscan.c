@@ -27,7 +27,7 @@ omendb_stop_name(HnswStop stop)
 	return NULL;
 }
 
-#define SCAN_COLUMNS 11
+#define SCAN_COLUMNS 12
 
 PG_FUNCTION_INFO_V1(omendb_sql_last_scan);
 
@@ -55,6 +55,8 @@ omendb_sql_last_scan(PG_FUNCTION_ARGS)
 	values[at++] = Int64GetDatum(report->late);
 	values[at++] = Int64GetDatum(report->sweeps);
 	values[at++] = Int64GetDatum(report->table_reads);
+	nulls[at] = !report->valid || report->ef == 0;
+	values[at++] = Int32GetDatum(report->ef);
 	nulls[at] = !report->valid || !stop;
 	if (!nulls[at])
 		values[at] = CStringGetTextDatum(stop);

@@ -591,14 +591,20 @@ found_late(const OmendbSearch *search)
 }
 
 bool
+omendb_search_is_settled(const OmendbSearch *search)
+{
+	return !search->coded || found_late(search) < SETTLE_LATE || omendb_search_exhausted(search);
+}
+
+bool
 omendb_search_settle(OmendbSearch *search, uint32_t most)
 {
 	if (!omendb_search_run(search))
 		return false;
-	while (search->coded && search->width < most && found_late(search) >= SETTLE_LATE &&
-		   !omendb_search_exhausted(search) && search->visited_used < search->visit_limit)
+	while (search->width < most && !omendb_search_is_settled(search) &&
+		   search->visited_used < search->visit_limit)
 	{
-		uint32_t width = search->width + search->width / 2;
+		uint32_t width = omendb_search_wider(search->width);
 
 		if (!omendb_search_widen(search, width < most ? width : most) || !omendb_search_run(search))
 			return false;
@@ -651,4 +657,25 @@ omendb_search_bytes(const OmendbSearch *search)
 {
 	return search->width * sizeof(OmendbCandidate) + search->aside_used * sizeof(OmendbCandidate) +
 		   2 * search->seen_used * sizeof(uint32_t) + search->visited_used * sizeof(OmendbVisited);
+}
+
+bool
+omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode entry,
+					  unsigned level, uint32_t width, size_t visit_limit)
+{
+	OmendbNode from[OMENDB_UPPER_BEAM] = {entry};
+	uint32_t n = 1;
+
+	search->keep_aside = false;
+	search->visit_limit = SIZE_MAX;
+	for (; level > 0; level--)
+	{
+		if (!omendb_search_begin_from(search, query, level, OMENDB_UPPER_BEAM, from, n) ||
+			!omendb_search_run(search))
+			return false;
+		n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, from);
+	}
+	search->keep_aside = true;
+	search->visit_limit = visit_limit;
+	return omendb_search_begin_from(search, query, 0, width, from, n);
 }

@@ -126,12 +126,30 @@ extern bool omendb_search_settle(OmendbSearch *search, uint32_t most);
 
 #define OMENDB_SETTLE 10
 
+/* How much wider than it began a beam may become until it settles. */
+#define OMENDB_MAX_WIDENING 8
+
+/* The width after that one, and: has what was visited so far settled? */
+static inline uint32_t
+omendb_search_wider(uint32_t width)
+{
+	return width + width / 2;
+}
+extern bool omendb_search_is_settled(const OmendbSearch *search);
+
 /*
  * The beam on levels above the one that is searched, and how many of what it
  * found are entered below: what the nearest leads to may lie apart from what is
  * looked for, where no node near that is on the upper level.
  */
 #define OMENDB_UPPER_BEAM 4
+
+/*
+ * Come down from a node of that level to level 0, and begin there with a beam of that width.
+ * visit_limit is of level 0.
+ */
+extern bool omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode entry,
+								  unsigned level, uint32_t width, size_t visit_limit);
 
 /* Widen the beam; the candidates set aside compete for it. */
 extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);

@@ -549,3 +549,18 @@ omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node, un
 	UnlockReleaseBuffer(buffer);
 	return true;
 }
+
+void
+omendb_meta_put_calibration(OmendbStore *store, OmendbCalibration *calibration)
+{
+	Buffer buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);
+	GenericXLogState *state;
+
+	calibration->checksum = omendb_calibration_checksum(calibration);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	omendb_store_check_meta(store, buffer);
+	state = GenericXLogStart(store->relation);
+	*omendb_page_calibration(GenericXLogRegisterBuffer(state, buffer, 0)) = *calibration;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}

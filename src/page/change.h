@@ -151,4 +151,7 @@ extern uint32 omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 extern bool omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node,
 									 unsigned level);
 
+/* Replace what the metapage says of recall; sets the checksum. */
+extern void omendb_meta_put_calibration(OmendbStore *store, OmendbCalibration *calibration);
+
 #endif /* OMENDB_CHANGE_H */

@@ -8,6 +8,8 @@
  *
  *	block = 1 + node / per_page, record = node % per_page
  *
+ * The metapage has an OmendbMetaPage and behind it an OmendbCalibration.
+ *
  * There are no line pointers. A slot is never moved: it is free, or holds a
  * node or heap TIDs that did not fit a node. pd_lower = pd_upper, so that
  * neither generic WAL nor full-page images leave anything out.
@@ -28,6 +30,7 @@
 #include "postgres.h"
 
 #include "code/layout.h"
+#include "graph/curve.h"
 #include "storage/block.h"
 #include "storage/bufpage.h"
 #include "storage/itemptr.h"
@@ -85,6 +88,25 @@ typedef struct OmendbMetaPage
 StaticAssertDecl(offsetof(OmendbMetaPage, dimensions) == 16, "metapage layout");
 StaticAssertDecl(offsetof(OmendbMetaPage, seed) == 32, "metapage layout");
 
+/*
+ * Behind OmendbMetaPage: what recall the index's rows are found with. All 0 where nothing was
+ * measured: the checksum counts only where the curve has points.
+ */
+typedef struct OmendbCalibration
+{
+	uint32 checksum; /* CRC-32C of all that follows */
+	uint32 queries;  /* rows that were searched for */
+	uint64 rows;     /* heap TIDs that the index had then */
+	uint64 removed;  /* of them, and of later ones, by vacuums since */
+	OmendbCurve curve;
+	uint32 reserved; /* 0 */
+} OmendbCalibration;
+
+StaticAssertDecl(offsetof(OmendbCalibration, curve) == 24, "calibration layout");
+StaticAssertDecl(sizeof(OmendbCurvePoint) == 12, "calibration layout");
+StaticAssertDecl(sizeof(OmendbCalibration) == 24 + 4 + 12 * OMENDB_CURVE_POINTS + 4,
+				 "calibration layout");
+
 /* What follows the header of an overflow record. */
 typedef struct OmendbOverflow
 {
@@ -136,6 +158,12 @@ omendb_page_meta(Page page)
 	return (OmendbMetaPage *) ((char *) page + MAXALIGN(SizeOfPageHeaderData));
 }
 
+static inline OmendbCalibration *
+omendb_page_calibration(Page page)
+{
+	return (OmendbCalibration *) (omendb_page_meta(page) + 1);
+}
+
 static inline OmendbOverflow *
 omendb_record_overflow(OmendbRecord *record)
 {
@@ -182,6 +210,12 @@ omendb_tid_is_possible(const ItemPointerData *tid)
 
 /* CRC-32C of what stays as it was when the index was built. */
 extern uint32 omendb_meta_checksum(const OmendbMetaPage *meta);
+
+/* CRC-32C of what follows the checksum. */
+extern uint32 omendb_calibration_checksum(const OmendbCalibration *calibration);
+
+/* Is it empty, or as it was written? */
+extern bool omendb_calibration_is_possible(const OmendbCalibration *calibration);
 
 /* Make an empty page of that kind; no slot is in use. */
 extern void omendb_page_init(Page page, OmendbPageKind kind);

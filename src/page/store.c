@@ -97,6 +97,26 @@ omendb_meta_checksum(const OmendbMetaPage *meta)
 	return crc;
 }
 
+uint32
+omendb_calibration_checksum(const OmendbCalibration *calibration)
+{
+	pg_crc32c crc;
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, &calibration->queries,
+				sizeof(*calibration) - offsetof(OmendbCalibration, queries));
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+bool
+omendb_calibration_is_possible(const OmendbCalibration *calibration)
+{
+	return calibration->curve.n == 0 ||
+		   (calibration->checksum == omendb_calibration_checksum(calibration) &&
+			omendb_curve_is_possible(&calibration->curve));
+}
+
 void
 omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout)
 {
@@ -453,6 +473,21 @@ omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level)
 		omendb_corrupt_page(store->relation, OMENDB_META_BLOCK,
 							"The metapage has an impossible entry point.");
 	return true;
+}
+
+bool
+omendb_index_calibration(OmendbStore *store, OmendbCalibration *calibration)
+{
+	Buffer buffer = omendb_store_read(store, OMENDB_META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_page(store->relation, buffer, OMENDB_PAGE_META);
+	*calibration = *omendb_page_calibration(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	if (!omendb_calibration_is_possible(calibration))
+		omendb_corrupt_page(store->relation, OMENDB_META_BLOCK,
+							"What the metapage says of recall has a wrong checksum.");
+	return calibration->curve.n > 0;
 }
 
 /* The node's record under a share lock, or NULL where it is no such node now. */

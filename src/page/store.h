@@ -65,6 +65,12 @@ extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigne
 /* Read the entry point afresh; false where the graph is empty. */
 extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);
 
+/*
+ * Read afresh which ef gives which recall; false where nobody has measured it. An error where it
+ * is damaged.
+ */
+extern bool omendb_index_calibration(OmendbStore *store, OmendbCalibration *calibration);
+
 /* The layout that a metapage says; raises an error where that is impossible. */
 extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 

@@ -22,8 +22,8 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 
-/* Candidates that a search visits for each node that it may return (am/hnswscan.c). */
-#define VISITS_A_NODE 7.0
+/* Nodes that a search visits for each candidate that its ef stands for. */
+#define VISITS_A_CANDIDATE 2.0
 
 /* From so many visits on, another one costs three times as much as the first ones. */
 #define WIDE 1000.0
@@ -90,10 +90,11 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 		planned->nodes * (0.27 + planned->node_bytes * 0.00015) + index_pages * (0.2 + read);
 }
 
-double
-hnsw_visits(double nodes)
+/* Nodes that a search visits so that `nodes` may be returned. */
+static double
+visits(const HnswPlanned *planned, double nodes)
 {
-	return Max(2.0 * hnsw_ef_search, nodes * VISITS_A_NODE) + 20;
+	return VISITS_A_CANDIDATE * planned->ef * Max(1, nodes / planned->ef_nodes) + 20;
 }
 
 /*
@@ -131,10 +132,10 @@ hnsw_cost_search(const HnswCosts *costs, const HnswPlanned *planned, double befo
 				 double fetched, bool members)
 {
 	double all = Max(planned->nodes, 1);
-	double cost = cost_of_visits(costs, Min(hnsw_visits(before + nodes), all));
+	double cost = cost_of_visits(costs, Min(visits(planned, before + nodes), all));
 
 	if (before > 0)
-		cost -= cost_of_visits(costs, Min(hnsw_visits(before), all));
+		cost -= cost_of_visits(costs, Min(visits(planned, before), all));
 	if (before + nodes > all)
 		nodes = Max(all - before, 0);
 	return cost + Min(fetched, nodes) * costs->fetch + (members ? nodes * costs->member : 0);

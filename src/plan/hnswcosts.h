@@ -35,6 +35,8 @@ typedef struct HnswPlanned
 	double members_share; /* of the rows that are in the bitmap; 1: there is none */
 	double bitmap_pages;  /* read to make it */
 	double strategy;      /* HnswStrategy to begin with */
+	double ef;            /* of the search's first round */
+	double ef_nodes;      /* nodes that it may return */
 } HnswPlanned;
 
 extern List *hnsw_planned_to_list(const HnswPlanned *planned);
@@ -63,9 +65,6 @@ extern void hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned);
  * nothing new, the scan takes so much longer.)
  */
 #define HNSW_TRIAL 0.3
-
-/* Nodes that a search visits so that `nodes` may be returned. */
-extern double hnsw_visits(double nodes);
 
 /* To return `nodes` more nodes after as many as `before`, reading `fetched` rows of them. */
 extern double hnsw_cost_search(const HnswCosts *costs, const HnswPlanned *planned, double before,

@@ -92,6 +92,7 @@ hnsw_add_search_counts(const HnswState *state, HnswCounts *counts)
 		return;
 	report = hnsw_scan_progress(state->scan);
 	counts->nodes += report->nodes;
+	counts->ef = Max(counts->ef, report->ef);
 }
 
 /* Let omendb_last_scan() tell of a run that did not search. */
@@ -177,6 +178,7 @@ begin_search(HnswState *state)
 	/* All rows within a radius are wanted: those found late find their places in the end. */
 	state->drive->keeps_all =
 		state->run.wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(state->run.wanted);
+	state->drive->wanted = isinf(state->run.wanted) ? 0 : state->run.wanted;
 
 	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
 						   HNSW_STRATEGIES, InvalidOid, state->expressions.collation,

@@ -5,6 +5,7 @@
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
 
+#include "am/hnsw.h"
 #include "compat.h"
 #include "commands/explain.h"
 #ifdef OMENDB_HAS_EXPLAIN_HOOK
@@ -76,6 +77,10 @@ hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (later)
 		show_expression((Node *) make_ands_explicit(later), "Distance Filter", css, ancestors, es);
 	show_strategies(state, &counts, es);
+	/* Of the plan, or the largest that a search began with. */
+	if (hnsw_recall_target > 0)
+		ExplainPropertyInteger("EF Search", NULL,
+							   counts.ef > 0 ? counts.ef : (int64) state->planned.ef, es);
 	/* Core gives a node that is not parallel-aware no way to report from a worker. */
 	if (!es->analyze || (counts.nstrategies == 0 && css->ss.ps.worker_instrument))
 		return;

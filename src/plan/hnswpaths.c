@@ -23,6 +23,7 @@
 
 #include "access/relation.h"
 #include "am/hnsw.h"
+#include "am/hnswcalibrate.h"
 #include "am/hnsworder.h"
 #include "am/module.h"
 #include "compat.h"
@@ -194,11 +195,16 @@ is_uncertain(const List *clauses)
  */
 #define DIMENSIONS_AN_ELEMENT 2
 
-/* clauses: those of the table but for the radius, of whose selectivity the planner knows nothing. */
+/*
+ * clauses: those of the table but for the radius, of whose selectivity the planner knows nothing;
+ * wanted: rows that LIMIT takes, 0 where it does not bound the scan.
+ */
 static void
 fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanned *planned,
-			 const IndexOptInfo *index, const OmendbLayout *layout, Path *bitmap)
+			 const IndexOptInfo *index, Relation relation, double wanted, Path *bitmap)
 {
+	OmendbStore store = {.relation = relation, .index = omendb_index_peek(relation)};
+	const OmendbLayout *layout = &store.index->codec.layout;
 	Cost cost;
 
 	planned->dimensions = layout->own == OMENDB_OWN_SPARSE
@@ -209,6 +215,9 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	planned->pages = rel->pages;
 	planned->nodes = Max(index->pages, 1) * BLCKSZ / planned->node_bytes;
 	planned->nodes = Min(planned->nodes, planned->rows);
+	planned->ef = hnsw_ef_for(&store, wanted);
+	planned->ef_nodes =
+		hnsw_recall_target > 0 ? Max(wanted, OMENDB_CURVE_FEW) : planned->ef / HNSW_EF_A_NODE;
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
 	planned->share = Max(planned->share, 1 / planned->rows);
 	planned->members_share = 1;
@@ -382,7 +391,8 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	path->bounded = ordered && wanted->use == HNSW_ORDER_LIMIT;
 	relation = index_open(path->index->indexoid, NoLock);
 	layout = &omendb_index_peek(relation)->codec.layout;
-	fill_planned(root, rel, others, &path->planned, path->index, layout, bitmap);
+	fill_planned(root, rel, others, &path->planned, path->index, relation,
+				 path->bounded && root->limit_tuples > 0 ? root->limit_tuples : 0, bitmap);
 	unindexed = may_leave_rows_out(layout, linitial(distance->args), wanted->rte);
 	index_close(relation, NoLock);
 	path->path.custom_private = list_make1_int(unindexed);

@@ -26,6 +26,7 @@
 typedef struct HnswCounts
 {
 	uint64 nodes;     /* visited */
+	int ef;           /* the largest that a search began with */
 	uint64 members;   /* nodes' rows that were looked up in the bitmap and found */
 	uint64 fetched;   /* heap rows read */
 	uint64 distances; /* computed by the operator */

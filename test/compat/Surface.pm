@@ -31,6 +31,7 @@ our @OWN = (
     [ 'function', 'rrf(bigint, integer) returns double precision', 'immutable parallel safe' ],
     [ 'setting', 'hnsw.custom_scan', 'bool, default on, user' ],
     [ 'setting', 'hnsw.exhaustive_scan', 'bool, default on, user' ],
+    [ 'setting', 'hnsw.recall_target', 'real, default 0, range 0..0.999, user' ],
     [ 'setting', 'hnsw.scan_strategy', 'enum, default auto, values {auto,graph,bitmap,exact}, user' ],
     [ 'setting', 'omendb.simd_level', 'enum, default auto, values {auto,scalar,neon,avx2,avx512}, superuser' ],);
 

@@ -16,6 +16,7 @@ use constant PAGE        => 8192;
 use constant PAGE_HEADER => 24;
 use constant HEADER      => 64;    # of a record
 use constant META        => 168;
+use constant CALIBRATION => 176;
 
 # Kinds of indexes: column, value of the row n, operator class, operator, bytes of an own vector.
 my %kinds = (
@@ -107,6 +108,7 @@ for my $kind (sort keys %kinds)
     my $own   = $kinds{$kind}[4];
     flip($kind, 'metapage', PAGE_HEADER, 1, grep { !$changing{$_} } $whole ? (0 .. META - 1) : (8 .. 19));
     flip($kind, 'metapage', PAGE_HEADER, 0, sort { $a <=> $b } keys %changing);
+    flip($kind, 'calibration', PAGE_HEADER + META, 1, grep { $_ % 7 == 0 } 0 .. CALIBRATION - 1) if $whole;
     flip($kind, "metapage's special space", PAGE - 8, 0, 0 .. 7) if $whole;
     flip($kind, 'special space of a page', 2 * PAGE - 8, 0, 0 .. 7) if $whole;
     my $bytes   = $info{$kind}{record_bytes};

@@ -1,0 +1,364 @@
+/*
+ * hnswcalibrate.c
+ *	  Which ef gives which recall: measured on the index's own rows.
+ *
+ * Some nodes are taken as queries, spread evenly over the index. All records are read once, which
+ * gives the distances of the nearest to each query. Then each query is searched for, by one ef
+ * after another, as a scan does it; its own node is hidden from it, for a query of a user has no
+ * node either. What is missed of the nearest, on average, makes the curve.
+ *
+ * The error of such a mean is that of a sample: the recall of single queries deviates by about .15
+ * where their mean is .9, by .05 where it is .99. So all queries are searched for by a small ef, which is
+ * cheap, and some by a large one.
+ */
+#include "am/hnswcalibrate.h"
+
+#include <math.h>
+
+#include "am/hnsw.h"
+#include "compat.h"
+#include "graph/truth.h"
+#include "miscadmin.h"
+#include "page/change.h"
+#include "utils/memutils.h"
+
+/* A query for so many slots of records; but at least, and at most, so many queries. */
+#define SLOTS_A_QUERY 300
+#define LEAST_QUERIES 50
+#define MOST_QUERIES  300
+
+/* The memory that queries take, at most. */
+#define QUERY_BYTES (32 * 1024 * 1024)
+
+/* The least ef that is measured. */
+#define FIRST_EF 16
+
+/* All queries are searched for by so many steps, and one of so many by all. */
+#define NEAR_STEPS 7
+#define FAR_QUERY  10
+
+/* Rows of the index that are new or gone before it is measured again. */
+#define CHANGED_SHARE 0.2
+
+/* The nodes that the queries are made of. */
+typedef struct Sample
+{
+	uint32 n;
+	OmendbNode *nodes;
+	OmendbRecord **records; /* headers and own vectors */
+} Sample;
+
+/* The graph without one node. */
+typedef struct Hidden
+{
+	OmendbStore store; /* first: the graph's operations get this struct */
+	OmendbNode node;
+} Hidden;
+
+static bool
+hidden_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,
+			 OmendbStep *step)
+{
+	return node != ((Hidden *) context)->node &&
+		   omendb_store_ops.visit(context, node, level, query, step);
+}
+
+static bool
+hidden_distance(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,
+				float *distance)
+{
+	return node != ((Hidden *) context)->node &&
+		   omendb_store_ops.distance(context, node, level, query, distance);
+}
+
+static void
+hidden_prefetch(void *context, OmendbNode node)
+{
+	omendb_store_ops.prefetch(context, node);
+}
+
+static const OmendbGraphOps hidden_ops = {hidden_visit, hidden_distance, hidden_prefetch};
+
+static inline bool
+is_node_with_rows(const OmendbRecord *record)
+{
+	return record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+		   !(record->flags & OMENDB_RECORD_DEAD);
+}
+
+/* Copy the first node with rows of the slots from..to - 1; false: there is none. */
+static bool
+take_query(OmendbStore *store, uint64 from, uint64 to, OmendbNode *node, OmendbRecord *copy)
+{
+	for (; from < to; from++)
+	{
+		*node = (OmendbNode) from;
+		CHECK_FOR_INTERRUPTS();
+		if (omendb_record_copy_own(store, *node, 0, copy) && is_node_with_rows(copy))
+			return true;
+	}
+	return false;
+}
+
+/* One node of each of as many equal parts of the index as queries are wanted. */
+static void
+take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	uint64 slots = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
+	uint64 wanted = Min(Max(slots / SLOTS_A_QUERY, LEAST_QUERIES), MOST_QUERIES);
+	OmendbRecord *copy = palloc(layout->neighbours_offset);
+
+	/* A query of bits is the record's own: it takes none. */
+	wanted = Min(wanted, QUERY_BYTES / (omendb_query_bytes(&store->index->codec) + 1));
+	wanted = Min(wanted, slots);
+	sample->n = 0;
+	sample->nodes = palloc(wanted * sizeof(OmendbNode));
+	sample->records = palloc(wanted * sizeof(OmendbRecord *));
+	for (uint64 i = 0; i < wanted; i++)
+	{
+		uint64 from = slots * i / wanted;
+		uint64 to = slots * (i + 1) / wanted;
+		/* Not always the same place on a page, nor always the first of what was inserted together. */
+		uint64 at = from + omendb_hash64(store->index->meta.seed + i) % (to - from);
+
+		if (!take_query(store, at, to, &sample->nodes[sample->n], copy) &&
+			!take_query(store, from, at, &sample->nodes[sample->n], copy))
+			continue;
+		sample->records[sample->n] = palloc(layout->neighbours_offset);
+		memcpy(sample->records[sample->n++], copy, layout->neighbours_offset);
+	}
+}
+
+/* Read all records. */
+static void
+find_truth(OmendbStore *store, BlockNumber blocks, BufferAccessStrategy strategy,
+		   OmendbTruth *truth)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
+	{
+		Buffer buffer;
+
+		omendb_vacuum_delay_point();
+		buffer = omendb_store_lock_by(store, block, BUFFER_LOCK_SHARE, strategy);
+		if (!BufferIsValid(buffer))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
+		{
+			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+			if (is_node_with_rows(record))
+				omendb_truth_add(truth, omendb_block_node(layout, block, slot), record);
+		}
+		UnlockReleaseBuffer(buffer);
+	}
+	omendb_truth_finish(truth);
+}
+
+/*
+ * One query's search, step by step. With a narrower beam a search visits the same nodes in the same
+ * order, but rests earlier: when all entries that would be in the narrower beam were visited. So a
+ * beam that is wide from the beginning shows what each narrower one does. The widest are not made
+ * from the beginning, but by widening: that leaves out some visited entries, which had to leave the
+ * beam and would be in its way, a few in a hundred there.
+ */
+typedef struct Steps
+{
+	uint32 n;
+	uint32 ef[OMENDB_CURVE_POINTS];
+	uint32 width[OMENDB_CURVE_POINTS];
+
+	/* of the present query, after each step */
+	bool settled[OMENDB_CURVE_POINTS];
+	uint32 visited[OMENDB_CURVE_POINTS];
+	double missed[OMENDB_CURVE_POINTS][2];
+
+	/* of all queries that came as far */
+	uint32 queries[OMENDB_CURVE_POINTS];
+	double sum[OMENDB_CURVE_POINTS][2];
+} Steps;
+
+/* Widths as a search takes them that does not settle, and the ef that each stands for. */
+static void
+make_steps(Steps *steps, const OmendbLayout *layout)
+{
+	uint32 ef = FIRST_EF;
+
+	memset(steps, 0, sizeof(*steps));
+	for (uint32 i = 0; i < OMENDB_CURVE_POINTS; i++)
+	{
+		uint32 width =
+			i == 0 ? hnsw_beam_width(layout, ef) : omendb_search_wider(steps->width[i - 1]);
+
+		while (hnsw_beam_width(layout, ef + 1) <= width)
+			ef++;
+		steps->ef[i] = ef;
+		steps->width[i] = width;
+	}
+	steps->n = OMENDB_CURVE_POINTS;
+}
+
+/* The share of the k nearest that the search has missed so far. */
+static double
+missed(const OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint32 k)
+{
+	uint32 all = Min(k, truth->found[query]);
+	float farthest = omendb_truth_distance(truth, query, all);
+	uint32 found = 0;
+
+	if (all == 0)
+		return 0;
+	for (size_t i = 0; i < search->visited_used && found < all; i++)
+		found += search->visited[i].payload.live && search->visited[i].distance <= farthest;
+	return 1 - (double) found / all;
+}
+
+/*
+ * Search for a query: `most` steps at least, and until what began with the last of them has settled
+ * and visited as many nodes as its ef; or until nothing is missed. Returns the steps that were done.
+ */
+static uint32
+do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint32 most)
+{
+	Hidden *hidden = search->store;
+	OmendbNode entry;
+	unsigned level;
+	uint32 i = 0;
+
+	hidden->node = truth->nodes[query];
+	if (!omendb_index_entry(&hidden->store, &entry, &level))
+		return 0;
+	omendb_search_descend(search, &truth->queries[query], entry, level,
+						  steps->width[NEAR_STEPS - 1], SIZE_MAX);
+	for (;; i++)
+	{
+		omendb_search_widen(search, steps->width[i]);
+		search->rest = steps->width[i];
+		omendb_search_run(search);
+		steps->visited[i] = (uint32) search->visited_used;
+		steps->settled[i] = omendb_search_is_settled(search);
+		steps->missed[i][0] = missed(search, truth, query, OMENDB_CURVE_FEW);
+		steps->missed[i][1] = missed(search, truth, query, OMENDB_CURVE_MANY);
+		if (i + 1 == steps->n ||
+			(i + 1 >= most && steps->settled[i] && steps->visited[i] >= steps->ef[most - 1]))
+			return i + 1;
+		if (steps->settled[i] && steps->missed[i][0] == 0 && steps->missed[i][1] == 0)
+			break;
+	}
+	/* Of a wider beam nothing else is to be expected. */
+	for (uint32 next = i + 1; next < steps->n; next++)
+	{
+		steps->visited[next] = UINT32_MAX;
+		steps->settled[next] = true;
+		steps->missed[next][0] = steps->missed[next][1] = 0;
+	}
+	return steps->n;
+}
+
+/* Add what the query has missed by searches that began at each of the first `most` steps. */
+static void
+add_missed(Steps *steps, uint32 done, uint32 most)
+{
+	for (uint32 from = 0; from < Min(done, most); from++)
+	{
+		uint32 i = from;
+
+		while (i + 1 < done && ((!steps->settled[i] &&
+								 steps->width[i] < OMENDB_MAX_WIDENING * steps->width[from]) ||
+								steps->visited[i] < steps->ef[from]))
+			i++;
+		steps->queries[from]++;
+		steps->sum[from][0] += steps->missed[i][0];
+		steps->sum[from][1] += steps->missed[i][1];
+	}
+}
+
+static void
+measure_curve(OmendbStore *store, const OmendbTruth *truth, OmendbCurve *curve)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Hidden hidden = {*store, OMENDB_NO_NODE};
+	OmendbSearch search;
+	Steps steps;
+
+	make_steps(&steps, layout);
+	omendb_search_init(&search, &hidden_ops, &hidden, &omendb_palloc_allocator,
+					   omendb_layout_is_coded(layout));
+	for (uint32 i = 0; i < truth->n; i++)
+	{
+		uint32 most = i % FAR_QUERY == 0 || truth->n < LEAST_QUERIES ? steps.n : NEAR_STEPS;
+
+		omendb_vacuum_delay_point();
+		add_missed(&steps, do_steps(&steps, &search, truth, i, most), most);
+	}
+	for (uint32 i = 0; i < steps.n && steps.queries[i] > 0; i++)
+		omendb_curve_add(curve, steps.ef[i], (float) (steps.sum[i][0] / steps.queries[i]),
+						 (float) (steps.sum[i][1] / steps.queries[i]));
+	omendb_search_free(&search);
+}
+
+void
+hnsw_calibrate(Relation index, double rows, BufferAccessStrategy strategy)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw calibration", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	OmendbStore store = {.relation = index, .index = omendb_index_open(index)};
+	const OmendbCodec *codec = &store.index->codec;
+	BlockNumber blocks = RelationGetNumberOfBlocks(index);
+	OmendbCalibration calibration = {0};
+	Sample sample;
+
+	take_sample(&store, blocks, &sample);
+	if (sample.n > 0)
+	{
+		OmendbTruth truth;
+		void *memory = palloc_extended(omendb_truth_bytes(codec, sample.n, OMENDB_CURVE_MANY),
+									   MCXT_ALLOC_HUGE);
+
+		omendb_truth_init(&truth, codec, sample.n, OMENDB_CURVE_MANY, sample.nodes,
+						  (const OmendbRecord *const *) sample.records, memory);
+		find_truth(&store, blocks, strategy, &truth);
+		measure_curve(&store, &truth, &calibration.curve);
+		calibration.queries = sample.n;
+		calibration.rows = (uint64) rows;
+	}
+	omendb_meta_put_calibration(&store, &calibration);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+void
+hnsw_calibrate_again(Relation index, double rows, double removed, BufferAccessStrategy strategy)
+{
+	OmendbStore store = {.relation = index, .index = omendb_index_peek(index)};
+	OmendbCalibration calibration;
+	double inserted;
+
+	if (!omendb_index_calibration(&store, &calibration))
+	{
+		if (rows > 0)
+			hnsw_calibrate(index, rows, strategy);
+		return;
+	}
+	if (removed > 0)
+	{
+		calibration.removed += (uint64) removed;
+		omendb_meta_put_calibration(&store, &calibration);
+	}
+	inserted = Max(rows + calibration.removed - calibration.rows, 0);
+	if (inserted + calibration.removed > CHANGED_SHARE * calibration.rows)
+		hnsw_calibrate(index, rows, strategy);
+}
+
+int
+hnsw_ef_for(OmendbStore *store, double k)
+{
+	OmendbCalibration calibration;
+
+	if (hnsw_recall_target == 0 || !omendb_index_calibration(store, &calibration))
+		return hnsw_ef_search;
+	return omendb_curve_ef(&calibration.curve, hnsw_recall_target, k > 0 ? k : OMENDB_CURVE_FEW);
+}
