@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "graph/builder.h"
+#include "graph/parts.h"
 
 /*
  * Lengths of a level's vectors under the inner product: a sample, and the ratio of its
@@ -84,6 +85,9 @@ omendb_build_prepare(OmendbBuildLevel *level)
 	const OmendbLayout *layout = layout_of(level);
 
 	level->phase = OMENDB_BUILD_NEW;
+	level->window = 0;
+	level->in_window = level->n;
+	level->in_parts = level->led = false;
 	level->in_bulk = omendb_layout_is_coded(layout) &&
 					 (layout->metric != OMENDB_METRIC_IP || lengths_are_alike(level));
 	if (!level->in_bulk)
@@ -111,7 +115,9 @@ omendb_build_bytes(const OmendbLayout *layout, uint32_t n, uint32_t ef_construct
 void
 omendb_build_attach(OmendbBuildLevel *level, void *memory)
 {
-	if (level->in_bulk)
+	if (level->in_parts)
+		omendb_parts_attach(level, memory);
+	else if (level->in_bulk)
 		attach_bulk(level, layout_of(level), memory);
 	else
 		attach_rounds(level, memory);
@@ -431,10 +437,12 @@ next_of_rounds(OmendbBuildLevel *level)
 static bool
 set_bulk_work(OmendbBuilder *builder, OmendbBuildLevel *level)
 {
-	if (!builder->bulk_set || builder->bulk_first != level->first)
+	if (!builder->bulk_set || builder->bulk_level != level->level ||
+		builder->bulk_leaders != level->bulk.leaders)
 	{
 		builder->bulk_set = omendb_bulk_work(&builder->bulk, level, builder->allocator);
-		builder->bulk_first = level->first;
+		builder->bulk_level = level->level;
+		builder->bulk_leaders = level->bulk.leaders;
 	}
 	builder->bulk.level = level;
 	builder->bulk.bulk = &level->bulk;
@@ -450,16 +458,23 @@ next_of_bulk(OmendbBuilder *builder, OmendbBuildLevel *level)
 	{
 		case OMENDB_BUILD_NEW:
 			level->phase = OMENDB_BUILD_QUANTIZE;
-			return omendb_bulk_start(&builder->bulk);
+			return level->led || omendb_bulk_start(&builder->bulk);
 		case OMENDB_BUILD_QUANTIZE:
 			level->phase = OMENDB_BUILD_CHOOSE;
 			if (level->bulk.leaders > 0)
 			{
-				omendb_bulk_lead(&builder->bulk);
+				if (!level->led)
+					omendb_bulk_lead(&builder->bulk);
+				level->led = true;
 				level->phase = OMENDB_BUILD_ASSIGN;
 			}
 			return true;
 		case OMENDB_BUILD_ASSIGN:
+			if (level->in_parts)
+			{
+				level->phase = OMENDB_BUILD_DONE;
+				return true;
+			}
 			omendb_bulk_cluster(level);
 			level->phase = OMENDB_BUILD_LEAVES;
 			return true;

@@ -48,6 +48,7 @@ typedef enum OmendbBuildPhase
 	OMENDB_BUILD_ASSIGN,
 	OMENDB_BUILD_LEAVES,
 	OMENDB_BUILD_CHOOSE,
+	OMENDB_BUILD_ENCODE, /* in parts only */
 	OMENDB_BUILD_DONE,
 } OmendbBuildPhase;
 
@@ -73,6 +74,17 @@ typedef struct OmendbBuildLevel
 	OmendbBuildPhase phase;
 	bool in_bulk; /* made from a partition, not in rounds */
 	OmendbBulk bulk;
+
+	/*
+	 * Records are in memory of nodes window .. window + in_window - 1 alone: all, but for
+	 * a level that is built in parts (parts.h). Record `first` is of node `window` then.
+	 */
+	uint32_t window;
+	uint32_t in_window;
+	bool in_parts;
+	uint32_t room; /* parts: nodes, and nodes in the window, that there is memory for */
+	uint32_t window_room;
+	bool led; /* parts: the leaders are chosen */
 
 	/* in the level's memory */
 	uint32_t *order;  /* n: rounds: the node that joins i-th; bulk: near nodes together */

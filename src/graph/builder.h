@@ -16,7 +16,8 @@ struct OmendbBuilder
 	void *query_memory;
 	OmendbChooser chooser;
 	OmendbBulkWork bulk;
-	OmendbNode bulk_first; /* the level that bulk is for: where its records begin */
+	unsigned bulk_level; /* the level that bulk is for, and how many leaders that has */
+	uint32_t bulk_leaders;
 	bool bulk_set;
 };
 

@@ -228,7 +228,7 @@ omendb_bulk_start(OmendbBulkWork *work)
 	OmendbBuildLevel *level = work->level;
 	OmendbBulk *bulk = work->bulk;
 	const OmendbAllocator *allocator = work->allocator;
-	uint32_t n = level->n < SAMPLE ? level->n : SAMPLE;
+	uint32_t n = level->in_window < SAMPLE ? level->in_window : SAMPLE;
 	float *found = allocator->resize(allocator->context, NULL, n * sizeof(float));
 	float most;
 
@@ -236,7 +236,7 @@ omendb_bulk_start(OmendbBulkWork *work)
 		return false;
 	for (uint32_t s = 0; s < n; s++)
 	{
-		uint32_t i = (uint32_t) ((uint64_t) s * level->n / n);
+		uint32_t i = level->window + (uint32_t) ((uint64_t) s * level->in_window / n);
 
 		omendb_own_decode(level->array->codec, build_record(level, i), work->stored);
 		found[s] = largest(work->stored, bulk->dimensions);
@@ -244,7 +244,7 @@ omendb_bulk_start(OmendbBulkWork *work)
 	qsort(found, n, sizeof(float), build_by_number);
 	most = found[n - 1 - n / 500];
 	/* Zeros, and what is so small that its inverse is infinite, take any unit. */
-	bulk->unit = most > 1e-30f ? most / 127 : 1;
+	bulk->rows.unit = most > 1e-30f ? most / 127 : 1;
 	allocator->release(allocator->context, found);
 	return true;
 }
@@ -287,11 +287,13 @@ quantize(OmendbBulkWork *work, uint32_t i)
 	float *x = work->stored;
 
 	omendb_own_decode(codec, build_record(level, i), x);
-	set_row(bulk, &bulk->rows, i, x, bulk->unit);
+	set_row(bulk, &bulk->rows, i, x, bulk->rows.unit);
 	if (bulk->codes)
 		memcpy(bulk->codes + (size_t) i * codec->layout.code_bits,
 			   omendb_code_vector(codec, x, work->other_code),
 			   codec->layout.code_bits * sizeof(float));
+	if (level->in_parts)
+		return;
 	if (bulk->leaders > 0)
 		memset(bulk_candidates(level, i), 0xff,
 			   bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t));
@@ -299,11 +301,24 @@ quantize(OmendbBulkWork *work, uint32_t i)
 		bulk->order[i] = i;
 }
 
+void
+omendb_bulk_decode(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i, float *out)
+{
+	const int8_t *row = bulk_row(rows, i);
+	float step = rows->unit * bulk_scale(rows, i);
+
+	for (uint32_t k = 0; k < bulk->dimensions; k++)
+		out[k] = step * (float) row[k];
+}
+
 /* The difference of a node's vector from the center. */
 static void
 get_difference(OmendbBulkWork *work, uint32_t node, float *out)
 {
-	omendb_own_decode(work->level->array->codec, build_record(work->level, node), out);
+	if (build_has_record(work->level, node))
+		omendb_own_decode(work->level->array->codec, build_record(work->level, node), out);
+	else
+		omendb_bulk_decode(work->bulk, &work->bulk->rows, node, out);
 	for (uint32_t k = 0; k < work->bulk->dimensions; k++)
 		out[k] -= work->center[k];
 }
@@ -411,7 +426,8 @@ omendb_bulk_lead(OmendbBulkWork *work)
 
 	for (uint32_t s = 0; s < bulk->leaders; s++)
 	{
-		uint32_t node = omendb_bulk_sample(s, bulk->leaders, level->n, level->seed + 12345);
+		uint32_t node = level->window +
+						omendb_bulk_sample(s, bulk->leaders, level->in_window, level->seed + 12345);
 
 		bulk->leader_nodes[s] = node;
 		bulk->leader_norms[s] = omendb_bulk_norm(bulk, &bulk->rows, node);
@@ -501,16 +517,18 @@ omendb_bulk_cluster(OmendbBuildLevel *level)
 uint32_t
 omendb_bulk_positions(const OmendbBuildLevel *level, OmendbBuildPhase phase)
 {
-	return phase == OMENDB_BUILD_LEAVES ? level->bulk.leaders
-										: (level->n + OMENDB_BLOCK_ROWS - 1) / OMENDB_BLOCK_ROWS;
+	if (phase == OMENDB_BUILD_LEAVES)
+		return level->in_parts ? level->bulk.group_n : level->bulk.leaders;
+	return (level->in_window + OMENDB_BLOCK_ROWS - 1) / OMENDB_BLOCK_ROWS;
 }
 
 bool
 omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t position)
 {
+	const OmendbBuildLevel *level = work->level;
 	OmendbBulk *bulk = work->bulk;
-	uint32_t from = position * OMENDB_BLOCK_ROWS;
-	uint32_t left = work->level->n - from;
+	uint32_t from = level->window + position * OMENDB_BLOCK_ROWS;
+	uint32_t left = level->window + level->in_window - from;
 	uint32_t count = left < OMENDB_BLOCK_ROWS ? left : OMENDB_BLOCK_ROWS;
 	uint32_t nodes[OMENDB_BLOCK_ROWS];
 
@@ -528,10 +546,14 @@ omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t posi
 							   bulk->assigned + (size_t) from * bulk->fanout[0]);
 			return true;
 		case OMENDB_BUILD_LEAVES:
-			return omendb_bulk_split(work, bulk->by_size[position]);
+			return omendb_bulk_split(work, level->in_parts ? position : bulk->by_size[position]);
+		case OMENDB_BUILD_ENCODE:
+			for (uint32_t i = 0; i < count; i++)
+				omendb_bulk_encode(work, from + i);
+			return true;
 		default:
 			for (uint32_t i = 0; i < count; i++)
-				if (!omendb_bulk_choose(work, bulk->order[from + i]))
+				if (!omendb_bulk_choose(work, level->in_parts ? from + i : bulk->order[from + i]))
 					return false;
 			return true;
 	}

@@ -54,6 +54,7 @@ typedef struct OmendbRows
 	int8_t *exponents;     /* n: the vector is unit * 8^exponent * row */
 	float *norms;          /* n: |8^exponent * row|^2; inner product: 0 */
 	const uint32_t *nodes; /* n: the nodes they are of; NULL: row i is of node i */
+	float unit;            /* of the level's: stored vector = unit * 8^exponent * row */
 	unsigned depth;        /* how often the unit was made finer */
 } OmendbRows;
 
@@ -72,7 +73,6 @@ typedef struct OmendbBulk
 	uint32_t dimensions;
 	bool in_records;  /* candidates lie where the record's links will be */
 	bool keeps_codes; /* code space is another one, and its vectors are kept */
-	float unit;       /* stored vector = unit * 8^exponent * row */
 
 	/* All below in the level's memory; indices are of nodes within the level. */
 	OmendbRows rows;        /* n */
@@ -89,6 +89,22 @@ typedef struct OmendbBulk
 	float *leader_norms;    /* leaders, and 16 more */
 	float *leader_scales;   /* leaders, and 16 more */
 	uint8_t *packed;        /* leaders as groups of columns */
+
+	/* A level in parts: clusters are split into leaves a group of them at a time. */
+	uint32_t group_room;  /* members that a group may have */
+	uint32_t group_n;     /* clusters of the group; their members are from starts[i] on */
+	uint32_t group_first; /* which cluster is the first of them */
+	uint32_t members_n;   /* members of the group */
+	uint32_t next;        /* the cluster that the next group begins with, .. */
+	uint32_t next_from;   /* .. at that one of its members */
+	uint32_t *sizes;      /* leaders: members of each cluster */
+	uint32_t *found;      /* group_room * fanout[1] * (forward + backward): candidates */
+
+	/* And records of nodes outside of the window, behind those in it. */
+	uint32_t outside_room;
+	uint32_t outside_n;
+	bool outside_first; /* the first ones that there are for the window */
+	uint32_t *outside;  /* their nodes, ascending */
 } OmendbBulk;
 
 #define OMENDB_BULK_NONE UINT32_MAX

@@ -489,6 +489,67 @@ write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const u
 	clear_links(&codec->layout, record);
 }
 
+/* The same, but for codes and factors: vectors of neighbours may not be in memory. */
+static void
+note_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
+		   uint32_t count)
+{
+	const OmendbLayout *layout = &work->level->array->codec->layout;
+	OmendbRecord *record = build_record(work->level, self);
+
+	for (uint32_t i = 0; i < count; i++)
+		omendb_record_neighbours(layout, record)[i] =
+			bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
+	record->count = (uint16_t) count;
+	clear_links(layout, record);
+}
+
+/* A neighbour's record, if it is in memory now and the link was not encoded before. */
+static const OmendbRecord *
+find_neighbour(const OmendbBuildLevel *level, uint32_t node)
+{
+	const OmendbBulk *bulk = &level->bulk;
+	uint32_t low = 0;
+	uint32_t high = bulk->outside_n;
+
+	if (build_has_record(level, node))
+		return bulk->outside_first ? build_record(level, node) : NULL;
+	while (low < high)
+	{
+		uint32_t middle = (low + high) / 2;
+
+		if (bulk->outside[middle] < node)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == bulk->outside_n || bulk->outside[low] != node)
+		return NULL;
+	return omendb_array_record(level->array, level->first + level->in_window + low);
+}
+
+void
+omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
+{
+	OmendbBuildLevel *level = work->level;
+	const OmendbCodec *codec = level->array->codec;
+	OmendbRecord *record = build_record(level, node);
+	const OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
+	const float *v = code_vector(work, node, record, work->own_code);
+
+	for (uint32_t i = 0; i < record->count; i++)
+	{
+		uint32_t other = neighbours[i];
+		const OmendbRecord *neighbour = find_neighbour(level, other);
+
+		if (neighbour)
+			omendb_edge_encode(codec, record, i, other, v,
+							   code_vector(work, other, neighbour, work->other_code),
+							   omendb_own_distance(codec, record, neighbour, work->scratch),
+							   record->norm2, neighbour->norm2);
+	}
+}
+
 /*
  * Out of `near` near candidates, whose keys are there, and `far` leaders behind them, all
  * members of the rows.
@@ -504,7 +565,10 @@ choose_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32
 	uint32_t n = append(work, rows, self, members + near, far, ranked);
 
 	n = choose(work, rows, self, n, ranked, work->level->links, chosen);
-	write_links(work, rows, node, chosen, n);
+	if (work->level->in_parts)
+		note_links(work, rows, node, chosen, n);
+	else
+		write_links(work, rows, node, chosen, n);
 }
 
 bool

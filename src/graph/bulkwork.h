@@ -116,10 +116,17 @@ bulk_blunt(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i)
 			   : (float) bulk->dimensions / 4 * scale * scale;
 }
 
+/* Is the node's record in memory? */
+static inline bool
+build_has_record(const OmendbBuildLevel *level, uint32_t i)
+{
+	return i - level->window < level->in_window;
+}
+
 static inline OmendbRecord *
 build_record(const OmendbBuildLevel *level, uint32_t i)
 {
-	return omendb_array_record(level->array, level->first + i);
+	return omendb_array_record(level->array, level->first + (i - level->window));
 }
 
 /* Where the candidates of a node are kept. */
@@ -130,7 +137,8 @@ bulk_candidates(const OmendbBuildLevel *level, uint32_t i)
 
 	if (bulk->in_records)
 		return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
-	return bulk->candidates + (size_t) i * bulk->slots * (bulk->forward + bulk->backward);
+	return bulk->candidates +
+		   (size_t) (i - level->window) * bulk->slots * (bulk->forward + bulk->backward);
 }
 
 /* Whole cache lines. */
@@ -197,6 +205,10 @@ extern void omendb_bulk_cluster(OmendbBuildLevel *level);
 extern uint32_t omendb_bulk_positions(const OmendbBuildLevel *level, OmendbBuildPhase phase);
 extern bool omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t position);
 
+/* A vector as its row keeps it. */
+extern void omendb_bulk_decode(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i,
+							   float *out);
+
 /* The squared length of a row; norms[] has zeros for the inner product. */
 extern float omendb_bulk_norm(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i);
 
@@ -229,5 +241,8 @@ extern bool omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster);
 
 /* bulkchoose.c: a node's neighbours. False when out of memory. */
 extern bool omendb_bulk_choose(OmendbBulkWork *work, uint32_t node);
+
+/* In parts: the codes of those of its neighbours whose records are in memory. */
+extern void omendb_bulk_encode(OmendbBulkWork *work, uint32_t node);
 
 #endif /* OMENDB_BULKWORK_H */

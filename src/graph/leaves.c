@@ -102,7 +102,7 @@ find_backward(OmendbBulkWork *work, uint32_t m)
 /* Candidates for the rows' slots. */
 static void
 write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-				 const uint8_t *slots, uint32_t m)
+				 const uint32_t *slots, uint32_t m)
 {
 	const OmendbBulk *bulk = work->bulk;
 	uint32_t room = bulk->forward + bulk->backward;
@@ -110,7 +110,9 @@ write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *m
 	for (uint32_t i = 0; i < m; i++)
 	{
 		uint32_t *out =
-			bulk_candidates(work->level, bulk_node(rows, members[i])) + (size_t) slots[i] * room;
+			(work->level->in_parts ? bulk->found
+								   : bulk_candidates(work->level, bulk_node(rows, members[i]))) +
+			(size_t) slots[i] * room;
 
 		for (uint32_t k = 0; k < work->near_count[i]; k++)
 			*out++ = bulk_node(rows, members[work->near[(size_t) i * bulk->forward + k]]);
@@ -130,7 +132,7 @@ is_blunt(const OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *mem
 }
 
 static bool leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-				 const uint8_t *slots, uint32_t m);
+				 const uint32_t *slots, uint32_t m);
 
 /*
  * Rows whose distances the leaf did not tell get their candidates again, of local rows,
@@ -139,11 +141,11 @@ static bool leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *m
  */
 static bool
 compare_groups(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-			   const uint8_t *slots, uint32_t m, bool *blunt)
+			   const uint32_t *slots, uint32_t m, bool *blunt)
 {
 	uint32_t group[BULK_MOST_LEAF];
 	uint32_t in_group[BULK_MOST_LEAF];
-	uint8_t group_slots[BULK_MOST_LEAF];
+	uint32_t group_slots[BULK_MOST_LEAF];
 	const int8_t *block[BULK_MOST_LEAF];
 	int32_t products[BULK_MOST_LEAF];
 	bool good = true;
@@ -186,7 +188,7 @@ compare_groups(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *mem
 }
 
 static bool
-leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint8_t *slots,
+leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint32_t *slots,
 	 uint32_t m)
 {
 	bool blunt[BULK_MOST_LEAF];
@@ -199,16 +201,17 @@ leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, cons
 	write_candidates(work, rows, members, slots, m);
 	for (uint32_t i = 0; i < m; i++)
 		any |= blunt[i] = is_blunt(work, rows, members, i);
-	return !any || compare_groups(work, rows, members, slots, m, blunt);
+	/* Without records there are no finer rows. */
+	return !any || work->level->in_parts || compare_groups(work, rows, members, slots, m, blunt);
 }
 
 /* A leaf of the partition. */
 static bool
 first_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-		   const uint8_t *slots, uint32_t m)
+		   const uint32_t *slots, uint32_t m)
 {
 	/* The row's first leaf of all decides its place in the order. */
-	for (uint32_t i = 0; i < m; i++)
+	for (uint32_t i = 0; i < m && !work->level->in_parts; i++)
 		if (slots[i] == 0)
 			work->bulk->order[work->next_place++] = bulk_node(rows, members[i]);
 	return leaf(work, rows, members, slots, m);
@@ -218,7 +221,7 @@ first_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members
 
 /* Any rows together, where distances do not tell them apart. */
 static bool
-cut_up(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint8_t *slots,
+cut_up(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint32_t *slots,
 	   uint32_t m)
 {
 	uint32_t most = work->bulk->leaf;
@@ -235,22 +238,22 @@ typedef struct Parts
 	uint16_t *assigned; /* m * fanout */
 	uint32_t *starts;   /* parts + 2 */
 	uint32_t *members;  /* m * fanout */
-	uint8_t *slots;     /* m * fanout */
+	uint32_t *slots;    /* m * fanout */
 } Parts;
 
 static void *
 allocate_parts(const OmendbAllocator *allocator, Parts *parts, uint32_t count, size_t entries)
 {
-	size_t bytes = (count + 2) * sizeof(uint32_t) +
-				   entries * (sizeof(uint32_t) + sizeof(uint16_t) + sizeof(uint8_t));
+	size_t bytes =
+		(count + 2) * sizeof(uint32_t) + entries * (2 * sizeof(uint32_t) + sizeof(uint16_t));
 	uint8_t *memory = allocator->resize(allocator->context, NULL, bytes);
 
 	if (!memory)
 		return NULL;
 	parts->starts = (uint32_t *) memory;
 	parts->members = parts->starts + count + 2;
-	parts->assigned = (uint16_t *) (parts->members + entries);
-	parts->slots = (uint8_t *) (parts->assigned + entries);
+	parts->slots = parts->members + entries;
+	parts->assigned = (uint16_t *) (parts->slots + entries);
 	return memory;
 }
 
@@ -286,7 +289,7 @@ assign_parts(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *membe
  * has almost all of them.
  */
 static bool
-sort_parts(const Parts *parts, const uint32_t *members, const uint8_t *slots, uint32_t m,
+sort_parts(const Parts *parts, const uint32_t *members, const uint32_t *slots, uint32_t m,
 		   uint32_t leaders, uint32_t fanout)
 {
 	uint32_t *starts = parts->starts;
@@ -306,18 +309,18 @@ sort_parts(const Parts *parts, const uint32_t *members, const uint8_t *slots, ui
 			uint32_t to = starts[parts->assigned[(size_t) i * fanout + k] + 1]++;
 
 			parts->members[to] = members[i];
-			parts->slots[to] = (uint8_t) (slots[i] + k);
+			parts->slots[to] = slots[i] + k;
 		}
 	return smaller;
 }
 
 static bool split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-				  const uint8_t *slots, uint32_t m, uint32_t fanout, bool finest, uint64_t seed);
+				  const uint32_t *slots, uint32_t m, uint32_t fanout, bool finest, uint64_t seed);
 
 /* The cluster by local rows, where the rows that there are do not split it. */
 static bool
 split_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-			const uint8_t *slots, uint32_t m, uint32_t fanout, uint64_t seed)
+			const uint32_t *slots, uint32_t m, uint32_t fanout, uint64_t seed)
 {
 	const OmendbAllocator *allocator = work->allocator;
 	uint32_t *all = allocator->resize(allocator->context, NULL, m * sizeof(uint32_t));
@@ -338,7 +341,7 @@ split_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *member
 
 /* finest: the rows are local ones of all the cluster, others would not be finer. */
 static bool
-split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint8_t *slots,
+split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint32_t *slots,
 	  uint32_t m, uint32_t fanout, bool finest, uint64_t seed)
 {
 	const OmendbBulk *bulk = work->bulk;
@@ -360,7 +363,7 @@ split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, con
 		return false;
 	assign_parts(work, rows, members, m, leaders, fanout, seed, parts.assigned);
 	smaller = sort_parts(&parts, members, slots, m, leaders, fanout);
-	if (!smaller && !finest && !rows->ip && rows->depth < BULK_MOST_DEPTH)
+	if (!smaller && !finest && !work->level->in_parts && !rows->ip && rows->depth < BULK_MOST_DEPTH)
 	{
 		work->allocator->release(work->allocator->context, memory);
 		return split_local(work, rows, members, slots, m, fanout, seed);
@@ -383,11 +386,26 @@ split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, con
 bool
 omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster)
 {
+	const OmendbAllocator *allocator = work->allocator;
 	const OmendbBulk *bulk = work->bulk;
 	uint32_t from = bulk->starts[cluster];
+	uint32_t m = bulk->starts[cluster + 1] - from;
+	size_t room = bulk->fanout[1] * (bulk->forward + bulk->backward);
+	uint32_t *slots = allocator->resize(allocator->context, NULL, (m + 1) * sizeof(uint32_t));
+	bool good;
 
-	work->next_place = bulk->order_starts[cluster];
-	return split(work, &bulk->rows, bulk->members + from, bulk->member_slots + from,
-				 bulk->starts[cluster + 1] - from, bulk->fanout[1], false,
-				 omendb_hash64(work->level->seed + 777 + cluster));
+	if (!slots)
+		return false;
+	/* A row's candidates have places of their own, or the member's in the group. */
+	for (uint32_t i = 0; i < m; i++)
+		slots[i] =
+			work->level->in_parts ? (from + i) * bulk->fanout[1] : bulk->member_slots[from + i];
+	if (work->level->in_parts)
+		memset(bulk->found + from * room, 0xff, m * room * sizeof(uint32_t));
+	else
+		work->next_place = bulk->order_starts[cluster];
+	good = split(work, &bulk->rows, bulk->members + from, slots, m, bulk->fanout[1], false,
+				 omendb_hash64(work->level->seed + 777 + bulk->group_first + cluster));
+	allocator->release(allocator->context, slots);
+	return good;
 }
