@@ -123,6 +123,20 @@ omendb_relation_number(Relation relation)
 #endif
 }
 
+#include "storage/buffile.h"
+
+/* So many bytes of a temporary file, or an error. */
+static inline void
+omendb_buffile_read(BufFile *file, void *to, size_t bytes)
+{
+#if PG_VERSION_NUM >= 160000
+	BufFileReadExact(file, to, bytes);
+#else
+	if (BufFileRead(file, to, bytes) != bytes)
+		ereport(ERROR, (errcode_for_file_access(), errmsg("could not read from a temporary file")));
+#endif
+}
+
 #include "commands/vacuum.h"
 
 static inline void

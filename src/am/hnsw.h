@@ -212,6 +212,12 @@ extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkD
 extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 												  IndexBulkDeleteResult *stats);
 
+/*
+ * hnswvacuum.c: let links lead from the entry point to all nodes of an index that is being
+ * built, whose levels above 0 are of one piece already and begin with that number.
+ */
+extern void hnsw_join_new(Relation index, OmendbNode upper);
+
 /* hnswcost.c */
 extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,
 							   Cost *startup, Cost *total, Selectivity *selectivity,

@@ -6,7 +6,10 @@
  * numbered as it comes. Equal ones are merged, and the last records take the
  * numbers that are free then. The graph is built over the records (graph/build.h),
  * level by level; the records are copied to pages and the pages written to WAL once.
- * Rows that come when maintenance_work_mem is full are inserted one by one afterwards.
+ *
+ * When maintenance_work_mem is full, the records go to a temporary file, and the index is
+ * built in parts afterwards (hnswparts.c). Graphs that have to be made in rounds
+ * (graph/build.h) are not: there the rows that come then are inserted one by one.
  *
  * Parallel workers take part in all of that (hnswparallel.c), but only this process
  * reads the heap, and numbers follow its order: the same heap gives the same index,
@@ -15,11 +18,12 @@
 #include "am/hnsw.h"
 
 #include "access/tableam.h"
+#include "am/hnswbuild.h"
 #include "access/xact.h"
 #include "am/hnswbuildsize.h"
 #include "am/hnswcalibrate.h"
 #include "am/hnswpages.h"
-#include "am/hnswparallel.h"
+#include "am/hnswparts.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "graph/build.h"
@@ -33,18 +37,6 @@
 
 #include <math.h>
 
-/* 1 is PostgreSQL's own "initializing" */
-#define PHASE_LOAD      2
-#define PHASE_QUANTIZE  3
-#define PHASE_PARTITION 4
-#define PHASE_COMPARE   5
-#define PHASE_CHOOSE    6
-#define PHASE_GRAPH     7
-#define PHASE_REFINE    8
-#define PHASE_WRITE     9
-#define PHASE_INSERT    10
-#define PHASE_CALIBRATE 11
-
 /* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
 
@@ -54,63 +46,6 @@
  */
 #define NODES_PER_PROCESS 1000
 
-typedef struct VectorEntry
-{
-	uint64 identity;
-	OmendbNode node;
-	uint32 status;
-} VectorEntry;
-
-#define SH_PREFIX         vectors
-#define SH_ELEMENT_TYPE   VectorEntry
-#define SH_KEY_TYPE       uint64
-#define SH_KEY            identity
-#define SH_HASH_KEY(t, k) ((uint32) (k))
-#define SH_EQUAL(t, a, b) ((a) == (b))
-#define SH_SCOPE          static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-/* A heap TID that does not fit its node's record. */
-typedef struct ExtraTid
-{
-	OmendbNode node;
-	uint32 order; /* keeps the sort stable */
-	ItemPointerData tid;
-} ExtraTid;
-
-typedef struct HnswBuild
-{
-	Relation heap;
-	Relation index;
-	IndexInfo *info;
-	const HnswOpclass *opclass;
-	OmendbIndex *open;
-	MemoryContext context; /* of all that lives until the end */
-	MemoryContext row;     /* reset for every row */
-	void *room;
-	Size budget;
-	Size used;
-	Size node_bytes;  /* of one node */
-	double rows;      /* indexed */
-	int64 loaded;     /* rows, also those that the index does not take */
-	uint32 collected; /* records */
-	bool launched;    /* the crew was, before rows were loaded */
-	bool flushed;
-	int64 inserted; /* after that */
-	bool warned;    /* that memory is short */
-
-	HnswRecords records;
-	HnswCrew *crew;
-	vectors_hash *vectors; /* by identity */
-	ExtraTid *extra;
-	size_t nextra;
-	size_t extra_room;
-	OmendbNode entry;
-	unsigned entry_level;
-} HnswBuild;
-
 char *
 hnsw_build_phase_name(int64 phase)
 {
@@ -118,33 +53,39 @@ hnsw_build_phase_name(int64 phase)
 	{
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
 			return "initializing";
-		case PHASE_LOAD:
+		case HNSW_PHASE_LOAD:
 			return "loading tuples";
-		case PHASE_QUANTIZE:
+		case HNSW_PHASE_QUANTIZE:
 			return "quantizing vectors";
-		case PHASE_PARTITION:
+		case HNSW_PHASE_PARTITION:
 			return "partitioning vectors";
-		case PHASE_COMPARE:
+		case HNSW_PHASE_COMPARE:
 			return "comparing vectors";
-		case PHASE_CHOOSE:
+		case HNSW_PHASE_CHOOSE:
 			return "choosing neighbours";
-		case PHASE_GRAPH:
+		case HNSW_PHASE_GRAPH:
 			return "building graph";
-		case PHASE_REFINE:
+		case HNSW_PHASE_REFINE:
 			return "refining graph";
-		case PHASE_WRITE:
+		case HNSW_PHASE_WRITE:
 			return "writing pages";
-		case PHASE_INSERT:
+		case HNSW_PHASE_INSERT:
 			return "inserting tuples";
-		case PHASE_CALIBRATE:
+		case HNSW_PHASE_CALIBRATE:
 			return "measuring recall";
+		case HNSW_PHASE_SPLIT:
+			return "splitting into parts";
+		case HNSW_PHASE_NUMBER:
+			return "numbering nodes";
+		case HNSW_PHASE_JOIN:
+			return "joining parts";
 		default:
 			return NULL;
 	}
 }
 
-static void
-start_phase(int phase, uint64 total)
+void
+hnsw_build_phase(int phase, uint64 total)
 {
 	const int params[] = {PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL,
 						  PROGRESS_CREATEIDX_TUPLES_DONE};
@@ -208,8 +149,8 @@ add_record(HnswBuild *build)
 	return hnsw_crew_add_record(build->crew);
 }
 
-static void
-add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
+void
+hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
 {
 	OmendbRecord *record = omendb_array_record(&build->records.array, node);
 
@@ -223,11 +164,11 @@ add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
 		build->extra_room = Max(1024, build->extra_room * 2);
 		build->extra =
 			build->extra
-				? repalloc_huge(build->extra, build->extra_room * sizeof(ExtraTid))
-				: MemoryContextAllocHuge(build->context, build->extra_room * sizeof(ExtraTid));
-		build->used += build->extra_room / 2 * sizeof(ExtraTid);
+				? repalloc_huge(build->extra, build->extra_room * sizeof(HnswExtraTid))
+				: MemoryContextAllocHuge(build->context, build->extra_room * sizeof(HnswExtraTid));
+		build->used += build->extra_room / 2 * sizeof(HnswExtraTid);
 	}
-	build->extra[build->nextra] = (ExtraTid){node, (uint32) build->nextra, *tid};
+	build->extra[build->nextra] = (HnswExtraTid){node, (uint32) build->nextra, *tid};
 	build->nextra++;
 }
 
@@ -257,9 +198,8 @@ load_row(HnswBuild *build, ItemPointer tid, Datum value)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->loaded);
 }
 
-/* The vector's entry in the hash table. */
-static VectorEntry *
-vector_entry(HnswBuild *build, const OmendbRecord *record, bool *found)
+HnswVectorEntry *
+hnsw_build_vector(HnswBuild *build, const OmendbRecord *record, bool *found)
 {
 	return vectors_insert(build->vectors, record->identity[0] | (uint64) record->identity[1] << 32,
 						  found);
@@ -279,7 +219,7 @@ merge_equal(HnswBuild *build)
 	for (OmendbNode node = build->collected; node < array->n; node++)
 	{
 		OmendbRecord *record = omendb_array_record(array, node);
-		VectorEntry *entry;
+		HnswVectorEntry *entry;
 		ItemPointerData tid;
 		bool found;
 
@@ -291,14 +231,14 @@ merge_equal(HnswBuild *build)
 			continue;
 		}
 		build->rows++;
-		entry = vector_entry(build, record, &found);
+		entry = hnsw_build_vector(build, record, &found);
 		if (!found)
 			entry->node = node;
 		else if (omendb_own_equal(&build->open->codec, record,
 								  omendb_array_record(array, entry->node)))
 		{
 			memcpy(&tid, record->tids, OMENDB_TID_BYTES);
-			add_tid(build, entry->node, &tid);
+			hnsw_build_add_tid(build, entry->node, &tid);
 			record->kind = OMENDB_RECORD_FREE;
 			nfree++;
 		}
@@ -327,7 +267,7 @@ collect(HnswBuild *build)
 	for (OmendbNode node = n; node < array->n; node++)
 	{
 		OmendbRecord *record = omendb_array_record(array, node);
-		VectorEntry *entry;
+		HnswVectorEntry *entry;
 		bool found;
 
 		if (record->kind == OMENDB_RECORD_FREE)
@@ -335,7 +275,7 @@ collect(HnswBuild *build)
 		while (omendb_array_record(array, hole)->kind != OMENDB_RECORD_FREE)
 			hole++;
 		memcpy(omendb_array_record(array, hole), record, stride);
-		entry = vector_entry(build, record, &found);
+		entry = hnsw_build_vector(build, record, &found);
 		if (entry->node == node)
 			entry->node = hole;
 		moved[node - n] = hole;
@@ -348,11 +288,10 @@ collect(HnswBuild *build)
 	array->n = build->collected = n;
 }
 
-/* Is the node of a level on the next level too? */
-static inline bool
-rises(const OmendbMetaPage *meta, OmendbNode node)
+bool
+hnsw_build_rises(const OmendbMetaPage *meta, OmendbNode node, unsigned shift)
 {
-	return (omendb_hash64(meta->seed * 3 + node) & ((1 << HNSW_LEVEL_SHIFT) - 1)) == 0;
+	return (omendb_hash64(meta->seed * 3 + node) & ((UINT64CONST(1) << shift) - 1)) == 0;
 }
 
 /*
@@ -381,22 +320,22 @@ show_phase(const OmendbBuildLevel *level)
 	switch (level->phase)
 	{
 		case OMENDB_BUILD_QUANTIZE:
-			start_phase(PHASE_QUANTIZE, level->n);
+			hnsw_build_phase(HNSW_PHASE_QUANTIZE, level->n);
 			break;
 		case OMENDB_BUILD_ASSIGN:
-			start_phase(PHASE_PARTITION, level->n);
+			hnsw_build_phase(HNSW_PHASE_PARTITION, level->n);
 			break;
 		case OMENDB_BUILD_LEAVES:
-			start_phase(PHASE_COMPARE, level->n);
+			hnsw_build_phase(HNSW_PHASE_COMPARE, level->n);
 			break;
 		case OMENDB_BUILD_CHOOSE:
-			start_phase(PHASE_CHOOSE, level->n);
+			hnsw_build_phase(HNSW_PHASE_CHOOSE, level->n);
 			break;
 		case OMENDB_BUILD_SEARCH:
 			if (level->refines)
-				start_phase(PHASE_REFINE, level->n);
+				hnsw_build_phase(HNSW_PHASE_REFINE, level->n);
 			else if (level->from == 0)
-				start_phase(PHASE_GRAPH, level->n);
+				hnsw_build_phase(HNSW_PHASE_GRAPH, level->n);
 			break;
 		default:
 			break;
@@ -440,22 +379,44 @@ build_level(HnswBuild *build, OmendbNode first, uint32 n, unsigned number)
 	build->entry_level = number;
 }
 
+/* Expressions and predicates may do what is not allowed in parallel mode. */
 static void
-build_graph(HnswBuild *build)
+launch(HnswBuild *build, double n)
+{
+	if (!build->launched)
+		hnsw_crew_launch(build->crew, choose_workers(build, n));
+	build->launched = true;
+}
+
+/* A crew, and records, in shared memory where there will be workers. */
+static void
+begin(HnswBuild *build, double n)
+{
+	hnsw_records_init(&build->records, &build->open->codec);
+	if (choose_workers(build, n) > 0)
+		hnsw_records_share(&build->records);
+	build->crew =
+		hnsw_crew_create(&build->records, RelationGetRelid(build->index), &build->open->meta);
+	build->launched = false;
+}
+
+void
+hnsw_build_begin_anew(HnswBuild *build, double n)
+{
+	hnsw_crew_free(build->crew);
+	begin(build, n);
+	launch(build, n);
+}
+
+void
+hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 {
 	const OmendbMetaPage *meta = &build->open->meta;
 	const OmendbLayout *layout = &build->open->codec.layout;
 	uint32 n = build->records.array.n;
 	OmendbNode first = 0;
 
-	build->entry = OMENDB_NO_NODE;
-	if (n == 0)
-		return;
-	/* Expressions and predicates may do what is not allowed in parallel mode. */
-	if (!build->launched)
-		hnsw_crew_launch(build->crew, choose_workers(build, n));
-	hnsw_crew_allocate_level(build->crew, omendb_build_bytes(layout, n, meta->ef_construction));
-	for (unsigned level = 0; n > 0 && level <= OMENDB_MAX_LEVEL; level++)
+	for (; n > 0 && level <= OMENDB_MAX_LEVEL; level++)
 	{
 		OmendbNode next = build->records.array.n;
 
@@ -466,7 +427,7 @@ build_graph(HnswBuild *build)
 		{
 			OmendbRecord *record;
 
-			if (!rises(meta, node))
+			if (!hnsw_build_rises(meta, offset + node, HNSW_LEVEL_SHIFT))
 				continue;
 			record = add_record(build);
 			memcpy(record, omendb_array_record(&build->records.array, node),
@@ -482,11 +443,26 @@ build_graph(HnswBuild *build)
 	}
 }
 
+static void
+build_graph(HnswBuild *build)
+{
+	const OmendbMetaPage *meta = &build->open->meta;
+	const OmendbLayout *layout = &build->open->codec.layout;
+	uint32 n = build->records.array.n;
+
+	build->entry = OMENDB_NO_NODE;
+	if (n == 0)
+		return;
+	launch(build, n);
+	hnsw_crew_allocate_level(build->crew, omendb_build_bytes(layout, n, meta->ef_construction));
+	hnsw_build_levels(build, 0, 0);
+}
+
 static int
 compare_extra(const void *a, const void *b)
 {
-	const ExtraTid *x = a;
-	const ExtraTid *y = b;
+	const HnswExtraTid *x = a;
+	const HnswExtraTid *y = b;
 
 	CHECK_FOR_INTERRUPTS();
 	if (x->node != y->node)
@@ -494,14 +470,19 @@ compare_extra(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* TIDs that did not fit into overflow records, chained from their nodes. */
-static void
-add_overflow_records(HnswBuild *build)
+void
+hnsw_build_sort_extra(HnswBuild *build)
+{
+	qsort(build->extra, build->nextra, sizeof(HnswExtraTid), compare_extra);
+}
+
+void
+hnsw_build_add_overflow(HnswBuild *build)
 {
 	const OmendbLayout *layout = &build->open->codec.layout;
 	uint32 room = omendb_overflow_room(layout);
 
-	qsort(build->extra, build->nextra, sizeof(ExtraTid), compare_extra);
+	hnsw_build_sort_extra(build);
 	for (size_t i = 0; i < build->nextra;)
 	{
 		OmendbNode node = build->extra[i].node;
@@ -525,31 +506,55 @@ write_pages(HnswBuild *build)
 	const OmendbLayout *layout = &build->open->codec.layout;
 	OmendbMetaPage meta = build->open->meta;
 
-	start_phase(PHASE_WRITE, build->records.array.n);
+	hnsw_build_phase(HNSW_PHASE_WRITE, build->records.array.n);
 	meta.entry = build->entry;
 	meta.entry_level = build->entry_level;
 	hnsw_write_meta(build->index, MAIN_FORKNUM, &meta);
-	hnsw_extend_for(build->index, layout, build->records.array.n);
-	hnsw_crew_write(build->crew, build->index);
+	hnsw_extend_for(build->index, layout, OMENDB_FIRST_BLOCK, build->records.array.n);
+	hnsw_crew_write(build->crew, build->index, OMENDB_FIRST_BLOCK);
 }
 
 /* From memory to pages; what comes later is inserted. */
 static void
 flush(HnswBuild *build)
 {
+	OmendbNode upper = OMENDB_NO_NODE;
+
+	if (build->parts)
+		upper = hnsw_parts_build(build->parts);
 	vectors_destroy(build->vectors);
-	build_graph(build);
-	add_overflow_records(build);
-	write_pages(build);
+	if (!build->parts)
+	{
+		build_graph(build);
+		hnsw_build_add_overflow(build);
+		write_pages(build);
+	}
 	hnsw_crew_free(build->crew);
 	if (build->extra)
 		pfree(build->extra);
 	build->flushed = true;
+	if (build->parts)
+	{
+		hnsw_build_phase(HNSW_PHASE_JOIN, 0);
+		hnsw_join_new(build->index, upper);
+	}
+}
+
+/* From memory to a temporary file. */
+static void
+spill(HnswBuild *build)
+{
+	if (!build->parts)
+		build->parts = hnsw_parts_create(build);
+	build->loaded_at_once = build->records.array.n;
+	hnsw_parts_add(build->parts);
+	build->used = 0;
+	build->collected = 0;
 }
 
 /* Once a build; rows may be an estimate. */
 static void
-say_memory_is_short(HnswBuild *build, double rows)
+say_memory_is_short(HnswBuild *build, double rows, bool in_parts)
 {
 	double wanted = rows * build->node_bytes;
 
@@ -560,8 +565,11 @@ say_memory_is_short(HnswBuild *build, double rows)
 					RelationGetRelationName(build->index)),
 			 errdetail("About %.0f rows want %.0f MB; maintenance_work_mem is %d MB.", rows,
 					   ceil(wanted / (1024 * 1024)), maintenance_work_mem / 1024),
-			 errhint("Rows for which there is no memory are inserted one by one, which takes "
-					 "longer; a larger maintenance_work_mem avoids that.")));
+			 in_parts
+				 ? errhint("It is built in parts, with its vectors in temporary files, which takes "
+						   "longer; a larger maintenance_work_mem avoids that.")
+				 : errhint("Rows for which there is no memory are inserted one by one, which takes "
+						   "longer; a larger maintenance_work_mem avoids that.")));
 	build->warned = true;
 }
 
@@ -591,6 +599,25 @@ is_full(HnswBuild *build)
 	return false;
 }
 
+/*
+ * With memory full: can the index be built in parts? Not where its graph is made in rounds, nor
+ * where memory is so small that parts would have hardly more rows than their neighbours.
+ */
+static bool
+can_be_in_parts(HnswBuild *build)
+{
+	OmendbBuildLevel level = {0};
+
+	if (build->records.array.n < HNSW_LEAST_PART)
+		return false;
+	level.array = &build->records.array;
+	level.n = build->records.array.n;
+	level.links = build->open->codec.layout.links;
+	level.ef_construction = build->open->meta.ef_construction;
+	(void) omendb_build_prepare(&level);
+	return level.in_bulk;
+}
+
 static void
 build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 			   void *context)
@@ -603,14 +630,24 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	old = MemoryContextSwitchTo(build->row);
 	if (!build->flushed && is_full(build))
 	{
+		bool in_parts = build->parts || can_be_in_parts(build);
+
 		/* The heap is read from its first block to its last. */
-		if (build->used > build->budget)
-			say_memory_is_short(build, build->rows * RelationGetNumberOfBlocks(build->heap) /
-										   (ItemPointerGetBlockNumber(tid) + 1.0));
+		say_memory_is_short(build,
+							build->rows * RelationGetNumberOfBlocks(build->heap) /
+								(ItemPointerGetBlockNumber(tid) + 1.0),
+							in_parts);
 		MemoryContextSwitchTo(build->context);
-		flush(build);
+		if (in_parts)
+			spill(build);
+		if (in_parts && !hnsw_parts_full(build->parts, build->loaded_at_once))
+			begin_loading(build);
+		else
+		{
+			flush(build);
+			hnsw_build_phase(HNSW_PHASE_INSERT, 0);
+		}
 		MemoryContextSwitchTo(build->row);
-		start_phase(PHASE_INSERT, 0);
 	}
 	if (build->flushed)
 	{
@@ -632,7 +669,6 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	OmendbMetaPage meta;
 	MemoryContext old;
 	double estimate;
-	int workers;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
 		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
@@ -650,24 +686,17 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	build.open = omendb_index_make(index, &meta);
 	build.room = palloc(hnsw_value_room(&build.open->codec.layout));
 	build.node_bytes = hnsw_build_node_bytes(&build.open->codec.layout, meta.ef_construction);
-	hnsw_records_init(&build.records, &build.open->codec);
 	build.vectors = vectors_create(build.context, 1024, NULL);
 
 	estimate = hnsw_estimate_rows(heap);
 	/* Nothing is known of how many rows a partial index has. */
 	if (info->ii_Predicate == NIL && estimate * build.node_bytes > (double) build.budget)
-		say_memory_is_short(&build, estimate);
+		say_memory_is_short(&build, estimate, omendb_layout_is_coded(&build.open->codec.layout));
 
-	start_phase(PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
-	workers = choose_workers(&build, estimate);
-	if (workers > 0)
-		hnsw_records_share(&build.records);
-	build.crew = hnsw_crew_create(&build.records, RelationGetRelid(index), &build.open->meta);
+	hnsw_build_phase(HNSW_PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
+	begin(&build, estimate);
 	if (info->ii_Predicate == NIL && info->ii_Expressions == NIL)
-	{
-		hnsw_crew_launch(build.crew, workers);
-		build.launched = true;
-	}
+		launch(&build, estimate);
 	begin_loading(&build);
 	/* Not from where other scans are now: the order decides the numbers. */
 	result->heap_tuples =
@@ -675,11 +704,13 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	if (!build.flushed)
 	{
 		collect(&build);
+		if (build.parts)
+			spill(&build);
 		flush(&build);
 	}
 	result->index_tuples = build.rows;
 	MemoryContextSwitchTo(old);
-	start_phase(PHASE_CALIBRATE, 0);
+	hnsw_build_phase(HNSW_PHASE_CALIBRATE, 0);
 	hnsw_calibrate(index, build.rows, NULL);
 	MemoryContextDelete(build.context);
 	return result;

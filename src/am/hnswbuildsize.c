@@ -18,9 +18,6 @@
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 
-/* Bytes that a row's entry in the hash table of vectors takes. */
-#define VECTOR_ENTRY_BYTES 32
-
 Size
 hnsw_build_node_bytes(const OmendbLayout *layout, int ef_construction)
 {
@@ -28,7 +25,7 @@ hnsw_build_node_bytes(const OmendbLayout *layout, int ef_construction)
 	Size record = omendb_array_stride(layout);
 
 	return record + (record >> HNSW_LEVEL_SHIFT) +
-		   omendb_build_bytes(layout, sample, ef_construction) / sample + VECTOR_ENTRY_BYTES;
+		   omendb_build_bytes(layout, sample, ef_construction) / sample + HNSW_VECTOR_ENTRY_BYTES;
 }
 
 double

@@ -14,6 +14,9 @@
 /* A level that has no more nodes needs none above: they almost all are neighbours. */
 #define HNSW_TOP_LEVEL 64
 
+/* Bytes that a row's entry in the hash table of vectors takes. */
+#define HNSW_VECTOR_ENTRY_BYTES 32
+
 /*
  * Bytes that a node takes while the graph is built: its record, with its share
  * of the levels above, and its place in the level's arrays and in the hash

@@ -38,6 +38,21 @@ hnsw_write_meta(Relation index, ForkNumber fork, const OmendbMetaPage *meta)
 	UnlockReleaseBuffer(buffer);
 }
 
+void
+hnsw_rewrite_meta(Relation index, const OmendbMetaPage *meta)
+{
+	Buffer buffer = ReadBuffer(index, OMENDB_META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	START_CRIT_SECTION();
+	*omendb_page_meta(BufferGetPage(buffer)) = *meta;
+	MarkBufferDirty(buffer);
+	if (RelationNeedsWAL(index))
+		log_newpage_buffer(buffer, false);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}
+
 static uint32
 blocks_for(const OmendbLayout *layout, uint32 records)
 {
@@ -45,11 +60,11 @@ blocks_for(const OmendbLayout *layout, uint32 records)
 }
 
 void
-hnsw_extend_for(Relation index, const OmendbLayout *layout, uint32 records)
+hnsw_extend_for(Relation index, const OmendbLayout *layout, BlockNumber from, uint32 records)
 {
-	BlockNumber end = OMENDB_FIRST_BLOCK + blocks_for(layout, records);
+	BlockNumber end = from + blocks_for(layout, records);
 
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < end; block += EXTENDED_AT_A_TIME)
+	for (BlockNumber block = from; block < end; block += EXTENDED_AT_A_TIME)
 	{
 		CHECK_FOR_INTERRUPTS();
 		omendb_extend_by_zeros(RelationGetSmgr(index), MAIN_FORKNUM, block,
@@ -70,7 +85,7 @@ hnsw_records_written(const OmendbLayout *layout, uint32 records, uint32 position
 }
 
 void
-hnsw_write_position(Relation index, const OmendbArray *array, uint32 position)
+hnsw_write_position(Relation index, const OmendbArray *array, BlockNumber first, uint32 position)
 {
 	const OmendbLayout *layout = &array->codec->layout;
 	uint32 blocks = blocks_for(layout, array->n);
@@ -79,8 +94,7 @@ hnsw_write_position(Relation index, const OmendbArray *array, uint32 position)
 
 	for (uint32 i = from; i < to; i++)
 	{
-		Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, OMENDB_FIRST_BLOCK + i,
-										   RBM_ZERO_AND_LOCK, NULL);
+		Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, first + i, RBM_ZERO_AND_LOCK, NULL);
 		Page page = BufferGetPage(buffer);
 		OmendbNode node = i * layout->per_page;
 
@@ -93,6 +107,5 @@ hnsw_write_position(Relation index, const OmendbArray *array, uint32 position)
 		UnlockReleaseBuffer(buffer);
 	}
 	if (RelationNeedsWAL(index))
-		log_newpage_range(index, MAIN_FORKNUM, OMENDB_FIRST_BLOCK + from, OMENDB_FIRST_BLOCK + to,
-						  false);
+		log_newpage_range(index, MAIN_FORKNUM, first + from, first + to, false);
 }

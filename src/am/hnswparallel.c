@@ -71,6 +71,7 @@ typedef struct Task
 {
 	TaskKind kind;
 	OmendbBuildLevel level; /* pointers have no meaning */
+	BlockNumber first;      /* of the pages to be written */
 	uint32 take;            /* so many positions at a time */
 } Task;
 
@@ -433,7 +434,7 @@ do_positions(const Means *means, Task *task, uint32 from, uint32 to)
 			break;
 		case TASK_WRITE:
 			for (uint32 i = from; i < to; i++)
-				hnsw_write_position(means->index, means->array, i);
+				hnsw_write_position(means->index, means->array, task->first, i);
 			break;
 	}
 }
@@ -595,16 +596,14 @@ hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report)
 }
 
 void
-hnsw_crew_write(HnswCrew *crew, Relation index)
+hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first)
 {
 	OmendbArray *array = &crew->records->array;
 	uint32 size = hnsw_write_positions(&array->codec->layout, array->n);
-	Task task = {.kind = TASK_WRITE, .take = 1};
+	Task task = {.kind = TASK_WRITE, .first = first, .take = 1};
 
 	/* Nobody else sees the buffers of a temporary index. */
-	if (crew->shared && RelationUsesLocalBuffers(index))
-		hnsw_crew_dismiss(crew);
-	if (crew->shared)
+	if (crew->shared && !RelationUsesLocalBuffers(index))
 	{
 		announce(crew, &task, 0, size);
 		do_task(crew, &task, index, true);
@@ -612,7 +611,7 @@ hnsw_crew_write(HnswCrew *crew, Relation index)
 	}
 	for (uint32 i = 0; i < size; i++)
 	{
-		hnsw_write_position(index, array, i);
+		hnsw_write_position(index, array, first, i);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 									 hnsw_records_written(&array->codec->layout, array->n, i + 1));
 	}

@@ -55,8 +55,8 @@ extern OmendbBuilder *hnsw_crew_builder(HnswCrew *crew);
 /* Do the level's present phase, all together; report: show the nodes done as progress. */
 extern void hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report);
 
-/* Write the records to the index's pages, for which it was extended. */
-extern void hnsw_crew_write(HnswCrew *crew, Relation index);
+/* Write the records to the index's pages from `first` on, by which it was extended. */
+extern void hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first);
 
 /* For a level's interrupt: any process's. */
 extern void hnsw_build_interrupt(void);

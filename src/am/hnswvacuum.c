@@ -895,6 +895,39 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return stats;
 }
 
+void
+hnsw_join_new(Relation index, OmendbNode upper)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw join", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	HnswVacuum *vacuum = palloc0(sizeof(HnswVacuum));
+	IndexVacuumInfo info = {.index = index};
+
+	vacuum->store.relation = index;
+	vacuum->store.index = omendb_index_open(index);
+	vacuum->info = &info;
+	vacuum->blocks = RelationGetNumberOfBlocks(index);
+	vacuum->only = OMENDB_NO_NODE;
+	vacuum->upper_room = 1024;
+	vacuum->upper = palloc(vacuum->upper_room * sizeof(HnswUpper));
+	for (BlockNumber block = omendb_node_block(&vacuum->store.index->codec.layout, upper);
+		 block < vacuum->blocks; block++)
+	{
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+
+		note_page(vacuum, BufferGetPage(buffer), block);
+		UnlockReleaseBuffer(buffer);
+	}
+	qsort(vacuum->upper, vacuum->nupper, sizeof(HnswUpper), by_level);
+	prepare_repairs(vacuum);
+	/* Without dead nodes nothing is given up for it. */
+	if (!hnsw_join_living(vacuum))
+		elog(ERROR, "could not join the nodes of index \"%s\"", RelationGetRelationName(index));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
 /*
  * Rows of the index at most, without reading it: it has no more nodes than room for records.
  */

@@ -512,7 +512,8 @@ omendb_build_phase_nodes(const OmendbBuildLevel *level, uint32_t positions)
 {
 	return level->phase == OMENDB_BUILD_SEARCH
 			   ? level->from + positions
-			   : (uint32_t) ((uint64_t) positions * level->n / omendb_build_phase_size(level));
+			   : (uint32_t) ((uint64_t) positions * level->in_window /
+							 omendb_build_phase_size(level));
 }
 
 bool

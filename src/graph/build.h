@@ -135,7 +135,8 @@ extern uint32_t omendb_build_phase_size(const OmendbBuildLevel *level);
 
 /*
  * How many positions a process takes at a time, at most: few where one takes long. And
- * how many of the level's nodes are done when so many positions are.
+ * how many of the level's nodes (parts: of those in the window) are done when so many
+ * positions are.
  */
 extern uint32_t omendb_build_phase_take(const OmendbBuildLevel *level);
 extern uint32_t omendb_build_phase_nodes(const OmendbBuildLevel *level, uint32_t positions);

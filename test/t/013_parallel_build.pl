@@ -197,6 +197,43 @@ like(said(q{CREATE TEMP TABLE mine AS SELECT * FROM t; CREATE INDEX i ON mine US
     is(sqlstate($node, $db, "SELECT hnsw_index_size_estimate($_)"), '22023', "not of $_") for '-1, 3', '3000000000, 3', '1, 0', '1, 100000', '1, 3, 1', '1, 3, 101';
 }
 
+# ---------------------------------------------------------------- in parts
+
+{
+    $node->safe_psql($db, q{
+        CREATE TABLE big AS SELECT n AS id, made(n % 9000, 24)::vector(24) AS v FROM generate_series(1, 12000) n;
+        INSERT INTO big SELECT -n, made(17, 24) FROM generate_series(1, 500) n});
+    my $sql = 'CREATE INDEX i ON big USING hnsw (v vector_l2_ops)';
+    my $files = sub {
+        return $node->safe_psql($db, 'SELECT count(*) FROM pg_ls_tmpdir()');
+    };
+    my @bytes;
+    for my $workers (0, 1, 3)
+    {
+        my $stderr = said("SET maintenance_work_mem = '3MB'; SET max_parallel_maintenance_workers = $workers; SET log_temp_files = 0; SET client_min_messages = log; $sql; CHECKPOINT");
+        like($stderr, qr/cannot be built within maintenance_work_mem.*It is built in parts/s, "$workers workers: a notice");
+        like($stderr, qr/temporary file/, "$workers workers: files");
+        is(index_problems($node, $db, 'i', 1), '', "$workers workers: nothing is wrong");
+        is($files->(), '0', "$workers workers: no file is left");
+        cmp_ok($node->safe_psql($db, q{SELECT hnsw_recall('i', 50)}), '>=', 0.95, "$workers workers: rows are found");
+        push @bytes, bytes_of('i');
+        $node->safe_psql($db, 'DROP INDEX i');
+    }
+    ok($bytes[$_] eq $bytes[0], "in parts: the bytes are the same, $_") for 1, 2;
+    is(sqlstate($node, $db, "SET maintenance_work_mem = '3MB'; SET temp_file_limit = '1MB'; $sql"), '53400', 'temp_file_limit holds');
+    is($files->(), '0', 'no file is left by an error');
+    is($node->safe_psql($db, q{SELECT to_regclass('i')}), '', 'nor an index');
+    like(said("CREATE TEMP TABLE mine AS SELECT * FROM big; SET maintenance_work_mem = '3MB'; CREATE INDEX i ON mine USING hnsw (v vector_l2_ops); DO \$\$ BEGIN ASSERT (SELECT count(*) FROM hnsw_index_check('i', true)) = 0; END \$\$"), qr/in parts/, 'a temporary table in parts');
+    like(said("SET maintenance_work_mem = '3MB'; CREATE INDEX i ON big USING hnsw ((unsafe(v)::vector(24)) vector_l2_ops)"), qr/in parts/, 'an expression in parts');
+    is(index_problems($node, $db, 'i', 1), '', 'nothing is wrong with it');
+    # more rows than there is memory for in parts
+    $node->safe_psql($db, q{DROP INDEX i; INSERT INTO big SELECT n + 20000, made(n + 20000, 24) FROM generate_series(1, 5000) n});
+    like(said("SET maintenance_work_mem = '1700kB'; $sql"), qr/in parts/, 'first in parts, then row by row');
+    is(index_problems($node, $db, 'i', 1), '', 'nothing is wrong with it');
+    cmp_ok($node->safe_psql($db, q{SELECT hnsw_recall('i', 50)}), '>=', 0.95, 'rows of both kinds are found');
+    $node->safe_psql($db, 'DROP TABLE big');
+}
+
 # ---------------------------------------------------------------- progress, cancel, a worker's end
 
 $node->safe_psql($db, q{
@@ -248,13 +285,14 @@ for my $end (
     is($node->safe_psql($db, q{SELECT count(*) FROM pg_class WHERE relname = 'l'}), 0, "$name: nor is an index");
     cmp_ok(shared_files(), '<=', $files, "$name: nor shared memory");
 }
-# Cancelled in the middle of the table: within a scan of the heap.
+# Cancelled while one of several parts is built.
 {
     my ($sql, $name) = ($create, 'memory full');
     $sql =~ s/256MB/64MB/;
     my $session = start_session($node, $db, $sql);
     ok(strike($cancel, '< 30000'), "$name: workers are at work");
     like(finish($session), qr/ERROR:  57014/, "$name: cancelled");
+    is($node->safe_psql($db, 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', "$name: no file is left");
 }
 is(errors_in_log($node, 0, qr/canceling statement|administrator command|lost connection|must be between|numeric value/), '', 'the log has nothing else');
 $node->restart;

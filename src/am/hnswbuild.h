@@ -1,0 +1,116 @@
+/*
+ * hnswbuild.h
+ *	  What the files of CREATE INDEX share.
+ */
+#ifndef OMENDB_HNSWBUILD_H
+#define OMENDB_HNSWBUILD_H
+
+#include "am/hnsw.h"
+
+#include "am/hnswparallel.h"
+#include "nodes/execnodes.h"
+#include "storage/itemptr.h"
+
+/* 1 is PostgreSQL's own "initializing" */
+#define HNSW_PHASE_LOAD      2
+#define HNSW_PHASE_QUANTIZE  3
+#define HNSW_PHASE_PARTITION 4
+#define HNSW_PHASE_COMPARE   5
+#define HNSW_PHASE_CHOOSE    6
+#define HNSW_PHASE_GRAPH     7
+#define HNSW_PHASE_REFINE    8
+#define HNSW_PHASE_WRITE     9
+#define HNSW_PHASE_INSERT    10
+#define HNSW_PHASE_SPLIT     11
+#define HNSW_PHASE_NUMBER    12
+#define HNSW_PHASE_JOIN      13
+#define HNSW_PHASE_CALIBRATE 14
+
+typedef struct HnswVectorEntry
+{
+	uint64 identity;
+	OmendbNode node;
+	uint32 status;
+} HnswVectorEntry;
+
+#define SH_PREFIX         vectors
+#define SH_ELEMENT_TYPE   HnswVectorEntry
+#define SH_KEY_TYPE       uint64
+#define SH_KEY            identity
+#define SH_HASH_KEY(t, k) ((uint32) (k))
+#define SH_EQUAL(t, a, b) ((a) == (b))
+#define SH_SCOPE          static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* A heap TID that does not fit its node's record. */
+typedef struct HnswExtraTid
+{
+	OmendbNode node;
+	uint32 order; /* keeps the sort stable */
+	ItemPointerData tid;
+} HnswExtraTid;
+
+typedef struct HnswBuild
+{
+	Relation heap;
+	Relation index;
+	IndexInfo *info;
+	const HnswOpclass *opclass;
+	OmendbIndex *open;
+	MemoryContext context; /* of all that lives until the end */
+	MemoryContext row;     /* reset for every row */
+	void *room;
+	Size budget;
+	Size used;
+	Size node_bytes;  /* of one node */
+	double rows;      /* indexed */
+	int64 loaded;     /* rows, also those that the index does not take */
+	uint32 collected; /* records */
+	bool launched;    /* the crew was, before rows were loaded */
+	bool flushed;
+	struct HnswParts *parts; /* NULL: memory was never full */
+	uint32 loaded_at_once;   /* rows that were in memory when it was last full */
+	int64 inserted;          /* after that */
+	bool warned;             /* that memory is short */
+
+	HnswRecords records;
+	HnswCrew *crew;
+	vectors_hash *vectors; /* by identity */
+	HnswExtraTid *extra;
+	size_t nextra;
+	size_t extra_room;
+	OmendbNode entry;
+	unsigned entry_level;
+} HnswBuild;
+
+/* A phase begins; total: rows, of which so many will be done, or 0. */
+extern void hnsw_build_phase(int phase, uint64 total);
+
+/* Add a heap TID to a node. */
+extern void hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid);
+
+/* The vector's entry in the hash table; *found: it was there. */
+extern HnswVectorEntry *hnsw_build_vector(HnswBuild *build, const OmendbRecord *record,
+										  bool *found);
+
+/* Is the node of a level on the next level too? One of 2^shift is. */
+extern bool hnsw_build_rises(const OmendbMetaPage *meta, OmendbNode node, unsigned shift);
+
+/* Forget all records, and give their memory back; then another crew, for n rows. */
+extern void hnsw_build_begin_anew(HnswBuild *build, double n);
+
+/*
+ * Build a level of all records there are, and those above it. The numbers of nodes will be
+ * larger by that offset.
+ */
+extern void hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset);
+
+/* By node, and as they came. */
+extern void hnsw_build_sort_extra(HnswBuild *build);
+
+/* TIDs that did not fit into overflow records, chained from their nodes. */
+extern void hnsw_build_add_overflow(HnswBuild *build);
+
+#endif /* OMENDB_HNSWBUILD_H */
