@@ -18,6 +18,8 @@
  *
  * Only the leader reads and writes files; workers make rows, compare them, choose
  * links and write pages, as they do it with all of an index (hnswparallel.c).
+ *
+ * This file is long: its steps share the state of one build, and each one's files are the next one's input.
  */
 #include "am/hnswparts.h"
 
