@@ -341,8 +341,8 @@ count_shared(Grouping *grouping, uint32_t k, uint32_t n)
 	{
 		uint8_t sides = 0;
 
-		for (uint32_t k = 0; k < f; k++)
-			sides |= grouping->side[level->bulk.assigned[(size_t) i * f + k]];
+		for (uint32_t j = 0; j < f; j++)
+			sides |= grouping->side[level->bulk.assigned[(size_t) i * f + j]];
 		shared += sides == 3;
 	}
 	return shared;
