@@ -294,7 +294,7 @@ for my $end (
     like(finish($session), qr/ERROR:  57014/, "$name: cancelled");
     is($node->safe_psql($db, 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', "$name: no file is left");
 }
-is(errors_in_log($node, 0, qr/canceling statement|administrator command|lost connection|must be between|numeric value/), '', 'the log has nothing else');
+is(errors_in_log($node, 0, qr/canceling statement|administrator command|lost connection|must be between|numeric value|exceeds temp_file_limit/), '', 'the log has nothing else');
 $node->restart;
 is(workers_of('CREATE INDEX l ON large USING hnsw (v vector_l2_ops)'), 3, 'the table can be indexed still');
 is(index_problems($node, $db, 'l', 1), '', 'nothing is wrong with the index');
