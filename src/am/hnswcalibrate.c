@@ -217,7 +217,8 @@ missed(const OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint3
 
 /*
  * Search for a query: `most` steps at least, and until what began with the last of them has settled
- * and visited as many nodes as its ef; or until nothing is missed. Returns the steps that were done.
+ * and visited as many nodes as its ef; or until nothing is missed. Returns the steps that were done:
+ * none where the search comes down to no other node than the one that is hidden from it.
  */
 static uint32
 do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint32 most)
@@ -237,6 +238,8 @@ do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 qu
 		omendb_search_widen(search, steps->width[i]);
 		search->rest = steps->width[i];
 		omendb_search_run(search);
+		if (search->visited_used == 0 && truth->found[query] > 0)
+			return 0;
 		steps->visited[i] = (uint32) search->visited_used;
 		steps->settled[i] = omendb_search_is_settled(search);
 		steps->missed[i][0] = missed(search, truth, query, OMENDB_CURVE_FEW);

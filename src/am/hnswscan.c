@@ -122,6 +122,9 @@ typedef struct HnswScan
 
 	/* the node being returned */
 	HnswTids tids;
+	OmendbNode checked; /* check_own has looked at it last */
+	OmendbRecord *own_record;
+	float *own;
 	ItemPointerData returned_tid; /* last */
 	BlockNumber heap_blocks;      /* that the table has, at least; 0 before it was asked */
 	double now_low;
@@ -571,6 +574,7 @@ start(IndexScanDesc scan)
 	state->last_low = -get_float8_infinity();
 	state->last_high = -get_float8_infinity();
 	hnsw_tids_reset(&state->tids);
+	state->checked = OMENDB_NO_NODE;
 	/* A driver gets them all: what it does next follows from how many rows there were. */
 	state->tids.skip_marked = scan->ignore_killed_tuples && !state->drive.driven;
 	state->heap_blocks = 0;
@@ -784,6 +788,33 @@ set_further_keys(IndexScanDesc scan)
 	}
 }
 
+/*
+ * The executor will compute the distance of a row of this node, and fails with an internal error
+ * if it is below the bound. No bound is above a distance unless the own vector was
+ * damaged. So look at the own vector first, if the record is still that of the node.
+ */
+static void
+check_own(HnswScan *state)
+{
+	const OmendbCodec *codec = &state->store.index->codec;
+	OmendbNode node = state->tids.node;
+	double norm2;
+
+	if (node == state->checked || codec->layout.own == OMENDB_OWN_BITS ||
+		codec->layout.own == OMENDB_OWN_SPARSE)
+		return;
+	if (!state->own_record)
+	{
+		state->own_record = MemoryContextAlloc(state->context, codec->layout.neighbours_offset);
+		state->own = MemoryContextAlloc(state->context, codec->layout.dimensions * sizeof(float));
+	}
+	state->checked = node;
+	if (omendb_record_copy_own(&state->store, node, 0, state->own_record) &&
+		!omendb_own_decode_checked(codec, state->own_record, state->own, &norm2))
+		omendb_corrupt_page(state->store.relation, omendb_node_block(&codec->layout, node),
+							"A record's own vector has another length than the record says.");
+}
+
 bool
 hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 {
@@ -827,6 +858,8 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		scan->xs_orderbynulls[0] = false;
 	}
 	set_further_keys(scan);
+	if (scan->xs_recheckorderby && !state->drive.driven)
+		check_own(state);
 	state->drive.no_order = state->null_order;
 	state->drive.place = (HnswPlace){state->tids.record, state->tids.record_version};
 	state->drive.dead = state->tids.marked && scan->ignore_killed_tuples;
@@ -841,6 +874,14 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	if (scan->xs_recheckorderby)
 		state->report.rechecks++;
 	return true;
+}
+
+void
+hnsw_scan_want(IndexScanDesc scan, double rows)
+{
+	HnswScan *state = scan->opaque;
+
+	state->drive.wanted = rows;
 }
 
 HnswDrive *

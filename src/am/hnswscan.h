@@ -58,6 +58,9 @@ typedef struct HnswDrive
 extern void hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place,
 								const ItemPointerData *tid);
 
+/* So many rows will be fetched: what a recall target is for. Before the first one. */
+extern void hnsw_scan_want(IndexScanDesc scan, double rows);
+
 /* Drive the scan, from before its first row; valid as long as the scan. */
 extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);
 

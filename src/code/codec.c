@@ -421,6 +421,20 @@ omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *o
 }
 
 bool
+omendb_own_decode_checked(const OmendbCodec *codec, const OmendbRecord *record, float *out,
+						  double *norm2)
+{
+	uint32_t n = codec->layout.dimensions;
+	double rounding = (n + 64) * FLT_EPSILON;
+
+	omendb_own_decode(codec, record, out);
+	*norm2 = 0;
+	for (uint32_t i = 0; i < n; i++)
+		*norm2 += (double) out[i] * out[i];
+	return *norm2 >= FLT_MAX / 2 || fabs(record->norm2 - *norm2) <= rounding * *norm2 + FLT_MIN;
+}
+
+bool
 omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b)
 {
 	return a->scale == b->scale &&

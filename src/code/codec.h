@@ -91,6 +91,13 @@ extern const float *omendb_code_vector(const OmendbCodec *codec, const float *st
 extern void omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record);
 extern void omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out);
 
+/*
+ * The same of float elements, with the sum of their squares in *norm2. False where that is not
+ * what the record says, but for rounding: the vector was damaged.
+ */
+extern bool omendb_own_decode_checked(const OmendbCodec *codec, const OmendbRecord *record,
+									  float *out, double *norm2);
+
 /* Bits: own is the bit string itself. */
 extern void omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits,
 								   OmendbRecord *record);

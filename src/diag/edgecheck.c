@@ -141,7 +141,8 @@ check_sparse(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 static bool
 check_own(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 {
-	double norm2 = 0;
+	double norm2;
+	bool sound;
 
 	/* Infinite: the vector could not be kept, nothing bounds the distance. */
 	if (!(record->error >= 0))
@@ -156,15 +157,13 @@ check_own(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 							 record->scale);
 		return false;
 	}
-	omendb_own_decode(edge->codec, record, edge->own);
-	for (uint32 i = 0; i < edge->codec->layout.dimensions; i++)
-		norm2 += (double) edge->own[i] * edge->own[i];
+	sound = omendb_own_decode_checked(edge->codec, record, edge->own, &norm2);
 	if (!isfinite(norm2))
 	{
 		omendb_check_problem(edge->check, 0, node, "the own vector is not finite");
 		return false;
 	}
-	if (norm2 < FLT_MAX / 2 && !(fabs(record->norm2 - norm2) <= rounding(edge) * norm2 + FLT_MIN))
+	if (!sound)
 		omendb_check_problem(edge->check, 0, node, "its squared length is kept as %g, but is %g",
 							 record->norm2, norm2);
 	return true;

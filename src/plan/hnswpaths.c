@@ -399,7 +399,7 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	if (bitmap)
 		path->path.custom_paths = list_make1(wanted->bitmap);
 	/* Behind row security estimators see less, as the planner knows and the scan would not. */
-	if (bitmap && is_uncertain(others) && wanted->rte->securityQuals == NIL)
+	if (bitmap && is_uncertain(others) && wanted->root->qual_security_level == 0)
 		path->uncertain = others;
 
 	rows = path->planned.share * path->planned.rows;

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 SET enable_seqscan = off;
 SET enable_sort = off;
-SELECT plan(45);
+SELECT plan(48);
 
 -- ---------------------------------------------------------------- the curve
 CREATE FUNCTION curve(index regclass) RETURNS TABLE (n int, ef int, few float8, many float8) LANGUAGE sql AS $$
@@ -155,4 +155,17 @@ DELETE FROM grown;
 VACUUM grown;
 SELECT is((SELECT recall_curve FROM hnsw_index_info('grown_v')), NULL, 'with all rows gone there is none');
 
+-- ---------------------------------------------------------------- few rows, one of which is the entry point
+CREATE TABLE few (v vector(3));
+CREATE INDEX few_v ON few USING hnsw (v vector_l2_ops);
+INSERT INTO few SELECT ARRAY[i, i * i % 7, 1]::vector FROM generate_series(1, 5) i;
+REINDEX INDEX few_v;
+SELECT is((SELECT min(few) FROM curve('few_v')), 1.0::float8, 'of a few rows all are found, the entry point hidden or not');
+
+-- ---------------------------------------------------------------- hnsw_recall takes the ef of as many rows
+CREATE INDEX recalled ON points USING hnsw (v vector_l2_ops);
+SET hnsw.recall_target = 0.99;
+SELECT cmp_ok(hnsw_recall('recalled', 50, 100), '>=', 0.95::float8, 'hnsw_recall of 100 rows');
+SELECT ok(latest_ef() IS NOT NULL, 'by a search');
+RESET hnsw.recall_target;
 SELECT * FROM finish();

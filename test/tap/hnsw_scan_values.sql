@@ -2,7 +2,7 @@
 -- the first round of the search finds.
 \ir hnsw_scans.psql
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(25);
+SELECT plan(27);
 
 -- Tenants of very different sizes: of 20,000 rows tenant 0 has half, tenant 1 a fiftieth, the others ten each. The rows of
 -- group 1 are the 400 nearest to (.5, ...), those of group 2 the 400 farthest from it, group 3 has 400 anywhere.
@@ -55,4 +55,33 @@ SELECT cmp_ok((node ->> 'Nodes Visited')::int, '<', 400, 'a nested loop: small t
 SELECT is(problem('SELECT t.tenant, i FROM (VALUES (5), (77), (0), (200), (NULL), (901)) t (tenant), LATERAL (SELECT i FROM rooms WHERE rooms.tenant = t.tenant ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10) r', ordered => false, misses => 1), NULL, 'with the right rows');
 -- The value of an InitPlan is known when the first row was checked; nobody runs it before.
 SELECT is(strategy_of(nearest_where('n < (SELECT 11 FROM pg_sleep(0))')), 'graph, then exact', 'an InitPlan: by its value, after the first round');
+
+-- ------------------------------------------------------------------ who may know
+
+-- An estimator calls the operator's function on values that the statistics have. Behind row security, a partitioned table's
+-- too, only leakproof functions may see those of hidden rows.
+CREATE ROLE omendb_reader;
+CREATE TABLE hidden (id int, n int, owner text, v vector(4)) PARTITION BY HASH (id);
+CREATE TABLE hidden_0 PARTITION OF hidden FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+INSERT INTO hidden SELECT i, CASE WHEN i % 3 = 0 THEN 777 ELSE i % 50 END, CASE WHEN i % 3 = 0 THEN 'secret' ELSE 'omendb_reader' END,
+    ARRAY[i % 101, i % 97, i % 89, i % 83]::vector FROM generate_series(1, 5000) i;
+CREATE INDEX ON hidden USING hnsw (v vector_l2_ops);
+CREATE INDEX ON hidden (n);
+ANALYZE hidden, hidden_0;
+ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hidden_0 ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON hidden USING (owner = current_user);
+CREATE POLICY own ON hidden_0 USING (owner = current_user);
+GRANT SELECT ON hidden, hidden_0 TO omendb_reader;
+CREATE FUNCTION telling(a int, b int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('omendb_test.seen', coalesce(current_setting('omendb_test.seen', true), '') || a || ' ', false); RETURN a < b; END $$;
+CREATE OPERATOR <<< (LEFTARG = int, RIGHTARG = int, FUNCTION = telling, RESTRICT = scalarltsel);
+SET ROLE omendb_reader;
+SET enable_seqscan = off;
+SET enable_sort = off;
+PREPARE of_hidden(int, int) AS SELECT id FROM hidden WHERE n < $1 AND n <<< $2 ORDER BY v <-> '[0,0,0,0]' LIMIT 3;
+SELECT is(strategy_of('EXECUTE of_hidden(1000, 1000)') IS NOT NULL, true, 'row security of a partitioned table: by the custom scan');
+SELECT unalike(current_setting('omendb_test.seen', true), '%777%', 'whose estimates tell nothing of hidden rows');
+RESET ROLE;
+DROP TABLE hidden;
+DROP ROLE omendb_reader;
 SELECT finish();
