@@ -10,7 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernel/int12.h"
 #include "kernel/kernel.h"
 
 static bool
@@ -163,7 +162,7 @@ half_scale(float largest)
 
 /*
  * What distances make of an element: of bytes they scale the sum of products,
- * as inner products do of int12; elsewhere each element is scaled, and rounded.
+ * as inner products do of int16; elsewhere each element is scaled, and rounded.
  */
 static inline double
 kept_element(const OmendbLayout *layout, float element, float scale)
@@ -242,19 +241,18 @@ encode_ints(const OmendbLayout *layout, const float *stored, float largest, Omen
 {
 	size_t n = layout->dimensions;
 	uint8_t *own = omendb_record_own(record);
-	bool wide = layout->own == OMENDB_OWN_INT12;
-	float most = wide ? OMENDB_INT12_MAX : 127;
+	bool wide = layout->own == OMENDB_OWN_INT16;
+	float most = wide ? 32767 : 127;
 	float scale = sound_scale(largest / most);
 	Kept kept = {0, 0};
 
 	record->scale = scale;
-	memset(own, 0, layout->own_bytes);
 	for (size_t i = 0; i < n; i++)
 	{
 		float y = nearest_int(stored[i] / scale, most);
 
 		if (wide)
-			omendb_int12_set(own, n, i, (int) y);
+			((int16_t *) own)[i] = (int16_t) y;
 		else
 			((int8_t *) own)[i] = (int8_t) y;
 		add_kept(&kept, layout, stored[i], y, scale);
@@ -408,8 +406,8 @@ omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *o
 			for (size_t i = 0; i < n; i++)
 				out[i] *= scale;
 	}
-	else if (layout->own == OMENDB_OWN_INT12)
-		omendb_kernels.i12_to_float(own, scale, out, n);
+	else if (layout->own == OMENDB_OWN_INT16)
+		omendb_kernels.i16_to_float((const int16_t *) own, scale, out, n);
 	else
 	{
 		int8_t ints[OMENDB_MAX_DIM + OMENDB_PACKED_BLOCK];
@@ -484,12 +482,14 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return omendb_own_sparse_distance(layout->metric, a, b);
-	if (layout->own == OMENDB_OWN_INT12)
+	if (layout->own == OMENDB_OWN_INT16)
 	{
+		const int16_t *ia = (const int16_t *) own_a;
+		const int16_t *ib = (const int16_t *) own_b;
+
 		if (layout->metric == OMENDB_METRIC_IP)
-			return -(float) (omendb_kernels.dot_i12(own_a, own_b, n) *
-							 ((double) a->scale * b->scale));
-		return omendb_kernels.l2sq_i12(own_a, a->scale, own_b, b->scale, n);
+			return -(float) (omendb_kernels.dot_i16(ia, ib, n) * ((double) a->scale * b->scale));
+		return omendb_kernels.l2sq_i16(ia, a->scale, ib, b->scale, n);
 	}
 	if (layout->own == OMENDB_OWN_HALF && a->scale == b->scale)
 		return omendb_kernels.l1_f16((const OmendbHalf *) own_a, (const OmendbHalf *) own_b, n) *
@@ -621,11 +621,13 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return omendb_query_sparse_distance(query, record);
-	if (layout->own == OMENDB_OWN_INT12)
+	if (layout->own == OMENDB_OWN_INT16)
 	{
+		const int16_t *ints = (const int16_t *) own;
+
 		if (layout->metric == OMENDB_METRIC_IP)
-			return -omendb_kernels.dot_f32_i12(query->stored, own, n) * record->scale;
-		return omendb_kernels.l2sq_f32_i12(query->stored, own, record->scale, n);
+			return -omendb_kernels.dot_f32_i16(query->stored, ints, n) * record->scale;
+		return omendb_kernels.l2sq_f32_i16(query->stored, ints, record->scale, n);
 	}
 	else if (omendb_own_is_short(layout->own) && layout->metric != OMENDB_METRIC_L1)
 	{

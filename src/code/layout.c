@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "kernel/int12.h"
-
 static uint32_t
 round_up(uint32_t n, uint32_t to)
 {
@@ -28,9 +26,8 @@ own_bytes(OmendbOwn own, uint32_t dimensions)
 	switch (own)
 	{
 		case OMENDB_OWN_HALF:
+		case OMENDB_OWN_INT16:
 			return 2 * dimensions;
-		case OMENDB_OWN_INT12:
-			return OMENDB_INT12_BYTES(dimensions);
 		case OMENDB_OWN_INT8:
 			return dimensions;
 		case OMENDB_OWN_BITS:
@@ -55,7 +52,7 @@ serves(OmendbOwn own, OmendbMetric metric)
 			return metric == OMENDB_METRIC_L1;
 		case OMENDB_OWN_BITS:
 			return metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD;
-		case OMENDB_OWN_INT12:
+		case OMENDB_OWN_INT16:
 			return !is_plain(metric);
 		default:
 			return metric == OMENDB_METRIC_L1 || !is_plain(metric);
@@ -191,7 +188,7 @@ bool
 omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions, uint32_t m,
 					 bool compact, uint32_t page_bytes)
 {
-	static const OmendbOwn kinds[] = {OMENDB_OWN_INT12, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
+	static const OmendbOwn kinds[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
 									  OMENDB_OWN_INT2};
 	const size_t nkinds = sizeof(kinds) / sizeof(kinds[0]);
 	uint32_t wanted;

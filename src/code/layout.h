@@ -54,10 +54,10 @@ typedef enum OmendbOwn
 	OMENDB_OWN_HALF = 1,   /* scale * binary16, scale a power of two; L1 */
 	OMENDB_OWN_INT8 = 2,   /* scale * int8 */
 	OMENDB_OWN_BITS = 3,   /* the bits themselves; bit distances */
+	OMENDB_OWN_INT16 = 4,  /* scale * int16; coded layouts */
 	OMENDB_OWN_INT4 = 5,   /* scale * odd number from -15 to 15, packed */
 	OMENDB_OWN_INT2 = 6,   /* scale * odd number from -3 to 3, packed */
-	OMENDB_OWN_INT12 = 7,  /* scale * int12 (kernel/int12.h); coded layouts */
-	OMENDB_OWN_SPARSE = 8, /* elements that are not 0, scale * int16; plain layouts */
+	OMENDB_OWN_SPARSE = 7, /* elements that are not 0, scale * int16; plain layouts */
 } OmendbOwn;
 
 /*

@@ -74,23 +74,23 @@ typedef struct OmendbKernels
 	float (*dot_f32_i8)(const float *a, const int8_t *b, size_t n);
 
 	/*
-	 * Stored int12 (int12.h has how), all of -2048..2047, that stand for scale * b[i]. With
+	 * Stored int16, all of -32768..32767, that stand for scale * b[i]. With
 	 * y[i] being that product rounded to float, the same bits at every level:
 	 *
-	 * l2sq_f32_i12: the sum of (a[i] - y[i])^2, a difference being rounded before
-	 * it is squared: the terms of l2sq_f32 for what i12_to_float gives.
-	 * l2sq_i12: the same of two of them. Operands change places together with
+	 * l2sq_f32_i16: the sum of (a[i] - y[i])^2, a difference being rounded before
+	 * it is squared: the terms of l2sq_f32 for what i16_to_float gives.
+	 * l2sq_i16: the same of two of them. Operands change places together with
 	 * their scales, and one compared with itself gives 0, if its y are finite.
-	 * i12_to_float: out[i] = y[i]. The operands must not overlap.
+	 * i16_to_float: out[i] = y[i]. The operands must not overlap.
 	 *
 	 * The products know no scale: sums of a[i] * b[i], widened to float (exact)
 	 * before use, in float, which the caller scales.
 	 */
-	float (*l2sq_f32_i12)(const float *a, const uint8_t *b, float scale, size_t n);
-	float (*dot_f32_i12)(const float *a, const uint8_t *b, size_t n);
-	float (*l2sq_i12)(const uint8_t *a, float scale_a, const uint8_t *b, float scale_b, size_t n);
-	float (*dot_i12)(const uint8_t *a, const uint8_t *b, size_t n);
-	void (*i12_to_float)(const uint8_t *b, float scale, float *out, size_t n);
+	float (*l2sq_f32_i16)(const float *a, const int16_t *b, float scale, size_t n);
+	float (*dot_f32_i16)(const float *a, const int16_t *b, size_t n);
+	float (*l2sq_i16)(const int16_t *a, float scale_a, const int16_t *b, float scale_b, size_t n);
+	float (*dot_i16)(const int16_t *a, const int16_t *b, size_t n);
+	void (*i16_to_float)(const int16_t *b, float scale, float *out, size_t n);
 
 	/*
 	 * The first four for int8, all of -128..127, exact. Accumulators are 32 bits

@@ -98,51 +98,16 @@ load_part_f32_i8(const int8_t *p, size_t k)
 OMENDB_REDUCTION(dot_f32_i8, vec_fma, float, load_f32, load_part_f32, int8_t, load_f32_i8,
 				 load_part_f32_i8)
 
-/* Numbers of 12 bits: upper 8, and lower 4 in the upper half of a byte. */
 INLINE VEC
-widen_i12(__m128i high, __m128i low)
+load_i16(const int16_t *p)
 {
-	__m128i x = _mm_srai_epi16(_mm_unpacklo_epi8(low, high), 4);
-
-	return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(x));
-}
-
-INLINE __m128i
-load_8_bytes(const uint8_t *p)
-{
-	return _mm_loadl_epi64((const __m128i *) p);
-}
-
-/* What is shifted from one byte into the next is shifted out later. */
-INLINE VEC
-first_i12(const uint8_t *p, const uint8_t *low)
-{
-	return widen_i12(load_8_bytes(p), _mm_slli_epi16(load_8_bytes(low), 4));
+	return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *) p)));
 }
 
 INLINE VEC
-second_i12(const uint8_t *p, const uint8_t *low)
+load_part_i16(const int16_t *p, size_t k)
 {
-	return widen_i12(load_8_bytes(p), load_8_bytes(low));
-}
-
-INLINE VEC
-first_part_i12(const uint8_t *p, const uint8_t *low, size_t k)
-{
-	return widen_i12(load_part(p, k), _mm_slli_epi16(load_part(low, k), 4));
-}
-
-/* The byte's other half is another number's, and shifted out. */
-INLINE VEC
-second_part_i12(const uint8_t *p, const uint8_t *low, size_t k)
-{
-	return widen_i12(load_part(p, k), load_part(low, k));
-}
-
-INLINE void
-store_f32(float *p, VEC x)
-{
-	_mm256_storeu_ps(p, x);
+	return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(load_part(p, k * sizeof(int16_t))));
 }
 
 INLINE VEC
@@ -170,7 +135,7 @@ vec_first(VEC x, size_t k)
 	return _mm256_and_ps(x, _mm256_castsi256_ps(first_lanes(k)));
 }
 
-#include "kernel/int12_template.h"
+#include "kernel/int16_template.h"
 
 /* ---------------------------------------------------------------- norms */
 
@@ -255,6 +220,18 @@ half_to_float(const OmendbHalf *a, float *out, size_t n)
 		_mm256_storeu_ps(out + i, load_f16(a + i));
 	for (; i < n; i++)
 		out[i] = omendb_half_to_float(a[i]);
+}
+
+TARGET static void
+i16_to_float(const int16_t *b, float scale, float *out, size_t n)
+{
+	VEC factor = vec_all(scale);
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		_mm256_storeu_ps(out + i, vec_product(load_i16(b + i), factor));
+	for (; i < n; i++)
+		out[i] = scale * (float) b[i];
 }
 
 TARGET static void

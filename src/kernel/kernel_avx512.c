@@ -101,58 +101,16 @@ load_part_f32_i8(const int8_t *p, size_t k)
 OMENDB_REDUCTION(dot_f32_i8, vec_fma, float, load_f32, load_part_f32, int8_t, load_f32_i8,
 				 load_part_f32_i8)
 
-/* Numbers of 12 bits: upper 8, and lower 4 in the upper half of a byte. */
 INLINE VEC
-widen_i12(__m128i high, __m128i low)
+load_i16(const int16_t *p)
 {
-	__m256i x = _mm256_or_si256(_mm256_slli_epi16(_mm256_cvtepi8_epi16(high), 8),
-								_mm256_cvtepu8_epi16(low));
-
-	return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_srai_epi16(x, 4)));
-}
-
-INLINE __m128i
-load_16_bytes(const uint8_t *p)
-{
-	return _mm_loadu_si128((const __m128i *) p);
-}
-
-INLINE __m128i
-load_part_16_bytes(const uint8_t *p, size_t k)
-{
-	return _mm_maskz_loadu_epi8(first_lanes(k), p);
-}
-
-/* What is shifted from one byte into the next is shifted out later. */
-INLINE VEC
-first_i12(const uint8_t *p, const uint8_t *low)
-{
-	return widen_i12(load_16_bytes(p), _mm_slli_epi16(load_16_bytes(low), 4));
+	return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *) p)));
 }
 
 INLINE VEC
-second_i12(const uint8_t *p, const uint8_t *low)
+load_part_i16(const int16_t *p, size_t k)
 {
-	return widen_i12(load_16_bytes(p), load_16_bytes(low));
-}
-
-INLINE VEC
-first_part_i12(const uint8_t *p, const uint8_t *low, size_t k)
-{
-	return widen_i12(load_part_16_bytes(p, k), _mm_slli_epi16(load_part_16_bytes(low, k), 4));
-}
-
-/* The byte's other half is another number's, and shifted out. */
-INLINE VEC
-second_part_i12(const uint8_t *p, const uint8_t *low, size_t k)
-{
-	return widen_i12(load_part_16_bytes(p, k), load_part_16_bytes(low, k));
-}
-
-INLINE void
-store_f32(float *p, VEC x)
-{
-	_mm512_storeu_ps(p, x);
+	return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(first_lanes(k), p)));
 }
 
 INLINE VEC
@@ -180,7 +138,7 @@ vec_first(VEC x, size_t k)
 	return _mm512_maskz_mov_ps(first_lanes(k), x);
 }
 
-#include "kernel/int12_template.h"
+#include "kernel/int16_template.h"
 
 /* ---------------------------------------------------------------- int8 */
 
@@ -409,11 +367,10 @@ omendb_fill_avx512(OmendbKernels *table, unsigned features)
 	table->cosine_f32 = cosine_f32;
 	table->l1_f32 = l1_f32;
 	table->dot_f32_i8 = dot_f32_i8;
-	table->l2sq_f32_i12 = l2sq_f32_i12;
-	table->dot_f32_i12 = dot_f32_i12;
-	table->l2sq_i12 = l2sq_i12;
-	table->dot_i12 = dot_i12;
-	table->i12_to_float = i12_to_float;
+	table->l2sq_f32_i16 = l2sq_f32_i16;
+	table->dot_f32_i16 = dot_f32_i16;
+	table->l2sq_i16 = l2sq_i16;
+	table->dot_i16 = dot_i16;
 	table->l1_i8 = l1_i8;
 	if (features & OMENDB_CPU_VNNI)
 	{

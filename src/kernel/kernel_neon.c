@@ -143,60 +143,22 @@ dot_f32_i8(const float *a, const int8_t *b, size_t n)
 	return vec_sum(vec_add(vec_add(s0, s1), vec_add(s2, s3)));
 }
 
-/* Numbers of 12 bits: upper 8, and lower 4 in the upper half of a byte. */
 INLINE VEC
-widen_i12(uint8x8_t high, uint8x8_t low)
+widen_i16(int16x4_t x)
 {
-	int16x8_t x = vshrq_n_s16(
-		vreinterpretq_s16_u8(vzip1q_u8(vcombine_u8(low, low), vcombine_u8(high, high))), 4);
-
-	return vcvtq_f32_s32(vmovl_s16(vget_low_s16(x)));
-}
-
-INLINE uint8x8_t
-load_4_bytes(const uint8_t *p)
-{
-	uint32_t bytes;
-
-	memcpy(&bytes, p, sizeof(bytes));
-	return vcreate_u8(bytes);
-}
-
-INLINE uint8x8_t
-load_part_bytes(const uint8_t *p, size_t k)
-{
-	return vget_low_u8(load_part(p, k));
+	return vcvtq_f32_s32(vmovl_s16(x));
 }
 
 INLINE VEC
-first_i12(const uint8_t *p, const uint8_t *low)
+load_i16(const int16_t *p)
 {
-	return widen_i12(load_4_bytes(p), vshl_n_u8(load_4_bytes(low), 4));
-}
-
-/* The byte's other half is another number's, and shifted out. */
-INLINE VEC
-second_i12(const uint8_t *p, const uint8_t *low)
-{
-	return widen_i12(load_4_bytes(p), load_4_bytes(low));
+	return widen_i16(vld1_s16(p));
 }
 
 INLINE VEC
-first_part_i12(const uint8_t *p, const uint8_t *low, size_t k)
+load_part_i16(const int16_t *p, size_t k)
 {
-	return widen_i12(load_part_bytes(p, k), vshl_n_u8(load_part_bytes(low, k), 4));
-}
-
-INLINE VEC
-second_part_i12(const uint8_t *p, const uint8_t *low, size_t k)
-{
-	return widen_i12(load_part_bytes(p, k), load_part_bytes(low, k));
-}
-
-INLINE void
-store_f32(float *p, VEC x)
-{
-	vst1q_f32(p, x);
+	return widen_i16(vreinterpret_s16_u8(vget_low_u8(load_part(p, k * sizeof(int16_t)))));
 }
 
 INLINE VEC
@@ -227,7 +189,7 @@ vec_first(VEC x, size_t k)
 	return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), first));
 }
 
-#include "kernel/int12_template.h"
+#include "kernel/int16_template.h"
 
 /* ---------------------------------------------------------------- norms */
 
@@ -298,6 +260,18 @@ half_to_float(const OmendbHalf *a, float *out, size_t n)
 		vst1q_f32(out + i, load_f16(a + i));
 	for (; i < n; i++)
 		out[i] = omendb_half_to_float(a[i]);
+}
+
+static void
+i16_to_float(const int16_t *b, float scale, float *out, size_t n)
+{
+	VEC factor = vec_all(scale);
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		vst1q_f32(out + i, vec_product(load_i16(b + i), factor));
+	for (; i < n; i++)
+		out[i] = scale * (float) b[i];
 }
 
 static void

@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "kernel/half.h"
-#include "kernel/int12.h"
 #include "kernel/kernel_tables.h"
 
 /* ---------------------------------------------------------------- float, half */
@@ -105,19 +104,19 @@ dot_f32_i8(const float *a, const int8_t *b, size_t n)
  * the compiler might take it together with a subtraction, unrounded.
  */
 static inline float
-scaled(int x, float scale)
+scaled(int16_t x, float scale)
 {
 	return (float) ((double) scale * x);
 }
 
 static float
-l2sq_f32_i12(const float *a, const uint8_t *b, float scale, size_t n)
+l2sq_f32_i16(const float *a, const int16_t *b, float scale, size_t n)
 {
 	float sum = 0;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		float diff = a[i] - scaled(omendb_int12_get(b, n, i), scale);
+		float diff = a[i] - scaled(b[i], scale);
 
 		sum += diff * diff;
 	}
@@ -125,24 +124,23 @@ l2sq_f32_i12(const float *a, const uint8_t *b, float scale, size_t n)
 }
 
 static float
-dot_f32_i12(const float *a, const uint8_t *b, size_t n)
+dot_f32_i16(const float *a, const int16_t *b, size_t n)
 {
 	float sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += a[i] * (float) omendb_int12_get(b, n, i);
+		sum += a[i] * (float) b[i];
 	return sum;
 }
 
 static float
-l2sq_i12(const uint8_t *a, float scale_a, const uint8_t *b, float scale_b, size_t n)
+l2sq_i16(const int16_t *a, float scale_a, const int16_t *b, float scale_b, size_t n)
 {
 	float sum = 0;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		float diff =
-			scaled(omendb_int12_get(a, n, i), scale_a) - scaled(omendb_int12_get(b, n, i), scale_b);
+		float diff = scaled(a[i], scale_a) - scaled(b[i], scale_b);
 
 		sum += diff * diff;
 	}
@@ -150,20 +148,20 @@ l2sq_i12(const uint8_t *a, float scale_a, const uint8_t *b, float scale_b, size_
 }
 
 static float
-dot_i12(const uint8_t *a, const uint8_t *b, size_t n)
+dot_i16(const int16_t *a, const int16_t *b, size_t n)
 {
 	float sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += (float) omendb_int12_get(a, n, i) * (float) omendb_int12_get(b, n, i);
+		sum += (float) a[i] * (float) b[i];
 	return sum;
 }
 
 static void
-i12_to_float(const uint8_t *b, float scale, float *out, size_t n)
+i16_to_float(const int16_t *b, float scale, float *out, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		out[i] = scaled(omendb_int12_get(b, n, i), scale);
+		out[i] = scaled(b[i], scale);
 }
 
 static void

@@ -29,11 +29,11 @@
 		.cosine_f16 = cosine_f16,       \
 		.l1_f16 = l1_f16,               \
 		.dot_f32_i8 = dot_f32_i8,       \
-		.l2sq_f32_i12 = l2sq_f32_i12,   \
-		.dot_f32_i12 = dot_f32_i12,     \
-		.l2sq_i12 = l2sq_i12,           \
-		.dot_i12 = dot_i12,             \
-		.i12_to_float = i12_to_float,   \
+		.l2sq_f32_i16 = l2sq_f32_i16,   \
+		.dot_f32_i16 = dot_f32_i16,     \
+		.l2sq_i16 = l2sq_i16,           \
+		.dot_i16 = dot_i16,             \
+		.i16_to_float = i16_to_float,   \
 		.l2sq_i8 = l2sq_i8,             \
 		.dot_i8 = dot_i8,               \
 		.cosine_i8 = cosine_i8,         \

@@ -61,8 +61,8 @@ sub set_meta
     return;
 }
 
-# Where the parts of a record begin, after int12 of 8 dimensions.
-sub links_at   { return HEADER + 16 }    # 12 bytes, padded
+# Where the parts of a record begin, after int16 of 8 dimensions.
+sub links_at   { return HEADER + 2 * 8 }
 sub factor_a_at { return links_at() + 4 * 2 * $info{m} }
 sub factor_b_at { return factor_a_at() + 4 * 2 * $info{m} }
 sub codes_at   { return factor_b_at() + 2 * 2 * $info{m} }

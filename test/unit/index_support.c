@@ -36,7 +36,7 @@ metric_is_plain(OmendbMetric metric)
 const char *
 own_name(OmendbOwn own)
 {
-	static const char *const names[] = {"", "halves", "int8", "bits", "", "int4", "int2", "int12"};
+	static const char *const names[] = {"", "halves", "int8", "bits", "int16", "int4", "int2"};
 
 	return names[own];
 }
@@ -46,7 +46,7 @@ metric_own(OmendbMetric metric)
 {
 	return metric_is_bits(metric)       ? OMENDB_OWN_BITS
 		   : metric == OMENDB_METRIC_L1 ? OMENDB_OWN_HALF
-										: OMENDB_OWN_INT12;
+										: OMENDB_OWN_INT16;
 }
 
 bool
@@ -150,16 +150,6 @@ query_free(OmendbQuery *query)
 	free(made);
 }
 
-/* The upper 8 bits, then the lower 4 by their place in int12.h. */
-static double
-reference_int12_number(const uint8_t *own, uint32_t n, uint32_t i)
-{
-	uint32_t half = n / 2;
-	uint32_t low = own[n + (i < half ? i : i < 2 * half ? i - half : half)];
-
-	return (int8_t) own[i] * 16.0 + (i >= half && i < 2 * half ? low / 16 : low % 16);
-}
-
 void
 own_reference(const OmendbCodec *codec, const OmendbRecord *record, double *out)
 {
@@ -171,8 +161,8 @@ own_reference(const OmendbCodec *codec, const OmendbRecord *record, double *out)
 			case OMENDB_OWN_HALF:
 				out[i] = reference_half_to_double(((const OmendbHalf *) own)[i]) * record->scale;
 				break;
-			case OMENDB_OWN_INT12:
-				out[i] = reference_int12_number(own, codec->layout.dimensions, i) * record->scale;
+			case OMENDB_OWN_INT16:
+				out[i] = (double) ((const int16_t *) own)[i] * record->scale;
 				break;
 			case OMENDB_OWN_INT8:
 				out[i] = (double) ((const int8_t *) own)[i] * record->scale;

@@ -349,21 +349,21 @@ random_bytes(Random *random, Distribution distribution, uint8_t *out, size_t n)
 }
 
 void
-random_int12s(Random *random, Distribution distribution, int16_t *out, size_t n)
+random_int16s(Random *random, Distribution distribution, int16_t *out, size_t n)
 {
-	int16_t constant = (int16_t) ((int) random_below(random, 4096) - 2048);
+	int16_t constant = (int16_t) random_bits(random);
 
 	for (size_t i = 0; i < n; i++)
 		switch (distribution)
 		{
 			case DIST_NORMAL:
-				out[i] = (int16_t) fmax(-2048, fmin(2047, 500 * random_normal(random)));
+				out[i] = (int16_t) fmax(-32768, fmin(32767, 8000 * random_normal(random)));
 				break;
 			case DIST_LARGEST:
-				out[i] = random_bits(random) & 1 ? -2048 : 2047;
+				out[i] = random_bits(random) & 1 ? INT16_MIN : INT16_MAX;
 				break;
 			case DIST_EXTREME: /* the sums' largest: the same sign everywhere */
-				out[i] = constant & 1 ? -2048 : 2047;
+				out[i] = constant & 1 ? INT16_MIN : INT16_MAX;
 				break;
 			case DIST_TINY:
 				out[i] = (int16_t) ((int) random_below(random, 3) - 1);
@@ -379,26 +379,11 @@ random_int12s(Random *random, Distribution distribution, int16_t *out, size_t n)
 				out[i] = (int16_t) ((int) random_below(random, 17) - 8);
 				break;
 			default:
-				out[i] = (int16_t) ((int) random_below(random, 4096) - 2048);
+				out[i] = (int16_t) random_bits(random);
 				break;
 		}
 	if (distribution == DIST_ONE_HOT && n > 0)
 		out[random_place(random, n)] = constant;
-}
-
-/* The bits of a number, and where each of them goes by int12.h. */
-void
-pack_int12s(const int16_t *numbers, size_t n, uint8_t *out)
-{
-	memset(out + n, 0, (n + 1) / 2);
-	for (size_t i = 0; i < n; i++)
-	{
-		unsigned bits = (unsigned) numbers[i] & 0xFFF;
-		size_t place = i < n / 2 ? i : n % 2 && i == n - 1 ? n / 2 : i - n / 2;
-
-		out[i] = (uint8_t) (bits / 16);
-		out[n + place] |= bits % 16 << (i >= n / 2 && i < n / 2 * 2 ? 4 : 0);
-	}
 }
 
 float
@@ -508,11 +493,11 @@ reference_scaled(int16_t number, float scale)
 	return (float) ((double) number * (double) scale);
 }
 
-Int12Reference
-reference_int12(const float *x, const int16_t *a, float scale_a, const int16_t *b, float scale_b,
+Int16Reference
+reference_int16(const float *x, const int16_t *a, float scale_a, const int16_t *b, float scale_b,
 				size_t n)
 {
-	Int12Reference want = {0};
+	Int16Reference want = {0};
 
 	for (size_t i = 0; i < n; i++)
 	{
@@ -804,24 +789,24 @@ check_same(const Variant *variant, const char *kernel, size_t n, const char *wha
 }
 
 bool
-check_i12(const Variant *variant, const float *x, const uint8_t *a, float scale_a, const uint8_t *b,
-		  float scale_b, size_t n, const Int12Reference *want)
+check_i16(const Variant *variant, const float *x, const int16_t *a, float scale_a, const int16_t *b,
+		  float scale_b, size_t n, const Int16Reference *want)
 {
 	const OmendbKernels *k = &variant->kernels;
-	float l2sq = k->l2sq_i12(a, scale_a, b, scale_b, n);
-	float dot = k->dot_i12(a, b, n);
+	float l2sq = k->l2sq_i16(a, scale_a, b, scale_b, n);
+	float dot = k->dot_i16(a, b, n);
 	bool good = true;
 
-	good &= check_sum(variant, "l2sq_f32_i12", n, k->l2sq_f32_i12(x, b, scale_b, n),
+	good &= check_sum(variant, "l2sq_f32_i16", n, k->l2sq_f32_i16(x, b, scale_b, n),
 					  want->mixed_l2sq, want->mixed_l2sq, false);
-	good &= check_sum(variant, "dot_f32_i12", n, k->dot_f32_i12(x, b, n), want->mixed_dot,
+	good &= check_sum(variant, "dot_f32_i16", n, k->dot_f32_i16(x, b, n), want->mixed_dot,
 					  want->mixed_dot_magnitude, true);
-	good &= check_sum(variant, "l2sq_i12", n, l2sq, want->l2sq, want->l2sq, false);
+	good &= check_sum(variant, "l2sq_i16", n, l2sq, want->l2sq, want->l2sq, false);
 	good &=
-		check_same(variant, "l2sq_i12", n, "(b,a)", k->l2sq_i12(b, scale_b, a, scale_a, n), l2sq);
-	good &= check_same(variant, "l2sq_i12", n, "(a,a)", k->l2sq_i12(a, scale_a, a, scale_a, n), 0);
-	good &= check_sum(variant, "dot_i12", n, dot, want->dot, want->dot_magnitude, true);
-	good &= check_same(variant, "dot_i12", n, "(b,a)", k->dot_i12(b, a, n), dot);
+		check_same(variant, "l2sq_i16", n, "(b,a)", k->l2sq_i16(b, scale_b, a, scale_a, n), l2sq);
+	good &= check_same(variant, "l2sq_i16", n, "(a,a)", k->l2sq_i16(a, scale_a, a, scale_a, n), 0);
+	good &= check_sum(variant, "dot_i16", n, dot, want->dot, want->dot_magnitude, true);
+	good &= check_same(variant, "dot_i16", n, "(b,a)", k->dot_i16(b, a, n), dot);
 	return good;
 }
 

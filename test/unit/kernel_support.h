@@ -98,11 +98,9 @@ extern void random_floats(Random *random, Distribution distribution, float *out,
 extern void random_halves(Random *random, Distribution distribution, OmendbHalf *out, size_t n);
 /* As bytes, which serve as int8 and as bit strings; LARGEST: -128 or 127. */
 extern void random_bytes(Random *random, Distribution distribution, uint8_t *out, size_t n);
-/* LARGEST: -2048 or 2047. */
-extern void random_int12s(Random *random, Distribution distribution, int16_t *out, size_t n);
-/* As kernels read them: (3 * n + 1) / 2 bytes. */
-extern void pack_int12s(const int16_t *numbers, size_t n, uint8_t *out);
-/* By which no int12 gets beyond the range of float. */
+/* LARGEST: -32768 or 32767. */
+extern void random_int16s(Random *random, Distribution distribution, int16_t *out, size_t n);
+/* By which no int16 gets beyond the range of float. */
 extern float random_scale(Random *random, Distribution distribution);
 
 /* ---------------------------------------------------------------- references */
@@ -140,7 +138,7 @@ extern Int8Reference reference_int8(const int8_t *a, const int8_t *b, size_t n);
 extern float reference_scaled(int16_t number, float scale);
 
 /* Of x in float, and of a and b with their scales; the products without them. */
-typedef struct Int12Reference
+typedef struct Int16Reference
 {
 	double mixed_l2sq; /* x against b */
 	double mixed_dot;
@@ -148,9 +146,9 @@ typedef struct Int12Reference
 	double l2sq; /* a against b */
 	double dot;
 	double dot_magnitude;
-} Int12Reference;
+} Int16Reference;
 
-extern Int12Reference reference_int12(const float *x, const int16_t *a, float scale_a,
+extern Int16Reference reference_int16(const float *x, const int16_t *a, float scale_a,
 									  const int16_t *b, float scale_b, size_t n);
 
 typedef struct BitReference
@@ -200,9 +198,9 @@ extern bool check_f16(const Variant *variant, Metric metric, const OmendbHalf *a
 					  const OmendbHalf *b, size_t n, const DenseReference *want);
 extern bool check_i8(const Variant *variant, Metric metric, const int8_t *a, const int8_t *b,
 					 size_t n, const Int8Reference *want);
-/* All distances of int12, besides x against b. */
-extern bool check_i12(const Variant *variant, const float *x, const uint8_t *a, float scale_a,
-					  const uint8_t *b, float scale_b, size_t n, const Int12Reference *want);
+/* All distances of int16, besides x against b. */
+extern bool check_i16(const Variant *variant, const float *x, const int16_t *a, float scale_a,
+					  const int16_t *b, float scale_b, size_t n, const Int16Reference *want);
 extern bool check_hamming(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n,
 						  const BitReference *want);
 extern bool check_overlap(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n,

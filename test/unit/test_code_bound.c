@@ -462,7 +462,7 @@ test_width(OmendbMetric metric, OmendbOwn own, double most)
 static void
 test_overflow(void)
 {
-	OmendbCodec *codec = codec_new(OMENDB_METRIC_IP, OMENDB_OWN_INT12, 4, 2, 64);
+	OmendbCodec *codec = codec_new(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 4, 2, 64);
 	OmendbQuery *query = query_new(codec);
 	float x[4] = {1, 2, 3, 4};
 	double high;
@@ -480,7 +480,7 @@ test_overflow(void)
 	query_free(query);
 	codec_free(codec);
 
-	codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 4, 2, 64);
+	codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 4, 2, 64);
 	query = query_new(codec);
 	omendb_query_set(query, x);
 	good = omendb_lower_bound(query, NAN, 0, 1, &high) == 0 && high == INFINITY;
@@ -521,9 +521,9 @@ main(int argc, char **argv)
 		test_bits(levels[i], OMENDB_METRIC_JACCARD);
 	}
 	test_fractions();
-	test_width(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 1e-3);
-	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT12, 1e-3);
-	test_width(OMENDB_METRIC_COSINE, OMENDB_OWN_INT12, 1e-2);
+	test_width(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 1e-3);
+	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 1e-3);
+	test_width(OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 1e-2);
 	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT4, 0.3);
 	test_width(OMENDB_METRIC_IP, OMENDB_OWN_INT2, 0.8);
 	test_width(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 1e-2);

@@ -75,7 +75,7 @@ test_encoding(OmendbMetric metric, OmendbOwn own)
 												 DIST_ONE_HOT, DIST_CONSTANT, DIST_INTEGER};
 	Random random = {metric * 10 + own};
 	bool rounds =
-		metric == OMENDB_METRIC_L1 || (own == OMENDB_OWN_INT12 && metric != OMENDB_METRIC_IP);
+		metric == OMENDB_METRIC_L1 || (own == OMENDB_OWN_INT16 && metric != OMENDB_METRIC_IP);
 	bool bound = true, tight = true, fine = true, scale = true, norm2 = true, decoded = true;
 	bool padded = true;
 
@@ -134,7 +134,7 @@ test_encoding(OmendbMetric metric, OmendbOwn own)
 		else if (largest > 5e-34 && error < FLT_MAX / 2.1)
 		{
 			/* Half the distance of two levels; of many normal values .11 and .35 packed. */
-			double levels = own == OMENDB_OWN_INT12  ? 4093.9
+			double levels = own == OMENDB_OWN_INT16  ? 65533
 							: own == OMENDB_OWN_INT8 ? 253.9
 							: own == OMENDB_OWN_INT4 ? 14.99
 													 : 2.99;
@@ -261,7 +261,7 @@ test_packed_extremes(OmendbOwn own)
 static void
 test_store(void)
 {
-	OmendbCodec *codec = codec_new(OMENDB_METRIC_COSINE, OMENDB_OWN_INT12, 100, 2, 64);
+	OmendbCodec *codec = codec_new(OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 100, 2, 64);
 	Random random = {3};
 	float stored[100], again[100];
 	float zero[100] = {0};
@@ -297,7 +297,7 @@ test_store(void)
 static void
 test_rotations(void)
 {
-	OmendbCodec *codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 50, 2, 192);
+	OmendbCodec *codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 50, 2, 192);
 	OmendbRotation rotation;
 	Random random = {8};
 	float stored[50], code[192], want[192] = {0};
@@ -319,7 +319,7 @@ test_rotations(void)
 			   "stored space and code space are the seed's");
 	codec_free(codec);
 
-	codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 192, 2, 192);
+	codec = codec_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 192, 2, 192);
 	tap_result(omendb_code_vector(codec, want, code) == want,
 			   "a code that is no longer than the vector is of its first elements");
 	codec_free(codec);
@@ -535,10 +535,10 @@ main(void)
 		}
 	test_extremes(OMENDB_METRIC_L1, OMENDB_OWN_HALF);
 	test_extremes(OMENDB_METRIC_L1, OMENDB_OWN_INT8);
-	test_extremes(OMENDB_METRIC_L2, OMENDB_OWN_INT12);
+	test_extremes(OMENDB_METRIC_L2, OMENDB_OWN_INT16);
 	test_packed_extremes(OMENDB_OWN_INT4);
 	test_packed_extremes(OMENDB_OWN_INT2);
-	test_overflow(OMENDB_OWN_INT12);
+	test_overflow(OMENDB_OWN_INT16);
 	test_overflow(OMENDB_OWN_INT8);
 	test_store();
 	test_rotations();

@@ -200,7 +200,7 @@ test_more_bits(OmendbMetric metric)
 
 	for (uint32_t bits = 64; bits <= 1024; bits *= 2)
 	{
-		Quality quality = measure(metric, OMENDB_OWN_INT12, 1024, bits, 0, 12);
+		Quality quality = measure(metric, OMENDB_OWN_INT16, 1024, bits, 0, 12);
 
 		tap_diag("%s, 1024 dimensions, %u bits: %.4f", index_metric_name(metric), bits,
 				 quality.relative);
@@ -263,7 +263,7 @@ test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 static void
 test_factors(OmendbMetric metric, uint32_t n, uint32_t bits)
 {
-	Scene scene = scene_new(metric, OMENDB_OWN_INT12, n, 16, bits);
+	Scene scene = scene_new(metric, OMENDB_OWN_INT16, n, 16, bits);
 	Random random = {bits};
 	static float v[MAX_DIM], x[MAX_DIM];
 	bool ip = metric == OMENDB_METRIC_IP;
@@ -315,7 +315,7 @@ test_factors(OmendbMetric metric, uint32_t n, uint32_t bits)
 static void
 test_slots(void)
 {
-	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 100, 20, 192);
+	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 100, 20, 192);
 	const OmendbLayout *layout = &scene.codec->layout;
 	Random random = {4};
 	float v[100], x[100];
@@ -372,7 +372,7 @@ test_slots(void)
 static void
 test_degenerate(void)
 {
-	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 64, 16, 64);
+	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 64, 16, 64);
 	float v[64], estimates[OMENDB_ESTIMATES_ROOM];
 	Random random = {6};
 
@@ -393,7 +393,7 @@ test_degenerate(void)
 static void
 test_lengths(uint32_t n, uint32_t bits)
 {
-	Scene scene = scene_new(OMENDB_METRIC_IP, OMENDB_OWN_INT12, n, 16, bits);
+	Scene scene = scene_new(OMENDB_METRIC_IP, OMENDB_OWN_INT16, n, 16, bits);
 	Random random = {n + 1};
 	static float v[MAX_DIM], x[MAX_DIM], q[MAX_DIM];
 	float estimates[2][OMENDB_ESTIMATES_ROOM];
@@ -452,15 +452,15 @@ main(void)
 	for (size_t k = 0; k < LENGTH(metrics); k++)
 	{
 		for (size_t i = 0; i < LENGTH(sizes); i++)
-			test_quality(metrics[k], OMENDB_OWN_INT12, sizes[i].n, sizes[i].bits, 0);
+			test_quality(metrics[k], OMENDB_OWN_INT16, sizes[i].n, sizes[i].bits, 0);
 		test_quality(metrics[k], OMENDB_OWN_INT8, 384, 192, 0);
-		test_quality(metrics[k], OMENDB_OWN_INT12, 384, 384, 1);
+		test_quality(metrics[k], OMENDB_OWN_INT16, 384, 384, 1);
 		test_more_bits(metrics[k]);
 	}
 	for (size_t i = 0; i < LENGTH(expanded); i++)
 	{
 		Quality quality =
-			measure(OMENDB_METRIC_L2, OMENDB_OWN_INT12, expanded[i].n, expanded[i].bits, 0, 100);
+			measure(OMENDB_METRIC_L2, OMENDB_OWN_INT16, expanded[i].n, expanded[i].bits, 0, 100);
 
 		tap_diag("%u dimensions, %u bits: mean %.4f, spread %.4f, relative %.4f", expanded[i].n,
 				 expanded[i].bits, quality.mean, quality.spread, quality.relative);
@@ -471,7 +471,7 @@ main(void)
 		for
 			OWN_KINDS(own)
 			{
-				if (own != OMENDB_OWN_INT12 && own != OMENDB_OWN_INT8)
+				if (own != OMENDB_OWN_INT16 && own != OMENDB_OWN_INT8)
 					continue;
 				test_exact(metrics[k], (OmendbOwn) own, 3, 128);
 				test_exact(metrics[k], (OmendbOwn) own, 100, 128);

@@ -25,8 +25,6 @@ own_bytes(OmendbOwn own, uint32_t dimensions)
 			return (dimensions + 63) / 64 * 32;
 		case OMENDB_OWN_INT2:
 			return (dimensions + 63) / 64 * 16;
-		case OMENDB_OWN_INT12:
-			return dimensions + (dimensions + 1) / 2;
 		default:
 			return 2 * dimensions;
 	}
@@ -103,46 +101,46 @@ test_refusals(void)
 {
 	OmendbLayout l;
 	const OmendbMetric l2 = OMENDB_METRIC_L2;
-	const OmendbOwn int12 = OMENDB_OWN_INT12;
+	const OmendbOwn int16 = OMENDB_OWN_INT16;
 
-	tap_result(omendb_layout_set(&l, l2, int12, 10, 2, 64, 8160) &&
-				   omendb_layout_set(&l, l2, int12, 10, 100, 64, 8160) &&
+	tap_result(omendb_layout_set(&l, l2, int16, 10, 2, 64, 8160) &&
+				   omendb_layout_set(&l, l2, int16, 10, 100, 64, 8160) &&
 				   omendb_layout_set(&l, l2, OMENDB_OWN_INT8, 16000, 2, 2048, 20000) &&
 				   omendb_layout_set(&l, OMENDB_METRIC_HAMMING, OMENDB_OWN_BITS, 64000, 2, 0, 8160),
 			   "layouts at the ends of the ranges");
-	tap_result(!omendb_layout_set(&l, (OmendbMetric) 0, int12, 10, 2, 64, 8160) &&
-				   !omendb_layout_set(&l, (OmendbMetric) 7, int12, 10, 2, 64, 8160),
+	tap_result(!omendb_layout_set(&l, (OmendbMetric) 0, int16, 10, 2, 64, 8160) &&
+				   !omendb_layout_set(&l, (OmendbMetric) 7, int16, 10, 2, 64, 8160),
 			   "no layout for an unknown metric");
 	tap_result(!omendb_layout_set(&l, l2, (OmendbOwn) 0, 10, 2, 64, 8160) &&
-				   !omendb_layout_set(&l, l2, (OmendbOwn) 8, 100, 2, 64, 8160) &&
+				   !omendb_layout_set(&l, l2, (OmendbOwn) 7, 100, 2, 64, 8160) &&
 				   !omendb_layout_set(&l, l2, OMENDB_OWN_HALF, 10, 2, 64, 8160) &&
-				   !omendb_layout_set(&l, OMENDB_METRIC_L1, int12, 10, 2, 0, 8160) &&
+				   !omendb_layout_set(&l, OMENDB_METRIC_L1, int16, 10, 2, 0, 8160) &&
 				   !omendb_layout_set(&l, l2, OMENDB_OWN_INT4, 63, 2, 64, 8160) &&
 				   !omendb_layout_set(&l, l2, OMENDB_OWN_BITS, 10, 2, 64, 8160) &&
-				   !omendb_layout_set(&l, OMENDB_METRIC_HAMMING, int12, 10, 2, 0, 8160),
+				   !omendb_layout_set(&l, OMENDB_METRIC_HAMMING, int16, 10, 2, 0, 8160),
 			   "no layout for an own vector that the metric does not have");
-	tap_result(!omendb_layout_set(&l, l2, int12, 10, 1, 64, 8160) &&
-				   !omendb_layout_set(&l, l2, int12, 10, 101, 64, 80000),
+	tap_result(!omendb_layout_set(&l, l2, int16, 10, 1, 64, 8160) &&
+				   !omendb_layout_set(&l, l2, int16, 10, 101, 64, 80000),
 			   "no layout for m out of range");
-	tap_result(!omendb_layout_set(&l, l2, int12, 0, 2, 64, 8160) &&
-				   !omendb_layout_set(&l, l2, int12, 16001, 2, 64, 80000) &&
-				   !omendb_layout_set(&l, l2, int12, UINT32_MAX, 2, 64, 80000) &&
+	tap_result(!omendb_layout_set(&l, l2, int16, 0, 2, 64, 8160) &&
+				   !omendb_layout_set(&l, l2, int16, 16001, 2, 64, 80000) &&
+				   !omendb_layout_set(&l, l2, int16, UINT32_MAX, 2, 64, 80000) &&
 				   !omendb_layout_set(&l, OMENDB_METRIC_HAMMING, OMENDB_OWN_BITS, UINT32_MAX, 2, 0,
 									  8160) &&
 				   !omendb_layout_set(&l, OMENDB_METRIC_HAMMING, OMENDB_OWN_BITS, 8160 * 8 + 1, 2,
 									  0, 8160),
 			   "no layout for dimensions out of range");
-	tap_result(!omendb_layout_set(&l, l2, int12, 10, 2, 0, 8160) &&
-				   !omendb_layout_set(&l, l2, int12, 10, 2, 32, 8160) &&
-				   !omendb_layout_set(&l, l2, int12, 10, 2, 65, 8160) &&
-				   !omendb_layout_set(&l, l2, int12, 10, 2, 2048 + 64, 80000) &&
+	tap_result(!omendb_layout_set(&l, l2, int16, 10, 2, 0, 8160) &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 32, 8160) &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 65, 8160) &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 2048 + 64, 80000) &&
 				   !omendb_layout_set(&l, OMENDB_METRIC_L1, OMENDB_OWN_HALF, 10, 2, 64, 8160),
 			   "no layout for such codes");
-	/* 64 + 16 + 4 * 10 + 4 * 8 = 152 */
-	tap_result(omendb_layout_set(&l, l2, int12, 10, 2, 64, 152) && l.per_page == 1 &&
-				   omendb_layout_set(&l, l2, int12, 10, 2, 64, 303) && l.per_page == 1 &&
-				   omendb_layout_set(&l, l2, int12, 10, 2, 64, 304) && l.per_page == 2 &&
-				   !omendb_layout_set(&l, l2, int12, 10, 2, 64, 151),
+	/* 64 + 24 + 4 * 10 + 4 * 8 = 160 */
+	tap_result(omendb_layout_set(&l, l2, int16, 10, 2, 64, 160) && l.per_page == 1 &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 64, 319) && l.per_page == 1 &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 64, 320) && l.per_page == 2 &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 64, 159),
 			   "records a page, and none where not even one fits");
 }
 
@@ -159,7 +157,7 @@ round_64(uint32_t n)
 static bool
 is_sane(const OmendbLayout *l, bool compact)
 {
-	static const OmendbOwn precise[] = {OMENDB_OWN_INT12, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
+	static const OmendbOwn precise[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
 										OMENDB_OWN_INT2};
 	uint32_t least = l->dimensions < 64 ? 128 : 192;
 	uint32_t wanted = round_64(l->dimensions) / (compact ? 2 : 1);
@@ -172,7 +170,7 @@ is_sane(const OmendbLayout *l, bool compact)
 		return false;
 	if (l->code_bits % 64 != 0 || l->code_bits < 64 || l->code_bits > most)
 		return false;
-	if (!own_serves(l->own, l->metric) || (compact && l->own == OMENDB_OWN_INT12))
+	if (!own_serves(l->own, l->metric) || (compact && l->own == OMENDB_OWN_INT16))
 		return false;
 	if (l->code_bits < most &&
 		omendb_layout_set(&other, l->metric, l->own, l->dimensions, l->m, l->code_bits + 64,
@@ -252,18 +250,18 @@ test_table(void)
 		uint32_t bits;
 		uint32_t per_page;
 	} expected[] = {
-		{3, 16, false, OMENDB_OWN_INT12, 128, 9},     {100, 16, false, OMENDB_OWN_INT12, 192, 6},
-		{128, 16, false, OMENDB_OWN_INT12, 192, 6},   {384, 16, false, OMENDB_OWN_INT12, 384, 3},
-		{768, 16, false, OMENDB_OWN_INT12, 576, 2},   {784, 16, false, OMENDB_OWN_INT12, 576, 2},
-		{1024, 16, false, OMENDB_OWN_INT12, 512, 2},  {1536, 16, false, OMENDB_OWN_INT12, 1024, 1},
-		{2000, 16, false, OMENDB_OWN_INT12, 1024, 1}, {3072, 16, false, OMENDB_OWN_INT12, 768, 1},
-		{4096, 16, false, OMENDB_OWN_INT12, 384, 1},  {7000, 16, false, OMENDB_OWN_INT8, 192, 1},
-		{7520, 16, false, OMENDB_OWN_INT4, 960, 1},   {12288, 16, false, OMENDB_OWN_INT4, 384, 1},
-		{16000, 16, false, OMENDB_OWN_INT2, 896, 1},  {16000, 100, true, OMENDB_OWN_INT2, 64, 1},
-		{128, 16, true, OMENDB_OWN_INT8, 192, 6},     {384, 16, true, OMENDB_OWN_INT8, 192, 5},
-		{768, 16, true, OMENDB_OWN_INT8, 384, 3},     {784, 16, true, OMENDB_OWN_INT8, 384, 3},
-		{1536, 16, true, OMENDB_OWN_INT8, 512, 2},    {3072, 16, true, OMENDB_OWN_INT8, 1024, 1},
-		{1536, 100, false, OMENDB_OWN_INT12, 128, 1}, {1024, 100, false, OMENDB_OWN_INT12, 128, 1},
+		{3, 16, false, OMENDB_OWN_INT16, 128, 9},    {100, 16, false, OMENDB_OWN_INT16, 192, 6},
+		{128, 16, false, OMENDB_OWN_INT16, 192, 5},  {384, 16, false, OMENDB_OWN_INT16, 384, 3},
+		{768, 16, false, OMENDB_OWN_INT16, 512, 2},  {784, 16, false, OMENDB_OWN_INT16, 512, 2},
+		{1024, 16, false, OMENDB_OWN_INT16, 384, 2}, {1536, 16, false, OMENDB_OWN_INT16, 1024, 1},
+		{2000, 16, false, OMENDB_OWN_INT16, 896, 1}, {3072, 16, false, OMENDB_OWN_INT16, 384, 1},
+		{4096, 16, false, OMENDB_OWN_INT8, 896, 1},  {7000, 16, false, OMENDB_OWN_INT8, 192, 1},
+		{7520, 16, false, OMENDB_OWN_INT4, 960, 1},  {12288, 16, false, OMENDB_OWN_INT4, 384, 1},
+		{16000, 16, false, OMENDB_OWN_INT2, 896, 1}, {16000, 100, true, OMENDB_OWN_INT2, 64, 1},
+		{128, 16, true, OMENDB_OWN_INT8, 192, 6},    {384, 16, true, OMENDB_OWN_INT8, 192, 5},
+		{768, 16, true, OMENDB_OWN_INT8, 384, 3},    {784, 16, true, OMENDB_OWN_INT8, 384, 3},
+		{1536, 16, true, OMENDB_OWN_INT8, 512, 2},   {3072, 16, true, OMENDB_OWN_INT8, 1024, 1},
+		{1536, 100, false, OMENDB_OWN_INT8, 128, 1}, {1024, 100, false, OMENDB_OWN_INT16, 128, 1},
 	};
 
 	for (size_t i = 0; i < LENGTH(expected); i++)

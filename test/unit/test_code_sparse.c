@@ -306,7 +306,8 @@ test_graph(OmendbMetric metric, uint32_t elements)
 	static Vector vectors[N];
 	static double distances[N];
 	static float stored[MAX_ELEMENTS];
-	TestGraph *graph = graph_new(sparse_codec(metric, elements), N);
+	OmendbCodec *codec = sparse_codec(metric, elements);
+	TestGraph *graph = graph_new(codec, N);
 	BuildOptions options = {.n = N, .ef = 64, .passes = 1, .chunk = 64, .connect = true};
 	OmendbQuery *query = query_new(graph->codec);
 	TestAllocator allocator;
@@ -363,6 +364,7 @@ test_graph(OmendbMetric metric, uint32_t elements)
 	omendb_search_free(&search);
 	query_free(query);
 	graph_free(graph);
+	codec_free(codec);
 }
 
 int

@@ -289,7 +289,7 @@ static void
 test_out_of_memory(void)
 {
 	const uint32_t n = 300, d = 16;
-	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L2, OMENDB_OWN_INT12, d, 4);
+	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L2, OMENDB_OWN_INT16, d, 4);
 	TestGraph *graph = graph_new(codec, n);
 	BuildOptions options = {.n = n, .ef = 16, .passes = 1, .chunk = 64, .connect = true};
 	Random random = {60};
@@ -423,10 +423,10 @@ main(void)
 	test_determinism(OMENDB_METRIC_L2);
 	test_determinism(OMENDB_METRIC_L1);
 	test_determinism(OMENDB_METRIC_JACCARD);
-	test_recall(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 64, 0.93);
+	test_recall(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 64, 0.93);
 	test_recall(OMENDB_METRIC_L2, OMENDB_OWN_INT8, 64, 0.92);
-	test_recall(OMENDB_METRIC_IP, OMENDB_OWN_INT12, 48, 0.92);
-	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT12, 32, 0.91);
+	test_recall(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 48, 0.92);
+	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 32, 0.91);
 	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT8, 64, 0.93);
 	test_recall(OMENDB_METRIC_COSINE, OMENDB_OWN_INT4, 64, 0.9);
 	test_recall(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 32, 0.92);

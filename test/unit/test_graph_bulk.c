@@ -106,7 +106,7 @@ codec_of_case(const Case *c)
 {
 	OmendbLayout layout;
 
-	if (c->own == OMENDB_OWN_INT12 &&
+	if (c->own == OMENDB_OWN_INT16 &&
 		omendb_layout_choose(&layout, c->metric, c->dimensions, c->m, false, TEST_PAGE_BYTES))
 		return codec_of(&layout);
 	return graph_codec(c->metric, c->own, c->dimensions, c->m);
@@ -220,7 +220,7 @@ test_sizes(void)
 
 	for (size_t s = 0; s < LENGTH(sizes); s++)
 	{
-		Case c = {"", OMENDB_METRIC_L2, OMENDB_OWN_INT12, sizes[s], 12, 4, 16, 0};
+		Case c = {"", OMENDB_METRIC_L2, OMENDB_OWN_INT16, sizes[s], 12, 4, 16, 0};
 		OmendbCodec *codec = codec_of_case(&c);
 		BuildOptions options = options_of(&c);
 		Random random = {s};
@@ -258,7 +258,7 @@ test_degenerate(void)
 		{
 			Case c = {names[kind],
 					  metric == 0 ? OMENDB_METRIC_L2 : OMENDB_METRIC_IP,
-					  OMENDB_OWN_INT12,
+					  OMENDB_OWN_INT16,
 					  n,
 					  d,
 					  4,
@@ -298,7 +298,7 @@ static void
 test_out_of_memory(void)
 {
 	const uint32_t n = 2100, d = 4;
-	Case c = {"", OMENDB_METRIC_L2, OMENDB_OWN_INT12, n, d, 2, 8, 0};
+	Case c = {"", OMENDB_METRIC_L2, OMENDB_OWN_INT16, n, d, 2, 8, 0};
 	OmendbCodec *codec = codec_of_case(&c);
 	BuildOptions options = options_of(&c);
 	Random random = {60};
@@ -351,32 +351,32 @@ int
 main(void)
 {
 	static const Case cases[] = {
-		{"l2, 64 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 5000, 64, 16, 64, 0.97},
-		{"cosine, 100 dimensions", OMENDB_METRIC_COSINE, OMENDB_OWN_INT12, 4000, 100, 16, 64, 0.97},
-		{"ip, 48 dimensions", OMENDB_METRIC_IP, OMENDB_OWN_INT12, 4000, 48, 16, 64, 0.97},
-		{"cosine, 450 dimensions", OMENDB_METRIC_COSINE, OMENDB_OWN_INT12, 2500, 450, 16, 64, 0.97},
+		{"l2, 64 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 5000, 64, 16, 64, 0.97},
+		{"cosine, 100 dimensions", OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 4000, 100, 16, 64, 0.97},
+		{"ip, 48 dimensions", OMENDB_METRIC_IP, OMENDB_OWN_INT16, 4000, 48, 16, 64, 0.97},
+		{"cosine, 450 dimensions", OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 2500, 450, 16, 64, 0.97},
 		{"l2, bytes", OMENDB_METRIC_L2, OMENDB_OWN_INT8, 3000, 64, 8, 40, 0.92},
 		{"cosine, 4 bits", OMENDB_METRIC_COSINE, OMENDB_OWN_INT4, 3000, 64, 8, 40, 0.9},
-		{"l2, 3 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 3000, 3, 16, 64, 0.99},
-		{"l2, m = 2", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 3000, 8, 2, 8, 0.75},
-		{"l2, m = 100", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 3000, 16, 100, 200, 0.99},
-		{"l2, 700 rows", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 700, 300, 16, 64, 0.97},
+		{"l2, 3 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 3000, 3, 16, 64, 0.99},
+		{"l2, m = 2", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 3000, 8, 2, 8, 0.75},
+		{"l2, m = 100", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 3000, 16, 100, 200, 0.99},
+		{"l2, 700 rows", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 700, 300, 16, 64, 0.97},
 	};
 	static const Case hard = {
-		"l2, 32 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 5000, 32, 16, 64, 0.97};
+		"l2, 32 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 5000, 32, 16, 64, 0.97};
 	/* Small, for every level builds them, the scalar one in an emulator, too. */
 	static const Case small = {
-		"l2, 2,200 rows", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 2200, 24, 8, 32, 0};
+		"l2, 2,200 rows", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 2200, 24, 8, 32, 0};
 	static const Case small_ip = {
-		"ip, 2,200 rows", OMENDB_METRIC_IP, OMENDB_OWN_INT12, 2200, 24, 8, 32, 0};
+		"ip, 2,200 rows", OMENDB_METRIC_IP, OMENDB_OWN_INT16, 2200, 24, 8, 32, 0};
 	static const Case few = {
-		"l2, 300 rows", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 300, 100, 16, 64, 0};
+		"l2, 300 rows", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 300, 100, 16, 64, 0};
 	static const Case far = {
-		"l2, 32 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 5000, 32, 16, 64, 0.7};
+		"l2, 32 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 5000, 32, 16, 64, 0.7};
 	static const Case normal = {
-		"l2, 32 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT12, 5000, 32, 16, 64, 0.92};
+		"l2, 32 dimensions", OMENDB_METRIC_L2, OMENDB_OWN_INT16, 5000, 32, 16, 64, 0.92};
 	static const Case hard_ip = {
-		"ip, 32 dimensions", OMENDB_METRIC_IP, OMENDB_OWN_INT12, 5000, 32, 16, 64, 0.4};
+		"ip, 32 dimensions", OMENDB_METRIC_IP, OMENDB_OWN_INT16, 5000, 32, 16, 64, 0.4};
 
 	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
 	for (size_t i = 0; i < LENGTH(cases); i++)

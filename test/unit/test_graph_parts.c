@@ -255,7 +255,7 @@ test_parts(OmendbMetric metric, uint32_t dimensions, uint32_t clusters, double s
 	/* The last one cuts clusters up: that changes links. */
 	const Memory memories[] = {
 		{2500, 600, 60000}, {2500, 6000, 9000}, {2500, 100, 6000}, {2500, 600, 500}};
-	OmendbCodec *codec = graph_codec(metric, OMENDB_OWN_INT12, dimensions, 16);
+	OmendbCodec *codec = graph_codec(metric, OMENDB_OWN_INT16, dimensions, 16);
 	Random random = {dimensions + clusters};
 	float *vectors = malloc((size_t) (n + nqueries) * dimensions * sizeof(float));
 	const float *queries = vectors + (size_t) n * dimensions;

@@ -179,13 +179,13 @@ main(void)
 	test_curve();
 	for (Kind kind = 0; kind < KINDS; kind++)
 	{
-		test_truth(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 24, 500, kind);
-		test_truth(OMENDB_METRIC_COSINE, OMENDB_OWN_INT12, 67, 500, kind);
-		test_truth(OMENDB_METRIC_IP, OMENDB_OWN_INT12, 24, 500, kind);
+		test_truth(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 24, 500, kind);
+		test_truth(OMENDB_METRIC_COSINE, OMENDB_OWN_INT16, 67, 500, kind);
+		test_truth(OMENDB_METRIC_IP, OMENDB_OWN_INT16, 24, 500, kind);
 		test_truth(OMENDB_METRIC_L2, OMENDB_OWN_INT8, 64, 501, kind);
 		test_truth(OMENDB_METRIC_L1, metric_own(OMENDB_METRIC_L1), 9, 200, kind);
 	}
-	test_truth(OMENDB_METRIC_L2, OMENDB_OWN_INT12, 3, QUERIES, KIND_CLUSTERS);
+	test_truth(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 3, QUERIES, KIND_CLUSTERS);
 	test_truth(OMENDB_METRIC_HAMMING, OMENDB_OWN_BITS, 64, 300, KIND_CLUSTERS);
 	omendb_kernels_use(best);
 	return tap_done();

@@ -1,6 +1,6 @@
 /*
  * test_kernel_code.c
- *	  The kernels of the index: stored int8 and int12, codes of one bit an
+ *	  The kernels of the index: stored int8 and int16, codes of one bit an
  *	  element, the tables that sum over them, and the rotation.
  */
 #include <float.h>
@@ -54,13 +54,7 @@ bit(const uint8_t *bits, size_t i)
 	return bits[i / 8] >> (i % 8) & 1;
 }
 
-/* ---------------------------------------------------------------- int8, int12 */
-
-static size_t
-int12_bytes(size_t n)
-{
-	return n + (n + 1) / 2;
-}
+/* ---------------------------------------------------------------- int8, int16 */
 
 static void
 test_int8(void)
@@ -97,12 +91,11 @@ test_int8(void)
 }
 
 static void
-test_int12(void)
+test_int16(void)
 {
 	static float x[TEST_MAX_DIM];
 	static int16_t y[TEST_MAX_DIM];
 	static int16_t z[TEST_MAX_DIM];
-	static uint8_t packed[2 * TEST_MAX_DIM];
 	Random random = {52};
 
 	for (int round = 0; round < 4 * DISTRIBUTIONS; round++)
@@ -116,24 +109,22 @@ test_int12(void)
 			size_t n = test_dim(i);
 			float scale_a = random_scale(&random, first);
 			float scale_b = turn == 0 ? scale_a : random_scale(&random, third);
-			Int12Reference want;
+			Int16Reference want;
 			const float *q;
-			const uint8_t *a;
-			const uint8_t *b;
+			const int16_t *a;
+			const int16_t *b;
 
 			random_floats(&random, first, x, n);
-			random_int12s(&random, second, y, n);
-			random_int12s(&random, third, z, n);
+			random_int16s(&random, second, y, n);
+			random_int16s(&random, third, z, n);
 			q = guarded_place(&memory_a, x, n * sizeof(float), random_offset(&random, 4));
-			pack_int12s(y, n, packed);
-			a = guarded_place(&memory_b, packed, int12_bytes(n), random_offset(&random, 1));
-			pack_int12s(z, n, packed);
-			b = guarded_place(&memory_c, packed, int12_bytes(n), random_offset(&random, 1));
-			want = reference_int12(q, y, scale_a, z, scale_b, n);
+			a = guarded_place(&memory_b, y, n * sizeof(int16_t), random_offset(&random, 2));
+			b = guarded_place(&memory_c, z, n * sizeof(int16_t), random_offset(&random, 2));
+			want = reference_int16(q, a, scale_a, b, scale_b, n);
 			for (size_t v = 0; v < n_variants; v++)
-				failed[v] |= !check_i12(&variants[v], q, a, scale_a, b, scale_b, n, &want);
+				failed[v] |= !check_i16(&variants[v], q, a, scale_a, b, scale_b, n, &want);
 		}
-	report("int12: within the bound, the same both ways, 0 on itself");
+	report("int16: within the bound, the same both ways, 0 on itself");
 }
 
 /*
@@ -147,12 +138,11 @@ test_int_places(void)
 	static const size_t dims[] = {1, 7, 8, 9, 16, 31, 33, 64, 100, 130, 200};
 	bool difference_failed[MAX_VARIANTS] = {false};
 	float one[200] = {0};
-	int16_t one_i12[200] = {0};
+	int16_t one_i16[200] = {0};
 	float near_y[200];
 	int16_t twice_y[200];
 	int16_t y[200];
 	int8_t z[200];
-	uint8_t packed[300];
 	Random random = {42};
 
 	for (size_t d = 0; d < LENGTH(dims); d++)
@@ -161,60 +151,59 @@ test_int_places(void)
 			size_t n = dims[d];
 			float scale = (float) random_normal(&random);
 			float want;
-			float want_i12;
+			float want_i16;
 			const float *a;
-			const uint8_t *a_i12;
+			const int16_t *a_i16;
 			const int8_t *c;
-			const uint8_t *b;
+			const int16_t *b;
 
 			for (size_t i = 0; i < n; i++)
 			{
-				y[i] = (int16_t) ((int) random_below(&random, 2048) - 1024);
+				y[i] = (int16_t) ((int) random_below(&random, 32768) - 16384);
 				z[i] = (int8_t) random_bits(&random);
 				near_y[i] = reference_scaled(y[i], scale);
 				twice_y[i] = (int16_t) (2 * y[i]);
 			}
 			one[place] = 3;
-			one_i12[place] = 3;
+			one_i16[place] = 3;
 			a = guarded_place(&memory_a, one, n * sizeof(float), random_offset(&random, 4));
 			c = guarded_place(&memory_b, z, n, random_offset(&random, 1));
 			for (size_t v = 0; v < n_variants; v++)
 				failed[v] |= variants[v].kernels.dot_f32_i8(a, c, n) != 3 * (float) z[place];
-			pack_int12s(y, n, packed);
-			b = guarded_place(&memory_b, packed, int12_bytes(n), random_offset(&random, 1));
-			pack_int12s(one_i12, n, packed);
-			a_i12 = guarded_place(&memory_c, packed, int12_bytes(n), random_offset(&random, 1));
+			b = guarded_place(&memory_b, y, n * sizeof(int16_t), random_offset(&random, 2));
+			a_i16 =
+				guarded_place(&memory_c, one_i16, n * sizeof(int16_t), random_offset(&random, 2));
 			for (size_t v = 0; v < n_variants; v++)
 			{
-				failed[v] |= variants[v].kernels.dot_f32_i12(a, b, n) != 3 * (float) y[place];
-				failed[v] |= variants[v].kernels.dot_i12(a_i12, b, n) != 3 * (float) y[place];
+				failed[v] |= variants[v].kernels.dot_f32_i16(a, b, n) != 3 * (float) y[place];
+				failed[v] |= variants[v].kernels.dot_i16(a_i16, b, n) != 3 * (float) y[place];
 			}
 			one[place] = 0;
-			one_i12[place] = 0;
+			one_i16[place] = 0;
 
 			near_y[place] = (float) random_normal(&random) * 10000;
-			twice_y[place] = (int16_t) ((int) random_below(&random, 4096) - 2048);
+			twice_y[place] = (int16_t) random_bits(&random);
 			a = guarded_place(&memory_a, near_y, n * sizeof(float), random_offset(&random, 4));
-			pack_int12s(twice_y, n, packed);
-			a_i12 = guarded_place(&memory_c, packed, int12_bytes(n), random_offset(&random, 1));
+			a_i16 =
+				guarded_place(&memory_c, twice_y, n * sizeof(int16_t), random_offset(&random, 2));
 			want = near_y[place] - reference_scaled(y[place], scale);
-			want_i12 =
+			want_i16 =
 				reference_scaled(twice_y[place], scale / 2) - reference_scaled(y[place], scale);
 			/* Exact in double. */
 			want = (float) ((double) want * (double) want);
-			want_i12 = (float) ((double) want_i12 * (double) want_i12);
+			want_i16 = (float) ((double) want_i16 * (double) want_i16);
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				const OmendbKernels *k = &variants[v].kernels;
 
-				difference_failed[v] |= k->l2sq_f32_i12(a, b, scale, n) != want;
-				difference_failed[v] |= k->l2sq_i12(a_i12, scale / 2, b, scale, n) != want_i12;
-				difference_failed[v] |= k->l2sq_i12(b, scale, a_i12, scale / 2, n) != want_i12;
+				difference_failed[v] |= k->l2sq_f32_i16(a, b, scale, n) != want;
+				difference_failed[v] |= k->l2sq_i16(a_i16, scale / 2, b, scale, n) != want_i16;
+				difference_failed[v] |= k->l2sq_i16(b, scale, a_i16, scale / 2, n) != want_i16;
 			}
 		}
-	report("products with int8 and int12: every element in its place");
+	report("products with int8 and int16: every element in its place");
 	memcpy(failed, difference_failed, sizeof(failed));
-	report("differences of int12 with a scale: every element in its place, rounded");
+	report("differences of int16 with a scale: every element in its place, rounded");
 }
 
 static bool
@@ -238,8 +227,6 @@ test_int_special(void)
 	int16_t y[100];
 	int16_t z[100];
 	int8_t bytes[100];
-	uint8_t packed_y[150];
-	uint8_t packed_z[150];
 	float whole[100];
 	Random random = {43};
 
@@ -251,11 +238,11 @@ test_int_special(void)
 				float scale_a = scales[random_below(&random, LENGTH(scales))];
 				float scale_b = scales[s % LENGTH(scales)];
 				DenseReference want_i8;
-				Int12Reference want;
+				Int16Reference want;
 
 				random_floats(&random, DIST_UNIFORM, x, n);
-				random_int12s(&random, DIST_UNIFORM, y, n);
-				random_int12s(&random, DIST_UNIFORM, z, n);
+				random_int16s(&random, DIST_UNIFORM, y, n);
+				random_int16s(&random, DIST_UNIFORM, z, n);
 				x[random_below(&random, n)] = specials[random_below(&random, LENGTH(specials))];
 				x[place] = specials[s / LENGTH(scales)];
 				for (size_t i = 0; i < n; i++)
@@ -268,23 +255,19 @@ test_int_special(void)
 				}
 				if (s % 3 == 0)
 					z[random_below(&random, n)] = 0; /* times infinity is NaN */
-				pack_int12s(y, n, packed_y);
-				pack_int12s(z, n, packed_z);
 				want_i8 = reference_dense(x, whole, n);
-				want = reference_int12(x, y, scale_a, z, scale_b, n);
+				want = reference_int16(x, y, scale_a, z, scale_b, n);
 				for (size_t v = 0; v < n_variants; v++)
 				{
 					const OmendbKernels *k = &variants[v].kernels;
 
 					failed[v] |= !same_class(k->dot_f32_i8(x, bytes, n), want_i8.dot);
-					failed[v] |=
-						!same_class(k->l2sq_f32_i12(x, packed_z, scale_b, n), want.mixed_l2sq);
-					failed[v] |= !same_class(k->dot_f32_i12(x, packed_z, n), want.mixed_dot);
-					failed[v] |= !same_class(k->l2sq_i12(packed_y, scale_a, packed_z, scale_b, n),
-											 want.l2sq);
+					failed[v] |= !same_class(k->l2sq_f32_i16(x, z, scale_b, n), want.mixed_l2sq);
+					failed[v] |= !same_class(k->dot_f32_i16(x, z, n), want.mixed_dot);
+					failed[v] |= !same_class(k->l2sq_i16(y, scale_a, z, scale_b, n), want.l2sq);
 				}
 			}
-	report("int8 and int12 with NaN and infinities, also as scales");
+	report("int8 and int16 with NaN and infinities, also as scales");
 }
 
 /* ---------------------------------------------------------------- residual codes */
@@ -720,7 +703,7 @@ main(void)
 	memory_c = guarded_new(MAX_N * sizeof(float) + 256);
 
 	test_int8();
-	test_int12();
+	test_int16();
 	test_int_places();
 	test_int_special();
 	test_residual_code();

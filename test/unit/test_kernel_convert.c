@@ -1,6 +1,6 @@
 /*
  * test_kernel_convert.c
- *	  Conversions between float and half and from int12, double-precision sums,
+ *	  Conversions between float and half and from int16, double-precision sums,
  *	  normalization and binary quantization.
  */
 #include <float.h>
@@ -194,40 +194,33 @@ test_conversion_lengths(const Variant *variant)
 	tap_result(good_half, "%s: float to half, all lengths", variant->name);
 }
 
-/* ---------------------------------------------------------------- int12 */
+/* ---------------------------------------------------------------- int16 */
 
 static void
-test_all_int12s(const Variant *variant)
+test_all_int16s(const Variant *variant)
 {
 	static const float scales[] = {1,         -1,       0.1f,     1.0f / 3,     FLT_MIN,
 								   0x1p-140f, INFINITY, -FLT_MAX, FLT_TRUE_MIN, 0x1.fffffep0f,
 								   NAN,       -0.0f};
-	enum
-	{
-		ALL = 4096
-	};
-	static int16_t numbers[ALL];
-	static uint8_t packed[ALL * 3 / 2];
-	static float floats[ALL];
+	static int16_t numbers[HALVES];
+	static float floats[HALVES];
 	size_t wrong = 0;
 
-	for (size_t i = 0; i < ALL; i++)
-		numbers[i] = (int16_t) ((int) i - ALL / 2);
-	pack_int12s(numbers, ALL, packed);
+	for (size_t i = 0; i < HALVES; i++)
+		numbers[i] = (int16_t) ((int) i - 32768);
 	for (size_t s = 0; s < LENGTH(scales); s++)
 	{
-		variant->kernels.i12_to_float(packed, scales[s], floats, ALL);
-		for (size_t i = 0; i < ALL; i++)
+		variant->kernels.i16_to_float(numbers, scales[s], floats, HALVES);
+		for (size_t i = 0; i < HALVES; i++)
 			wrong += !same_float(floats[i], reference_scaled(numbers[i], scales[s]));
 	}
-	tap_result(wrong == 0, "%s: all int12 to float", variant->name);
+	tap_result(wrong == 0, "%s: all int16 to float", variant->name);
 }
 
 static void
-test_int12_lengths(const Variant *variant)
+test_int16_lengths(const Variant *variant)
 {
 	static int16_t numbers[TEST_MAX_DIM];
-	static uint8_t packed[TEST_MAX_DIM * 2];
 	Random random = {27};
 	bool good = true;
 
@@ -237,20 +230,20 @@ test_int12_lengths(const Variant *variant)
 			size_t n = test_dim(i);
 			size_t place = d % 2 ? PLACE_END : d / 2;
 			float scale = random_scale(&random, d);
-			const uint8_t *in;
+			const int16_t *in;
 			float *out;
 
-			random_int12s(&random, d, numbers, n);
-			pack_int12s(numbers, n, packed);
-			in = guarded_place(&memory_in, packed, n + (n + 1) / 2, place);
+			random_int16s(&random, d, numbers, n);
+			in = guarded_place(&memory_in, numbers, n * sizeof(int16_t),
+							   place == PLACE_END ? place : 2 * place);
 			out = guarded_place(&memory_out, NULL, n * sizeof(float),
 								place == PLACE_END ? place : 4 * place);
-			variant->kernels.i12_to_float(in, scale, out, n);
+			variant->kernels.i16_to_float(in, scale, out, n);
 			for (size_t j = 0; j < n; j++)
 				good &= same_float(out[j], reference_scaled(numbers[j], scale));
 			good &= guarded_intact(&memory_out);
 		}
-	tap_result(good, "%s: int12 to float, all lengths", variant->name);
+	tap_result(good, "%s: int16 to float, all lengths", variant->name);
 }
 
 /* ---------------------------------------------------------------- double-precision sums */
@@ -546,8 +539,8 @@ main(void)
 		test_quantize(&variants[v]);
 		test_all_halves(&variants[v]);
 		test_conversion_lengths(&variants[v]);
-		test_all_int12s(&variants[v]);
-		test_int12_lengths(&variants[v]);
+		test_all_int16s(&variants[v]);
+		test_int16_lengths(&variants[v]);
 		/* The long ones once for each implementation. */
 		if (v > 0 && variants[v].kernels.float_to_half == variants[v - 1].kernels.float_to_half)
 			continue;

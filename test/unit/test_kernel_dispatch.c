@@ -173,10 +173,10 @@ test_tables(void)
 
 #if defined(__x86_64__)
 	static const size_t own[] = {
-		INDEX(l2sq_f32), INDEX(dot_f32),      INDEX(cosine_f32),   INDEX(l1_f32),
-		INDEX(l1_i8),    INDEX(dot_f32_i8),   INDEX(l2sq_f32_i12), INDEX(dot_f32_i12),
-		INDEX(l2sq_i12), INDEX(dot_i12),      INDEX(i12_to_float), INDEX(multiply_signs),
-		INDEX(nearest),  INDEX(compare_rows), INDEX(below),        INDEX(ranks),
+		INDEX(l2sq_f32),     INDEX(dot_f32),    INDEX(cosine_f32),     INDEX(l1_f32),
+		INDEX(l1_i8),        INDEX(dot_f32_i8), INDEX(l2sq_f32_i16),   INDEX(dot_f32_i16),
+		INDEX(l2sq_i16),     INDEX(dot_i16),    INDEX(multiply_signs), INDEX(nearest),
+		INDEX(compare_rows), INDEX(below),      INDEX(ranks),
 	};
 	static const size_t vnni[] = {INDEX(l2sq_i8),      INDEX(dot_i8),         INDEX(cosine_i8),
 								  INDEX(pack_columns), INDEX(block_products), INDEX(row_products)};

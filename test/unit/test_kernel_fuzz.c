@@ -22,9 +22,8 @@ typedef struct Operand
 	OmendbHalf f16[MAX_DIM];
 	float widened[MAX_DIM];
 	uint8_t bytes[MAX_DIM];
-	int16_t i12[MAX_DIM];
-	uint8_t packed[2 * MAX_DIM]; /* i12 */
-	float scale;                 /* of i12 */
+	int16_t i16[MAX_DIM];
+	float scale; /* of i16 */
 	Guarded memory;
 } Operand;
 
@@ -38,7 +37,7 @@ make_operand(Random *random, Operand *operand, size_t n)
 	random_floats(random, most, operand->f32, n);
 	random_halves(random, most, operand->f16, n);
 	random_bytes(random, most, operand->bytes, n);
-	random_int12s(random, most, operand->i12, n);
+	random_int16s(random, most, operand->i16, n);
 	operand->scale = random_scale(random, some);
 	while (n > 0 && pieces-- > 0)
 	{
@@ -48,9 +47,8 @@ make_operand(Random *random, Operand *operand, size_t n)
 		random_floats(random, some, operand->f32 + place, length);
 		random_halves(random, some, operand->f16 + place, length);
 		random_bytes(random, some, operand->bytes + place, length);
-		random_int12s(random, some, operand->i12 + place, length);
+		random_int16s(random, some, operand->i16 + place, length);
 	}
-	pack_int12s(operand->i12, n, operand->packed);
 	reference_widen(operand->f16, operand->widened, n);
 }
 
@@ -70,7 +68,7 @@ one_case(Random *random, const Variant *variants, size_t n_variants, Operand *x,
 	DenseReference want_f16;
 	Int8Reference want_i8;
 	BitReference want_bits;
-	Int12Reference want_i12;
+	Int16Reference want_i16;
 	const void *a;
 	const void *b;
 	bool good = true;
@@ -104,11 +102,11 @@ one_case(Random *random, const Variant *variants, size_t n_variants, Operand *x,
 		good &= check_overlap(&variants[v], a, b, n, &want_bits);
 	}
 
-	want_i12 = reference_int12(x->f32, x->i12, x->scale, y->i12, y->scale, n);
-	a = placed(random, x, x->packed, n + (n + 1) / 2, 1);
-	b = placed(random, y, y->packed, n + (n + 1) / 2, 1);
+	want_i16 = reference_int16(x->f32, x->i16, x->scale, y->i16, y->scale, n);
+	a = placed(random, x, x->i16, n, sizeof(int16_t));
+	b = placed(random, y, y->i16, n, sizeof(int16_t));
 	for (size_t v = 0; v < n_variants; v++)
-		good &= check_i12(&variants[v], x->f32, a, x->scale, b, y->scale, n, &want_i12);
+		good &= check_i16(&variants[v], x->f32, a, x->scale, b, y->scale, n, &want_i16);
 	return good;
 }
 
