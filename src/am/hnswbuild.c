@@ -633,10 +633,10 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 		bool in_parts = build->parts || can_be_in_parts(build);
 
 		/* The heap is read from its first block to its last. */
-		say_memory_is_short(build,
-							build->rows * RelationGetNumberOfBlocks(build->heap) /
-								(ItemPointerGetBlockNumber(tid) + 1.0),
-							in_parts);
+		double rows = build->rows * RelationGetNumberOfBlocks(build->heap) /
+					  (ItemPointerGetBlockNumber(tid) + 1.0);
+
+		say_memory_is_short(build, rows, in_parts && hnsw_parts_hold(build, rows));
 		MemoryContextSwitchTo(build->context);
 		if (in_parts)
 			spill(build);
@@ -689,12 +689,13 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	build.vectors = vectors_create(build.context, 1024, NULL);
 
 	estimate = hnsw_estimate_rows(heap);
-	/* Nothing is known of how many rows a partial index has. */
-	if (info->ii_Predicate == NIL && estimate * build.node_bytes > (double) build.budget)
-		say_memory_is_short(&build, estimate, omendb_layout_is_coded(&build.open->codec.layout));
-
 	hnsw_build_phase(HNSW_PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
 	begin(&build, estimate);
+	/* Nothing is known of how many rows a partial index has. */
+	if (info->ii_Predicate == NIL && estimate * build.node_bytes > (double) build.budget)
+		say_memory_is_short(&build, estimate,
+							omendb_layout_is_coded(&build.open->codec.layout) &&
+								hnsw_parts_hold(&build, estimate));
 	if (info->ii_Predicate == NIL && info->ii_Expressions == NIL)
 		launch(&build, estimate);
 	begin_loading(&build);

@@ -163,6 +163,19 @@ row_bytes(HnswBuild *build)
 		   1;
 }
 
+/* Rows that there is memory for. */
+static uint32
+most_rows(HnswBuild *build)
+{
+	return (uint32) Min(build->budget * ROWS_SHARE / row_bytes(build), OMENDB_MAX_NODE / 2);
+}
+
+bool
+hnsw_parts_hold(HnswBuild *build, double rows)
+{
+	return rows <= most_rows(build);
+}
+
 HnswParts *
 hnsw_parts_create(HnswBuild *build)
 {
@@ -170,7 +183,7 @@ hnsw_parts_create(HnswBuild *build)
 
 	parts->build = build;
 	parts->record_bytes = build->open->codec.layout.neighbours_offset;
-	parts->most = (uint32) Min(build->budget * ROWS_SHARE / row_bytes(build), OMENDB_MAX_NODE / 2);
+	parts->most = most_rows(build);
 	return parts;
 }
 

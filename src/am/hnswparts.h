@@ -12,6 +12,9 @@
 
 typedef struct HnswParts HnswParts;
 
+/* Does what is kept of each row fit into memory for so many rows? The records are begun. */
+extern bool hnsw_parts_hold(HnswBuild *build, double rows);
+
 extern HnswParts *hnsw_parts_create(HnswBuild *build);
 
 /* Write all records that are in memory to a temporary file, and forget them. */
