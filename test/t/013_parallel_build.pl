@@ -228,7 +228,7 @@ like(said(q{CREATE TEMP TABLE mine AS SELECT * FROM t; CREATE INDEX i ON mine US
     is(index_problems($node, $db, 'i', 1), '', 'nothing is wrong with it');
     # more rows than there is memory for in parts
     $node->safe_psql($db, q{DROP INDEX i; INSERT INTO big SELECT n + 20000, made(n + 20000, 24) FROM generate_series(1, 5000) n});
-    like(said("SET maintenance_work_mem = '1700kB'; $sql"), qr/in parts/, 'first in parts, then row by row');
+    like(said("SET maintenance_work_mem = '1700kB'; $sql"), qr/inserted one by one/, 'first in parts, then row by row');
     is(index_problems($node, $db, 'i', 1), '', 'nothing is wrong with it');
     cmp_ok($node->safe_psql($db, q{SELECT hnsw_recall('i', 50)}), '>=', 0.95, 'rows of both kinds are found');
     $node->safe_psql($db, 'DROP TABLE big');
