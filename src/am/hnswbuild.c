@@ -18,8 +18,8 @@
 #include "am/hnsw.h"
 
 #include "access/tableam.h"
-#include "am/hnswbuild.h"
 #include "access/xact.h"
+#include "am/hnswbuild.h"
 #include "am/hnswbuildsize.h"
 #include "am/hnswcalibrate.h"
 #include "am/hnswpages.h"
@@ -599,6 +599,19 @@ is_full(HnswBuild *build)
 	return false;
 }
 
+void
+hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level)
+{
+	const OmendbMetaPage *meta = &build->open->meta;
+
+	memset(level, 0, sizeof(*level));
+	level->array = &build->records.array;
+	level->links = build->open->codec.layout.links;
+	level->ef_construction = meta->ef_construction;
+	level->seed = meta->seed;
+	level->interrupt = hnsw_build_interrupt;
+}
+
 /*
  * With memory full: can the index be built in parts? Not where its graph is made in rounds, nor
  * where memory is so small that parts would have hardly more rows than their neighbours.
@@ -606,14 +619,12 @@ is_full(HnswBuild *build)
 static bool
 can_be_in_parts(HnswBuild *build)
 {
-	OmendbBuildLevel level = {0};
+	OmendbBuildLevel level;
 
 	if (build->records.array.n < HNSW_LEAST_PART)
 		return false;
-	level.array = &build->records.array;
+	hnsw_build_set_level(build, &level);
 	level.n = build->records.array.n;
-	level.links = build->open->codec.layout.links;
-	level.ef_construction = build->open->meta.ef_construction;
 	(void) omendb_build_prepare(&level);
 	return level.in_bulk;
 }

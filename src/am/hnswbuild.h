@@ -98,6 +98,9 @@ extern HnswVectorEntry *hnsw_build_vector(HnswBuild *build, const OmendbRecord *
 /* Is the node of a level on the next level too? One of 2^shift is. */
 extern bool hnsw_build_rises(const OmendbMetaPage *meta, OmendbNode node, unsigned shift);
 
+/* Let a level be one of all records in memory, of which none is in a phase yet. */
+extern void hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level);
+
 /* Forget all records, and give their memory back; then another crew, for n rows. */
 extern void hnsw_build_begin_anew(HnswBuild *build, double n);
 

@@ -92,19 +92,6 @@ struct HnswParts
 	Leader *leaders;
 };
 
-static void
-set_level(HnswBuild *build, OmendbBuildLevel *level)
-{
-	const OmendbMetaPage *meta = &build->open->meta;
-
-	memset(level, 0, sizeof(*level));
-	level->array = &build->records.array;
-	level->links = build->open->codec.layout.links;
-	level->ef_construction = meta->ef_construction;
-	level->seed = meta->seed;
-	level->interrupt = hnsw_build_interrupt;
-}
-
 /* The next entry's record, as another one in memory. Returns its row. */
 static uint32
 read_entry(HnswParts *parts, HnswRowFile *from, OmendbRecord **record)
@@ -156,7 +143,7 @@ row_bytes(HnswBuild *build)
 	OmendbBuildLevel level;
 	const uint32 sample = 100000;
 
-	set_level(build, &level);
+	hnsw_build_set_level(build, &level);
 	return (omendb_parts_prepare(&level, 2 * sample, 1, 1, 1) -
 			omendb_parts_prepare(&level, sample, 1, 1, 1)) /
 			   sample +
@@ -346,7 +333,7 @@ add_piece(HnswParts *parts)
 	{
 		OmendbRecord *record = record_of(parts, i);
 
-		/* It counted heap TIDs. */
+		/* Until now the version counted the heap TIDs of the node. */
 		piece.overflow += overflow_records(layout, record->version);
 		record->version = 0;
 		write_entry(parts, &piece.nodes, piece.first + i, record);
@@ -761,7 +748,7 @@ allocate(HnswParts *parts)
 	Size of_member;
 	Size bytes;
 
-	set_level(build, level);
+	hnsw_build_set_level(build, level);
 	of_record = stride + HNSW_VECTOR_ENTRY_BYTES + sizeof(uint32) +
 				(omendb_parts_prepare(level, 1, 1024 * 1024, 1, 1) -
 				 omendb_parts_prepare(level, 1, 512 * 1024, 1, 1)) /
