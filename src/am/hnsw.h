@@ -96,6 +96,12 @@ extern const HnswOpclass *hnsw_opclass(Relation index);
 extern int hnsw_column_dimensions(Relation index, const HnswOpclass *opclass);
 
 /*
+ * Has a query (not null, detoasted) the column's dimensions? If not, 22000: with an order in the words
+ * of pgvector's index scans, without in those of the distance, for pgvector has no index then.
+ */
+extern void hnsw_check_query(Relation index, Datum query, bool ordered);
+
+/*
  * A non-null value for the index: detoasted, dimensions checked. Sets the
  * record's own vector from it (and its identity). False where the index does
  * not take it (a zero vector under cosine). room: hnsw_value_room bytes.

@@ -181,6 +181,21 @@ hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 	return dimensions;
 }
 
+void
+hnsw_check_query(Relation index, Datum query, bool ordered)
+{
+	const HnswOpclass *opclass = hnsw_opclass(index);
+	int dimensions = hnsw_column_dimensions(index, opclass);
+	int given = opclass->dimensions(query);
+
+	if (ordered)
+		omendb_check_typmod(dimensions, given, NULL);
+	else if (opclass->metric == OMENDB_METRIC_HAMMING || opclass->metric == OMENDB_METRIC_JACCARD)
+		omendb_check_same_bits(dimensions, given);
+	else
+		omendb_check_same_dim(dimensions, given, opclass->type);
+}
+
 /* A number for "the same vector": of all its bits in stored space. */
 static uint64
 identity(const void *data, size_t bytes)
@@ -220,16 +235,11 @@ hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record
 	return true;
 }
 
-/* 22000, as by the distances of the type; 54000 for what no sparsevec may have. */
+/* 22000, in the words of pgvector's index scans; 54000 for what no sparsevec may have. */
 static void
 check_dimensions(const OmendbLayout *layout, const HnswOpclass *opclass, struct varlena *value)
 {
-	int dimensions = opclass->dimensions(PointerGetDatum(value));
-
-	if (layout->own == OMENDB_OWN_BITS)
-		omendb_check_same_bits(layout->dimensions, dimensions);
-	else
-		omendb_check_same_dim(layout->dimensions, dimensions, opclass->type);
+	omendb_check_typmod(layout->dimensions, opclass->dimensions(PointerGetDatum(value)), NULL);
 	/* pgvector's casts made such, in a database that was its. */
 	if (opclass->sparse && ((SparseVector *) value)->nnz > SPARSEVEC_MAX_NNZ)
 		ereport(ERROR,

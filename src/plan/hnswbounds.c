@@ -31,10 +31,13 @@ hnsw_prepare_query(HnswState *state)
 	if (run->query_known)
 		return;
 	run->query = hnsw_evaluate(state, state->expressions.query, &run->query_is_null);
-	old = MemoryContextSwitchTo(state->context);
 	if (!run->query_is_null)
+	{
+		old = MemoryContextSwitchTo(state->context);
 		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
-	MemoryContextSwitchTo(old);
+		MemoryContextSwitchTo(old);
+		hnsw_check_query(state->index, run->query, state->flags & HNSW_FLAG_ORDERED);
+	}
 	run->query_known = true;
 }
 

@@ -162,8 +162,11 @@ void
 hnsw_exact_begin(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	MemoryContext old = MemoryContextSwitchTo(state->context);
+	MemoryContext old;
 
+	/* What is wrong with the query is said also where there are no rows. */
+	hnsw_prepare_query(state);
+	old = MemoryContextSwitchTo(state->context);
 	begin_reading(state);
 	if (state->flags & HNSW_FLAG_ORDERED)
 	{

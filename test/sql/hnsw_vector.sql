@@ -100,6 +100,18 @@ EXECUTE wrong('[1,2,3]');
 EXECUTE wrong(NULL);
 RESET plan_cache_mode;
 DEALLOCATE wrong;
+-- without an order pgvector uses no index, so these are the words of the distance
+SELECT * FROM t WHERE v <-> '[1,2]' < 1;
+-- by each strategy, and whether there are rows or not
+SET hnsw.scan_strategy = exact;
+SELECT * FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
+SELECT * FROM t WHERE v <-> '[1,2]' < 1;
+TRUNCATE t;
+SELECT * FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
+SET hnsw.scan_strategy = graph;
+SELECT * FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
+SELECT * FROM t WHERE v <-> '[1,2]' < 1;
+RESET hnsw.scan_strategy;
 DROP TABLE t;
 
 CREATE TABLE t (i int, v vector);

@@ -19,6 +19,7 @@ my $extension = $ENV{OMENDB_CASES_EXTENSION} // 'omendb';
 $node->safe_psql('postgres', 'CREATE DATABASE cases');
 $node->safe_psql('cases', "CREATE EXTENSION $extension");
 use_node($node, 'cases');
+check_pgvector($node, 'cases') if $extension eq 'vector';
 
 my @differences = read_differences(compat_dir() . '/differences.tsv');
 my ($in) = split_scope(\@differences, read_list(compat_dir() . '/pgvector-surface.tsv'));

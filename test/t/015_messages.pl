@@ -16,11 +16,16 @@ my $node      = start_node('messages');
 my $extension = $ENV{OMENDB_CASES_EXTENSION} // 'omendb';
 $node->safe_psql('postgres', <<"SQL");
 CREATE EXTENSION $extension;
-CREATE TABLE rows (v vector(2), h halfvec(2), b bit(2));
-INSERT INTO rows VALUES ('[1,2]', '[1,2]', B'10');
+CREATE TABLE rows (v vector(2), h halfvec(2), b bit(2), s sparsevec(2));
+INSERT INTO rows VALUES ('[1,2]', '[1,2]', B'10', '{1:1}/2');
 CREATE INDEX ON rows USING hnsw (v vector_l2_ops);
 CREATE INDEX ON rows USING hnsw (h halfvec_l2_ops);
 CREATE INDEX ON rows USING hnsw (b bit_hamming_ops);
+CREATE INDEX ON rows USING hnsw (s sparsevec_l2_ops);
+CREATE TABLE lists AS SELECT v, h, b FROM rows;
+CREATE INDEX ON lists USING ivfflat (v vector_l2_ops);
+CREATE INDEX ON lists USING ivfflat (h halfvec_l2_ops);
+CREATE INDEX ON lists USING ivfflat (b bit_hamming_ops);
 CREATE TABLE no_dimensions (v vector, h halfvec, b varbit);
 
 -- a value in its binary form, as COPY takes it
@@ -44,6 +49,8 @@ EXCEPTION WHEN OTHERS THEN
 END \$\$;
 SQL
 
+check_pgvector($node, 'postgres') if $extension eq 'vector';
+
 my @cases = map { [ split /\t/, $_, -1 ] } grep { !/^#/ } split /\n/, slurp_file(compat_dir() . '/messages.tsv');
 cmp_ok(scalar @cases, '>=', 100, 'messages');
 my @said = split /\n/, $node->safe_psql('postgres', join "\n", map { "SELECT said(\$statement\$$_->[2]\$statement\$);" } @cases);
@@ -51,8 +58,7 @@ is(scalar @said, scalar @cases, 'each says one line');
 for my $n (0 .. $#cases)
 {
     my ($state, $message, $statement) = @{ $cases[$n] };
-    (my $pattern = quotemeta "$state $message") =~ s/\\%d/\\d+/g;
-    like($said[$n], qr/^$pattern$/, $statement);
+    is($said[$n], "$state $message", $statement);
 }
 
 $node->stop;

@@ -24,7 +24,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(source_root compat_dir doc_sql scratch_dir start_node create_omendb use_node session sqlstate server_version simd_levels);
+our @EXPORT = qw(source_root compat_dir doc_sql scratch_dir start_node create_omendb use_node session sqlstate server_version check_pgvector simd_levels);
 
 # The root of the source tree.
 sub source_root
@@ -102,6 +102,16 @@ sub server_version
 {
     my ($node) = @_;
     return $node->safe_psql('postgres', 'SHOW server_version_num');
+}
+
+# The surface that is checked is that of pgvector 0.8.7; an older one behaves otherwise.
+sub check_pgvector
+{
+    my ($node, $db) = @_;
+    my $version = $node->safe_psql($db, q(SELECT extversion FROM pg_extension WHERE extname = 'vector'));
+    my @parts   = split /\./, $version;
+    cmp_ok(sprintf('%03d%03d%03d', @parts, 0, 0), 'ge', '000008007', "pgvector is 0.8.7 or newer: $version");
+    return;
 }
 
 # The levels of omendb.simd_level that this machine has, 'scalar' first.
