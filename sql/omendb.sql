@@ -748,11 +748,11 @@ COMMENT ON FUNCTION hnswhandler(internal) IS 'hnsw index access method handler';
 CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
 COMMENT ON ACCESS METHOD hnsw IS 'hnsw index access method: approximate nearest neighbours in a navigable graph';
 
-CREATE FUNCTION hnsw_index_size_estimate(rows bigint, dimensions integer, m integer DEFAULT 16,
+CREATE FUNCTION hnsw_index_size_estimate(rows bigint, dimensions integer, m integer DEFAULT 16, elements integer DEFAULT 0,
     OUT index_bytes bigint, OUT build_bytes bigint)
     LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_size_estimate';
-COMMENT ON FUNCTION hnsw_index_size_estimate(bigint, integer, integer) IS
-    'size of an hnsw index on a vector column, and the maintenance_work_mem that CREATE INDEX wants to build it in memory';
+COMMENT ON FUNCTION hnsw_index_size_estimate(bigint, integer, integer, integer) IS
+    'size of an hnsw index on a vector column, or with elements on a sparsevec column whose rows have up to so many that are not 0, and the maintenance_work_mem that CREATE INDEX wants to build it in memory';
 
 CREATE OPERATOR CLASS vector_l2_ops FOR TYPE vector USING hnsw AS
     OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops;

@@ -128,6 +128,15 @@ read_sample(Relation heap, Relation index, IndexInfo *info, ElementSample *sampl
 	}
 }
 
+/* The elements that records get room for, where so many rows say so. */
+static uint32
+elements_for(uint32 elements, double rows)
+{
+	if (rows < SAMPLE_SURE_ROWS)
+		elements = Max(elements, USUAL_ELEMENTS);
+	return Max(elements, 1);
+}
+
 uint32
 hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info)
 {
@@ -145,18 +154,27 @@ hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info)
 	for (below = sample->rows_of[0]; below < share * sample->rows;
 		 below += sample->rows_of[elements])
 		elements++;
-	if (sample->rows < SAMPLE_SURE_ROWS)
-		elements = Max(elements, USUAL_ELEMENTS);
+	elements = elements_for(elements, sample->rows);
 	MemoryContextDelete(sample->row);
 	pfree(sample);
-	return Max(elements, 1);
+	return elements;
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_size_estimate);
 
+static void
+check_number(const char *what, int64 number, int64 least, int64 most)
+{
+	if (number < least || number > most)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be between %lld and %lld", what, (long long) least,
+							   (long long) most)));
+}
+
 /*
- * hnsw_index_size_estimate(rows bigint, dimensions int, m int, out index_bytes
- * bigint, out build_bytes bigint): of vector columns, all rows different.
+ * hnsw_index_size_estimate(rows bigint, dimensions int, m int, elements int, out
+ * index_bytes bigint, out build_bytes bigint): of vector columns, or, with
+ * elements, of sparsevec columns; all rows different.
  */
 Datum
 omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
@@ -164,22 +182,24 @@ omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
 	int64 rows = PG_GETARG_INT64(0);
 	int32 dimensions = PG_GETARG_INT32(1);
 	int32 m = PG_GETARG_INT32(2);
+	int32 elements = PG_GETARG_INT32(3);
 	OmendbLayout layout;
 	TupleDesc descriptor;
 	Datum values[2];
 	bool nulls[2] = {false, false};
 	double records;
+	bool fits;
 
-	if (rows < 0 || rows > OMENDB_MAX_NODE)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("rows must be between 0 and %u", OMENDB_MAX_NODE)));
-	if (m < OMENDB_MIN_M || m > OMENDB_MAX_M)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("m must be between %d and %d", OMENDB_MIN_M, OMENDB_MAX_M)));
-	if (dimensions < 1 || dimensions > OMENDB_MAX_DIM)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("dimensions must be between 1 and %d", OMENDB_MAX_DIM)));
-	if (!omendb_layout_choose(&layout, OMENDB_METRIC_L2, dimensions, m, false, OMENDB_PAGE_BYTES))
+	check_number("rows", rows, 0, OMENDB_MAX_NODE);
+	check_number("m", m, OMENDB_MIN_M, OMENDB_MAX_M);
+	check_number("dimensions", dimensions, 1, elements ? OMENDB_MAX_SPARSE_DIM : OMENDB_MAX_DIM);
+	check_number("elements", elements, 0, Min(dimensions, OMENDB_MAX_NONZERO));
+	fits = elements > 0
+			   ? omendb_layout_choose_sparse(&layout, OMENDB_METRIC_L2, dimensions, m,
+											 elements_for(elements, rows), OMENDB_PAGE_BYTES)
+			   : omendb_layout_choose(&layout, OMENDB_METRIC_L2, dimensions, m, false,
+									  OMENDB_PAGE_BYTES);
+	if (!fits)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a record of %d dimensions with m = %d does not fit a page", dimensions, m),

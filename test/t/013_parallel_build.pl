@@ -193,8 +193,22 @@ like(said(q{CREATE TEMP TABLE mine AS SELECT * FROM t; CREATE INDEX i ON mine US
     cmp_ok($build, '>', $size, 'and that building takes more');
     $node->safe_psql($db, 'DROP INDEX i');
     is($node->safe_psql($db, 'SELECT * FROM hnsw_index_size_estimate(0, 24)'), '8192|0', 'of no rows');
+
+    # Of sparse vectors: as many elements as 99 of 100 rows have; of few rows, room for more.
+    for my $case ([ 'one of 50 is longer', 2000, 50, 60 ], [ 'one of 200 is longer', 2000, 200, 24 ], [ 'few rows', 300, 200, 24 ])
+    {
+        my ($name, $rows, $longer, $elements) = @$case;
+        $node->safe_psql($db, "CREATE TABLE sparse AS SELECT n AS id, (SELECT '{' || string_agg((i * 1000 + n) || ':' || (1 + hashint4(n * i) % 1000 / 2000.0), ',') || '}/1000000'
+            FROM generate_series(1, CASE WHEN n % $longer = 0 THEN 60 ELSE 24 END) i)::sparsevec(1000000) AS v FROM generate_series(1, $rows) n");
+        ($index, $build) = split /\|/, $node->safe_psql($db, "SELECT * FROM hnsw_index_size_estimate($rows, 1000000, 12, $elements)");
+        unlike(said(sprintf("SET maintenance_work_mem = '%dkB'; ", 1.05 * $build > 1 << 20 ? 1.05 * $build / 1024 : 1024) . "CREATE INDEX i ON sparse USING hnsw (v sparsevec_cosine_ops) WITH (m = 12)"), qr/cannot be built within/, "sparse, $name: so much memory suffices, for a few more rows are expected");
+        $size = $node->safe_psql($db, "SELECT pg_relation_size('i')");
+        cmp_ok(abs($index - $size), '<=', 0.02 * $size, "sparse, $name: hnsw_index_size_estimate knows the size");
+        $node->safe_psql($db, 'DROP TABLE sparse');
+    }
     is($node->safe_psql($db, 'SELECT (a).index_bytes < (b).index_bytes AND (a).build_bytes < (b).build_bytes FROM (SELECT hnsw_index_size_estimate(1000000000, 768, 8) a, hnsw_index_size_estimate(1000000000, 768, 32) b) x'), 't', 'of many, and of m');
-    is(sqlstate($node, $db, "SELECT hnsw_index_size_estimate($_)"), '22023', "not of $_") for '-1, 3', '3000000000, 3', '1, 0', '1, 100000', '1, 3, 1', '1, 3, 101';
+    is(sqlstate($node, $db, "SELECT hnsw_index_size_estimate($_)"), '22023', "not of $_") for '-1, 3', '3000000000, 3', '1, 0', '1, 100000', '1, 3, 1', '1, 3, 101', '1, 3, 16, -1', '1, 3, 16, 4', '1, 20000, 16, 16001', '1, 1000000001, 16, 10';
+    is($node->safe_psql($db, 'SELECT index_bytes > 0 FROM hnsw_index_size_estimate(5000, 1000000000, 16, 16000)'), 't', 'of more elements than a record has room for');
 }
 
 # ---------------------------------------------------------------- in parts

@@ -30,7 +30,8 @@ make_data_functions($primary, $db);
 my $rows = 1500;
 my %columns = (
     l2   => [ 'vector(48)',  'vector_l2_ops',     '<->', 'made(%s, 48)' ],
-    bits => [ 'bit(96)',    'bit_hamming_ops',   '<~>', 'made_bits(%s, 96)' ],);
+    bits => [ 'bit(96)',    'bit_hamming_ops',   '<~>', 'made_bits(%s, 96)' ],
+    sparse => [ 'sparsevec(480)', 'sparsevec_l2_ops', '<->', 'made_sparse(%s)' ],);
 for my $name (sort keys %columns)
 {
     my ($type, $opclass, $operator, $value) = @{ $columns{$name} };
@@ -45,7 +46,7 @@ $standby->start;
 my $dir = scratch_dir();
 
 # Builds come to the standby by WAL, too.
-$primary->safe_psql($db, "SET maintenance_work_mem = '1MB'; CREATE INDEX l2_v ON l2 USING hnsw (v vector_l2_ops); CREATE INDEX bits_v ON bits USING hnsw (v bit_hamming_ops)");
+$primary->safe_psql($db, "SET maintenance_work_mem = '1MB'; CREATE INDEX ${_}_v ON $_ USING hnsw (v $columns{$_}[1])") for sort keys %columns;
 
 my @scripts;
 for my $name (sort keys %columns)
@@ -94,12 +95,13 @@ same('at first');
 for my $round (1 .. 2)
 {
     my $work   = start_clients($primary, $db, 3, 250, @scripts);
-    my $vacuum = start_session($primary, $db, join "\n", ('VACUUM (INDEX_CLEANUP ON) l2;', 'VACUUM (INDEX_CLEANUP ON) bits;') x 5);
+    my $vacuum = start_session($primary, $db, join "\n", (map { "VACUUM (INDEX_CLEANUP ON) $_;" } sort keys %columns) x 5);
     # Queries on the standby while all that is replayed.
     my @settings = ('SET hnsw.custom_scan = off;', 'SET hnsw.custom_scan = on; SET hnsw.scan_strategy = graph;', 'SET hnsw.scan_strategy = auto;');
     my $reader = start_session($standby, $db, "LOAD 'omendb'; SET enable_seqscan = off;\n" . join "\n", map {
         my $n = 5000000 + $_;
         ($settings[ $_ % 3 ], "SELECT count(*) FROM (SELECT id FROM l2 ORDER BY v <-> made($n, 48) LIMIT 10) x;", "SELECT count(*) FROM (SELECT id FROM bits ORDER BY v <~> made_bits($n, 96) LIMIT 200) x;",
+            "SELECT count(*) FROM (SELECT id FROM sparse ORDER BY v <-> made_sparse($n) LIMIT 100) x;",
             "SET hnsw.max_scan_tuples = 50; SELECT count(*) FROM (SELECT id FROM l2 WHERE id % 10 = $n % 10 ORDER BY v <-> made($n, 48) LIMIT 10) x; RESET hnsw.max_scan_tuples;")
     } 1 .. 150);
     is(finish($work),   '', "round $round: no error on the primary");
@@ -118,9 +120,12 @@ for my $round (1 .. 3)
     $primary->safe_psql($db, "VACUUM (INDEX_CLEANUP ON) $_") for sort keys %columns;
     same("half goes, $round");
 }
-$primary->safe_psql($db, 'DELETE FROM bits');
-$primary->safe_psql($db, 'VACUUM (INDEX_CLEANUP ON) bits');
-$primary->safe_psql($db, "INSERT INTO bits (v) SELECT made_bits(n + 9000, 96) FROM generate_series(1, 300) n");
+for my $name ('bits', 'sparse')
+{
+    $primary->safe_psql($db, "DELETE FROM $name");
+    $primary->safe_psql($db, "VACUUM (INDEX_CLEANUP ON) $name");
+    $primary->safe_psql($db, "INSERT INTO $name (v) SELECT " . sprintf($columns{$name}[3], 'n + 9000') . ' FROM generate_series(1, 300) n');
+}
 same('all rows anew');
 is(sqlstate($standby, $db, "INSERT INTO l2 (v) VALUES (made(1, 48))"), '25006', 'the standby is one');
 

@@ -36,6 +36,16 @@ sub record_at
     return PAGE * (1 + int($number / $info{records_per_page})) + PAGE_HEADER + $number % $info{records_per_page} * $info{record_bytes};
 }
 
+sub slurp_binary
+{
+    my ($name) = @_;
+    open my $in, '<:raw', $name or die "$name: $!";
+    local $/;
+    my $bytes = <$in>;
+    close $in;
+    return $bytes;
+}
+
 sub get
 {
     my ($number, $name) = @_;
@@ -198,9 +208,7 @@ $node->stop;
 my $tid;    # of node 5
 for my $name (@names, 'magic')
 {
-    open my $in, '<:raw', $path{$name} or die "$path{$name}: $!";
-    { local $/; $file = <$in>; }
-    close $in;
+    $file = slurp_binary($path{$name});
     $tid = sprintf '(%u,%u)', (unpack 'SSS', substr $file, record_at(5) + 40, 6)[1, 2] if $name eq 'undamaged';
     if ($name eq 'magic') { set_meta('magic', 1) }
     else                  { $damage{$name}[0]->() }
@@ -233,6 +241,53 @@ $node->safe_psql('damage', "DELETE FROM t WHERE ctid = '$tid'");
 is(severity('unreached', 'not reached'), 'notice', 'not where the row is dead');
 is(sqlstate($node, 'damage', "SELECT * FROM hnsw_index_check('magic')"), 'XX002', 'a metapage of something else: index_corrupted');
 is(sqlstate($node, 'damage', "SELECT * FROM hnsw_index_info('page_id')"), 'XX002', 'so is a page, to hnsw_index_info');
+
+# ---------------------------------------------------------------- sparse vectors
+
+# The own vector: the number of elements, their indices, their values in 16 bits.
+my $elements = sub { return unpack 'L', substr $file, record_at(5) + HEADER, 4 };
+my $at_index = sub { return record_at(5) + HEADER + 4 + 4 * $_[0] };
+my $at_value = sub { return $at_index->($elements->()) + 2 * $_[0] };
+my $put      = sub { my ($at, $bytes) = @_; substr($file, $at, length $bytes) = $bytes; return };
+my @sparse   = (
+    sparse_many     => [ sub { $put->(record_at(5) + HEADER, pack 'L', 5000) }, qr/^\d+\|5\|more elements of the own vector than fit$/m ],
+    sparse_index    => [ sub { $put->($at_index->(2), pack 'L', 1000) }, qr/^\d+\|5\|the own vector's element 2 has an impossible index, 1000$/m ],
+    sparse_twice    => [ sub { $put->($at_index->(2), substr $file, $at_index->(1), 4) }, qr/^\d+\|5\|the own vector's element 2 has an impossible index, \d+$/m ],
+    sparse_order    => [ sub { $put->($at_index->(2), pack 'L', 0) }, qr/^\d+\|5\|the own vector's element 2 has an impossible index, 0$/m ],
+    sparse_zero     => [ sub { $put->($at_value->(3), "\0\0") }, qr/^\d+\|5\|the own vector's element 3 is 0$/m ],
+    sparse_behind   => [ sub { $put->($at_value->($elements->()), "\x01") }, qr/^\d+\|5\|bytes behind the own vector are set$/m ],
+    sparse_norm     => [ sub { set(5, 'norm2', 1) }, qr/^\d+\|5\|its squared length is kept as 1, but is \d/m ],
+    sparse_scale    => [ sub { set(5, 'scale', 0) }, qr/^\d+\|5\|impossible scale of the own vector: 0$/m ],
+    sparse_other    => [ sub { $put->($at_index->(0), pack 'L', unpack('L', substr $file, $at_index->(0), 4) + 1) }, qr/^\d+\|5\|its heap TID \(\d+,\d+\) is of a row with another vector$/m, 1 ],
+    sparse_tid      => [ sub { substr($file, record_at(5) + 40, 6) = pack 'SSS', 0, 0, 250 }, qr/^\|\|the table's row \(\d+,\d+\) is not in the index$/m, 1 ],
+    sparse_link     => [ sub { set(5, 'count', 9) }, qr/^\d+\|5\|9 links, more than the 8 of its level$/m ],
+    sparse_free     => [ sub { set(5, 'kind', 0) }, qr/a link leads to record 5, which is free$/m ],
+    sparse_chain    => [ sub { set(find(0, 2, 0), 'owner', 5) }, qr/its chain leads to overflow record \d+, which is of node 5$/m ],
+    sparse_whole    => [ sub { }, qr/^$/, 1 ],);
+my @sparse_names = map { $sparse[ 2 * $_ ] } 0 .. $#sparse / 2;
+my %sparse       = @sparse;
+$node->safe_psql('damage', q{
+    CREATE TABLE s (id int, v sparsevec(1000)) WITH (autovacuum_enabled = off);
+    INSERT INTO s SELECT n, (SELECT format('{%s}/1000', string_agg(format('%s:%s', i * 100 + 1 + n * (i + 3) % 97, 1 + n * i % 13), ',' ORDER BY i)) FROM generate_series(0, 7) i)::sparsevec FROM generate_series(1, 1200) n;
+    INSERT INTO s SELECT 2000 + n, v FROM s, generate_series(1, 40) n WHERE id = 3;
+} . join '', map { "CREATE INDEX $_ ON s USING hnsw (v sparsevec_l2_ops) WITH (m = 4, ef_construction = 40);\n" } @sparse_names);
+@info{@columns} = split /\|/, $node->safe_psql('damage', 'SELECT ' . join(', ', @columns) . " FROM hnsw_index_info('sparse_whole')");
+%path = map { $_ => $node->data_dir . '/' . $node->safe_psql('damage', "SELECT pg_relation_filepath('$_')") } @sparse_names;
+$node->stop;
+for my $name (@sparse_names)
+{
+    $file = slurp_binary($path{$name});
+    $sparse{$name}[0]->();
+    open my $out, '>:raw', $path{$name} or die "$path{$name}: $!";
+    print {$out} $file;
+    close $out or die "$path{$name}: $!";
+}
+$node->start;
+for my $name (@sparse_names)
+{
+    my (undef, $expected, $heap) = @{ $sparse{$name} };
+    like($node->safe_psql('damage', "SELECT block, node, problem FROM hnsw_index_check('$name', " . ($heap ? 'true' : 'false') . ')'), $expected, $name);
+}
 
 # ---------------------------------------------------------------- locks
 

@@ -82,7 +82,7 @@ SELECT results_eq($$ SELECT ROW(proisstrict, pg_get_function_arguments(oid))::te
 SELECT results_eq(
     $$ SELECT ROW(proname, provolatile, proisstrict, proparallel, prosecdef, proacl IS NULL, proretset, pronargdefaults, proconfig IS NULL)::text FROM index_function ORDER BY proname $$,
     $$ VALUES (ROW('hnsw_index_check', 'v', true, 'r', false, true, true, 1, true)::text), (ROW('hnsw_index_info', 'v', true, 'r', false, true, false, 0, true)::text),
-              (ROW('hnsw_index_size_estimate', 'i', true, 's', false, true, false, 1, true)::text),
+              (ROW('hnsw_index_size_estimate', 'i', true, 's', false, true, false, 2, true)::text),
               (ROW('hnsw_recall', 'v', true, 'r', false, true, false, 2, true)::text),
               (ROW('hnsw_reindex_commands', 's', true, 's', false, true, true, 0, false)::text), (ROW('hnswhandler', 'v', false, 'u', false, true, false, 0, true)::text),
               (ROW('ivfflathandler', 'v', false, 'u', false, true, false, 0, true)::text),

@@ -34,7 +34,7 @@ sub seeded
 }
 
 # SQL functions of reproducible vectors around 40 centres: made(n, dimensions),
-# made_bits(n, bits); those of tight(n, dimensions) lie far apart from others'.
+# made_bits(n, bits), made_sparse(n) of 480 dimensions; those of tight(n, dimensions) lie far apart from others'.
 sub make_data_functions
 {
     my ($node, $db) = @_;
@@ -46,7 +46,11 @@ sub make_data_functions
         CREATE FUNCTION tight(n bigint, dimensions int) RETURNS vector LANGUAGE sql IMMUTABLE PARALLEL SAFE
             RETURN (SELECT array_agg(noise(n % 40, i) + 0.4 * noise(n + 1000, i) ORDER BY i)::vector FROM generate_series(1, dimensions) i);
         CREATE FUNCTION made_bits(n bigint, bits int) RETURNS bit LANGUAGE sql IMMUTABLE PARALLEL SAFE
-            RETURN binary_quantize(made(n, bits))});
+            RETURN binary_quantize(made(n, bits));
+        -- 8 to 12 elements, one of 200 has 24
+        CREATE FUNCTION made_sparse(n bigint) RETURNS sparsevec LANGUAGE sql IMMUTABLE PARALLEL SAFE
+            RETURN (SELECT format('{%s}/480', string_agg(format('%s:%s', i * 20 + 1 + (n % 40 + i * 7) % 20, 0.2 + noise(n, i)), ',' ORDER BY i))::sparsevec
+                FROM generate_series(0, CASE WHEN n % 200 = 7 THEN 23 ELSE 7 + n % 5 END) i)});
     return;
 }
 
