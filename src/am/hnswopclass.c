@@ -165,9 +165,10 @@ hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 
 	/* bit varying passes for bit. */
 	if (type != index->rd_opcintype[0])
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("type not supported for hnsw index"),
-						errdetail("The column is of type %s.", format_type_be(type))));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("type not supported for %s index", get_am_name(index->rd_rel->relam)),
+				 errdetail("The column is of type %s.", format_type_be(type))));
 	if (dimensions < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("column does not have dimensions"),
@@ -176,8 +177,8 @@ hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 								opclass->type)));
 	if (dimensions > opclass->max_dimensions)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("column cannot have more than %d dimensions for hnsw index",
-							   opclass->max_dimensions)));
+						errmsg("column cannot have more than %d dimensions for %s index",
+							   opclass->max_dimensions, get_am_name(index->rd_rel->relam))));
 	return dimensions;
 }
 
