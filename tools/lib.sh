@@ -51,9 +51,10 @@ host_mirror() {
 
 # Both the server and what is needed to build for it.
 is_complete_postgres() { # PG_CONFIG
-	local bindir pgxs
+	local bindir pgxs headers
 	bindir=$("$1" --bindir 2>/dev/null) && pgxs=$("$1" --pgxs 2>/dev/null) &&
-		[[ -x $bindir/postgres && -x $bindir/initdb && -f $pgxs ]]
+		headers=$("$1" --includedir-server 2>/dev/null) &&
+		[[ -x $bindir/postgres && -x $bindir/initdb && -f $pgxs && -f $headers/postgres.h ]]
 }
 
 # Prints the pg_config to use, or fails. PG_CONFIG wins, then PGVERSION, then

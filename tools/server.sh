@@ -9,8 +9,18 @@
 
 # Makes the installation and points PATH and PG_CONFIG at it.
 make_private_postgres() {
-	local real=$OMENDB_PG_CONFIG private=$OMENDB_WORK/pg dir option
+	local real=$OMENDB_PG_CONFIG private=$OMENDB_WORK/pg dir
 	[[ -n $real ]] || die "no PostgreSQL server with its development files found (see tools/setup)"
+	copy_postgres "$real" "$private"
+	dir=$("$real" --bindir)
+	export PG_CONFIG=$private$dir/pg_config PATH=$private$dir:$PATH
+	[[ $("$PG_CONFIG" --pkglibdir) == "$private"/* ]] ||
+		die "$real: this PostgreSQL is not relocatable"
+}
+
+# The directories are the same as the original's, below another root.
+copy_postgres() { # PG_CONFIG ROOT
+	local real=$1 private=$2 dir option
 	dir=$("$real" --bindir)
 	mkdir -p "$private$dir"
 	# Links would be followed back to where they point; only copies relocate.
@@ -22,12 +32,8 @@ make_private_postgres() {
 		mkdir -p "$private$dir"
 		cp -rs "$dir/." "$private$dir/"
 	done
-	dir=$("$real" --bindir)
 	# Of an omendb in the system nothing may show, nor be written to through a link.
 	find "$private" -name 'omendb*' -depth -exec rm -r {} +
-	export PG_CONFIG=$private$dir/pg_config PATH=$private$dir:$PATH
-	[[ $("$PG_CONFIG" --pkglibdir) == "$private"/* ]] ||
-		die "$real: this PostgreSQL is not relocatable"
 }
 
 # Builds the copy of the tree in the current directory; stops with the

@@ -131,6 +131,7 @@ for my $sql ('EXECUTE search', 'SELECT id FROM items WHERE id < 5000 ORDER BY e 
     ok($answer eq '7' || $old->{stderr} =~ /ERROR: /, "a session from before: $sql") or diag("$answer, $old->{stderr}");
     unlike($old->{stderr}, qr/terminated|closed the connection/, 'lives on');
 }
+$old->quit;
 
 # ---------------------------------------------------------------- pages of pgvector's
 
@@ -197,6 +198,16 @@ $node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/dump", $
 (my $got = digest('as_pgvector')) =~ s/^definitions\|.*$//m;
 is($got, $same, 'the same there');
 is($node->safe_psql('as_pgvector', $nearest), 7, 'and pgvector searches');
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/archive", $node->connstr('live') ], 'an archive of it');
+new_database('restored');
+$node->command_ok([ 'pg_restore', '-e', '-j', '2', '-d', $node->connstr('restored'), "$dir/archive" ], 'pg_restore, two jobs');
+($got = digest('restored')) =~ s/^definitions\|.*$//m;
+is($got, $same, 'the same there');
+is($node->safe_psql('restored', "$indexes AND indisvalid"), $total, 'with all indexes');
+# What was restored can be adopted as well.
+is(sqlstate($node, 'restored', "SET client_min_messages = error; ALTER EXTENSION vector UPDATE TO 'omendb'"), '', 'which is adopted in its turn');
+$node->safe_psql('restored', $rebuild);
+is($node->safe_psql('restored', $nearest), 7, 'and searched');
 {
     (my $dump = slurp_file("$dir/dump")) =~ s/(EXTENSION (?:IF NOT EXISTS )?)vector\b/$1omendb/g;
     append_to_file("$dir/omendb", $dump);
@@ -235,7 +246,6 @@ is(sqlstate($node, 'live', "ALTER EXTENSION vector UPDATE TO 'omendb'"), '', 'fr
 $node->psql('live', $rebuild, stdout => \$rebuilt, stderr => \$progress, on_error_stop => 0);
 is($node->safe_psql('live', "$indexes AND NOT indisvalid"), 0, 'all are rebuilt');
 is($node->safe_psql('live', $nearest), 7, 'omendb searches');
-$old->quit;
 
 # ---------------------------------------------------------------- the extension as a whole
 
