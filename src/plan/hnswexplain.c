@@ -44,18 +44,22 @@ show_expression(Node *node, const char *label, CustomScanState *css, List *ances
 	ExplainPropertyText(label, deparse_expression(node, context, prefix, false), es);
 }
 
+static HnswStrategy
+planned_strategy(const HnswState *state)
+{
+	return hnsw_scan_strategy == HNSW_STRATEGY_AUTO ? (HnswStrategy) state->planned.strategy
+													: (HnswStrategy) hnsw_scan_strategy;
+}
+
 /* The strategy that is planned, or those that the scan went through. */
 static void
 show_strategies(const HnswState *state, const HnswCounts *counts, ExplainState *es)
 {
 	StringInfoData names;
-	HnswStrategy planned = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
-							   ? (HnswStrategy) state->planned.strategy
-							   : (HnswStrategy) hnsw_scan_strategy;
 
 	initStringInfo(&names);
 	if (counts->nstrategies == 0)
-		appendStringInfoString(&names, strategy_name(planned));
+		appendStringInfoString(&names, strategy_name(planned_strategy(state)));
 	for (int i = 0; i < counts->nstrategies; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", then " : "", counts->strategies[i]);
 	ExplainPropertyText("Strategy", names.data, es);
@@ -69,6 +73,7 @@ hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	List *later = list_nth(plan->custom_exprs, HNSW_EXPR_LATER);
 	Oid index = linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX));
 	HnswCounts counts = state->counts;
+	int64 ef;
 
 	hnsw_add_search_counts(state, &counts);
 	ExplainPropertyText("Index", get_rel_name(index), es);
@@ -77,10 +82,12 @@ hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (later)
 		show_expression((Node *) make_ands_explicit(later), "Distance Filter", css, ancestors, es);
 	show_strategies(state, &counts, es);
-	/* Of the plan, or the largest that a search began with. */
-	if (hnsw_recall_target > 0)
-		ExplainPropertyInteger("EF Search", NULL,
-							   counts.ef > 0 ? counts.ef : (int64) state->planned.ef, es);
+	/* The largest that a search began with, or the plan's; none where nothing is searched. */
+	ef = counts.ef;
+	if (counts.nstrategies == 0 && planned_strategy(state) != HNSW_STRATEGY_EXACT)
+		ef = (int64) state->planned.ef;
+	if (hnsw_recall_target > 0 && ef > 0)
+		ExplainPropertyInteger("EF Search", NULL, ef, es);
 	/* Core gives a node that is not parallel-aware no way to report from a worker. */
 	if (!es->analyze || (counts.nstrategies == 0 && css->ss.ps.worker_instrument))
 		return;

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 SET enable_seqscan = off;
 SET enable_sort = off;
-SELECT plan(48);
+SELECT plan(50);
 
 -- ---------------------------------------------------------------- the curve
 CREATE FUNCTION curve(index regclass) RETURNS TABLE (n int, ef int, few float8, many float8) LANGUAGE sql AS $$
@@ -101,6 +101,10 @@ BEGIN
 END $$;
 SELECT is(explained('ANALYZE, TIMING OFF, SUMMARY OFF', nearest('LIMIT 100')), :'hundred', 'EXPLAIN (ANALYZE) shows it');
 SELECT is(explained('VERBOSE', nearest('LIMIT 100')), :'hundred', 'EXPLAIN shows what is planned');
+SET hnsw.scan_strategy = exact;
+SELECT is(explained('ANALYZE, TIMING OFF, SUMMARY OFF', nearest('LIMIT 100')), NULL, 'nothing, where nothing was searched');
+SELECT is(explained('VERBOSE', nearest('LIMIT 100')), NULL, 'nor where nothing will be');
+SET hnsw.scan_strategy = graph;
 SET hnsw.recall_target = 0;
 SELECT is(explained('ANALYZE, TIMING OFF, SUMMARY OFF', nearest('LIMIT 100')), NULL, 'neither does without a target');
 SET hnsw.recall_target = 0.95;
