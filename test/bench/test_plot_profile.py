@@ -48,6 +48,7 @@ ALL = {
     "latency": {"omendb": {"runs": [{"clients": n, "ef": 40, "qps": 1000 * n, "p50_us": 100, "p95_us": 200, "p99_us": 300}
                                     for n in (1, 2)]}},
 }
+PANELS = {"search": 2, "growth": 2, "filter": 4, "churn": 1, "latency": 2}
 
 
 class Plot(unittest.TestCase):
@@ -82,6 +83,9 @@ class Plot(unittest.TestCase):
                                                ("search", "growth", "filter", "churn", "latency") for kind in ("svg", "png")))
         for name, content in files.items():
             self.assertTrue(content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml"), name)
+        # As many panels as say where the good results are.
+        self.assertEqual({name: content.count(b"<!-- better: ") for name, content in files.items() if name.endswith("svg")},
+                         {f"tiny-{stage}.svg": panels for stage, panels in PANELS.items()})
 
     def test_the_svg_is_the_same_each_time(self):
         some = result({stage: ALL[stage] for stage in ("search", "churn")})
