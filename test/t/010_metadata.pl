@@ -58,5 +58,7 @@ like(content('debian/changelog'), qr/\Aomendb \(\Q$version\E-/, 'version of the 
 my ($newest) = content('CHANGELOG.md') =~ /^## (\S+)/m;
 is($newest, $version, 'newest version in the changelog');
 like(content('README.md'), qr/\b\Q$version\E\b/, 'version in the README');
+my ($least) = content('README.md') =~ /\(at least (\d+\.\d+)\b/;
+is($meta->{prereqs}{runtime}{requires}{PostgreSQL}, "$least.0", 'the least PostgreSQL, as in the README');
 
 done_testing();
