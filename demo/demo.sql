@@ -145,7 +145,8 @@ SELECT nodes, levels, records_per_page AS "nodes a page", code_bits AS "bits a n
   FROM hnsw_index_info('packages_embedding_idx');
 
 \echo
-\echo 'The same query, the same plan but for one line:'
+\echo 'The query is the same; its plan now searches the index (HnswScan), where it'
+\echo 'read the whole table before:'
 \echo
 EXPLAIN (COSTS OFF) EXECUTE like_package('gimp');
 \echo
