@@ -7,7 +7,6 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use OmendbTest;
 
-use File::Basename qw(basename);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -18,7 +17,7 @@ use_node($node, 'postgres');
 
 # ---------------------------------------------------------------- every block of every file
 
-my @files = ('README.md', grep { basename($_) !~ /^benchmarks/ } sort glob 'docs/*.md');
+my @files = sort glob '*.md docs/*.md {bench,demo,src}/README.md';
 for my $file (@files)
 {
     for my $line (split /\n/, `tools/doc-sql $file`)
@@ -66,13 +65,38 @@ SELECT 12345 AS n;
 ```sql
 SELECT 1
 ```
+
+<!-- of no test -->
+```sql
+SELECT $1;
+```
+
+```
+SELECT other_fence;
+```
+
+<!-- indented -->
+    SELECT indented;
 END
 my $said = `tools/doc-sql $wrong`;
 like($said, qr/^not ok \d+ - \S+, line 1$/m, 'another answer');
 like($said, qr/^not ok \d+ - \S+, line 12$/m, 'an error');
 like($said, qr/^not ok \d+ - \S+, line 31: the last statement/m, 'a statement without its end');
 like($said, qr/^not ok \d+ - \S+, line 16: SQL that is not in a block/m, 'SQL that is not run');
+like($said, qr/^not ok \d+ - \S+, line 41: SQL that is not in a block/m, 'SQL fenced as something else');
+like($said, qr/^not ok \d+ - \S+, line 45: SQL that is not in a block/m, 'SQL that has a name, but is not fenced');
+like($said, qr/^not ok \d+ - \S+, line 36: a test runs "of no test"/m, 'a block whose name no test has');
 like($said, qr/^ok \d+ - \S+, line 18$/m, 'numbers that may vary');
+
+# ---------------------------------------------------------------- each column of what tells of an index and of a scan
+
+my $monitoring = slurp_file('docs/monitoring.md');
+for my $function (qw(hnsw_index_info omendb_last_scan))
+{
+    my @columns = split /\n/, $node->safe_psql('reference', "SELECT unnest(proargnames[pronargs + 1:]) FROM pg_proc WHERE proname = '$function'");
+    cmp_ok(scalar(@columns), '>', 10, "$function has columns");
+    is(join(' ', grep { $monitoring !~ /^\| (?:`\w+`, )*`\Q$_\E`(?:, `\w+`)* \|/m } @columns), '', 'each of them is explained');
+}
 
 # ---------------------------------------------------------------- the reference is complete
 

@@ -5,7 +5,7 @@
 \set filtered `test/doc-sql docs/hybrid.md filtered`
 \set weighted `test/doc-sql docs/hybrid.md weighted`
 \set any_word `test/doc-sql docs/hybrid.md 'any word'`
-SELECT plan(27);
+SELECT plan(34);
 
 CREATE TABLE packages (package text, section text, installed_size_kb int, description text, embedding halfvec(384));
 \copy packages FROM PROGRAM 'gzip -dc demo/packages.copy.gz' (FORMAT binary)
@@ -69,6 +69,16 @@ SELECT results_eq(format('SELECT * FROM rows_of(%L)', call('hybrid', n)), format
 SELECT results_eq(format('SELECT * FROM rows_of(%L)', call('filtered', n, format(', %L', section))), format('SELECT * FROM fused(%s, %L, 1, 1)', n, section), format('filtered by %s: %s', section, words))
     FROM questions ORDER BY n;
 SELECT results_eq(format('SELECT * FROM rows_of(%L)', call('weighted', n, ', 1, 0.5')), format('SELECT * FROM fused(%s, NULL, 1, 0.5)', n), 'weighted: ' || words) FROM questions ORDER BY n;
+
+-- Half a question.
+SELECT results_eq(format('SELECT * FROM rows_of(%L)', format('EXECUTE %s(%L, NULL%s)', s, 'chess engine', rest)),
+        format('SELECT id, score FROM (SELECT id, round(1.0 / (60 + text_rank), 10) AS score FROM lists(1, %L, 50) WHERE text_rank IS NOT NULL) x ORDER BY score DESC, id LIMIT 10', section), s || ': no vector, so the list of words alone'),
+    results_eq(format('SELECT * FROM rows_of(%L)', format('EXECUTE %s(NULL, %L%s)', s, (SELECT embedding FROM packages WHERE package = 'stockfish'), rest)),
+        format('SELECT id, score FROM (SELECT id, round(1.0 / (60 + vector_rank), 10) AS score FROM lists(1, %L, 50) WHERE vector_rank IS NOT NULL) x ORDER BY score DESC, id LIMIT 10', section), s || ': no words, so that of vectors')
+    FROM (VALUES ('hybrid', '', NULL), ('filtered', ', ''games'' ', 'games'), ('weighted', ', 1, 1', NULL)) statements(s, rest, section);
+SET plan_cache_mode = force_generic_plan;
+SELECT matches(plan_of(call('hybrid', 1)), 'Custom Scan \(HnswScan\) on documents.*Index: documents_embedding_idx', 'one plan for all questions: by the index of vectors, too');
+RESET plan_cache_mode;
 
 -- What the questions are good for: both lists have a part in the answers.
 SELECT cmp_ok((SELECT count(*)::int FROM lists(1, NULL, 50) WHERE text_rank IS NOT NULL AND vector_rank IS NOT NULL), '>', 0, 'rows that both lists have');

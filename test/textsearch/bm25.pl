@@ -19,7 +19,7 @@ $node->safe_psql($db, doc_sql('hybrid.md', 'bm25 index'));
 $node->safe_psql($db, 'VACUUM ANALYZE documents');
 
 my $bm25     = doc_sql('hybrid.md', 'bm25');
-my $filtered = $bm25 =~ s/FROM documents\K$/ WHERE section = 'games'/mgr;
+my $filtered = $bm25 =~ s/FROM documents$(?:\s+WHERE (.*))?/"FROM documents WHERE section = 'games'" . ($1 ? " AND $1" : '')/megr;
 my $prepare  = "PREPARE hybrid(text, halfvec) AS $bm25 PREPARE filtered(text, halfvec) AS $filtered";
 
 sub run
@@ -45,6 +45,10 @@ for my $case ([ 'hybrid', 'chess engine', 'stockfish', 'true' ], [ 'filtered', '
     is(run($package, "CREATE TEMP TABLE answer AS $call; SELECT id, round(score::numeric, 10) FROM answer ORDER BY score DESC, id"), $expected, 'ten rows in the order of both');
     is($expected =~ tr/\n//, 9, 'of ten');
 }
+
+my $no_vector = run('stockfish', q{EXECUTE hybrid('chess engine', NULL)});
+is($no_vector =~ tr/\n//, 9, 'without a vector ten rows');
+is($no_vector, run('stockfish', q{SELECT id, rrf(row_number() OVER (ORDER BY score, id)) FROM (SELECT id, body <@> to_bm25query('chess engine', 'documents_body_idx') AS score FROM documents ORDER BY score LIMIT 50) x ORDER BY 2 DESC, id LIMIT 10}), 'of the list of words alone');
 
 $node->stop;
 done_testing();
