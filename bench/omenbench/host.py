@@ -53,6 +53,12 @@ def quiet(command, **options):
     return result.stdout
 
 
+def shown(command, **options):
+    """Runs something that takes minutes and says how far it is."""
+    if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, **options).returncode:
+        die(f"{' '.join(command[:6])} failed")
+
+
 @contextlib.contextmanager
 def working_directory(keep):
     if not keep:

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from omenbench.figures import percentiles
-from omenbench.host import TREE, Busy, Failure, die, install, quiet, say, write
+from omenbench.host import TREE, Busy, Failure, die, install, quiet, say, shown, write
 
 SERVER_SETTINGS = {
     "shared_buffers": "4GB",
@@ -66,12 +66,12 @@ class PrivateServer:
 
         if not newest():
             if args.server == "host":
-                quiet([f"{TREE}/tools/setup", "demo"])
+                shown([f"{TREE}/tools/setup", "demo"])
             elif not os.path.exists(self.root) or os.path.exists(f"{self.root}/.omendb-chroot"):
                 say(f"making a Debian trixie with PostgreSQL and pgvector in {self.root}: about 2 GB, which stay there")
                 install(["debootstrap"])
                 # Sets up what the suite that compares with pgvector needs, that is both.
-                quiet([f"{TREE}/tools/debian-chroot", "trixie", self.root, "tools/setup", "check"],
+                shown([f"{TREE}/tools/debian-chroot", "trixie", self.root, "tools/setup", "check"],
                       env={**os.environ, "TESTS": "pgvector", "PGVERSION": "17"})
         self.major = newest()
         if not self.major:
