@@ -90,7 +90,7 @@ class PrivateServer:
             start_new_session=True)  # an interrupt is for us alone
         try:
             if self.namespace.stdout.readline() != "ready\n":
-                die("no namespace for the server")
+                die(why_no_namespace())
             if self.omendb:
                 self.build_extension()
             self.start()
@@ -183,6 +183,14 @@ class PrivateServer:
         command = self.command(f"{self.bin}/pgbench", "-h", "/mnt/socket", "-U", "postgres", *options,
                                *(["--log", "--log-prefix=/mnt/log/pgbench"] if log else []), "-f", "/mnt/pgbench.sql", database)
         return run_pgbench(command, settings, f"{self.base}/log" if log else None)
+
+
+def why_no_namespace():
+    # To keep what is mounted from showing elsewhere, / has to be a mount point.
+    if not subprocess.run(["unshare", "--mount", "--propagation", "unchanged", "true"]).returncode:
+        return ("/ is not a mount point, as in a plain chroot, and the server's namespace needs one;"
+                " outside, \"mount --bind DIR DIR\" before \"chroot DIR\" makes it one. Or see --dsn")
+    return "this machine allows no namespace, which a server of its own needs; see --dsn"
 
 
 class RunningServer:

@@ -3,12 +3,13 @@ import os
 import struct
 import tempfile
 import unittest
+from unittest import mock
 
 import numpy as np
 
 from omenbench.database import memory_of, truth_tuples, vector_tuples
 from omenbench.host import Failure
-from omenbench.server import logged_times, source_files, update_files
+from omenbench.server import logged_times, source_files, subprocess, update_files, why_no_namespace
 
 
 class Logs(unittest.TestCase):
@@ -45,6 +46,13 @@ class Logs(unittest.TestCase):
         update_files(f"{self.directory}/to", source_files(f"{self.directory}/from"))
         self.assertEqual(source_files(f"{self.directory}/to"), {"Makefile": b"all:\n", "src/a.c": b"a"})
         self.assertEqual(os.path.getmtime(f"{self.directory}/to/Makefile"), 1)
+
+
+class Namespace(unittest.TestCase):
+    def test_why_there_is_none(self):
+        for returncode, reason in [(0, "as in a plain chroot"), (1, "this machine allows no namespace")]:
+            with mock.patch.object(subprocess, "run", return_value=mock.Mock(returncode=returncode)):
+                self.assertIn(reason, why_no_namespace())
 
 
 class Processes(unittest.TestCase):
