@@ -78,6 +78,8 @@ $node->safe_psql('live', "SELECT pg_create_logical_replication_slot('sub', 'pgou
 $node->safe_psql('subscriber', "CREATE SUBSCRIPTION sub CONNECTION 'host=" . $node->host . " port=" . $node->port . " dbname=live' PUBLICATION pub WITH (create_slot = false)");
 $node->wait_for_subscription_sync($node, 'sub', 'live') if $node->can('wait_for_subscription_sync');
 my $old = $node->background_psql('live', on_error_stop => 0);
+# Else it has to do all that follows within three minutes.
+$old->set_query_timer_restart;
 $old->query_safe($nearest);
 $old->query_safe('PREPARE search AS SELECT id FROM items ORDER BY e <-> (SELECT e FROM items WHERE id = 7) LIMIT 1; SET plan_cache_mode = force_generic_plan');
 is($old->query_safe('EXECUTE search'), 7, 'a prepared search');
