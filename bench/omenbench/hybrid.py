@@ -56,6 +56,14 @@ def fused(arms, length, k=60):
     return f"SELECT id, sum(share) AS score FROM ({lists}) shares GROUP BY id ORDER BY score DESC, id LIMIT 10"
 
 
+def reordered(arm, weight, length=50):
+    """The first rows of one arm by so much of its score, which is 1 for its first row, and the rest of the cosine."""
+    order, condition = ARMS[arm]
+    rows = f"SELECT id, {order} AS score, 1 - (embedding <=> $2) AS cosine FROM packages WHERE {condition} ORDER BY score LIMIT {length}"
+    return (f"SELECT id, {weight} * coalesce(score / nullif(min(score) OVER (), 0), 0) + {1 - weight:g} * coalesce(cosine, 0) AS score"
+            f" FROM ({rows}) list ORDER BY score DESC, id LIMIT 10")
+
+
 def statements(with_bm25):
     """{what: SQL} of all that is measured."""
     result = {arm: alone(arm) for arm in ARMS if with_bm25 or arm != "BM25"}
@@ -65,8 +73,10 @@ def statements(with_bm25):
     best = "BM25" if with_bm25 else "any word, ts_rank"
     for length in (10, 20, 100, 200):
         result[f"{best} + vectors, lists of {length}"] = fused({best: 1, "vectors": 1}, length)
-    for weight in (2, 4, 8):
+    for weight in (2, 4, 8, 32, 64):
         result[f"{weight} * {best} + vectors"] = fused({best: weight, "vectors": 1}, 50)
+    for weight in (0.7, 0.85):
+        result[f"{best}, reordered: {weight} * score + {1 - weight:g} * cosine"] = reordered(best, weight)
     for k in (0, 10):
         result[f"{best} + vectors, k = {k}"] = fused({best: 1, "vectors": 1}, 50, k)
     return result
@@ -161,6 +171,7 @@ def measure(cursor, sql, queries, pid):
 def main():
     parser = argparse.ArgumentParser(prog="bench/hybrid", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", metavar="DIR", help="where the data stay for the next run")
+    parser.add_argument("--only", metavar="NAME", action="append", help="only the line of this name, or of these")
     parser.add_argument("--queries", type=int, default=400, metavar="N", help="so many of the synopses, seeded (default: 400)")
     args = parser.parse_args()
     with working_directory(args.keep) as directory:
@@ -182,6 +193,8 @@ def main():
               f" {len(items)} rows, {len(queries)} queries\n\n"
               "| | nDCG@10 | found | ms of processor | 95 % | ms in all | processors busy |\n|---|---:|---:|---:|---:|---:|---:|")
         for name, sql in statements(with_bm25).items():
+            if args.only and name not in args.only:
+                continue
             with Busy() as busy:
                 found = measure(cursor, sql, queries, pid)
             print(f"| {name} | {found['ndcg']:.3f} | {found['found']:.3f} | {found['median']:.2f} | {found['p95']:.2f}"

@@ -26,3 +26,9 @@ class Hybrid(unittest.TestCase):
         self.assertEqual(sql.count("LIMIT 10"), 1)
         self.assertEqual(sql.count("2 * rrf("), 1)
         self.assertEqual(sql.count(", 10) AS share"), 2)
+
+    def test_reordered_by_a_share_of_the_best_score(self):
+        sql = hybrid.reordered("BM25", 0.85)
+        self.assertIn("0.85 * coalesce(score / nullif(min(score) OVER (), 0), 0) + 0.15 * coalesce(cosine, 0)", sql)
+        self.assertEqual(sql.count("LIMIT 50"), 1)
+        self.assertIn(sql, hybrid.statements(True).values())

@@ -5,7 +5,8 @@
 \set filtered `test/doc-sql docs/hybrid.md filtered`
 \set weighted `test/doc-sql docs/hybrid.md weighted`
 \set any_word `test/doc-sql docs/hybrid.md 'any word'`
-SELECT plan(34);
+\set reordered `test/doc-sql docs/hybrid.md reordered`
+SELECT plan(38);
 
 CREATE TABLE packages (package text, section text, installed_size_kb int, description text, embedding halfvec(384));
 \copy packages FROM PROGRAM 'gzip -dc demo/packages.copy.gz' (FORMAT binary)
@@ -20,6 +21,7 @@ PREPARE hybrid(text, halfvec) AS :hybrid
 PREPARE filtered(text, halfvec, text) AS :filtered
 PREPARE weighted(text, halfvec, float8, float8) AS :weighted
 PREPARE any_word(text) AS :any_word
+PREPARE reordered(text, halfvec) AS :reordered
 
 -- The question's words, and for its vector that of a package.
 CREATE TABLE questions (n int, words text, package text, section text);
@@ -71,11 +73,11 @@ SELECT results_eq(format('SELECT * FROM rows_of(%L)', call('filtered', n, format
 SELECT results_eq(format('SELECT * FROM rows_of(%L)', call('weighted', n, ', 1, 0.5')), format('SELECT * FROM fused(%s, NULL, 1, 0.5)', n), 'weighted: ' || words) FROM questions ORDER BY n;
 
 -- Half a question.
-SELECT results_eq(format('SELECT * FROM rows_of(%L)', format('EXECUTE %s(%L, NULL%s)', s, 'chess engine', rest)),
-        format('SELECT id, score FROM (SELECT id, round(1.0 / (60 + text_rank), 10) AS score FROM lists(1, %L, 50) WHERE text_rank IS NOT NULL) x ORDER BY score DESC, id LIMIT 10', section), s || ': no vector, so the list of words alone'),
-    results_eq(format('SELECT * FROM rows_of(%L)', format('EXECUTE %s(NULL, %L%s)', s, (SELECT embedding FROM packages WHERE package = 'stockfish'), rest)),
-        format('SELECT id, score FROM (SELECT id, round(1.0 / (60 + vector_rank), 10) AS score FROM lists(1, %L, 50) WHERE vector_rank IS NOT NULL) x ORDER BY score DESC, id LIMIT 10', section), s || ': no words, so that of vectors')
-    FROM (VALUES ('hybrid', '', NULL), ('filtered', ', ''games'' ', 'games'), ('weighted', ', 1, 1', NULL)) statements(s, rest, section);
+SELECT results_eq(format('SELECT * FROM rows_of(%L)', format('EXECUTE %s(%s, %s%s)', s, words, vector, rest)),
+        format('SELECT id, score FROM (SELECT id, round(1.0 / (60 + %s_rank), 10) AS score FROM lists(1, %L, 50) WHERE %1$s_rank IS NOT NULL) x ORDER BY score DESC, id LIMIT 10', list, section),
+        format('%s: only the %s list', s, list))
+    FROM (VALUES ('hybrid', '', NULL), ('filtered', ', ''games'' ', 'games'), ('weighted', ', 1, 1', NULL)) statements(s, rest, section),
+        (SELECT 'text', quote_literal('chess engine'), 'NULL' UNION ALL SELECT 'vector', 'NULL', quote_literal(embedding::text) FROM packages WHERE package = 'stockfish') halves(list, words, vector);
 SET plan_cache_mode = force_generic_plan;
 SELECT matches(plan_of(call('hybrid', 1)), 'Custom Scan \(HnswScan\) on documents.*Index: documents_embedding_idx', 'one plan for all questions: by the index of vectors, too');
 RESET plan_cache_mode;
@@ -87,5 +89,20 @@ SELECT cmp_ok((SELECT count(*)::int FROM fused(3, NULL, 1, 1) JOIN lists(3, NULL
 SELECT is((SELECT count(*)::int FROM lists(4, NULL, 50) WHERE text_rank IS NOT NULL), 0, 'words that no row has');
 CREATE TABLE any_words AS EXECUTE any_word('a chess engine nosuchword');
 SELECT is((SELECT count(*)::int FROM any_words JOIN documents USING (id) WHERE words @@ 'chess' OR words @@ 'engin'), 50, 'any word: as many rows as asked for, whatever the other words are');
+
+
+-- The list of any word, in the order of a mean.
+CREATE FUNCTION reordered(words text, vector halfvec) RETURNS TABLE (id bigint, score numeric) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TEMP TABLE list AS EXECUTE any_word(%L)', words);
+    RETURN QUERY SELECT l.id, round((0.85 * l.score / (SELECT max(list.score) FROM list) + 0.15 * coalesce(1 - (d.embedding <=> vector), 0))::numeric, 10) AS score
+        FROM list l JOIN documents d USING (id) ORDER BY score DESC, id LIMIT 10;
+    DROP TABLE list;
+END $$;
+SELECT matches(plan_of(call('reordered', 1)), 'Bitmap Index Scan on documents_words_idx', 'reordered: by the index of words');
+SELECT results_eq(format('SELECT * FROM rows_of(%L)', call('reordered', 1)), format('SELECT * FROM reordered(%L, %L)', q.words, p.embedding), 'reordered: ' || q.words)
+    FROM questions q JOIN packages p USING (package) WHERE n = 1;
+SELECT results_eq('SELECT * FROM rows_of(''EXECUTE reordered(''''chess engine'''', NULL)'')', 'SELECT * FROM reordered(''chess engine'', NULL)', 'reordered by no vector: the list as it was');
+SELECT is((SELECT count(*)::int FROM rows_of(call('reordered', 4))), 0, 'words that no row has: no row');
 
 SELECT * FROM finish();
