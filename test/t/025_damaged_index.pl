@@ -110,8 +110,10 @@ for my $kind (sort keys %kinds)
 {
     my $whole = $kind eq 'coded';
     my $own   = $kinds{$kind}[4];
-    flip($kind, 'metapage', PAGE_HEADER, 1, grep { !$changing{$_} } $whole ? (0 .. META - 1) : (8 .. 19));
-    flip($kind, 'metapage', PAGE_HEADER, 0, sort { $a <=> $b } keys %changing);
+    my $sparse = $kind eq 'sparse';
+    # Of a sparse index, whose file is the largest, what is as in the others is left to these.
+    flip($kind, 'metapage', PAGE_HEADER, 1, grep { !$changing{$_} } $whole ? (0 .. META - 1) : $sparse ? (16 .. 19, 40 .. 43) : (8 .. 19));
+    flip($kind, 'metapage', PAGE_HEADER, 0, sort { $a <=> $b } keys %changing) if !$sparse;
     flip($kind, 'calibration', PAGE_HEADER + META, 1, grep { $_ % 7 == 0 } 0 .. CALIBRATION - 1) if $whole;
     flip($kind, "metapage's special space", PAGE - 8, 0, 0 .. 7) if $whole;
     flip($kind, 'special space of a page', 2 * PAGE - 8, 0, 0 .. 7) if $whole;
@@ -124,7 +126,7 @@ for my $kind (sort keys %kinds)
         'overflow record'   => record_at($kind, find_record($kind, 2, 0)));
     for my $what (sort keys %at)
     {
-        flip($kind, $what, $at{$what}, 0, $whole ? (0 .. HEADER + $own + 15, map { HEADER + $own + 15 + 7 * $_ } 1 .. ($bytes - HEADER - $own - 16) / 7) : (0 .. 31));
+        flip($kind, $what, $at{$what}, 0, $whole ? (0 .. HEADER + $own + 15, map { HEADER + $own + 15 + 7 * $_ } 1 .. ($bytes - HEADER - $own - 16) / 7) : grep { !$sparse || $_ % 4 == 0 } 0 .. 31);
         for my $field ([ down => 8 ], [ overflow => 12 ], [ error => 20 ], [ scale => 28 ], [ owner => HEADER + 4 ], [ link => HEADER + $own ])
         {
             damage($kind, "$what, $field->[0] $_", $at{$what} + $field->[1], pack('L', $_), 0) for $whole ? (0, 1, 0x7fffffff, 0x80000001, 0xfffffffe, 0xffffffff) : (0, 0xfffffffe);
@@ -139,7 +141,7 @@ for my $kind (sort keys %kinds)
     {
         damage($kind, "node, impossible $field->[0] " . unpack('H*', $field->[2]), $at{node} + $field->[1], $field->[2], 1);
     }
-    if ($kind eq 'sparse')
+    if ($sparse)
     {
         # The own vector: the number of elements, their indices, their values.
         damage($kind, "node, impossible number of elements $_", $at{node} + HEADER, pack('L', $_), 1) for 2000, 0xffffffff;
