@@ -202,10 +202,10 @@ first_of(HnswLinker *linker, OmendbNode node, unsigned level, bool common, Omend
 	return n;
 }
 
-/* A detour of one node. */
+/* A detour of one node. self: the node in linker->copy. */
 static bool
-find_short_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, OmendbNode newcomer,
-				  unsigned level, OmendbDetour *detour)
+find_short_detour(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occluder,
+				  OmendbNode newcomer, unsigned level, OmendbDetour *detour)
 {
 	OmendbNode near[ASKED + 2];
 	uint32 n = 0;
@@ -215,7 +215,7 @@ find_short_detour(HnswLinker *linker, OmendbNode end, OmendbNode occluder, Omend
 	near[n++] = newcomer;
 	n += first_of(linker, end, level, true, near + n);
 	for (uint32 i = 0; i < n; i++)
-		if (near[i] != end && links_to(linker, near[i], level, end))
+		if (near[i] != end && near[i] != self && links_to(linker, near[i], level, end))
 		{
 			*detour = (OmendbDetour){1, {near[i]}};
 			return true;
@@ -244,7 +244,7 @@ find_detour_back(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode
 		n = first_of(linker, last[k], level, true, first);
 		first[n++] = newcomer;
 		for (uint32 i = 0; i < n; i++)
-			if (first[i] != end && links_to(linker, first[i], level, last[k]))
+			if (first[i] != end && first[i] != self && links_to(linker, first[i], level, last[k]))
 			{
 				*detour = (OmendbDetour){2, {first[i], last[k]}};
 				return true;
@@ -316,13 +316,16 @@ find_walk(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occlud
  * Find a detour from `self`, the node in linker->copy, to its neighbour `end`. The detour
  * begins with another neighbour of self, or with `newcomer`, to which self will have a
  * link. Neighbours of `end` are asked first: links are mutual more often than not.
- * occluder: the neighbour of self that occludes `end`, or none.
+ * occluder: the neighbour of self that occludes `end`, or none. No detour goes by self, to
+ * which self has a link in a damaged index: it would be refused each time it is found.
  */
 static bool
 find_detour(HnswLinker *linker, OmendbNode self, OmendbNode end, OmendbNode occluder,
 			OmendbNode newcomer, unsigned level, OmendbDetour *detour)
 {
-	return find_short_detour(linker, end, occluder, newcomer, level, detour) ||
+	if (occluder == self)
+		occluder = OMENDB_NO_NODE;
+	return find_short_detour(linker, self, end, occluder, newcomer, level, detour) ||
 		   find_detour_back(linker, self, end, newcomer, level, detour) ||
 		   find_walk(linker, self, end, occluder, newcomer, level, detour);
 }

@@ -156,6 +156,18 @@ for my $kind (sort keys %kinds)
     damage($kind, 'no links', 0, $file, 0);
 }
 
+# Each node has a link to itself.
+for my $kind (sort keys %kinds)
+{
+    my $file = $info{$kind}{file};
+    for my $number (0 .. (length($file) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
+    {
+        my $at = record_at($kind, $number);
+        substr($file, $at + HEADER + $kinds{$kind}[4], 4) = pack 'L', $number if ord(substr $file, $at, 1) == 1 && unpack('S', substr $file, $at + 16, 2) > 0;
+    }
+    damage($kind, 'links to oneself', 0, $file, 0);
+}
+
 # A table and an index for each.
 my $make = '';
 for my $i (0 .. $#damages)
