@@ -218,6 +218,7 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	planned->ef = hnsw_ef_for(&store, wanted);
 	planned->ef_nodes =
 		hnsw_recall_target > 0 ? Max(wanted, OMENDB_CURVE_FEW) : planned->ef / HNSW_EF_A_NODE;
+	/* This may read catalogs, which may invalidate what was peeked at. */
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
 	planned->share = Max(planned->share, 1 / planned->rows);
 	planned->members_share = 1;
@@ -360,7 +361,6 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	OpExpr *distance = linitial(plain->indexorderbys);
 	Path *bitmap = wanted->bitmap ? wanted->bitmap->bitmapqual : NULL;
 	Relation relation;
-	const OmendbLayout *layout;
 	bool unindexed;
 	List *others;
 	bool radius;
@@ -390,10 +390,10 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	path->columns = rel->reltarget;
 	path->bounded = ordered && wanted->use == HNSW_ORDER_LIMIT;
 	relation = index_open(path->index->indexoid, NoLock);
-	layout = &omendb_index_peek(relation)->codec.layout;
+	unindexed = may_leave_rows_out(&omendb_index_peek(relation)->codec.layout,
+								   linitial(distance->args), wanted->rte);
 	fill_planned(root, rel, others, &path->planned, path->index, relation,
 				 path->bounded && root->limit_tuples > 0 ? root->limit_tuples : 0, bitmap);
-	unindexed = may_leave_rows_out(layout, linitial(distance->args), wanted->rte);
 	index_close(relation, NoLock);
 	path->path.custom_private = list_make1_int(unindexed);
 	if (bitmap)
