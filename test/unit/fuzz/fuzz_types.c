@@ -4,65 +4,19 @@
  *	  bytes, by libFuzzer. What is read reads back the same in either form.
  *
  * The first byte chooses type and form. In place of the server stands what the
- * functions call of it, as far as they come here: memory that is freed after
- * each input, errors that jump, and messages. The rest stays unresolved.
+ * functions call of it, as far as they come here (server.c). The rest stays
+ * unresolved.
  */
 #include "postgres.h"
 
-#include <setjmp.h>
-
 #include "fmgr.h"
+#include "fuzz/server.h"
 #include "kernel/half.h"
 #include "kernel/kernel.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
 
 /* ---------------------------------------------------------------- the server */
-
-static jmp_buf input_is_refused;
-static void **chunks;
-static size_t nchunks;
-static size_t chunks_room;
-
-MemoryContext CurrentMemoryContext;
-
-static void *
-keep(void *chunk)
-{
-	if (nchunks == chunks_room)
-	{
-		chunks_room = chunks_room * 2 + 64;
-		chunks = realloc(chunks, chunks_room * sizeof(void *));
-	}
-	chunks[nchunks++] = chunk;
-	return chunk;
-}
-
-static void
-free_all(void)
-{
-	while (nchunks > 0)
-		free(chunks[--nchunks]);
-}
-
-void *
-palloc(Size size)
-{
-	return keep(malloc(size));
-}
-
-void *
-palloc0(Size size)
-{
-	return keep(calloc(1, size));
-}
-
-/* All of it is freed after the input. */
-void
-pfree(void *pointer)
-{
-	(void) pointer;
-}
 
 char *
 pnstrdup(const char *text, Size n)
@@ -73,72 +27,6 @@ pnstrdup(const char *text, Size n)
 	copy[n] = '\0';
 	return copy;
 }
-
-bool
-errstart(int level, const char *domain)
-{
-	return true;
-}
-
-bool
-errstart_cold(int level, const char *domain)
-{
-	return true;
-}
-
-void
-errfinish(const char *file, int line, const char *function)
-{
-	longjmp(input_is_refused, 1);
-}
-
-/* Of PostgreSQL 16 and later. */
-extern bool errsave_start(void *context, const char *domain);
-extern void errsave_finish(void *context, const char *file, int line, const char *function);
-
-bool
-errsave_start(void *context, const char *domain)
-{
-	return true;
-}
-
-void
-errsave_finish(void *context, const char *file, int line, const char *function)
-{
-	errfinish(file, line, function);
-}
-
-int
-errcode(int code)
-{
-	return 0;
-}
-
-/* As the server does, look at all that a message shows. */
-static int
-format_message(const char *format, va_list args)
-{
-	char text[256];
-
-	return vsnprintf(text, sizeof(text), format, args) < 0;
-}
-
-#define MESSAGE_FUNCTION(name)                 \
-	int name(const char *format, ...)          \
-	{                                          \
-		va_list args;                          \
-		int result;                            \
-                                               \
-		va_start(args, format);                \
-		result = format_message(format, args); \
-		va_end(args);                          \
-		return result;                         \
-	}
-
-MESSAGE_FUNCTION(errmsg)
-MESSAGE_FUNCTION(errmsg_internal)
-MESSAGE_FUNCTION(errdetail)
-MESSAGE_FUNCTION(errhint)
 
 int
 pg_mbstrlen_with_len(const char *text, int n)
@@ -200,7 +88,7 @@ pq_getmsgbytes(StringInfo message, int n)
 	const char *bytes = message->data + message->cursor;
 
 	if (n < 0 || n > message->len - message->cursor)
-		longjmp(input_is_refused, 1);
+		longjmp(fuzz_error, 1);
 	message->cursor += n;
 	return bytes;
 }
@@ -320,7 +208,7 @@ receive(const Type *type, const void *bytes, int n)
 	message.data[n] = '\0';
 	value = call(type->receive, PointerGetDatum(&message));
 	if (message.cursor != n)
-		longjmp(input_is_refused, 1);
+		longjmp(fuzz_error, 1);
 	return value;
 }
 
@@ -354,7 +242,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	type = &types[(data[0] & 0x0f) % lengthof(types)];
-	if (setjmp(input_is_refused) == 0)
+	if (setjmp(fuzz_error) == 0)
 	{
 		Datum value;
 
@@ -368,6 +256,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (known)
 		/* What was read once is refused when it is read back. */
 		abort();
-	free_all();
+	fuzz_free_all();
 	return 0;
 }
