@@ -309,7 +309,7 @@ expand_coded(OmendbSearch *search)
 		near[n] = candidates[i];
 		n += candidates[i] >> 32 < limit;
 	}
-	if (search->keep_aside)
+	if (search->keep_aside && step->count > 0)
 	{
 		OmendbCandidate *aside;
 
