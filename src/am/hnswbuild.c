@@ -40,6 +40,9 @@
 /* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
 
+/* Searches keep more on upper levels if one of so many nodes there represents a group. */
+#define GROUPS_SHARE 8
+
 /*
  * A process for so many nodes: they take it a few tenths of a second, and to
  * start it takes some milliseconds.
@@ -289,9 +292,28 @@ collect(HnswBuild *build)
 }
 
 bool
-hnsw_build_rises(const OmendbMetaPage *meta, OmendbNode node, unsigned shift)
+hnsw_build_rises(HnswBuild *build, const OmendbBuildLevel *level, uint32 i, OmendbNode node,
+				 unsigned shift)
 {
-	return (omendb_hash64(meta->seed * 3 + node) & ((UINT64CONST(1) << shift) - 1)) == 0;
+	uint64 lot = omendb_hash64(build->open->meta.seed * 3 + node);
+	OmendbRise rise = level->in_bulk ? omendb_bulk_rise(&level->bulk, i) : OMENDB_RISE_BY_LOT;
+
+	bool rises = rise == OMENDB_RISE_ALWAYS ||
+				 (rise == OMENDB_RISE_BY_LOT && (lot & ((UINT64CONST(1) << shift) - 1)) == 0);
+
+	build->risen += rises;
+	build->groups += rise == OMENDB_RISE_ALWAYS;
+	return rises;
+}
+
+void
+hnsw_build_finish_meta(const HnswBuild *build, OmendbMetaPage *meta)
+{
+	meta->entry = build->entry;
+	meta->entry_level = build->entry_level;
+	if (build->groups > build->risen / GROUPS_SHARE)
+		meta->upper_beam = OMENDB_UPPER_BEAM_OF_GROUPS;
+	meta->checksum = omendb_meta_checksum(meta);
 }
 
 /*
@@ -343,39 +365,35 @@ show_phase(const OmendbBuildLevel *level)
 }
 
 static void
-build_level(HnswBuild *build, OmendbNode first, uint32 n, unsigned number)
+build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 n, unsigned number)
 {
 	const OmendbLayout *layout = &build->open->codec.layout;
 	OmendbBuilder *builder = hnsw_crew_builder(build->crew);
-	OmendbBuildLevel level = {0};
 	uint32 linked;
 
-	level.array = &build->records.array;
-	level.first = first;
-	level.n = n;
-	level.level = number;
-	level.links = number == 0 ? layout->links : layout->m;
-	level.beam = hnsw_beam_width(layout, build->open->meta.ef_construction);
-	level.ef_construction = build->open->meta.ef_construction;
-	level.passes = REFINING_PASSES;
-	level.seed = build->open->meta.seed;
-	level.interrupt = hnsw_build_interrupt;
-	omendb_build_prepare(&level);
-	omendb_build_attach(&level, hnsw_crew_level_memory(build->crew));
+	hnsw_build_set_level(build, level);
+	level->first = first;
+	level->n = n;
+	level->level = number;
+	level->links = number == 0 ? layout->links : layout->m;
+	level->beam = hnsw_beam_width(layout, build->open->meta.ef_construction);
+	level->passes = REFINING_PASSES;
+	omendb_build_prepare(level);
+	omendb_build_attach(level, hnsw_crew_level_memory(build->crew));
 	for (;;)
 	{
 		/* The allocator does not return without memory. */
-		if (!omendb_build_next(builder, &level))
+		if (!omendb_build_next(builder, level))
 			elog(ERROR, "out of memory");
-		if (level.phase == OMENDB_BUILD_DONE)
+		if (level->phase == OMENDB_BUILD_DONE)
 			break;
 		if (number == 0)
-			show_phase(&level);
-		hnsw_crew_run(build->crew, &level, number == 0);
+			show_phase(level);
+		hnsw_crew_run(build->crew, level, number == 0);
 	}
-	if (!omendb_build_connect(builder, &level, &linked))
+	if (!omendb_build_connect(builder, level, &linked))
 		elog(ERROR, "out of memory");
-	build->entry = omendb_build_entry(&level);
+	build->entry = omendb_build_entry(level);
 	build->entry_level = number;
 }
 
@@ -411,7 +429,6 @@ hnsw_build_begin_anew(HnswBuild *build, double n)
 void
 hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 {
-	const OmendbMetaPage *meta = &build->open->meta;
 	const OmendbLayout *layout = &build->open->codec.layout;
 	uint32 n = build->records.array.n;
 	OmendbNode first = 0;
@@ -419,15 +436,16 @@ hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 	for (; n > 0 && level <= OMENDB_MAX_LEVEL; level++)
 	{
 		OmendbNode next = build->records.array.n;
+		OmendbBuildLevel built;
 
-		build_level(build, first, n, level);
+		build_level(build, &built, first, n, level);
 		if (n <= HNSW_TOP_LEVEL)
 			break;
 		for (OmendbNode node = first; node < first + n; node++)
 		{
 			OmendbRecord *record;
 
-			if (!hnsw_build_rises(meta, offset + node, HNSW_LEVEL_SHIFT))
+			if (!hnsw_build_rises(build, &built, node - first, offset + node, HNSW_LEVEL_SHIFT))
 				continue;
 			record = add_record(build);
 			memcpy(record, omendb_array_record(&build->records.array, node),
@@ -507,8 +525,7 @@ write_pages(HnswBuild *build)
 	OmendbMetaPage meta = build->open->meta;
 
 	hnsw_build_phase(HNSW_PHASE_WRITE, build->records.array.n);
-	meta.entry = build->entry;
-	meta.entry_level = build->entry_level;
+	hnsw_build_finish_meta(build, &meta);
 	hnsw_write_meta(build->index, MAIN_FORKNUM, &meta);
 	hnsw_extend_for(build->index, layout, OMENDB_FIRST_BLOCK, build->records.array.n);
 	hnsw_crew_write(build->crew, build->index, OMENDB_FIRST_BLOCK);

@@ -83,6 +83,8 @@ typedef struct HnswBuild
 	size_t extra_room;
 	OmendbNode entry;
 	unsigned entry_level;
+	uint32 risen;  /* nodes of upper levels */
+	uint32 groups; /* of these, the representatives of groups */
 } HnswBuild;
 
 /* A phase begins; total: rows, of which so many will be done, or 0. */
@@ -95,8 +97,15 @@ extern void hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer ti
 extern HnswVectorEntry *hnsw_build_vector(HnswBuild *build, const OmendbRecord *record,
 										  bool *found);
 
-/* Is the node of a level on the next level too? One of 2^shift is. */
-extern bool hnsw_build_rises(const OmendbMetaPage *meta, OmendbNode node, unsigned shift);
+/*
+ * Is node i of the level, whose number in the index is that, on the next level too? One of
+ * 2^shift is; and of a group that lies apart one.
+ */
+extern bool hnsw_build_rises(HnswBuild *build, const OmendbBuildLevel *level, uint32 i,
+							 OmendbNode node, unsigned shift);
+
+/* What searches of the graph have to know. */
+extern void hnsw_build_finish_meta(const HnswBuild *build, OmendbMetaPage *meta);
 
 /* Let a level be one of all records in memory, of which none is in a phase yet. */
 extern void hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level);

@@ -232,6 +232,7 @@ do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 qu
 	if (!omendb_index_entry(&hidden->store, &entry, &level))
 		return 0;
 	omendb_search_descend(search, &truth->queries[query], entry, level,
+						  omendb_meta_upper_beam(&hidden->store.index->meta),
 						  steps->width[NEAR_STEPS - 1], SIZE_MAX);
 	for (;; i++)
 	{

@@ -131,8 +131,10 @@ search_level(HnswInsert *insert, const Entrances *from, unsigned level, uint32 w
 static bool
 search_towards(HnswInsert *insert, const Entrances *from, unsigned at, unsigned level, uint32 width)
 {
-	return at > level ? search_level(insert, from, at, OMENDB_UPPER_BEAM, 1)
-					  : search_level(insert, from, at, width, insert->store.index->codec.layout.m);
+	const OmendbIndex *index = insert->store.index;
+
+	return at > level ? search_level(insert, from, at, omendb_meta_upper_beam(&index->meta), 1)
+					  : search_level(insert, from, at, width, index->codec.layout.m);
 }
 
 /*

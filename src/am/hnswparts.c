@@ -632,7 +632,10 @@ set_numbers(HnswParts *parts, const Piece *piece)
 
 			neighbours[k] = other->base + (neighbours[k] - other->first);
 		}
-		if (hnsw_build_rises(&parts->build->open->meta, piece->base + i, parts->shift))
+		/* Level 1 has to fit into memory. */
+		if (parts->upper.n < parts->capacity / 2 &&
+			hnsw_build_rises(parts->build, &parts->level, piece->first + i, piece->base + i,
+							 parts->shift))
 			write_entry(parts, &parts->upper, piece->base + i, record);
 	}
 }
@@ -790,8 +793,7 @@ hnsw_parts_build(HnswParts *parts)
 		hnsw_row_file_close(&parts->pieces[i].nodes);
 	build_upper(parts);
 	hnsw_row_file_close(&parts->upper);
-	meta.entry = build->entry;
-	meta.entry_level = build->entry_level;
+	hnsw_build_finish_meta(build, &meta);
 	hnsw_rewrite_meta(build->index, &meta);
 	return parts->end;
 }

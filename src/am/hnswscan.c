@@ -537,7 +537,8 @@ search_from(HnswScan *state, OmendbNode at, unsigned level)
 	OmendbSearch *search = &state->search;
 	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
 
-	omendb_search_descend(search, &state->query, at, level, width, SIZE_MAX);
+	omendb_search_descend(search, &state->query, at, level,
+						  omendb_meta_upper_beam(&state->store.index->meta), width, SIZE_MAX);
 	settle(state, state->drive.first_round);
 	return search->visited_used > 0;
 }

@@ -61,7 +61,10 @@ attach_rounds(OmendbBuildLevel *level, void *memory)
 	return used;
 }
 
-/* What connecting needs lies where rows and codes were before, but for the order. */
+/*
+ * What connecting needs lies where rows and codes were before. The order, and which rows lie
+ * apart, are wanted later.
+ */
 static size_t
 attach_bulk(OmendbBuildLevel *level, const OmendbLayout *layout, void *memory)
 {
@@ -70,6 +73,7 @@ attach_bulk(OmendbBuildLevel *level, const OmendbLayout *layout, void *memory)
 	size_t bulk;
 
 	level->order = build_part(memory, &used, n * sizeof(uint32_t));
+	level->bulk.apart = build_part(memory, &used, n * sizeof(OmendbApart));
 	bulk = used + omendb_bulk_attach(&level->bulk, layout, level->n,
 									 memory ? (uint8_t *) memory + used : NULL);
 	level->bulk.order = level->order;

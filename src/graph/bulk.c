@@ -132,6 +132,12 @@ carve_work(OmendbBulkWork *work, const OmendbBulk *bulk, const OmendbCodec *code
 	work->back_values = build_part(memory, &used, leaf * bulk->backward * sizeof(float));
 	work->back = build_part(memory, &used, leaf * bulk->backward * sizeof(uint32_t));
 	work->back_count = build_part(memory, &used, leaf);
+	work->beyond_values = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(float));
+	work->beyond = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(uint32_t));
+	work->beyond_count = build_part(memory, &used, leaf);
+	work->back_beyond_values = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(float));
+	work->back_beyond = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(uint32_t));
+	work->back_beyond_count = build_part(memory, &used, leaf);
 	work->members = build_part(memory, &used, (pool + OMENDB_BULK_POOL + 1) * sizeof(uint32_t));
 	work->keys = build_part(memory, &used, (pool + 16) * sizeof(uint64_t));
 	work->sorted = build_part(memory, &used, (BULK_GATHERED + 16) * sizeof(uint64_t));
@@ -288,6 +294,7 @@ quantize(OmendbBulkWork *work, uint32_t i)
 
 	omendb_own_decode(codec, build_record(level, i), x);
 	set_row(bulk, &bulk->rows, i, x, bulk->rows.unit);
+	memset(&bulk->apart[i], 0, sizeof(OmendbApart));
 	if (bulk->codes)
 		memcpy(bulk->codes + (size_t) i * codec->layout.code_bits,
 			   omendb_code_vector(codec, x, work->other_code),

@@ -23,6 +23,12 @@
  *
  * A level of few nodes has no leaves: all its nodes are candidates of each other.
  *
+ * Groups of rows that are nearly equal, far from all others, get more. Their rows have
+ * no candidates but each other in any leaf, and a beam that has come into one group
+ * is full of its rows. So a row also takes candidates beyond a gap of
+ * distances (leaves.c), and of a group that lies apart just one row, its
+ * representative, is on the next level, where it meets those of other groups.
+ *
  * All distances between rows are sums of integers, scaled and added in float in one
  * order: the graph is the same at every instruction set.
  */
@@ -36,6 +42,15 @@
 
 /* Most leaders of the root, and most that a cluster is split by at a time. */
 #define OMENDB_BULK_LEADERS 1000
+
+/*
+ * A gap: rows that are so many times as far as the last of a row's nearest, squared. A
+ * group lies apart if the nearest row outside is that far, and as many times again.
+ */
+#define OMENDB_BULK_GAP 16.0f
+
+/* A group with fewer rows needs no representative: its rows meet other groups' in the leaves. */
+#define OMENDB_BULK_GROUP 8
 
 /* Most candidates that a choice of neighbours looks at. */
 #define OMENDB_BULK_POOL 512
@@ -58,6 +73,16 @@ typedef struct OmendbRows
 	unsigned depth;        /* how often the unit was made finer */
 } OmendbRows;
 
+/*
+ * A row is in several leaves, and may see a part of its group in each. Two bytes, because
+ * several processes may set them at once, each to the same.
+ */
+typedef struct OmendbApart
+{
+	uint8_t as_first; /* its hash is the smallest of the group */
+	uint8_t as_other;
+} OmendbApart;
+
 typedef struct OmendbBulk
 {
 	/* parameters, from ef_construction (omendb_bulk_set) */
@@ -76,6 +101,7 @@ typedef struct OmendbBulk
 
 	/* All below in the level's memory; indices are of nodes within the level. */
 	OmendbRows rows;        /* n */
+	OmendbApart *apart;     /* n: has the row been seen in a group that lies apart? */
 	float *codes;           /* n * code_bits, where keeps_codes */
 	uint32_t *candidates;   /* n * slots * (forward + backward), unless in_records */
 	uint32_t *order;        /* n: nodes, near ones together */
@@ -108,5 +134,23 @@ typedef struct OmendbBulk
 } OmendbBulk;
 
 #define OMENDB_BULK_NONE UINT32_MAX
+
+/* Which nodes are on the next level? */
+typedef enum OmendbRise
+{
+	OMENDB_RISE_BY_LOT, /* as any other */
+	OMENDB_RISE_ALWAYS, /* the representative of a group */
+	OMENDB_RISE_NEVER,  /* the rest of it */
+} OmendbRise;
+
+static inline OmendbRise
+omendb_bulk_rise(const OmendbBulk *bulk, uint32_t node)
+{
+	const OmendbApart *apart = &bulk->apart[node];
+
+	return apart->as_other   ? OMENDB_RISE_NEVER
+		   : apart->as_first ? OMENDB_RISE_ALWAYS
+							 : OMENDB_RISE_BY_LOT;
+}
 
 #endif /* OMENDB_BULK_H */

@@ -218,6 +218,27 @@ leader_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 	return n;
 }
 
+/* Is the node in a group that lies apart? Its distances from all others are in work->keys. */
+static void
+look_for_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
+{
+	const OmendbBulk *bulk = work->bulk;
+	float nearest = 0;
+	float gap;
+	BulkGroup group;
+
+	if (bulk->rows.ip || n <= bulk->forward)
+		return;
+	select_smallest(work->keys, n, bulk->forward);
+	for (uint32_t i = 0; i < bulk->forward; i++)
+		nearest = fmaxf(nearest, key_distance(work->keys[i]));
+	gap = bulk_gap(bulk, &bulk->rows, self, nearest);
+	bulk_group_begin(&group, self);
+	for (uint32_t i = 0; i < n; i++)
+		bulk_group_add(&group, (uint32_t) work->keys[i], key_distance(work->keys[i]), gap);
+	bulk_group_end(&group, gap, &bulk->apart[self]);
+}
+
 /*
  * All other nodes of the level; with many, the nearest, and whatever cannot be told from
  * them.
@@ -236,6 +257,7 @@ all_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 	measure(work, &bulk->rows, self, nodes, n, work->keys);
 	for (uint32_t i = 0; i < n; i++)
 		most += key_distance(work->keys[i]) < blunt;
+	look_for_group(work, self, n);
 	most = most < bulk->pool ? bulk->pool : most;
 	if (n > most)
 	{

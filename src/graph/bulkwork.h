@@ -8,11 +8,15 @@
 
 #include <math.h>
 
+#include "code/rotation.h"
 #include "graph/build.h"
 #include "kernel/kernel.h"
 
 /* Most rows of a leaf. */
 #define BULK_MOST_LEAF 256
+
+/* Rows beyond a gap that a row takes of a leaf, and of those that take it. */
+#define BULK_BEYOND 2
 
 /* No vector of 16 bits an element is told from others by a finer unit than that. */
 #define BULK_MOST_DEPTH 8
@@ -52,6 +56,12 @@ typedef struct OmendbBulkWork
 	float *back_values; /* leaf * backward */
 	uint32_t *back;
 	uint8_t *back_count;
+	float *beyond_values; /* leaf * BULK_BEYOND */
+	uint32_t *beyond;
+	uint8_t *beyond_count;
+	float *back_beyond_values; /* leaf * BULK_BEYOND */
+	uint32_t *back_beyond;
+	uint8_t *back_beyond_count;
 	uint32_t next_place; /* in bulk->order */
 
 	/* of a choice of neighbours */
@@ -114,6 +124,60 @@ bulk_blunt(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i)
 	return rows->ip || rows->depth >= BULK_MOST_DEPTH
 			   ? -INFINITY
 			   : (float) bulk->dimensions / 4 * scale * scale;
+}
+
+/*
+ * From row i, whose `forward` nearest are no farther than that (squared): the distance where
+ * a gap ends. Where rounding hides distances, they are as large as it.
+ */
+static inline float
+bulk_gap(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i, float nearest)
+{
+	float blunt = bulk_blunt(bulk, rows, i);
+
+	return OMENDB_BULK_GAP * (nearest > blunt ? nearest : blunt);
+}
+
+/* What the rows around one say of its group. */
+typedef struct BulkGroup
+{
+	uint64_t hash; /* the row's own */
+	uint32_t rows; /* on this side of the gap */
+	bool first;    /* no hash of theirs is smaller */
+	float outside; /* the nearest beyond */
+} BulkGroup;
+
+static inline void
+bulk_group_begin(BulkGroup *group, uint32_t node)
+{
+	group->hash = omendb_hash64(node);
+	group->rows = 1;
+	group->first = true;
+	group->outside = INFINITY;
+}
+
+static inline void
+bulk_group_add(BulkGroup *group, uint32_t node, float distance, float gap)
+{
+	if (distance > gap)
+		group->outside = distance < group->outside ? distance : group->outside;
+	else
+	{
+		group->rows++;
+		group->first &= omendb_hash64(node) > group->hash;
+	}
+}
+
+static inline void
+bulk_group_end(const BulkGroup *group, float gap, OmendbApart *apart)
+{
+	if (group->rows < OMENDB_BULK_GROUP || group->outside == INFINITY ||
+		group->outside < OMENDB_BULK_GAP * gap)
+		return;
+	if (group->first)
+		apart->as_first = 1;
+	else
+		apart->as_other = 1;
 }
 
 /* Is the node's record in memory? */

@@ -48,6 +48,7 @@ load_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
 		work->norms[i] = rows->norms[members[i]];
 		work->scales[i] = bulk_scale(rows, members[i]);
 		work->near_count[i] = work->back_count[i] = 0;
+		work->beyond_count[i] = work->back_beyond_count[i] = 0;
 	}
 	omendb_bulk_pack(work->bulk, work->block, m, work->packed);
 	/* Blocks are whole; what comes of the rows beyond is not looked at. */
@@ -55,24 +56,122 @@ load_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
 		work->block[i] = work->block[0];
 }
 
-/* All with all: the nearest of each. */
+/* The distance of row j from row i, which is a member of the rows; products are i's. */
+static inline float
+distance_to(const OmendbBulkWork *work, float factor, const int32_t *products, uint32_t i,
+			uint32_t j)
+{
+	return work->norms[j] + factor * work->scales[j] * (float) products[j] + work->norms[i];
+}
+
+/* How far the farthest row of a leaf is from the first one, whose products are given. */
+static float
+leaf_radius(const OmendbBulkWork *work, float factor, const int32_t *products, uint32_t m)
+{
+	float most = 0;
+
+	for (uint32_t j = 0; j < m; j++)
+		most = fmaxf(most, distance_to(work, factor, products, 0, j));
+	return sqrtf(most);
+}
+
+/*
+ * Row i takes candidates beyond the gap, if there is one: the nearest row of each of
+ * BULK_BEYOND samples. A sample has all rows beyond the gap, or each fourth, 16th, 64th; which
+ * of these, and which rows, is drawn by row and slot: so the rows of one group take rows
+ * of different other groups, near ones and some that are farther.
+ */
 static void
-find_nearest(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t m)
+find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t slot,
+			uint32_t m, uint32_t i, float factor, const int32_t *products, float gap)
+{
+	uint32_t node = bulk_node(rows, members[i]);
+	uint64_t draw = omendb_hash64((uint64_t) node << 32 | slot);
+	uint32_t *beyond = work->beyond + (size_t) i * BULK_BEYOND;
+	float *values = work->beyond_values + (size_t) i * BULK_BEYOND;
+	uint64_t masks[BULK_BEYOND];
+	uint32_t count = 0;
+	BulkGroup group;
+
+	for (uint32_t s = 0; s < BULK_BEYOND; s++)
+	{
+		masks[s] = (UINT64_C(1) << 2 * (draw >> 8 * s) % 8) - 1;
+		values[s] = INFINITY;
+	}
+	bulk_group_begin(&group, node);
+	for (uint32_t j = 0; j < m; j++)
+	{
+		float distance = distance_to(work, factor, products, i, j);
+		uint32_t other = bulk_node(rows, members[j]);
+		uint64_t hash;
+
+		if (j == i)
+			continue;
+		bulk_group_add(&group, other, distance, gap);
+		if (!(distance > gap))
+			continue;
+		hash = omendb_hash64(draw ^ other);
+		for (uint32_t s = 0; s < BULK_BEYOND; s++)
+			if (((hash >> 16 * s) & masks[s]) == 0 && distance < values[s])
+			{
+				values[s] = distance;
+				beyond[s] = j;
+			}
+	}
+	bulk_group_end(&group, gap, &work->bulk->apart[node]);
+	for (uint32_t s = 0; s < BULK_BEYOND; s++)
+	{
+		bool known = values[s] == INFINITY;
+
+		for (uint32_t k = 0; k < count && !known; k++)
+			known = beyond[k] == beyond[s];
+		if (known)
+			continue;
+		values[count] = values[s];
+		beyond[count++] = beyond[s];
+	}
+	work->beyond_count[i] = (uint8_t) count;
+}
+
+/*
+ * All with all: the nearest of each, and what is beyond a gap. The inner product has no
+ * gaps: the distance of equal rows is not the smallest.
+ */
+static void
+find_nearest(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+			 const uint32_t *slots, uint32_t m)
 {
 	const OmendbBulk *bulk = work->bulk;
 	size_t groups = (m + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
 	size_t stride = groups * OMENDB_BLOCK_COLUMNS;
 	uint32_t k = bulk->forward;
+	float radius = 0;
 
 	for (uint32_t i = 0; i < m; i += OMENDB_BLOCK_ROWS)
 	{
 		omendb_kernels.block_products(work->block + i, work->packed, groups, bulk->dimensions,
 									  work->tile, stride);
-		for (uint32_t r = 0; r < OMENDB_BLOCK_ROWS && i + r < m; r++)
-			work->near_count[i + r] = (uint8_t) omendb_kernels.nearest(
-				work->norms, work->scales, work->tile + r * stride,
-				bulk_factor(rows, members[i + r]), m, i + r, k,
-				work->near_values + (size_t) (i + r) * k, work->near + (size_t) (i + r) * k);
+		if (i == 0)
+			radius = leaf_radius(work, bulk_factor(rows, members[0]), work->tile, m);
+		for (uint32_t row = i; row < i + OMENDB_BLOCK_ROWS && row < m; row++)
+		{
+			const int32_t *products = work->tile + (row - i) * stride;
+			float factor = bulk_factor(rows, members[row]);
+			float *values = work->near_values + (size_t) row * k;
+			float farthest;
+			float gap;
+
+			work->near_count[row] =
+				(uint8_t) omendb_kernels.nearest(work->norms, work->scales, products, factor, m,
+												 row, k, values, work->near + (size_t) row * k);
+			if (rows->ip || work->near_count[row] < k)
+				continue;
+			gap = bulk_gap(bulk, rows, members[row], values[k - 1] + work->norms[row]);
+			/* No row of the leaf is farther; in many dimensions that decides. */
+			farthest = radius + sqrtf(fmaxf(0, distance_to(work, factor, products, row, 0)));
+			if (farthest * farthest > gap)
+				find_beyond(work, rows, members, slots[row], m, row, factor, products, gap);
+		}
 	}
 }
 
@@ -99,6 +198,30 @@ find_backward(OmendbBulkWork *work, uint32_t m)
 		}
 }
 
+/* Rows by which a row is taken beyond a gap: the nearest of those. */
+static void
+find_back_beyond(OmendbBulkWork *work, uint32_t m)
+{
+	for (uint32_t i = 0; i < m; i++)
+		for (uint32_t a = 0; a < work->beyond_count[i]; a++)
+		{
+			uint32_t j = work->beyond[(size_t) i * BULK_BEYOND + a];
+
+			put_near(work->back_beyond_values + (size_t) j * BULK_BEYOND,
+					 work->back_beyond + (size_t) j * BULK_BEYOND, &work->back_beyond_count[j],
+					 BULK_BEYOND, work->beyond_values[(size_t) i * BULK_BEYOND + a], i);
+		}
+}
+
+static uint32_t *
+write_some(const OmendbRows *rows, const uint32_t *members, const uint32_t *which, uint32_t count,
+		   uint32_t *out)
+{
+	for (uint32_t k = 0; k < count; k++)
+		*out++ = bulk_node(rows, members[which[k]]);
+	return out;
+}
+
 /* Candidates for the rows' slots. */
 static void
 write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
@@ -114,10 +237,17 @@ write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *m
 								   : bulk_candidates(work->level, bulk_node(rows, members[i]))) +
 			(size_t) slots[i] * room;
 
-		for (uint32_t k = 0; k < work->near_count[i]; k++)
-			*out++ = bulk_node(rows, members[work->near[(size_t) i * bulk->forward + k]]);
-		for (uint32_t k = 0; k < work->back_count[i]; k++)
-			*out++ = bulk_node(rows, members[work->back[(size_t) i * bulk->backward + k]]);
+		uint32_t back = work->back_count[i];
+		uint32_t left = bulk->backward - work->beyond_count[i] - work->back_beyond_count[i];
+
+		out = write_some(rows, members, work->near + (size_t) i * bulk->forward,
+						 work->near_count[i], out);
+		out = write_some(rows, members, work->beyond + (size_t) i * BULK_BEYOND,
+						 work->beyond_count[i], out);
+		out = write_some(rows, members, work->back_beyond + (size_t) i * BULK_BEYOND,
+						 work->back_beyond_count[i], out);
+		write_some(rows, members, work->back + (size_t) i * bulk->backward,
+				   back < left ? back : left, out);
 	}
 }
 
@@ -196,8 +326,9 @@ leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, cons
 
 	bulk_interrupt(work->level);
 	load_leaf(work, rows, members, m);
-	find_nearest(work, rows, members, m);
+	find_nearest(work, rows, members, slots, m);
 	find_backward(work, m);
+	find_back_beyond(work, m);
 	write_candidates(work, rows, members, slots, m);
 	for (uint32_t i = 0; i < m; i++)
 		any |= blunt[i] = is_blunt(work, rows, members, i);

@@ -45,6 +45,7 @@ omendb_parts_attach(OmendbBuildLevel *level, void *memory)
 	bulk->rows.elements = build_part(memory, &used, n * bulk->rows.row_bytes);
 	bulk->rows.exponents = build_part(memory, &used, n);
 	bulk->rows.norms = build_part(memory, &used, n * sizeof(float));
+	bulk->apart = build_part(memory, &used, n * sizeof(OmendbApart));
 	bulk->assigned = build_part(memory, &used, n * nearest(level) * sizeof(uint16_t));
 	bulk->starts = build_part(memory, &used, (leaders + 1) * sizeof(uint32_t));
 	bulk->sizes = build_part(memory, &used, leaders * sizeof(uint32_t));

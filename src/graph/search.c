@@ -661,7 +661,7 @@ omendb_search_bytes(const OmendbSearch *search)
 
 bool
 omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode entry,
-					  unsigned level, uint32_t width, size_t visit_limit)
+					  unsigned level, uint32_t upper_width, uint32_t width, size_t visit_limit)
 {
 	OmendbNode from[OMENDB_UPPER_BEAM] = {entry};
 	uint32_t n = 1;
@@ -670,7 +670,7 @@ omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode
 	search->visit_limit = SIZE_MAX;
 	for (; level > 0; level--)
 	{
-		if (!omendb_search_begin_from(search, query, level, OMENDB_UPPER_BEAM, from, n) ||
+		if (!omendb_search_begin_from(search, query, level, upper_width, from, n) ||
 			!omendb_search_run(search))
 			return false;
 		n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, from);

@@ -31,6 +31,7 @@
 
 #include "code/layout.h"
 #include "graph/curve.h"
+#include "graph/search.h"
 #include "storage/block.h"
 #include "storage/bufpage.h"
 #include "storage/itemptr.h"
@@ -82,7 +83,8 @@ typedef struct OmendbMetaPage
 	uint32 checksum;     /* of all other fields but entry and entry_level: omendb_meta_checksum */
 	uint64 seed;         /* of the rotation */
 	uint32 elements;     /* that a record of a sparse vector has room for; else 0 */
-	uint32 reserved[31]; /* 0 */
+	uint32 upper_beam;   /* how wide a beam on upper levels is; 0: OMENDB_UPPER_BEAM */
+	uint32 reserved[30]; /* 0 */
 } OmendbMetaPage;
 
 StaticAssertDecl(offsetof(OmendbMetaPage, dimensions) == 16, "metapage layout");
@@ -210,6 +212,12 @@ omendb_tid_is_possible(const ItemPointerData *tid)
 
 /* CRC-32C of what stays as it was when the index was built. */
 extern uint32 omendb_meta_checksum(const OmendbMetaPage *meta);
+
+static inline uint32
+omendb_meta_upper_beam(const OmendbMetaPage *meta)
+{
+	return meta->upper_beam > 0 ? meta->upper_beam : OMENDB_UPPER_BEAM;
+}
 
 /* CRC-32C of what follows the checksum. */
 extern uint32 omendb_calibration_checksum(const OmendbCalibration *calibration);

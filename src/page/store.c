@@ -131,11 +131,12 @@ omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *
 						errdetail("It reads versions %d to %d.", OMENDB_FORMAT_OLDEST,
 								  OMENDB_FORMAT_VERSION),
 						errhint("Install a newer omendb library, or REINDEX.")));
-	if (meta->own == OMENDB_OWN_SPARSE
-			? !omendb_layout_set_sparse(layout, meta->metric, meta->dimensions, meta->elements,
-										meta->m, OMENDB_PAGE_BYTES)
-			: !omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions, meta->m,
-								 meta->code_bits, OMENDB_PAGE_BYTES))
+	if (meta->upper_beam > OMENDB_UPPER_BEAM_OF_GROUPS ||
+		(meta->own == OMENDB_OWN_SPARSE
+			 ? !omendb_layout_set_sparse(layout, meta->metric, meta->dimensions, meta->elements,
+										 meta->m, OMENDB_PAGE_BYTES)
+			 : !omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions, meta->m,
+								  meta->code_bits, OMENDB_PAGE_BYTES)))
 		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has impossible values.");
 }
 
