@@ -341,7 +341,7 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_A_COST, cost);
 		base->total_cost = cost + cpu_tuple_cost * rel->rows;
 	}
-	/* The plain index scan does less, and never better. */
+	/* It costs no more than the plain index scan, whose place it takes. */
 	if (ordered && hnsw_may_read_all())
 	{
 		base->total_cost = Min(base->total_cost, plain_total * AT_MOST);
@@ -349,6 +349,26 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	}
 	if (!enable_indexscan)
 		omendb_disable_scan(base);
+}
+
+/*
+ * The plain index scan of that order does less, and never better: it loses rows that
+ * the index leaves out, if all rows are read in the end. Costs do not keep the planner
+ * from it where they are as high as those of a forbidden scan: it takes them for equal.
+ */
+static void
+remove_plain_path(RelOptInfo *rel, const IndexPath *plain)
+{
+	ListCell *cell;
+
+	foreach (cell, rel->pathlist)
+	{
+		const IndexPath *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && path->indexinfo == plain->indexinfo &&
+			path->path.param_info == NULL && equal(path->indexorderbys, plain->indexorderbys))
+			rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+	}
 }
 
 static void
@@ -408,6 +428,8 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	if (path->bounded)
 		rows = Min(rows, hnsw_order_limit(root));
 	set_costs(wanted, path, &plain->path, others, radius, rows);
+	if (ordered)
+		remove_plain_path(rel, plain);
 	add_path(rel, base);
 }
 
