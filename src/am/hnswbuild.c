@@ -29,6 +29,7 @@
 #include "graph/build.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
+#include "page/change.h"
 #include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/backend_progress.h"
@@ -230,6 +231,7 @@ merge_equal(HnswBuild *build)
 			CHECK_FOR_INTERRUPTS();
 		if (record->kind == OMENDB_RECORD_FREE)
 		{
+			build->left_out = true;
 			nfree++;
 			continue;
 		}
@@ -736,6 +738,12 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 		if (build.parts)
 			spill(&build);
 		flush(&build);
+	}
+	if (build.left_out)
+	{
+		OmendbStore store = {.relation = index, .index = omendb_index_open(index)};
+
+		omendb_meta_note_left_out(&store);
 	}
 	result->index_tuples = build.rows;
 	MemoryContextSwitchTo(old);

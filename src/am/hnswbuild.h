@@ -85,6 +85,7 @@ typedef struct HnswBuild
 	unsigned entry_level;
 	uint32 risen;  /* nodes of upper levels */
 	uint32 groups; /* of these, the representatives of groups */
+	bool left_out; /* rows that have a vector: zero vectors under cosine */
 } HnswBuild;
 
 /* A phase begins; total: rows, of which so many will be done, or 0. */

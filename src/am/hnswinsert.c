@@ -575,6 +575,8 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 		omendb_query_set_record(&insert->query, insert->record);
 		insert_record(insert, tid, ShareLock);
 	}
+	else
+		omendb_meta_note_left_out(&insert->store);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return taken;

@@ -953,6 +953,14 @@ hnsw_scan_known_within(IndexScanDesc scan, double distance)
 	return known;
 }
 
+bool
+hnsw_scan_left_out_nan(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	return omendb_index_left_out(&state->store);
+}
+
 void
 hnsw_scan_sweep(IndexScanDesc scan)
 {

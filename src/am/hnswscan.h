@@ -70,6 +70,12 @@ extern HnswScanReport *hnsw_scan_progress(IndexScanDesc scan);
 /* Nodes that the search knows of, did not visit, and that may lie within that distance. */
 extern size_t hnsw_scan_known_within(IndexScanDesc scan, double distance);
 
+/*
+ * Did the index leave out rows whose distance is NaN from everything? NaN is above all
+ * numbers, so such rows pass clauses like 1 - distance > e.
+ */
+extern bool hnsw_scan_left_out_nan(IndexScanDesc scan);
+
 /* Go on with all nodes of the index that were not returned yet, in order. */
 extern void hnsw_scan_sweep(IndexScanDesc scan);
 

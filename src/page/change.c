@@ -551,6 +551,23 @@ omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node, un
 }
 
 void
+omendb_meta_note_left_out(OmendbStore *store)
+{
+	Buffer buffer;
+	GenericXLogState *state;
+
+	if (omendb_index_left_out(store))
+		return;
+	buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	omendb_store_check_meta(store, buffer);
+	state = GenericXLogStart(store->relation);
+	omendb_page_meta(GenericXLogRegisterBuffer(state, buffer, 0))->flags |= OMENDB_META_LEFT_OUT;
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
 omendb_meta_put_calibration(OmendbStore *store, OmendbCalibration *calibration)
 {
 	Buffer buffer = ReadBuffer(store->relation, OMENDB_META_BLOCK);

@@ -151,6 +151,9 @@ extern uint32 omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 extern bool omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node,
 									 unsigned level);
 
+/* The index does not take a row that has a vector. */
+extern void omendb_meta_note_left_out(OmendbStore *store);
+
 /* Replace what the metapage says of recall; sets the checksum. */
 extern void omendb_meta_put_calibration(OmendbStore *store, OmendbCalibration *calibration);
 

@@ -78,14 +78,18 @@ typedef struct OmendbMetaPage
 	uint16 code_bits;
 	uint32 dimensions;
 	OmendbNode entry;    /* where searches start; OMENDB_NO_NODE: the graph is empty */
-	uint16 entry_level;  /* the entry's level */
+	uint8 entry_level;   /* the entry's level */
+	uint8 flags;         /* OMENDB_META_* */
 	uint16 level_shift;  /* one node of 2^level_shift is on the next level */
-	uint32 checksum;     /* of all other fields but entry and entry_level: omendb_meta_checksum */
+	uint32 checksum;     /* of all fields but entry, entry_level, flags: omendb_meta_checksum */
 	uint64 seed;         /* of the rotation */
 	uint32 elements;     /* that a record of a sparse vector has room for; else 0 */
 	uint32 upper_beam;   /* how wide a beam on upper levels is; 0: OMENDB_UPPER_BEAM */
 	uint32 reserved[30]; /* 0 */
 } OmendbMetaPage;
+
+/* The index left out a row that has a vector: a zero vector under cosine. Never unset. */
+#define OMENDB_META_LEFT_OUT 0x01
 
 StaticAssertDecl(offsetof(OmendbMetaPage, dimensions) == 16, "metapage layout");
 StaticAssertDecl(offsetof(OmendbMetaPage, seed) == 32, "metapage layout");

@@ -90,6 +90,7 @@ omendb_meta_checksum(const OmendbMetaPage *meta)
 
 	fixed.entry = 0;
 	fixed.entry_level = 0;
+	fixed.flags = 0;
 	fixed.checksum = 0;
 	INIT_CRC32C(crc);
 	COMP_CRC32C(crc, &fixed, sizeof(fixed));
@@ -474,6 +475,19 @@ omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level)
 		omendb_corrupt_page(store->relation, OMENDB_META_BLOCK,
 							"The metapage has an impossible entry point.");
 	return true;
+}
+
+bool
+omendb_index_left_out(OmendbStore *store)
+{
+	Buffer buffer = omendb_store_read(store, OMENDB_META_BLOCK);
+	bool left_out;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_page(store->relation, buffer, OMENDB_PAGE_META);
+	left_out = (omendb_page_meta(BufferGetPage(buffer))->flags & OMENDB_META_LEFT_OUT) != 0;
+	UnlockReleaseBuffer(buffer);
+	return left_out;
 }
 
 bool

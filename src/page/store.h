@@ -21,7 +21,7 @@
 
 typedef struct OmendbIndex
 {
-	OmendbMetaPage meta; /* entry and entry_level may be out of date */
+	OmendbMetaPage meta; /* entry, entry_level and flags may be out of date */
 	OmendbCodec codec;
 } OmendbIndex;
 
@@ -64,6 +64,9 @@ extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigne
 
 /* Read the entry point afresh; false where the graph is empty. */
 extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);
+
+/* Did the index leave out rows that have a vector? (Those without one it always does.) */
+extern bool omendb_index_left_out(OmendbStore *store);
 
 /*
  * Read afresh which ef gives which recall; false where nobody has measured it. An error where it

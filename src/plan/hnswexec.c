@@ -393,6 +393,28 @@ change_to_exact(HnswState *state)
 	hnsw_exact_begin(state);
 }
 
+/* Does every radius clause hold for a distance that is NaN, which is above all numbers? */
+static bool
+radii_take_nan(const HnswState *state)
+{
+	ListCell *cell;
+
+	foreach (cell, state->expressions.radius_forms)
+		if (intVal(lfirst(cell)) == HNSW_RADIUS_PLAIN)
+			return false;
+	return true;
+}
+
+/* No nearer row comes. Rows whose distance is NaN may be left, which the index leaves out. */
+static void
+end_at_radius(HnswState *state)
+{
+	if (state->run.may_read_all && radii_take_nan(state) && hnsw_scan_left_out_nan(state->scan))
+		change_to_exact(state);
+	else
+		finish(state);
+}
+
 /* The index gives no row for now: go on, go over to something else, or finish. */
 static void
 go_on(HnswState *state)
@@ -491,7 +513,7 @@ advance_index(HnswState *state)
 	ordered = !state->drive->no_order;
 	if (found->low > run->radius && ordered)
 	{
-		finish(state);
+		end_at_radius(state);
 		return;
 	}
 	if (found->member)

@@ -392,6 +392,7 @@ sub leaf
     my @distance = (
         sub { distance($t, $other // query_vector()) . ' ' . pick('<', '<=', '>', '>=') . ' ' . constant('float8', radius()) },
         sub { distance($t, $other // query_vector()) . ' < ' . constant('float8', radius()) },
+        sub { '1 - (' . distance($t, $other // $query) . ') ' . pick('>', '>=') . ' ' . constant('float8', sprintf('%.4g', 1 - radius())) },
         sub { distance($t, $query) . ' BETWEEN ' . constant('float8', radius()) . ' AND ' . constant('float8', radius()) },
         sub { "$t.v IS " . pick('NOT NULL', 'NOT NULL', 'NULL') });
     my @sub = (

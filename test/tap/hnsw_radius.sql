@@ -34,8 +34,6 @@ DECLARE
     problem text;
     sql text;
 BEGIN
-    -- The similarity of a zero vector is NaN, above all numbers; a search does not return it (docs/reference.md, Limits).
-    IF opclass LIKE '%cosine%' AND form ~ '(1 - |-)\(v|- \({q}|-\({q}' THEN further := further || ' AND i <= 5000'; END IF;
     FOR radius IN SELECT * FROM radii ORDER BY n LOOP
         sql := format('SELECT i, v {o} {q} FROM points WHERE %s %s %s', form, further, tail);
         sql := replace(replace(replace(sql, '{o}', operator_of(opclass)), '{q}', query), '{r}', format('%L::float8', radius.radius));
