@@ -35,21 +35,32 @@
  */
 #define NODES_A_KNOWN_NODE 3.0
 
-/* What the planner expects counts as much as so many rows that were seen. */
+/* What the planner and earlier runs let expect counts as much as so many rows that were seen. */
 #define WEIGHT_OF_PLAN 10
 
-/* The share of the rows that pass: what was seen, and what the planner expects. */
+/* A rescan tries to search at least once in two to that power. */
+#define MOST_DOUBLINGS 6
+
+/* The share of the table's rows that pass, as far as the planner and the bitmap tell. */
+static double
+expected_share(const HnswState *state)
+{
+	const HnswPlanned *planned = &state->planned;
+	double share = planned->share;
+
+	/* Of the rows of the bitmap, whose number is known, as many pass as expected. */
+	if (state->members)
+		share *= hnsw_members_count(state->members) / (planned->rows * planned->members_share);
+	return Max(share, 1 / (4 * planned->rows));
+}
+
+/* The share of the rows near the query that pass: what was seen, and what is expected. */
 static double
 share_that_passes(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	const HnswPlanned *planned = &state->planned;
-	double expected = planned->share;
+	double expected = Min(expected_share(state) * state->learned.near, 1);
 
-	/* Of the rows of the bitmap, whose number is known, as many pass as expected. */
-	if (state->members)
-		expected *= hnsw_members_count(state->members) / (planned->rows * planned->members_share);
-	expected = Max(expected, 1 / (4 * planned->rows));
 	return Min((run->passed + WEIGHT_OF_PLAN * expected) / (run->popped + WEIGHT_OF_PLAN), 1);
 }
 
@@ -110,6 +121,8 @@ look_ahead(const HnswState *state)
 	const HnswPlanned *planned = &state->planned;
 	bool has_bitmap = state->members || hnsw_bitmap_child(state);
 	double share = share_that_passes(state);
+	/* of all rows: those near the query pass so many times as often, as earlier runs have shown */
+	double overall = Min(share / state->learned.near, 1);
 	double popped = state->run.popped;
 	double members = 0;
 	double doubt;
@@ -120,11 +133,11 @@ look_ahead(const HnswState *state)
 	else if (has_bitmap)
 	{
 		/* If more rows pass than expected, more are in the bitmap. */
-		members = planned->rows * Min(planned->members_share * Max(share / planned->share, 1), 1);
+		members = planned->rows * Min(planned->members_share * Max(overall / planned->share, 1), 1);
 		outlook.make = hnsw_cost_make_bitmap(&state->costs, planned, members);
 	}
 	outlook.exact = outlook.make + hnsw_cost_exact(&state->costs, planned, has_bitmap, members,
-												   share * planned->rows);
+												   overall * planned->rows);
 	outlook.spent = hnsw_cost_spent(&state->costs, hnsw_scan_progress(state->scan)->nodes, popped) /
 					outlook.exact;
 	doubt = 2 * (ENOUGH_EVIDENCE - outlook.spent) / (ENOUGH_EVIDENCE - LEAST_EVIDENCE);
@@ -153,6 +166,51 @@ cost_of_sweep(const HnswState *state, const Outlook *outlook)
 	if (state->run.popped + outlook->nodes > nodes && (state->flags & HNSW_FLAG_UNINDEXED))
 		cost += outlook->exact;
 	return cost;
+}
+
+void
+hnsw_choose_beginning(HnswState *state, bool values)
+{
+	const HnswRun *run = &state->run;
+	const HnswLearned *learned = &state->learned;
+	HnswTask task = {
+		.wanted = run->wanted,
+		.most = state->planned.rows,
+		.near = learned->near,
+		.clauses = state->has_clauses,
+		.bitmap = hnsw_bitmap_child(state) != NULL,
+		.bitmap_made = state->members != NULL,
+	};
+
+	if (run->wanted <= 0 || isinf(run->wanted) || !isinf(run->radius) || !task.clauses)
+		return;
+	/* The plan knows no less, but for what runs have shown. */
+	if (!values && !state->has_run)
+		return;
+	/* The more searches were in vain, the rarer is another one. */
+	task.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MOST_DOUBLINGS);
+	hnsw_choose_strategy(&state->costs, &state->planned, &task);
+}
+
+void
+hnsw_learn(HnswState *state)
+{
+	const HnswRun *run = &state->run;
+	HnswLearned *learned = &state->learned;
+
+	state->has_run = true;
+	if (!run->searched)
+	{
+		learned->untried++;
+		return;
+	}
+	learned->untried = 0;
+	if (run->popped > 0)
+		learned->near = share_that_passes(state) / expected_share(state);
+	if (run->changed)
+		learned->in_vain++;
+	else
+		learned->in_vain = 0;
 }
 
 double
@@ -225,7 +283,7 @@ hnsw_exact_is_right(const HnswState *state)
 	if (!state->members || isinf(run->wanted) || run->released)
 		return true;
 	members = Max(hnsw_members_count(state->members), 1);
-	nodes = run->wanted * rows / members;
+	nodes = run->wanted * rows / members / state->learned.near;
 	return hnsw_cost_exact(&state->costs, &state->planned, true, members, members) <=
 		   hnsw_cost_search(&state->costs, &state->planned, 0, nodes, run->wanted, true);
 }

@@ -167,12 +167,12 @@ hnsw_cost_exact(const HnswCosts *costs, const HnswPlanned *planned, bool members
 }
 
 double
-hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, double wanted, double most,
-					 bool clauses, bool bitmap, bool uncertain)
+hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswTask *task)
 {
 	double passing = planned->share * planned->rows;
 	double members = planned->members_share * planned->rows;
-	double nodes = Min(wanted / Max(planned->share, 1e-9), most);
+	double share = Min(Max(planned->share * task->near, 1e-9), 1);
+	double nodes = Min(task->wanted / share, task->most);
 	double round = hnsw_cost_search(costs, planned, 0, 1, 1, false);
 	double best;
 	double cost;
@@ -186,14 +186,14 @@ hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, double wanted
 		return best;
 	cost = hnsw_cost_exact(costs, planned, false, 0, passing);
 	/* Without clauses the choice must not depend on LIMIT: LIMIT n begins LIMIT m. */
-	if (cost < (clauses ? best : round))
+	if (cost < (task->clauses ? best : round))
 	{
 		planned->strategy = HNSW_STRATEGY_EXACT;
 		best = cost;
 	}
-	if (bitmap)
+	if (task->bitmap)
 	{
-		double make = hnsw_cost_make_bitmap(costs, planned, members);
+		double make = task->bitmap_made ? 0 : hnsw_cost_make_bitmap(costs, planned, members);
 
 		cost = make + hnsw_cost_exact(costs, planned, true, members, passing);
 		if (cost < best)
@@ -201,16 +201,17 @@ hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, double wanted
 			planned->strategy = HNSW_STRATEGY_EXACT;
 			best = cost;
 		}
-		cost = make + hnsw_cost_search(costs, planned, 0, nodes,
-									   wanted * planned->members_share / planned->share, true);
+		cost =
+			make + hnsw_cost_search(costs, planned, 0, nodes,
+									task->wanted * planned->members_share / planned->share, true);
 		if (cost < best)
 		{
 			planned->strategy = HNSW_STRATEGY_BITMAP;
 			best = cost;
 		}
 	}
-	if (clauses && planned->strategy != HNSW_STRATEGY_GRAPH &&
-		round <= best * (uncertain ? 1 : HNSW_TRIAL))
+	if (task->clauses && !task->no_trial && planned->strategy != HNSW_STRATEGY_GRAPH &&
+		round <= best * (task->uncertain ? 1 : HNSW_TRIAL))
 	{
 		planned->strategy = HNSW_STRATEGY_GRAPH;
 		best += round;

@@ -83,12 +83,21 @@ extern double hnsw_cost_exact(const HnswCosts *costs, const HnswPlanned *planned
 extern double hnsw_cost_without_search(const HnswCosts *costs, const HnswPlanned *planned,
 									   bool bitmap);
 
-/*
- * Choose the strategy to begin with, planned->strategy, and say what it costs to
- * find so many rows that pass, among so many nodes at most. uncertain: the shares are
- * those of rows on average, over values that are not known yet.
- */
-extern double hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, double wanted,
-								   double most, bool clauses, bool bitmap, bool uncertain);
+/* What there is to find, and what for. */
+typedef struct HnswTask
+{
+	double wanted; /* rows that pass */
+	double most;   /* nodes that they are among, at most */
+	double near;   /* planned->share times this is the share among the nodes that a search finds */
+	bool clauses;  /* not every row passes */
+	bool bitmap;   /* there may be one */
+	bool bitmap_made; /* it is there */
+	bool uncertain;   /* shares are those of rows on average, over values that are not known yet */
+	bool no_trial;    /* it is known that a round of the search helps nothing */
+} HnswTask;
+
+/* Choose the strategy to begin with, planned->strategy, and say what it costs. */
+extern double hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned,
+								   const HnswTask *task);
 
 #endif /* OMENDB_HNSWCOSTS_H */

@@ -59,6 +59,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	state->held_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
 	state->look_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
 	hnsw_row_init(state, estate);
+	state->learned.near = 1;
 	state->rows.resolve = resolve_row;
 	state->rows.owner = state;
 	hnsw_rows_reset(&state->rows);
@@ -114,6 +115,7 @@ end_run(HnswState *state)
 		return;
 	ExecClearTuple(state->held_slot);
 	ExecClearTuple(state->look_slot);
+	hnsw_learn(state);
 	hnsw_exact_end(state);
 	hnsw_add_search_counts(state, &state->counts);
 	if (state->run.searched)
@@ -214,10 +216,8 @@ start(HnswState *state)
 	}
 	run->released = !ordered || run->wanted == 0;
 
-	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO && hnsw_use_values(state) && run->wanted > 0 &&
-		!isinf(run->wanted) && isinf(run->radius))
-		hnsw_choose_strategy(&state->costs, &state->planned, run->wanted, state->planned.rows, true,
-							 true, false);
+	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO)
+		hnsw_choose_beginning(state, hnsw_use_values(state));
 	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
 						? (HnswStrategy) state->planned.strategy
 						: (HnswStrategy) hnsw_scan_strategy;
@@ -459,6 +459,7 @@ go_on(HnswState *state)
 		if (action == HNSW_GO_ON)
 			action = HNSW_TO_BITMAP;
 	}
+	run->changed |= action != HNSW_GO_ON && !must_stop;
 	switch (action)
 	{
 		case HNSW_GO_ON:

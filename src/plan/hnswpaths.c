@@ -307,13 +307,19 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
 	Cost plain_total = omendb_enabled_cost(plain->total_cost);
 	double most = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
+	HnswTask task = {
+		.wanted = rows,
+		.most = most,
+		.near = 1,
+		.clauses = rel->baserestrictinfo != NIL,
+		.bitmap = wanted->bitmap != NULL,
+		.uncertain = radius || is_uncertain(others),
+	};
 	HnswCosts costs;
 	Cost cost;
 
 	hnsw_costs_init(&costs, &path->planned);
-	cost = hnsw_choose_strategy(&costs, &path->planned, rows, most, rel->baserestrictinfo != NIL,
-								wanted->bitmap != NULL, radius || is_uncertain(others)) /
-		   HNSW_US_A_COST;
+	cost = hnsw_choose_strategy(&costs, &path->planned, &task) / HNSW_US_A_COST;
 	if ((path->bounded || radius) && hnsw_may_read_all())
 	{
 		Cost cheapest = cheapest_sorted(wanted->root, rel, ordered, rows);

@@ -60,6 +60,14 @@ typedef enum HnswSource
 	HNSW_SOURCE_NONE,  /* no more rows come */
 } HnswSource;
 
+/* What runs of a scan have shown, for those that follow. */
+typedef struct HnswLearned
+{
+	double near; /* share of rows that passed among those that searches gave, in planned shares */
+	uint32 in_vain; /* runs, one after another, whose search was given up for something else */
+	uint32 untried; /* runs since the last one that searched */
+} HnswLearned;
+
 /* One scan, from one rescan to the next. */
 typedef struct HnswRun
 {
@@ -78,6 +86,7 @@ typedef struct HnswRun
 	bool released; /* rows are being returned */
 	bool searched; /* the index */
 	bool sweeping;
+	bool changed;  /* the search was given up for something else, though it might have gone on */
 	bool draining; /* the search goes no further */
 	int table_reads;
 	HnswSource source;
@@ -96,6 +105,7 @@ struct HnswState
 	HnswCosts costs;
 	int flags;
 	bool has_clauses;
+	bool has_run; /* before */
 	Relation index;
 	TupleTableSlot *heap_slot; /* a row of the table */
 	TupleTableSlot *held_slot; /* a row that was held back, being returned */
@@ -117,6 +127,7 @@ struct HnswState
 	size_t nseen;
 	size_t seen_room;
 	HnswRun run;
+	HnswLearned learned;
 	HnswCounts counts;
 };
 
@@ -175,6 +186,11 @@ extern void hnsw_exact_end(HnswState *state);
 extern bool hnsw_use_values(HnswState *state);
 
 /* hnswchange.c: which strategy goes on. */
+
+/* Choose the strategy of a run by its LIMIT, and by what earlier runs have shown. */
+extern void hnsw_choose_beginning(HnswState *state, bool values);
+/* At the end of a run. */
+extern void hnsw_learn(HnswState *state);
 
 typedef enum HnswAction
 {

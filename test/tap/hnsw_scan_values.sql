@@ -2,7 +2,7 @@
 -- the first round of the search finds.
 \ir hnsw_scans.psql
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(27);
+SELECT plan(31);
 
 -- Tenants of very different sizes: of 20,000 rows tenant 0 has half, tenant 1 a fiftieth, the others ten each. The rows of
 -- group 1 are the 400 nearest to (.5, ...), those of group 2 the 400 farthest from it, group 3 has 400 anywhere.
@@ -55,6 +55,16 @@ SELECT cmp_ok((node ->> 'Nodes Visited')::int, '<', 400, 'a nested loop: small t
 SELECT is(problem('SELECT t.tenant, i FROM (VALUES (5), (77), (0), (200), (NULL), (901)) t (tenant), LATERAL (SELECT i FROM rooms WHERE rooms.tenant = t.tenant ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 10) r', ordered => false, misses => 1), NULL, 'with the right rows');
 -- The value of an InitPlan is known when the first row was checked; nobody runs it before.
 SELECT is(strategy_of(nearest_where('n < (SELECT 11 FROM pg_sleep(0))')), 'graph, then exact', 'an InitPlan: by its value, after the first round');
+
+-- ------------------------------------------------------------------ rescans learn
+
+-- 64 queries of one place: what each visits alone, and what it visits after the others.
+CREATE FUNCTION visits_of(condition text, n int) RETURNS int LANGUAGE sql RETURN (scan_node(format(
+    'SELECT FROM generate_series(1, %s) s, LATERAL (SELECT i FROM rooms WHERE %s ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector LIMIT 10) r', n, condition)) ->> 'Nodes Visited')::int;
+SELECT cmp_ok(visits_of('grp = 2', 64), '<', 10 * visits_of('grp = 2', 1), 'searches that found nothing are tried again more and more rarely');
+SELECT cmp_ok(visits_of('grp = 1', 64), '>', 32 * visits_of('grp = 1', 1), 'searches that found all rows go on');
+SELECT is(strategy_of('SELECT FROM generate_series(0, 63) s, LATERAL (SELECT i FROM rooms WHERE grp = CASE WHEN s < 32 THEN 2 ELSE 1 END ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector LIMIT 10) r'), 'graph, then exact', 'the rows of later runs may be near');
+SELECT is(problem(format('SELECT s, i FROM generate_series(1, 20) s, LATERAL (SELECT i FROM rooms WHERE grp = s %% 3 + 1 ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector, i LIMIT 10) r'), ordered => false, misses => 10), NULL, 'the rows of rescans are right');
 
 -- ------------------------------------------------------------------ who may know
 
