@@ -27,7 +27,6 @@
 #include "am/hnswcalibrate.h"
 #include "am/hnsworder.h"
 #include "compat.h"
-#include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/selfuncs.h"
@@ -64,39 +63,6 @@ rows_needed(PlannerInfo *root, IndexPath *path)
 	return Min(wanted / selectivity, tuples);
 }
 
-/* The share of the table's rows, as far as statistics tell, whose vector is not null. */
-static double
-share_with_vector(PlannerInfo *root, const IndexPath *path)
-{
-	const RelOptInfo *rel = path->indexinfo->rel;
-	NullTest *test = makeNode(NullTest);
-	ListCell *cell;
-
-	test->arg = linitial(castNode(OpExpr, linitial(path->indexorderbys))->args);
-	test->nulltesttype = IS_NOT_NULL;
-	test->location = -1;
-	foreach (cell, rel->baserestrictinfo)
-		if (equal(lfirst_node(RestrictInfo, cell)->clause, test))
-			return 1;
-	return clause_selectivity(root, (Node *) test, rel->relid, JOIN_INNER, NULL);
-}
-
-/*
- * Does LIMIT take more rows than have a vector? Then those without one, which the index
- * leaves out, are among the rows that the query has to return.
- */
-static bool
-limit_takes_nulls(PlannerInfo *root, const IndexPath *path)
-{
-	const RelOptInfo *rel = path->indexinfo->rel;
-	double share;
-
-	if (root->limit_tuples <= 0 || hnsw_order_use(root, rel) != HNSW_ORDER_LIMIT)
-		return false;
-	share = share_with_vector(root, path);
-	return share < 1 && root->limit_tuples > clamp_row_est(rel->rows * share);
-}
-
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup,
 				   Cost *total, Selectivity *selectivity, double *correlation, double *pages)
@@ -119,7 +85,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	 * order is no use. Of several order keys the index knows the first one only.
 	 */
 	if (list_length(path->indexorderbys) != 1 ||
-		hnsw_plain_order_use(root, info->rel) == HNSW_ORDER_ALL || limit_takes_nulls(root, path))
+		hnsw_plain_order_use(root, info->rel) == HNSW_ORDER_ALL)
 	{
 		omendb_disable_path(path);
 		*startup = *total = HNSW_USELESS_COST;

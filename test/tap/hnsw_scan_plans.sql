@@ -6,7 +6,7 @@ ALTER TABLE items ADD price float8;
 UPDATE items SET price = i;
 CREATE INDEX items_a ON items (a);
 VACUUM ANALYZE items;
-SELECT plan(118);
+SELECT plan(115);
 
 CREATE FUNCTION shape(plan jsonb) RETURNS text LANGUAGE sql
     RETURN (SELECT string_agg(node #>> '{}', ' > ') FROM jsonb_path_query(plan, 'strict $.**."Node Type"') node);
@@ -156,12 +156,6 @@ SET enable_indexscan = off;
 SELECT is(problem('SELECT i, price FROM partly LEFT JOIN prices ON item = i ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 5000', ordered => false), NULL, 'rows without a vector below a join, index scans forbidden');
 SELECT is(problem('SELECT i FROM partly ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 5000', at_least => 500, ordered => false), NULL, 'rows without a vector, index scans forbidden');
 RESET enable_indexscan;
--- Where LIMIT takes more rows than have a vector, a plain index scan is no use.
-SET hnsw.custom_scan = off;
-SELECT is(shape_of('SELECT i FROM partly ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT ' || n), expected, format('a plain index scan, LIMIT %s', n))
-    FROM (VALUES (475, 'Limit > Sort > Limit > Index Scan'), (476, 'Limit > Sort > Seq Scan')) x(n, expected);
-SELECT is(shape_of('SELECT i FROM partly WHERE v IS NOT NULL ORDER BY v <-> ''[.5,.5,.5,.5,.5,.5,.5,.5]'' LIMIT 500'), 'Limit > Sort > Limit > Index Scan', 'or where nulls are not asked for');
-RESET hnsw.custom_scan;
 
 -- ------------------------------------------------------------------ changes by a radius
 
