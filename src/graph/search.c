@@ -13,6 +13,15 @@
 /* Entries by which a beam is extended at a time, at least. */
 #define MIN_STEP 512
 
+/* What sorts a part of the candidates that were set aside. */
+#define FEW_TO_SORT  16
+#define MANY_TO_SORT 256
+#define SMALL_SAMPLE 5
+#define LARGE_SAMPLE 31
+
+/* Of so many candidates at least, those that were visited are looked for. */
+#define SEEN_KEPT 32768
+
 /* So many late finds say that there is more to find. */
 #define SETTLE_LATE 3
 
@@ -140,6 +149,7 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 	search->used = 0;
 	search->cursor = 0;
 	search->aside_used = 0;
+	search->aside_kept = 0;
 	search->visited_used = 0;
 	search->width = width;
 	search->rest = UINT32_MAX;
@@ -423,59 +433,151 @@ omendb_search_run(OmendbSearch *search)
 	return true;
 }
 
-static int
-by_estimate(const void *a, const void *b)
+/* Ascending; for few. */
+static void
+sort_few(OmendbCandidate *c, size_t n)
 {
-	OmendbCandidate x = *(const OmendbCandidate *) a;
-	OmendbCandidate y = *(const OmendbCandidate *) b;
+	for (size_t i = 1; i < n; i++)
+	{
+		OmendbCandidate x = c[i];
+		size_t k = i;
 
-	return x < y ? -1 : x > y;
+		for (; k > 0 && c[k - 1] > x; k--)
+			c[k] = c[k - 1];
+		c[k] = x;
+	}
+}
+
+/* One of n candidates; the k nearest are likely to be below it, or half of them if those are fewer. */
+static OmendbCandidate
+choose_pivot(const OmendbCandidate *c, size_t n, size_t k)
+{
+	OmendbCandidate sample[LARGE_SAMPLE];
+	size_t size = n < MANY_TO_SORT ? SMALL_SAMPLE : LARGE_SAMPLE;
+	size_t rank = k < n ? k * size / n + 1 : size;
+
+	for (size_t i = 0; i < size; i++)
+		sample[i] = c[i * (n - 1) / (size - 1)];
+	sort_few(sample, size);
+	return sample[rank < size / 2 ? rank : size / 2];
+}
+
+/* Move those below the limit to the front; how many they are. No branch depends on which. */
+static size_t
+move_below(OmendbCandidate *c, size_t n, OmendbCandidate limit)
+{
+	size_t below = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		OmendbCandidate x = c[i];
+
+		c[i] = c[below];
+		c[below] = x;
+		below += x < limit;
+	}
+	return below;
+}
+
+/* Move the k nearest of n candidates to the front, ascending (quicksort of what is needed). */
+static void
+sort_nearest(OmendbCandidate *c, size_t n, size_t k)
+{
+	while (n > FEW_TO_SORT && k > 0)
+	{
+		OmendbCandidate pivot = choose_pivot(c, n, k);
+		size_t below = move_below(c, n, pivot);
+		size_t above;
+
+		/* None is below the pivot: those that equal it are the nearest, and in order. */
+		if (below == 0)
+		{
+			below = move_below(c, n, pivot + 1);
+			c += below;
+			n -= below;
+			k -= k < below ? k : below;
+			continue;
+		}
+		/* The smaller part by a call, which bounds the depth. */
+		above = k > below ? k - below : 0;
+		if (below <= n / 2)
+		{
+			sort_nearest(c, below, k);
+			c += below;
+			n -= below;
+			k = above;
+		}
+		else
+		{
+			sort_nearest(c + below, n - below, above);
+			n = below;
+		}
+	}
+	if (k > 0)
+		sort_few(c, n);
 }
 
 /*
- * Move the k nearest of n candidates to the front, in any order (Hoare's
- * quickselect); 0 < k < n.
+ * Candidates of nodes that were visited since are left among those set aside until they
+ * come to the front, for a look at each takes long. But they are not to take memory without end.
  */
 static void
-move_nearest(OmendbCandidate *c, size_t n, size_t k)
+drop_seen(OmendbSearch *search)
 {
-	size_t low = 0;
-	size_t high = n - 1;
+	size_t left = 0;
 
-	while (low < high)
+	if (!search->coded || search->aside_used < search->aside_kept * 2 + SEEN_KEPT)
+		return;
+	for (size_t i = 0; i < search->aside_used; i++)
+		if (!omendb_search_has_seen(search, omendb_candidate_node(search->aside[i])))
+			search->aside[left++] = search->aside[i];
+	search->aside_used = search->aside_kept = left;
+}
+
+/* Forget the first n of what was set aside. */
+static void
+drop_first(OmendbSearch *search, size_t n)
+{
+	size_t left = search->aside_used - n;
+	size_t moved = left < n ? left : n;
+
+	memcpy(search->aside, search->aside + search->aside_used - moved,
+		   moved * sizeof(OmendbCandidate));
+	search->aside_used = left;
+}
+
+/* The end of the beam takes the nearest of those set aside. */
+static bool
+take_aside(OmendbSearch *search)
+{
+	uint32_t wanted = search->width - search->used;
+	size_t n = wanted + (size_t) wanted / 2;
+	size_t at = 0;
+
+	/* Some were visited since. */
+	if (n > search->aside_used)
+		n = search->aside_used;
+	sort_nearest(search->aside, search->aside_used, n);
+	for (; at < n && search->used < search->width; at++)
 	{
-		OmendbCandidate pivot = c[low + (high - low) / 2];
-		size_t i = low;
-		size_t j = high;
+		OmendbCandidate candidate = search->aside[at];
 
-		for (;;)
-		{
-			OmendbCandidate swap;
-
-			while (c[i] < pivot)
-				i++;
-			while (pivot < c[j])
-				j--;
-			if (i >= j)
-				break;
-			swap = c[i];
-			c[i++] = c[j];
-			c[j--] = swap;
-		}
-		/* all up to j are at most the pivot, all after it at least */
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
+		/* Plain: what was set aside has been scored, so it counts as seen. */
+		if (search->coded && omendb_search_has_seen(search, omendb_candidate_node(candidate)))
+			continue;
+		/* None is nearer than the beam's last, but it may be as near. */
+		if (search->used == 0 || search->beam[search->used - 1] < candidate)
+			search->beam[search->used++] = candidate;
+		else if (!insert(search, candidate))
+			return false;
 	}
+	drop_first(search, at);
+	return true;
 }
 
 bool
 omendb_search_widen(OmendbSearch *search, uint32_t width)
 {
-	size_t left = 0;
-	size_t at = 0;
-
 	if (width <= search->width)
 		return true;
 	if (width > search->width_room)
@@ -488,30 +590,10 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 		search->width_room = room;
 	}
 	search->width = width;
-	/* Plain: what was set aside has been scored, so it counts as seen. */
-	for (size_t i = 0; i < search->aside_used; i++)
-		if (!search->coded ||
-			!omendb_search_has_seen(search, omendb_candidate_node(search->aside[i])))
-			search->aside[left++] = search->aside[i];
-	search->aside_used = left;
-	if (left == 0)
-		return true;
-	while (at < left && search->used < search->width)
-	{
-		size_t end = at + (search->width - search->used);
-
-		if (end < left)
-			move_nearest(search->aside + at, left - at, end - at);
-		else
-			end = left;
-		qsort(search->aside + at, end - at, sizeof(OmendbCandidate), by_estimate);
-		/* One that is in the beam already takes no place there: then once more. */
-		for (; at < end; at++)
-			if (!insert(search, search->aside[at]))
-				return false;
-	}
-	memmove(search->aside, search->aside + at, (left - at) * sizeof(OmendbCandidate));
-	search->aside_used = left - at;
+	drop_seen(search);
+	while (search->used < search->width && search->aside_used > 0)
+		if (!take_aside(search))
+			return false;
 	return true;
 }
 

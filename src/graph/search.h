@@ -79,6 +79,7 @@ typedef struct OmendbSearch
 
 	OmendbCandidate *aside; /* unordered */
 	size_t aside_used;
+	size_t aside_kept; /* when those that were visited were looked for last */
 	size_t aside_room;
 
 	/* Nodes that were visited (coded) or scored (plain): open addressing. */
