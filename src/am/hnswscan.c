@@ -69,6 +69,10 @@
  */
 #define MAX_DOUBT 2
 
+/* Entries of the beam for each node that it lacks; at least one of so many that it has. */
+#define ENTRIES_A_NODE 2
+#define LEAST_STEP     32
+
 /* So many dead rows at most are noted before they are marked, page by page. */
 #define DEAD_AT_A_TIME 65536
 
@@ -430,6 +434,25 @@ may_search_on(HnswScan *state)
 }
 
 /*
+ * The width to which a beam is widened that has visited too few different nodes. By no more
+ * than it takes: twice the width found nothing more (debian-384, 100 rows by an ef of
+ * 200: recall .9866 by 339 visits, .9853 by 251). But where all rows within a distance are wanted
+ * EF_A_KEPT_NODE suffices only with twice the width (inner product: else 996 of 1,000 rows).
+ */
+static uint32
+wider_beam(const HnswScan *state, size_t lacking)
+{
+	uint32 width = state->search.width;
+
+	/* With a recall target, by steps as large as those that it was measured by. */
+	if (hnsw_recall_target > 0)
+		return omendb_search_wider(width);
+	if (state->drive.keeps_all)
+		return width * 2;
+	return width + (uint32) Max(ENTRIES_A_NODE * lacking, width / LEAST_STEP);
+}
+
+/*
  * A node may come into the beam several times, with different estimates. Widen
  * the beam until ef different nodes were visited, if there are as many.
  */
@@ -437,11 +460,10 @@ static void
 visit_ef(HnswScan *state)
 {
 	OmendbSearch *search = &state->search;
+	size_t wanted = Min((size_t) state->ef, search->visit_limit);
 
-	while (search->visited_used < Min((size_t) state->ef, search->visit_limit) && !exhausted(state))
-		/* With a recall target, by steps as small as those that it was measured by. */
-		omendb_search_extend(search, hnsw_recall_target > 0 ? omendb_search_wider(search->width)
-															: search->width * 2);
+	while (search->visited_used < wanted && !exhausted(state))
+		omendb_search_extend(search, wider_beam(state, wanted - search->visited_used));
 }
 
 /* The next round of the search. */
