@@ -94,7 +94,11 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 static double
 visits(const HnswPlanned *planned, double nodes)
 {
-	return VISITS_A_CANDIDATE * planned->ef * Max(1, nodes / planned->ef_nodes) + 20;
+	double ef = planned->ef;
+
+	if (nodes > planned->ef_nodes)
+		ef = Max(ef, nodes * planned->ef_a_node);
+	return VISITS_A_CANDIDATE * ef + 20;
 }
 
 /*

@@ -37,6 +37,7 @@ typedef struct HnswPlanned
 	double strategy;      /* HnswStrategy to begin with */
 	double ef;            /* of the search's first round */
 	double ef_nodes;      /* nodes that it may return */
+	double ef_a_node;     /* where more are returned: for each node */
 } HnswPlanned;
 
 extern List *hnsw_planned_to_list(const HnswPlanned *planned);

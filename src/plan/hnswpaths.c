@@ -216,8 +216,16 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	planned->nodes = Max(index->pages, 1) * BLCKSZ / planned->node_bytes;
 	planned->nodes = Min(planned->nodes, planned->rows);
 	planned->ef = hnsw_ef_for(&store, wanted);
-	planned->ef_nodes =
-		hnsw_recall_target > 0 ? Max(wanted, OMENDB_CURVE_FEW) : planned->ef / HNSW_EF_A_NODE;
+	if (hnsw_recall_target > 0)
+	{
+		planned->ef_nodes = Max(wanted, OMENDB_CURVE_FEW);
+		planned->ef_a_node = planned->ef / planned->ef_nodes;
+	}
+	else
+	{
+		planned->ef_nodes = hnsw_first_nodes((int) planned->ef);
+		planned->ef_a_node = HNSW_EF_A_NODE;
+	}
 	/* This may read catalogs, which may invalidate what was peeked at. */
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
 	planned->share = Max(planned->share, 1 / planned->rows);

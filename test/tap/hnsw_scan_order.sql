@@ -2,7 +2,7 @@
 -- the index's, to the last row, with equal distances, nulls and NaN where a sort has them. What wants every row in order
 -- gets it from a sort. And the rows of LIMIT n are the first n of LIMIT m.
 \ir hnsw_scans.psql
-SELECT plan(389);
+SELECT plan(393);
 
 -- ------------------------------------------------------------------ several keys (case 05)
 
@@ -174,6 +174,13 @@ SELECT is(page_problem('paged', '<->', condition, strategy), NULL, format('pages
     WHERE condition = 'true' OR strategy <> 'auto';
 SET hnsw.ef_search = 10;
 SELECT is(page_problem('paged', '<->', 'true', 'auto'), NULL, 'pages of a narrow beam');
+SET hnsw.ef_search = 200;
+SELECT is(page_problem('paged', '<->', 'true', 'auto', 400), NULL, 'pages of a wide beam');
+-- Its first round has a hundred rows, and visits hardly more nodes than ef says.
+SELECT cardinality(by_scan(format('SELECT i FROM paged ORDER BY v <-> %L LIMIT 100', (SELECT v FROM paged WHERE i = 77)), 'auto')) AS wide \gset
+SELECT is(:wide, 100, 'a wide beam: a hundred rows');
+SELECT is(resumes, 0::bigint, 'in one round') FROM omendb_last_scan();
+SELECT cmp_ok(nodes_visited, '<', 260::bigint, 'by hardly more visits than ef says') FROM omendb_last_scan();
 RESET hnsw.ef_search;
 SELECT is(page_problem('apart', '<=>', 'true', 'auto'), NULL, 'pages across clusters');
 -- Lists longer than a cluster, where a sweep of the index costs less but finds rows that the search passed by; and equal distances.
