@@ -164,8 +164,9 @@ hnsw_exact_begin(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old;
 
-	/* What is wrong with the query is said also where there are no rows. */
-	hnsw_prepare_query(state);
+	/* Wrong dimensions are said also where there are no rows, unless that takes an evaluation. */
+	if (state->expressions.query_is_given)
+		hnsw_prepare_query(state);
 	old = MemoryContextSwitchTo(state->context);
 	begin_reading(state);
 	if (state->flags & HNSW_FLAG_ORDERED)

@@ -43,6 +43,7 @@ hnsw_row_init(HnswState *state, EState *estate)
 	HnswExpressions *e = &state->expressions;
 	const TargetEntry *first = linitial_node(TargetEntry, plan->custom_scan_tlist);
 	const OpExpr *distance = castNode(OpExpr, first->expr);
+	Expr *query = list_nth(plan->custom_exprs, HNSW_EXPR_QUERY);
 	List *later = list_nth(plan->custom_exprs, HNSW_EXPR_LATER);
 	List *limit = list_nth(plan->custom_exprs, HNSW_EXPR_LIMIT);
 	Bitmapset *columns = NULL;
@@ -57,7 +58,9 @@ hnsw_row_init(HnswState *state, EState *estate)
 										 state->css.ss.ss_ScanTupleSlot, NULL,
 										 RelationGetDescr(state->css.ss.ss_currentRelation));
 	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
-	e->query = ExecInitExpr(list_nth(plan->custom_exprs, HNSW_EXPR_QUERY), parent);
+	e->query = ExecInitExpr(query, parent);
+	e->query_is_given = IsA(query, Const) ||
+						(IsA(query, Param) && castNode(Param, query)->paramkind == PARAM_EXTERN);
 	omendb_check_function(distance->opfuncid);
 	fmgr_info(distance->opfuncid, &e->distance);
 	e->collation = distance->inputcollid;

@@ -41,7 +41,8 @@ typedef struct HnswExpressions
 	ProjectionInfo *columns; /* of the scan's row, but for the distance */
 	ExprState *indexed;      /* what is compared with the query */
 	ExprState *query;
-	FmgrInfo distance; /* the operator's function */
+	bool query_is_given; /* nothing is evaluated for it: a constant or a parameter */
+	FmgrInfo distance;   /* the operator's function */
 	Oid collation;
 	bool shows_distance; /* somebody reads the column of the distance */
 	ExprState *later;    /* clauses from the first one on that reads it; or NULL */
