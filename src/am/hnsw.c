@@ -172,17 +172,30 @@ hnsw_beam_width(const OmendbLayout *layout, int ef)
 	return omendb_layout_is_coded(layout) ? Max(2 * ef + 8, HNSW_LEAST_BEAM) : ef;
 }
 
-/*
- * Between the two the ratio falls evenly. (Where it fell from the default ef on, 100 rows by an ef of
- * 160 took as many visits as by 40, in two rounds, and had a smaller recall.)
- */
-double
-hnsw_first_nodes(int ef)
-{
-	double wide = (double) (ef - HNSW_NARROW_EF) / (HNSW_WIDE_EF - HNSW_NARROW_EF);
-	double ratio = HNSW_EF_A_NODE - Min(Max(wide, 0), 1) * (HNSW_EF_A_NODE - HNSW_WIDE_EF_A_NODE);
+/* By how much the ratio falls for each candidate more between the two. */
+#define RATIO_SLOPE \
+	((HNSW_EF_A_NODE - HNSW_WIDE_EF_A_NODE) / (double) (HNSW_WIDEST_EF - HNSW_WIDE_EF))
 
+double
+hnsw_nodes_of_ef(double first_ef, double ef)
+{
+	double wide = first_ef < HNSW_WIDE_EF ? HNSW_WIDE_EF : ef;
+	double ratio;
+
+	wide = Min(Max(wide, HNSW_WIDE_EF), HNSW_WIDEST_EF);
+	ratio = HNSW_EF_A_NODE - RATIO_SLOPE * (wide - HNSW_WIDE_EF);
 	return Max(ef / ratio, Min(ef, HNSW_LEAST_FIRST_NODES));
+}
+
+double
+hnsw_ef_of_nodes(double first_ef, double nodes)
+{
+	if (first_ef < HNSW_WIDE_EF || nodes * HNSW_EF_A_NODE <= HNSW_WIDE_EF)
+		return nodes * HNSW_EF_A_NODE;
+	if (nodes * HNSW_WIDE_EF_A_NODE >= HNSW_WIDEST_EF)
+		return nodes * HNSW_WIDE_EF_A_NODE;
+	/* ef = nodes * ratio, in which the ratio depends on ef. */
+	return nodes * (HNSW_EF_A_NODE + RATIO_SLOPE * HNSW_WIDE_EF) / (1 + nodes * RATIO_SLOPE);
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_handler);

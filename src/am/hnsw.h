@@ -37,13 +37,13 @@
 #define HNSW_EF_A_NODE 3.5
 
 /*
- * From an ef of 200 on the first round needs 2 candidates only for each node that it returns, up to 100
- * the above. For the mean recall of many rows counts those that lie far from the edge of the beam, too: 100 rows
- * by one round of 200 have the recall that 10 rows have by 40 (debian-384: .985 and .985,
- * glove-100: .917 and .908), by half the visits that they take in rounds from 40 on.
+ * In scans that begin with an ef of 200 or more the ratio falls evenly as the beam becomes wider,
+ * from the above at 200 to 2 at 400. For the mean recall of many rows counts those that lie far from the edge of
+ * the beam, too: 100 rows by a beam of 300 are found with the recall of ten rows by one of 100. Scans that begin
+ * with fewer lose recall by it, for rows found late are not returned.
  */
-#define HNSW_NARROW_EF      100
 #define HNSW_WIDE_EF        200
+#define HNSW_WIDEST_EF      400
 #define HNSW_WIDE_EF_A_NODE 2.0
 
 /*
@@ -148,8 +148,12 @@ extern int hnsw_nonzero_elements(Datum value);
 /* The width of the beam of estimates that serves an ef of exact distances. */
 extern uint32 hnsw_beam_width(const OmendbLayout *layout, int ef);
 
-/* The nodes that are returned for an ef of that size before the search goes on. */
-extern double hnsw_first_nodes(int ef);
+/*
+ * In a scan that began with first_ef: how many nodes a round by that ef returns, and by which ef so
+ * many are returned.
+ */
+extern double hnsw_nodes_of_ef(double first_ef, double ef);
+extern double hnsw_ef_of_nodes(double first_ef, double nodes);
 
 /* What a scan did: see omendb_last_scan in the SQL script. */
 typedef enum HnswStop

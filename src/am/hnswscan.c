@@ -293,19 +293,15 @@ keeps_order(const HnswScan *state)
 	return !state->drive.driven && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
 }
 
-static inline double
-ef_a_node(const HnswScan *state)
-{
-	return state->drive.keeps_all ? EF_A_KEPT_NODE : HNSW_EF_A_NODE;
-}
-
 /* The ef with which as many nodes are found as may be returned in a later round. */
 static double
 ef_of_round(HnswScan *state)
 {
 	if (hnsw_recall_target > 0 && !state->drive.keeps_all)
 		return hnsw_ef_for(&state->store, state->allowed);
-	return state->allowed * ef_a_node(state);
+	if (state->drive.keeps_all)
+		return state->allowed * EF_A_KEPT_NODE;
+	return hnsw_ef_of_nodes(state->first_ef, state->allowed);
 }
 
 /* The first round. */
@@ -320,7 +316,7 @@ set_first_round(HnswScan *state)
 		state->allowed =
 			(int64) Max(state->ef / HNSW_EF_A_NODE, Min(state->drive.wanted, state->ef));
 	else
-		state->allowed = (int64) hnsw_first_nodes(state->ef);
+		state->allowed = (int64) hnsw_nodes_of_ef(state->ef, state->ef);
 	state->allowed = Max(state->allowed, Min(state->ef, HNSW_LEAST_FIRST_NODES));
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		state->allowed = state->ef;
@@ -650,7 +646,7 @@ start(IndexScanDesc scan)
 }
 
 /*
- * Does a wide first round return nodes for which there are fewer candidates than
+ * Does a round of a wide beam return nodes for which there are fewer candidates than
  * HNSW_EF_A_NODE says? That far from the query there always is a doubt, and to follow
  * it costs more than the same recall does by a larger ef (glove-100, 100 rows: 472
  * visits for a recall of .933, 452 for .956).
@@ -658,9 +654,8 @@ start(IndexScanDesc scan)
 static inline bool
 is_beyond_ratio(const HnswScan *state)
 {
-	return state->ef == state->first_ef && !state->drive.keeps_all &&
-		   state->returned >
-			   Max(state->ef / HNSW_EF_A_NODE, HNSW_LEAST_FIRST_NODES) + MORE_TO_BE_SURE;
+	return state->first_ef >= HNSW_WIDE_EF && !state->drive.keeps_all &&
+		   state->returned > state->ef / HNSW_EF_A_NODE + MORE_TO_BE_SURE;
 }
 
 /*
