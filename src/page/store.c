@@ -350,7 +350,9 @@ node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 	/* Not so, too, where it is not a number. */
 	if (!(record->error >= 0))
 		return "A record has an impossible error of its own vector.";
-	if (!(record->scale >= 0 && record->scale <= FLT_MAX))
+	/* Elements of a sparse vector are multiples of it, so it is never 0 there. */
+	if (!(record->scale >= 0 && record->scale <= FLT_MAX) ||
+		(layout->own == OMENDB_OWN_SPARSE && record->scale == 0))
 		return "A record has an impossible scale of its own vector.";
 	if (!(record->norm2 >= 0))
 		return "A record has an impossible length of its own vector.";

@@ -18,11 +18,13 @@ use constant HEADER      => 64;    # of a record
 use constant META        => 168;
 use constant CALIBRATION => 176;
 
-# Kinds of indexes: column, value of the row n, operator class, operator, bytes of an own vector.
+# Kinds of indexes: column, value of the row n, operator class, operator, bytes of an own vector, rows equal to row 3.
 my %kinds = (
-    coded => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l2_ops', '<->', 16 ],
-    plain => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l1_ops', '<+>', 16 ],
-    bits  => [ 'bit(64)', q{(hashint8extended(n, 1))::bit(64)}, 'bit_hamming_ops', '<~>', 8 ],);
+    coded => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l2_ops', '<->', 16, 60 ],
+    plain => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l1_ops', '<+>', 16, 60 ],
+    bits  => [ 'bit(64)', q{(hashint8extended(n, 1))::bit(64)}, 'bit_hamming_ops', '<~>', 8, 60 ],
+    # bytes of an own vector: below, for it depends on what records have room for
+    sparse => [ 'sparsevec(1000)', q{(SELECT format('{%s}/1000', string_agg(format('%s:%s', i * 100 + 1 + n * (i + 3) % 97, 1 + n * i % 13), ',' ORDER BY i)) FROM generate_series(0, 7) i)::sparsevec}, 'sparsevec_l2_ops', '<->', undef, 600 ],);
 
 my $node = start_node('damaged', "autovacuum = off\nfsync = off\nfull_page_writes = off\nmax_wal_size = 4GB\njit = off\n", { no_data_checksums => 1 });
 my $db = 'damaged';
@@ -31,16 +33,18 @@ create_omendb($node, $db);
 my %info;    # of each kind: hnsw_index_info, path, and bytes of the file
 for my $kind (sort keys %kinds)
 {
-    my ($type, $value, $opclass) = @{ $kinds{$kind} };
+    my ($type, $value, $opclass, undef, undef, $equal) = @{ $kinds{$kind} };
     $node->safe_psql($db, qq{
         CREATE TABLE $kind (id int, v $type);
         INSERT INTO $kind SELECT n, $value FROM generate_series(1, 300) n;
-        INSERT INTO $kind SELECT 1000 + i, v FROM $kind, generate_series(1, 60) i WHERE id = 3;
+        INSERT INTO $kind SELECT 1000 + i, v FROM $kind, generate_series(1, $equal) i WHERE id = 3;
         CREATE INDEX ${kind}_v ON $kind USING hnsw (v $opclass) WITH (m = 4, ef_construction = 40);
         CHECKPOINT});
     my @columns = qw(records_per_page record_bytes levels overflow_records);
     @{ $info{$kind} }{@columns} = split /\|/, $node->safe_psql($db, 'SELECT ' . join(', ', @columns) . " FROM hnsw_index_info('${kind}_v')");
     $info{$kind}{file} = read_file($node->data_dir . '/' . $node->safe_psql($db, "SELECT pg_relation_filepath('${kind}_v')"));
+    # All but the header and 8 links is the own vector, which has no codes beside it.
+    $kinds{$kind}[4] //= $info{$kind}{record_bytes} - HEADER - 4 * 8;
     cmp_ok($info{$kind}{levels}, '>=', 2, "$kind: there are nodes above level 0");
     cmp_ok($info{$kind}{overflow_records}, '>=', 2, "$kind: and overflow records");
 }
@@ -106,8 +110,10 @@ for my $kind (sort keys %kinds)
 {
     my $whole = $kind eq 'coded';
     my $own   = $kinds{$kind}[4];
-    flip($kind, 'metapage', PAGE_HEADER, 1, grep { !$changing{$_} } $whole ? (0 .. META - 1) : (8 .. 19));
-    flip($kind, 'metapage', PAGE_HEADER, 0, sort { $a <=> $b } keys %changing);
+    my $sparse = $kind eq 'sparse';
+    # Of a sparse index, whose file is the largest, what is as in the others is left to these.
+    flip($kind, 'metapage', PAGE_HEADER, 1, grep { !$changing{$_} } $whole ? (0 .. META - 1) : $sparse ? (16 .. 19, 40 .. 43) : (8 .. 19));
+    flip($kind, 'metapage', PAGE_HEADER, 0, sort { $a <=> $b } keys %changing) if !$sparse;
     flip($kind, 'calibration', PAGE_HEADER + META, 1, grep { $_ % 7 == 0 } 0 .. CALIBRATION - 1) if $whole;
     flip($kind, "metapage's special space", PAGE - 8, 0, 0 .. 7) if $whole;
     flip($kind, 'special space of a page', 2 * PAGE - 8, 0, 0 .. 7) if $whole;
@@ -120,7 +126,7 @@ for my $kind (sort keys %kinds)
         'overflow record'   => record_at($kind, find_record($kind, 2, 0)));
     for my $what (sort keys %at)
     {
-        flip($kind, $what, $at{$what}, 0, $whole ? (0 .. HEADER + $own + 15, map { HEADER + $own + 15 + 7 * $_ } 1 .. ($bytes - HEADER - $own - 16) / 7) : (0 .. 31));
+        flip($kind, $what, $at{$what}, 0, $whole ? (0 .. HEADER + $own + 15, map { HEADER + $own + 15 + 7 * $_ } 1 .. ($bytes - HEADER - $own - 16) / 7) : grep { !$sparse || $_ % 4 == 0 } 0 .. 31);
         for my $field ([ down => 8 ], [ overflow => 12 ], [ error => 20 ], [ scale => 28 ], [ owner => HEADER + 4 ], [ link => HEADER + $own ])
         {
             damage($kind, "$what, $field->[0] $_", $at{$what} + $field->[1], pack('L', $_), 0) for $whole ? (0, 1, 0x7fffffff, 0x80000001, 0xfffffffe, 0xffffffff) : (0, 0xfffffffe);
@@ -134,6 +140,15 @@ for my $kind (sort keys %kinds)
         [ link => HEADER + $own, pack 'L', 0xffffffff ], [ link => HEADER + $own, pack 'L', 0x70000000 ])
     {
         damage($kind, "node, impossible $field->[0] " . unpack('H*', $field->[2]), $at{node} + $field->[1], $field->[2], 1);
+    }
+    if ($sparse)
+    {
+        # The own vector: the number of elements, their indices, their values.
+        damage($kind, "node, impossible number of elements $_", $at{node} + HEADER, pack('L', $_), 1) for 2000, 0xffffffff;
+        damage($kind, "node, other number of elements $_",      $at{node} + HEADER, pack('L', $_), 0) for 0, 1, 7, 9, 200;
+        damage($kind, "node, other index $_",                   $at{node} + HEADER + 8, pack('L', $_), 0) for 0, 1, 1000, 0x7fffffff, 0xffffffff;
+        damage($kind, 'node, one index twice',                  $at{node} + HEADER + 8, substr($info{$kind}{file}, $at{node} + HEADER + 4, 4), 0);
+        flip($kind, 'node, own vector', $at{node}, 0, HEADER .. HEADER + 4 + 6 * 8 - 1);
     }
     damage($kind, 'overflow record, too many heap TIDs', $at{'overflow record'} + HEADER, pack('L', 10_000), 1);
     damage($kind, 'overflow record, a heap TID beyond the table', $at{'overflow record'} + HEADER + 12, pack('SSS', 0, 4000, 1), 1);
@@ -237,8 +252,9 @@ for my $i (0 .. $#damages)
     push @bad, "$kind: $what: sizes " . join(' ', @{ $sizes{$i} // [] })
         unless @{ $sizes{$i} // [] } == 3 && $sizes{$i}[0] == $sizes{$i}[1] && $sizes{$i}[2] <= $sizes{$i}[0] + PAGE;
     push @unnoticed, "$kind: $what" if $noticed && !@errors;
-    # Of 300 rows 200 are left, of the 60 equal ones 3, and one comes.
-    push @bad, "$kind: $what: @{ $rows{$i} } rows, @errors" if $what =~ /^no (?:damage|links)$/ && "@{ $rows{$i} }" ne '360 360 204 204';
+    # Of 300 rows 200 are left, of the equal ones 3, and one comes.
+    my $all = 300 + $kinds{$kind}[5];
+    push @bad, "$kind: $what: @{ $rows{$i} } rows, @errors" if $what =~ /^no (?:damage|links)$/ && "@{ $rows{$i} }" ne "$all $all 204 204";
 }
 is(join("\n", @bad[ 0 .. ($#bad < 19 ? $#bad : 19) ]), '', 'a damaged index works, or the error is index_corrupted');
 is(scalar @bad, 0, 'so of all of them');
