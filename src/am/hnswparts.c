@@ -50,6 +50,9 @@
 /* Rows may take that share of memory. */
 #define ROWS_SHARE 0.75
 
+/* Searches may miss rows where more than one of so many is too close to others for a build in parts. */
+#define MOST_UNTOLD 20
+
 /* The nodes of a part, or some of them where they do not all fit into memory. */
 typedef struct Piece
 {
@@ -76,6 +79,7 @@ struct HnswParts
 	Size record_bytes; /* of a record up to its links */
 	HnswRowFile rows;  /* as they came */
 	HnswRowFile upper; /* nodes of level 1; rows are the numbers of those below */
+	uint32 untold;     /* nodes whose nearest ones rounding hides */
 	HnswRowFile *parts;
 	uint32 nparts;
 	Piece *pieces;
@@ -626,6 +630,7 @@ set_numbers(HnswParts *parts, const Piece *piece)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
+		parts->untold += parts->level.bulk.apart[piece->first + i].untold;
 		for (uint32 k = 0; k < record->count; k++)
 		{
 			const Piece *other = piece_of(parts, neighbours[k]);
@@ -776,6 +781,25 @@ allocate(HnswParts *parts)
 	parts->here = MemoryContextAllocHuge(build->context, parts->capacity * sizeof(uint32));
 }
 
+/*
+ * Where vectors are too close together for int8, a build in memory looks at their differences.
+ * In parts it has not all of them at hand, and links are as good as drawn by lot.
+ */
+static void
+warn_of_untold(const HnswParts *parts)
+{
+	if (parts->untold <= parts->nodes / MOST_UNTOLD)
+		return;
+	ereport(
+		WARNING,
+		(errmsg("searches of index \"%s\" may miss rows",
+				RelationGetRelationName(parts->build->index)),
+		 errdetail("%u of %u vectors lie too close to others to be told from them while an "
+				   "index is built in parts.",
+				   parts->untold, parts->nodes),
+		 errhint("REINDEX with a larger maintenance_work_mem, so that it is built in memory.")));
+}
+
 OmendbNode
 hnsw_parts_build(HnswParts *parts)
 {
@@ -794,6 +818,7 @@ hnsw_parts_build(HnswParts *parts)
 	build_upper(parts);
 	hnsw_row_file_close(&parts->upper);
 	hnsw_build_finish_meta(build, &meta);
+	warn_of_untold(parts);
 	hnsw_rewrite_meta(build->index, &meta);
 	return parts->end;
 }

@@ -74,13 +74,14 @@ typedef struct OmendbRows
 } OmendbRows;
 
 /*
- * A row is in several leaves, and may see a part of its group in each. Two bytes, because
+ * A row is in several leaves, and may see a part of its group in each. Bytes, because
  * several processes may set them at once, each to the same.
  */
 typedef struct OmendbApart
 {
 	uint8_t as_first; /* its hash is the smallest of the group */
 	uint8_t as_other;
+	uint8_t untold; /* in parts: rounding hides which rows are its nearest */
 } OmendbApart;
 
 typedef struct OmendbBulk

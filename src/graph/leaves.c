@@ -331,8 +331,12 @@ leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, cons
 	find_back_beyond(work, m);
 	write_candidates(work, rows, members, slots, m);
 	for (uint32_t i = 0; i < m; i++)
+	{
 		any |= blunt[i] = is_blunt(work, rows, members, i);
-	/* Without records there are no finer rows. */
+		if (blunt[i])
+			work->bulk->apart[bulk_node(rows, members[i])].untold = 1;
+	}
+	/* Without records there are no finer rows; hnswparts.c warns of it. */
 	return !any || work->level->in_parts || compare_groups(work, rows, members, slots, m, blunt);
 }
 

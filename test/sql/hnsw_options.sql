@@ -275,3 +275,14 @@ RESET plan_cache_mode;
 DEALLOCATE limited;
 DROP FUNCTION nearest;
 DROP TABLE t, many;
+
+-- A build in parts says where it cannot tell rows from each other; one in memory can.
+SET client_min_messages = warning;
+CREATE TABLE close (v vector(1));
+INSERT INTO close SELECT ARRAY[i]::vector FROM generate_series(1, 3000) i;
+SET maintenance_work_mem = '4MB';
+CREATE INDEX close_v ON close USING hnsw (v vector_l2_ops);
+RESET maintenance_work_mem;
+REINDEX INDEX close_v;
+DROP TABLE close;
+RESET client_min_messages;
