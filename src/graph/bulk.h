@@ -81,6 +81,8 @@ typedef struct OmendbApart
 {
 	uint8_t as_first; /* its hash is the smallest of the group */
 	uint8_t as_other;
+	uint8_t as_local_first; /* the same of a smaller group, within: seen in local rows */
+	uint8_t as_local_other;
 	uint8_t untold; /* in parts: rounding hides which rows are its nearest */
 } OmendbApart;
 
@@ -149,9 +151,12 @@ omendb_bulk_rise(const OmendbBulk *bulk, uint32_t node)
 {
 	const OmendbApart *apart = &bulk->apart[node];
 
-	return apart->as_other   ? OMENDB_RISE_NEVER
-		   : apart->as_first ? OMENDB_RISE_ALWAYS
-							 : OMENDB_RISE_BY_LOT;
+	/* Of groups within groups the smallest count. */
+	if (apart->as_local_first || apart->as_local_other)
+		return apart->as_local_other ? OMENDB_RISE_NEVER : OMENDB_RISE_ALWAYS;
+	if (apart->as_first || apart->as_other)
+		return apart->as_other ? OMENDB_RISE_NEVER : OMENDB_RISE_ALWAYS;
+	return OMENDB_RISE_BY_LOT;
 }
 
 #endif /* OMENDB_BULK_H */

