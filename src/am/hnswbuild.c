@@ -41,7 +41,7 @@
 /* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
 
-/* Searches keep more on upper levels if one of so many nodes there represents a group. */
+/* The beam of upper levels is wider if more than one of so many nodes there represents a group. */
 #define GROUPS_SHARE 8
 
 /*
@@ -299,7 +299,6 @@ hnsw_build_rises(HnswBuild *build, const OmendbBuildLevel *level, uint32 i, Omen
 {
 	uint64 lot = omendb_hash64(build->open->meta.seed * 3 + node);
 	OmendbRise rise = level->in_bulk ? omendb_bulk_rise(&level->bulk, i) : OMENDB_RISE_BY_LOT;
-
 	bool rises = rise == OMENDB_RISE_ALWAYS ||
 				 (rise == OMENDB_RISE_BY_LOT && (lot & ((UINT64CONST(1) << shift) - 1)) == 0);
 

@@ -99,13 +99,13 @@ extern HnswVectorEntry *hnsw_build_vector(HnswBuild *build, const OmendbRecord *
 										  bool *found);
 
 /*
- * Is node i of the level, whose number in the index is that, on the next level too? One of
- * 2^shift is; and of a group that lies apart one.
+ * Is node i of the level on the next level too? One node of 2^shift is, and the representative
+ * of each group that lies apart. node: its number in the index.
  */
 extern bool hnsw_build_rises(HnswBuild *build, const OmendbBuildLevel *level, uint32 i,
 							 OmendbNode node, unsigned shift);
 
-/* What searches of the graph have to know. */
+/* Set the entry point, the beam of upper levels and the checksum of the metapage. */
 extern void hnsw_build_finish_meta(const HnswBuild *build, OmendbMetaPage *meta);
 
 /* Let a level be one of all records in memory, of which none is in a phase yet. */

@@ -44,8 +44,9 @@
 #define OMENDB_BULK_LEADERS 1000
 
 /*
- * A gap: rows that are so many times as far as the last of a row's nearest, squared. A
- * group lies apart if the nearest row outside is that far, and as many times again.
+ * A factor of squared distances. The gap of a row ends at this factor times the distance of the
+ * last of its nearest rows. The row's group, the rows up to there, lies apart if the nearest row
+ * outside the group is farther by the factor once more.
  */
 #define OMENDB_BULK_GAP 16.0f
 

@@ -127,8 +127,9 @@ bulk_blunt(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i)
 }
 
 /*
- * From row i, whose `forward` nearest are no farther than that (squared): the distance where
- * a gap ends. Where rounding hides distances, they are as large as it.
+ * The squared distance from row i beyond which rows lie beyond the gap; nearest: the squared
+ * distance of the last of its `forward` nearest rows. A distance below the rounding error
+ * counts as large as the rounding error.
  */
 static inline float
 bulk_gap(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i, float nearest)

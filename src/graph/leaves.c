@@ -76,10 +76,10 @@ leaf_radius(const OmendbBulkWork *work, float factor, const int32_t *products, u
 }
 
 /*
- * Row i takes candidates beyond the gap, if there is one: the nearest row of each of
- * BULK_BEYOND samples. A sample has all rows beyond the gap, or each fourth, 16th, 64th; which
- * of these, and which rows, is drawn by row and slot: so the rows of one group take rows
- * of different other groups, near ones and some that are farther.
+ * If row i is in a group that lies apart, note that, and take candidates beyond the gap: the
+ * nearest row of each of BULK_BEYOND samples. A sample has all rows beyond the gap, or one of
+ * 4, 16 or 64. The size of a sample, and its rows, are drawn by row and slot, so that rows of one
+ * group take rows of different other groups, near ones and farther ones.
  */
 static void
 find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t slot,
@@ -169,9 +169,9 @@ find_nearest(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *membe
 			if (rows->ip || work->near_count[row] < k)
 				continue;
 			gap = bulk_gap(bulk, rows, members[row], values[k - 1] + work->norms[row]);
-			/* No row of the leaf is farther; in many dimensions that decides. */
+			/* No row of the leaf is farther than that. In most data no group can lie apart then. */
 			farthest = radius + sqrtf(fmaxf(0, distance_to(work, factor, products, row, 0)));
-			if (farthest * farthest > gap)
+			if (farthest * farthest >= OMENDB_BULK_GAP * gap)
 				find_beyond(work, rows, members, slots[row], m, row, factor, products, gap);
 		}
 	}
