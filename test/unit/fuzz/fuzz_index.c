@@ -525,7 +525,8 @@ search(const OmendbIndex *index)
 	search->keep_aside = true;
 	if (!omendb_index_entry(&store, &entry, &level))
 		return;
-	omendb_search_descend(search, &query, entry, level, 20, SIZE_MAX);
+	omendb_search_descend(search, &query, entry, level, omendb_meta_upper_beam(&index->meta), 20,
+						  SIZE_MAX);
 	omendb_search_settle(search, 160);
 	omendb_search_advance(search, 60);
 	for (size_t i = 0; i < search->visited_used; i++)
