@@ -49,6 +49,22 @@ host_mirror() {
 		grep -v security | head -n 1 || true
 }
 
+# Prints the major version that this Debian has, or nothing if apt knows no package yet.
+distribution_version() {
+	{ apt-cache depends --important postgresql 2>/dev/null || true; } |
+		sed -nE 's/^ *Depends: postgresql-([0-9]+)$/\1/p' | head -n 1
+}
+
+# Sets as_user to what runs a command as another user than root, if root calls.
+as_user=()
+choose_user() {
+	[[ $EUID -eq 0 ]] || return 0
+	local user=postgres
+	id -u "$user" >/dev/null 2>&1 || user=nobody
+	# shellcheck disable=SC2034 # who sources this reads it
+	as_user=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --init-groups --)
+}
+
 # Both the server and what is needed to build for it.
 is_complete_postgres() { # PG_CONFIG
 	local bindir pgxs headers
