@@ -634,7 +634,6 @@ typedef struct View
 {
 	HnswRecords records;
 	dsm_segment *level;
-	dsm_handle level_handle;
 } View;
 
 /* Attach what the leader has made since. */
