@@ -59,8 +59,8 @@ reordering_keeps_ctid(void)
 		ItemPointerSet(&tuple->t_self, 1, 2);
 		ExecForceStoreHeapTuple(tuple, slot, false);
 		/* Where it is lost the slot has none, with which servers with assertions compare none. */
-		keeps = ItemPointerIsValid(&slot->tts_tid) &&
-				ItemPointerEquals(&slot->tts_tid, &tuple->t_self);
+		keeps =
+			ItemPointerIsValid(&slot->tts_tid) && ItemPointerEquals(&slot->tts_tid, &tuple->t_self);
 		ExecDropSingleTupleTableSlot(slot);
 		heap_freetuple(tuple);
 		FreeTupleDesc(desc);
