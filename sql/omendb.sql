@@ -894,7 +894,9 @@ CREATE FUNCTION hnsw_reindex_commands(OUT index regclass, OUT command text)
         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_am a ON a.oid = c.relam JOIN pg_proc h ON h.oid = a.amhandler
         WHERE h.probin = 'MODULE_PATHNAME' AND c.relkind = 'i' AND NOT i.indisvalid AND i.indislive AND amvalidate(i.indclass[0])
-        -- neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built
+        -- neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built,
+        -- nor what belongs to a temporary table of another session
+        AND NOT pg_is_other_temp_schema(n.oid)
         AND c.relname !~ '_cc(new|old)[0-9]*$'
         AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index b WHERE b.index_relid = i.indexrelid))
     SELECT indexrelid::regclass, format('REINDEX (VERBOSE) INDEX CONCURRENTLY %I.%I /* %s of %s */', nspname, relname, k, n)

@@ -43,7 +43,7 @@ function returned_function(line,    name, type, symbol) {
 	name = line
 	sub(/^CREATE FUNCTION /, "", name)
 	sub(/\(.*/, "", name)
-	if (name ~ /^(omendb_.*|hnsw_.*|rrf)$/) return "DROP FUNCTION " name ";\n"
+	if (name ~ /^(omendb_.*|hnsw_.*|rrf)$/) return "DROP FUNCTION " name "(" arguments_of(line) ");\n"
 	type = line
 	sub(/^[^(]*\(/, "", type)
 	sub(/[,)].*/, "", type)
@@ -54,4 +54,12 @@ function returned_function(line,    name, type, symbol) {
 	sub(/CREATE FUNCTION/, "CREATE OR REPLACE FUNCTION", line)
 	return line " LANGUAGE C " (name ~ /handler$/ ? "" : "IMMUTABLE STRICT PARALLEL SAFE ") \
 		"AS '$libdir/vector', '" symbol "';\n"
+}
+
+# Those of the first line, without defaults: what follows there are results.
+function arguments_of(line) {
+	sub(/^[^(]*\(/, "", line)
+	sub(/\).*|,$/, "", line)
+	gsub(/ DEFAULT [^,]*/, "", line)
+	return line
 }

@@ -42,7 +42,8 @@ check_no_clash(void)
 				 errmsg("the setting \"hnsw.ef_search\" is already defined by another extension"),
 				 errdetail("Another vector extension was loaded in this session; its settings have "
 						   "the same names as those of omendb."),
-				 errhint("Use one of them in a database, and do not list the other in "
+				 errhint("Reconnect, if the database was the other's when this session began. "
+						 "Else use one of them in a database, and do not list the other in "
 						 "shared_preload_libraries.")));
 }
 

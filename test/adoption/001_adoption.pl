@@ -134,6 +134,7 @@ for my $sql ('EXECUTE search', 'SELECT id FROM items WHERE id < 5000 ORDER BY e 
     my $answer = $old->query($sql) // '';
     ok($answer eq '7' || $old->{stderr} =~ /ERROR: /, "a session from before: $sql") or diag("$answer, $old->{stderr}");
     unlike($old->{stderr}, qr/terminated|closed the connection/, 'lives on');
+    unlike($old->{stderr}, qr/ERROR: .*already defined(?!.*HINT:  Reconnect)/s, 'an error says what to do');
 }
 $old->quit;
 
@@ -252,6 +253,30 @@ $node->psql('live', $rebuild, stdout => \$rebuilt, stderr => \$progress, on_erro
 is($node->safe_psql('live', "$indexes AND NOT indisvalid"), 0, 'all are rebuilt');
 is($node->safe_psql('live', $nearest), 7, 'omendb searches');
 
+# ---------------------------------------------------------------- where it cannot be, and is told
+
+new_database('edges', 'other');
+$node->safe_psql('postgres', "ALTER DATABASE edges SET session_preload_libraries = $_"), like((talk('edges', $adopt))[1],
+    qr/ERROR:  55000: pgvector's library is in "session_preload_libraries"\nHINT:  Take "vector" out/, "sessions that load pgvector by themselves: $_")
+    for 'vector', q{'$libdir/vector'}, 'pg_stat_statements, vector';
+$node->safe_psql('postgres', 'ALTER DATABASE edges RESET ALL');
+
+# What a temporary table of another session has is that session's to rebuild.
+my $owner = $node->background_psql('edges');
+$owner->query_safe('CREATE TEMPORARY TABLE temporary AS SELECT e FROM items; CREATE INDEX ON temporary USING hnsw (e vector_l2_ops)');
+# A function of that name that is not omendb's.
+$node->safe_psql('edges', "CREATE FUNCTION rrf(int, int) RETURNS int LANGUAGE sql AS 'SELECT 1'");
+is(sqlstate($node, 'edges', $adopt), '', 'adoption beside them');
+unlike($node->safe_psql('edges', 'SELECT command FROM hnsw_reindex_commands()'), qr/temporary/, 'no command for an index that it cannot rebuild');
+$owner->quit;
+
+# A session cannot define the settings twice.
+$node->safe_psql('edges', 'REINDEX INDEX e_l2');
+(undef, $said) = talk('edges', "$nearest; $return");
+like($said, qr/ERROR:  55000: an index of omendb was used in this session\nHINT:  Go back in a new session/, 'back in a session that used omendb');
+is(sqlstate($node, 'edges', $return), '', 'in a new one');
+is($node->safe_psql('edges', 'SELECT rrf(1, 60)'), 1, "the user's function is still there");
+
 # ---------------------------------------------------------------- the extension as a whole
 
 new_database('dropping', 'other');
@@ -264,6 +289,7 @@ for my $sql ('CREATE EXTENSION omendb', 'CREATE SCHEMA z; CREATE EXTENSION omend
 {
     (undef, $said) = talk('other', $sql);
     like($said, qr/ERROR:  42710: .*\nHINT:  If they are pgvector's, ALTER EXTENSION vector UPDATE TO 'omendb'/, "beside pgvector in one database: $sql");
+    cmp_ok(length $said, '<', 5000, 'without the whole script');
 }
 
 $node->stop;

@@ -65,7 +65,7 @@ is(state_of("$theirs SELECT * FROM nearest"), '42710', 'an index of omendb does,
 my $stderr = '';
 $node->psql('ours', "$theirs SELECT * FROM nearest", stderr => \$stderr);
 like($stderr, qr/the setting "hnsw\.ef_search" is already defined by another extension/, 'the error says what is wrong');
-like($stderr, qr/HINT:.*shared_preload_libraries/, 'and what to do');
+like($stderr, qr/HINT:  Reconnect, .*shared_preload_libraries/, 'and what to do');
 is(state_of("$theirs SELECT * FROM nearest; SELECT * FROM nearest"), '42710', 'again and again');
 isnt(state_of("SELECT * FROM nearest; $theirs"), '', 'another after an index of omendb was used is refused by the server');
 is(shown('SELECT * FROM nearest'), $first, 'other sessions are not disturbed');

@@ -144,7 +144,7 @@ for my $extension (qw(omendb vector))
 # ---------------------------------------------------------------- a database that pgvector made
 
 # As its catalogs are when the server has pgvector's library no more.
-new_database('bereft', "CREATE EXTENSION vector; $table; UPDATE pg_proc SET probin = '\$libdir/vector' WHERE probin = '\$libdir/omendb'; UPDATE pg_extension SET extversion = '0.8.0' WHERE extname = 'vector'");
+new_database('bereft', "CREATE EXTENSION vector; $table; UPDATE pg_proc SET probin = '\$libdir/vector_that_is_gone' WHERE probin = '\$libdir/omendb'; UPDATE pg_extension SET extversion = '0.8.0' WHERE extname = 'vector'");
 is(sqlstate($node, 'bereft', 'SELECT e FROM t'), '58P01', 'without its library a type cannot be read');
 my (undef, $said) = talk('bereft', 'ALTER EXTENSION vector UPDATE');
 like($said, qr/WARNING:  01000: 1 hnsw and ivfflat indexes are out of use until REINDEX\nHINT:  .*hnsw_reindex_commands\(\)/, 'UPDATE makes it omendb\'s and says what is left to do');
