@@ -12,7 +12,7 @@ EXTENSIONS = {"omendb": "omendb", "pgvector": "vector"}
 LIBRARIES = ["hnswlib", "faiss"]
 SYSTEMS = [*EXTENSIONS, *LIBRARIES]
 # In this order. Those of the second line take minutes to hours.
-STAGES = ["load", "build", "hnswlib", "faiss", "search", "exact", "insert", "latency", "filter", "radius", "pages", "distance", "cold"]
+STAGES = ["load", "build", "hnswlib", "faiss", "search", "exact", "insert", "latency", "filter", "radius", "pages", "distance", "cold", "tenth"]
 LONG_STAGES = ["growth", "churn", "wide"]
 # Of filters. The last but one only where the data have groups.
 KINDS = ["independent", "correlated", "anticorrelated", "metadata", "tenant"]

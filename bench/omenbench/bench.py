@@ -23,12 +23,12 @@ from omenbench.statements import Nearest
 SESSION_SETTINGS = {"jit": "off", "max_parallel_workers_per_gather": "0", "statement_timeout": "15min"}
 FUNCTIONS = {
     "hnswlib": libraries.hnswlib, "faiss": libraries.faiss, "search": search.search, "exact": search.exact,
-    "cold": search.cold, "insert": clients.insert, "latency": clients.latency, "filter": filters.filters,
+    "cold": search.cold, "tenth": search.tenth, "insert": clients.insert, "latency": clients.latency, "filter": filters.filters,
     "radius": radius.radius, "pages": pages.pages, "distance": pages.distance,
     "growth": growth.growth, "churn": growth.churn, "wide": growth.wide,
 }
 # Those that search in the index over all rows.
-INDEX_STAGES = {"build", "search", "latency", "filter", "radius", "pages", "distance", "cold"}
+INDEX_STAGES = {"build", "search", "latency", "filter", "radius", "pages", "distance", "cold", "tenth"}
 
 
 class Bench:

@@ -46,6 +46,7 @@ needs them):
   pages     LIMIT 10 OFFSET n beside LIMIT 200: rows twice and rows left out; LIMIT 100
   distance  a query that shows the distance beside one that does not
   cold      the first queries after a restart, nothing in memory
+  tenth     queries of a server with memory for a tenth of the index and the table
 and, only where they are asked for, for they take minutes to hours:
   growth    search over --sizes of rows: the rows are repeated with noise, so that this
             is no real data, but as clustered as such
@@ -163,7 +164,7 @@ def arguments(given=None):
     add("--noise", type=float, default=0.4, metavar="X",
         help="of the rows repeated there, in lengths of a row (default: 0.4)")
     add("--latency-ef", type=int, default=40, metavar="N",
-        help="hnsw.ef_search of the stages insert, latency, radius, pages, distance, cold, churn, wide (default: 40)")
+        help="hnsw.ef_search of the stages insert, latency, radius, pages, distance, cold, tenth, churn, wide (default: 40)")
     add("--latency-efs", type=numbers, default=[20, 40, 160], metavar="LIST",
         help="hnsw.ef_search of the percentiles (default: 20,40,160)")
     add("--latency-seconds", type=int, default=3, metavar="N", help="of each run of queries by pgbench (default: 3)")

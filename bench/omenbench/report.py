@@ -241,6 +241,12 @@ def report_cold(systems):
                    "" if c["page_cache_dropped"] else "the system's cache was NOT dropped"] for s, c in systems.items()])
 
 
+def report_tenth(systems):
+    return table(["a tenth in memory", "ef", "us", "x", "pages read", "KB read", "shared buffers, cache MB"],
+                 [[s, t["ef"], with_spread(t, "us"), ratio(reference(systems, "us"), t["us"]), *(with_spread(t, f) for f in ("pages_read", "kilobytes_read")),
+                   f"{t['shared_buffers'] / 1e6:.0f}, {t['cache'] / 1e6:.0f}"] for s, t in systems.items()])
+
+
 def report_growth(systems):
     """Of each system, the time at levels of recall for each size."""
     head = ["growth: rows"]
@@ -278,5 +284,5 @@ def report_wide(systems):
 
 RENDER = {"build": report_build, "search": report_search, "exact": report_exact, "insert": report_insert,
           "latency": report_latency, "filter": report_filter, "radius": report_radius, "pages": report_pages,
-          "distance": report_distance, "cold": report_cold, "growth": report_growth,
+          "distance": report_distance, "cold": report_cold, "tenth": report_tenth, "growth": report_growth,
           "churn": report_churn, "wide": report_wide}

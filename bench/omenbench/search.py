@@ -4,6 +4,9 @@ from omenbench.figures import medians, quiet_enough
 from omenbench.host import say
 
 COLD_QUERIES = 100
+# So many go before, and fill the memory that there is.
+WARMING_QUERIES = 200
+TENTH_QUERIES = 500
 
 
 def search(bench):
@@ -77,21 +80,29 @@ def exact(bench):
         bench.record("exact", system, {**figures, "samples": samples[system]})
 
 
+def statements(bench, queries):
+    vectors = ["[" + ",".join(map(str, q.tolist())) + "]" for q in queries]
+    return [f"SELECT id FROM items ORDER BY embedding {bench.operator()} '{v}' LIMIT {K}" for v in vectors]
+
+
+def microseconds(db, queries):
+    return [round(db.seconds(query) * 1e6) for query in queries]
+
+
 def cold(bench):
     """The first queries of a session, the first of a server that has just started."""
     if not hasattr(bench.server, "restart_cold"):
         say("cold: not with --dsn, for that server is not ours to restart: left out")
         return
     data, ef = bench.data, bench.args.latency_ef
-    queries = ["[" + ",".join(map(str, q.tolist())) + "]" for q in data.query[:COLD_QUERIES]]
-    statement = f"SELECT id FROM items ORDER BY embedding {bench.operator()} '%s' LIMIT {K}"
+    queries = statements(bench, data.query[:COLD_QUERIES])
     samples, dropped = {s: [] for s in bench.systems}, []
     for _ in range(bench.args.repetitions):
         for system in bench.working("cold"):
             with bench.attempt("cold", system):
                 dropped.append(bench.server.restart_cold())
                 with bench.open(system, **{"hnsw.ef_search": ef}) as db:
-                    times = [round(db.seconds(statement % q) * 1e6) for q in queries]
+                    times = microseconds(db, queries)
                 means = {f"first{n}_us": round(sum(times[:n]) / len(times[:n])) for n in (1, 10, COLD_QUERIES)}
                 samples[system].append({**means, "times": times})
     if not all(dropped):
@@ -102,3 +113,53 @@ def cold(bench):
             f" the first {COLD_QUERIES} on average")
         bench.record("cold", system, {"ef": ef, "page_cache_dropped": all(dropped), **figures,
                                       "samples": samples[system]})
+
+
+def tenth(bench):
+    """Queries of a server whose shared buffers are a tenth of the index, in a cgroup with
+    memory for a tenth of the index and the table as the system's cache. All systems
+    get the same memory: that of the one that takes most."""
+    if not hasattr(bench.server, "restart_with_little"):
+        say("tenth: not with --dsn, for that server is not ours to restart: left out")
+        return
+    data, ef = bench.data, bench.args.latency_ef
+    queries = statements(bench, data.query)
+    warming = min(WARMING_QUERIES, len(queries) // 2)
+    measured = queries[warming:warming + TENTH_QUERIES]
+    sizes = {}
+    for system in bench.working("tenth"):
+        with bench.attempt("tenth", system), bench.open(system) as db:
+            sizes[system] = db.rows("SELECT pg_relation_size('items_hnsw'), pg_table_size('items')")[0]
+    buffers, cache = (max(size[0] for size in sizes.values()) // 10, max(sum(size) for size in sizes.values()) // 10) if sizes else (0, 0)
+    samples = {s: [] for s in bench.systems}
+    try:
+        for _ in range(bench.args.repetitions):
+            for system in bench.working("tenth"):
+                with bench.attempt("tenth", system):
+                    if not bench.server.restart_with_little(buffers, cache):
+                        say("tenth: no cgroup of its own limits the server's memory here: left out")
+                        return
+                    with bench.open(system, **{"hnsw.ef_search": ef}) as db:
+                        microseconds(db, queries[:warming])
+                        before = reads(db)
+                        times = microseconds(db, measured)
+                        pages, kilobytes = (round((b - a) / len(measured), 1) for a, b in zip(before, reads(db)))
+                    samples[system].append({"us": round(sum(times) / len(times)), "pages_read": pages,
+                                            "kilobytes_read": kilobytes, "times": times})
+    finally:
+        bench.server.restart_cold()
+    for system in bench.working("tenth"):
+        figures = medians(samples[system], "us", "pages_read", "kilobytes_read")
+        say(f"{data.key}: a tenth in memory, {system}: {figures['us']:.0f} us, {figures['pages_read']:.0f} pages a query")
+        bench.record("tenth", system, {"ef": ef, "shared_buffers": buffers, "cache": cache, **figures, "samples": samples[system]})
+
+
+def reads(db):
+    """Pages that the session's searches read into shared buffers, and kilobytes that the
+    system read from the disk for that."""
+    db.run("SELECT pg_stat_force_next_flush()")
+    pages = db.value("SELECT sum(pg_stat_get_blocks_fetched(c.oid) - pg_stat_get_blocks_hit(c.oid)) FROM pg_class c"
+                     " WHERE c.oid IN ('items'::regclass, 'items_hnsw'::regclass)"
+                     " OR c.oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'items'::regclass)")
+    with open(f"/proc/{db.connection.info.backend_pid}/io") as f:
+        return int(pages), int(dict(line.split(": ") for line in f)["read_bytes"]) / 1024

@@ -1,4 +1,5 @@
 """The server that is measured: one of our own in a namespace, or one that runs."""
+import atexit
 import contextlib
 import glob
 import hashlib
@@ -138,7 +139,7 @@ class PrivateServer:
         write(stamp, digest)
         say(f"built in {time.perf_counter() - start:.1f} s")
 
-    def start(self):
+    def start(self, more={}, group=None):
         data, socket = f"{self.base}/data", f"{self.base}/socket"
         if not os.path.exists(f"{data}/PG_VERSION"):
             for path in (data, socket):
@@ -147,13 +148,14 @@ class PrivateServer:
             quiet(self.command("chown", "postgres:", "data", "socket"))
             quiet(self.command(f"{self.bin}/initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
                                "--no-locale", "--no-sync", user="postgres"))
-        settings = {"listen_addresses": "", "unix_socket_directories": "/mnt/socket", **SERVER_SETTINGS}
+        settings = {"listen_addresses": "", "unix_socket_directories": "/mnt/socket", **SERVER_SETTINGS, **more}
         write(f"{data}/postgresql.auto.conf", "".join(f"{k} = '{v}'\n" for k, v in settings.items()))
         # It may have been left behind by a run whose shell in the namespace was killed as well.
         self.stop()
         pg_ctl = self.pg_ctl()
         # Its log is its only output: it must not hold our pipes open.
-        result = subprocess.run(self.command(*pg_ctl, "-l", "data/server.log", "start", user="postgres"))
+        result = subprocess.run(self.command(*pg_ctl, "-l", "data/server.log", "start", user="postgres"),
+                                preexec_fn=group and group.enter)
         if result.returncode:
             die(f"the server did not start, see {data}/server.log")
 
@@ -167,15 +169,19 @@ class PrivateServer:
     def restart_cold(self):
         """With nothing in memory; says whether that is true of the system's cache as well."""
         self.stop()
-        os.sync()
-        try:
-            with open("/proc/sys/vm/drop_caches", "w") as f:
-                f.write("1")
-            dropped = True
-        except OSError:
-            dropped = False
+        dropped = drop_caches()
         self.start()
         return dropped
+
+    def restart_with_little(self, buffers, cache):
+        """With so many bytes of shared buffers and of the system's cache; false where that
+        cannot be had, and then the server does not run."""
+        self.stop()
+        group = MemoryGroup.make(buffers + cache + SERVERS_OWN_MEMORY)
+        if not group or not drop_caches():
+            return False
+        self.start({"shared_buffers": f"{buffers // 1024}kB"}, group)
+        return True
 
     def pgbench(self, database, script, options, settings, log=False):
         write(f"{self.base}/pgbench.sql", script)
@@ -183,6 +189,52 @@ class PrivateServer:
         command = self.command(f"{self.bin}/pgbench", "-h", "/mnt/socket", "-U", "postgres", *options,
                                *(["--log", "--log-prefix=/mnt/log/pgbench"] if log else []), "-f", "/mnt/pgbench.sql", database)
         return run_pgbench(command, settings, f"{self.base}/log" if log else None)
+
+
+# What a server and a session take beside buffers and cache of data: 8 MB of private memory, 5 of
+# shared memory, 6 of programs and libraries, 2 of the kernel's own.
+SERVERS_OWN_MEMORY = 20 << 20
+
+
+class MemoryGroup:
+    """A cgroup whose processes and their cache of files may take so much memory."""
+
+    def __init__(self, path):
+        self.path = path
+
+    @classmethod
+    def make(cls, size):
+        """The first way that works: version 1, version 2; or None."""
+        for parent, limit in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]:
+            group = cls(f"{parent}/omendb-bench-{os.getpid()}")
+            try:
+                os.makedirs(group.path, exist_ok=True)
+                atexit.register(group.remove)
+                with open(f"{group.path}/{limit}", "w") as f:
+                    f.write(str(size))
+                return group
+            except OSError:
+                group.remove()
+        return None
+
+    def enter(self):
+        with open(f"{self.path}/cgroup.procs", "w") as f:
+            f.write(str(os.getpid()))
+
+    def remove(self):
+        """Not while the server is in it."""
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path)
+
+
+def drop_caches():
+    os.sync()
+    try:
+        with open("/proc/sys/vm/drop_caches", "w") as f:
+            f.write("1")
+        return True
+    except OSError:
+        return False
 
 
 def why_no_namespace():

@@ -71,13 +71,20 @@ hidden_distance(void *context, OmendbNode node, unsigned level, const OmendbQuer
 		   omendb_store_ops.distance(context, node, level, query, distance);
 }
 
-static void
+static bool
 hidden_prefetch(void *context, OmendbNode node)
 {
-	omendb_store_ops.prefetch(context, node);
+	return omendb_store_ops.prefetch(context, node);
 }
 
-static const OmendbGraphOps hidden_ops = {hidden_visit, hidden_distance, hidden_prefetch};
+static bool
+hidden_request(void *context, OmendbNode node)
+{
+	return omendb_store_ops.request(context, node);
+}
+
+static const OmendbGraphOps hidden_ops = {hidden_visit, hidden_distance, hidden_prefetch,
+										  hidden_request};
 
 static inline bool
 is_node_with_rows(const OmendbRecord *record)
@@ -315,6 +322,7 @@ hnsw_calibrate(Relation index, double rows, BufferAccessStrategy strategy)
 	OmendbCalibration calibration = {0};
 	Sample sample;
 
+	store.requests = omendb_store_may_request(index);
 	take_sample(&store, blocks, &sample);
 	if (sample.n > 0)
 	{

@@ -78,13 +78,20 @@ insert_distance(void *context, OmendbNode node, unsigned level, const OmendbQuer
 	return omendb_store_ops.distance(context, node, level, query, distance);
 }
 
-static void
+static bool
 insert_prefetch(void *context, OmendbNode node)
 {
-	omendb_store_ops.prefetch(context, node);
+	return omendb_store_ops.prefetch(context, node);
 }
 
-static const OmendbGraphOps insert_ops = {insert_visit, insert_distance, insert_prefetch};
+static bool
+insert_request(void *context, OmendbNode node)
+{
+	return omendb_store_ops.request(context, node);
+}
+
+static const OmendbGraphOps insert_ops = {insert_visit, insert_distance, insert_prefetch,
+										  insert_request};
 
 static const OmendbRecord *
 candidate_record(void *context, const OmendbSelectCandidate *candidate)
@@ -472,6 +479,7 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 
 	insert->store.relation = index;
 	insert->store.index = open;
+	insert->store.requests = omendb_store_may_request(index);
 	insert->record = palloc0(codec->layout.record_bytes);
 	insert->copy_bytes = codec->layout.factor_a_offset;
 	insert->arena_room = 512;

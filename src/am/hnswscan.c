@@ -150,6 +150,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	state->context = context;
 	state->store.relation = index;
 	state->store.index = open;
+	state->store.requests = omendb_store_may_request(index);
 	state->opclass = hnsw_opclass(index);
 	omendb_query_init(&state->query, &open->codec, palloc(omendb_query_bytes(&open->codec) + 1));
 	state->room = palloc(hnsw_value_room(layout));

@@ -66,13 +66,23 @@ array_distance(void *store, OmendbNode node, unsigned level, const OmendbQuery *
 	return true;
 }
 
-static void
+static bool
 array_prefetch(void *store, OmendbNode node)
 {
 	OmendbArray *array = store;
 
 	if (node < array->n)
 		omendb_record_prefetch(&array->codec->layout, omendb_array_record(array, node));
+	return false;
 }
 
-const OmendbGraphOps omendb_array_ops = {array_visit, array_distance, array_prefetch};
+static bool
+array_request(void *store, OmendbNode node)
+{
+	(void) store;
+	(void) node;
+	return false;
+}
+
+const OmendbGraphOps omendb_array_ops = {array_visit, array_distance, array_prefetch,
+										 array_request};

@@ -57,8 +57,13 @@ typedef struct OmendbGraphOps
 	/* Plain layouts: the distance to a node, or false as visit. */
 	bool (*distance)(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
 					 float *distance);
-	/* A hint that the node will be visited soon. */
-	void (*prefetch)(void *store, OmendbNode node);
+	/*
+	 * A hint that the node will be visited soon. True where memory does not have
+	 * its record: then storage was asked for it, now or before.
+	 */
+	bool (*prefetch)(void *store, OmendbNode node);
+	/* The same for a node that will be visited later: nothing but storage is asked. */
+	bool (*request)(void *store, OmendbNode node);
 } OmendbGraphOps;
 
 #endif /* OMENDB_GRAPH_H */

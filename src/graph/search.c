@@ -22,6 +22,14 @@
 /* Of so many candidates at least, those that were visited are looked for. */
 #define SEEN_KEPT 32768
 
+/*
+ * Entries of the beam that are asked for in advance. A visit takes a microsecond, as
+ * the next records take from memory: two are on their way. Storage takes a hundred
+ * times as long for one, but reads several at a time.
+ */
+#define LEAST_AHEAD 2
+#define MOST_AHEAD  16
+
 /* So many late finds say that there is more to find. */
 #define SETTLE_LATE 3
 
@@ -35,6 +43,7 @@ omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
 	search->allocator = allocator;
 	search->coded = coded;
 	search->visit_limit = SIZE_MAX;
+	search->ahead = LEAST_AHEAD;
 }
 
 void
@@ -274,12 +283,34 @@ omendb_search_enter(OmendbSearch *search, OmendbNode node)
 	return offer(search, -INFINITY, node);
 }
 
+/*
+ * What is looked at next comes from storage, or all of it from memory. Early in a search
+ * much of the beam is driven out of it unvisited, so each step looks only one entry further.
+ */
+static inline void
+look_ahead(OmendbSearch *search, bool stored)
+{
+	if (!stored)
+		search->ahead = LEAST_AHEAD;
+	else if (search->ahead < MOST_AHEAD)
+		search->ahead++;
+}
+
 bool
 omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *query, unsigned level,
 						 uint32_t width, const OmendbNode *from, uint32_t n)
 {
+	bool stored = false;
+
 	if (!omendb_search_begin(search, query, level, width))
 		return false;
+	/* Coded: nothing of them is looked at before the run. */
+	if (!search->coded)
+	{
+		for (uint32_t i = 0; i < n; i++)
+			stored |= search->ops->prefetch(search->store, from[i]);
+		look_ahead(search, stored);
+	}
 	for (uint32_t i = 0; i < n; i++)
 		if (!omendb_search_enter(search, from[i]))
 			return false;
@@ -352,6 +383,13 @@ static bool
 expand_plain(OmendbSearch *search)
 {
 	const OmendbStep *step = &search->step;
+	bool stored = false;
+
+	/* All that were not seen yet are looked at, so all may be asked for. */
+	if (search->ahead > LEAST_AHEAD)
+		for (uint32_t i = 0; i < step->count; i++)
+			if (!omendb_search_has_seen(search, step->neighbours[i]))
+				stored |= search->ops->request(search->store, step->neighbours[i]);
 
 	for (uint32_t i = 0; i < step->count; i++)
 	{
@@ -359,8 +397,10 @@ expand_plain(OmendbSearch *search)
 		float distance;
 		bool fresh;
 
-		if (i + 1 < step->count)
-			search->ops->prefetch(search->store, step->neighbours[i + 1]);
+		/* What was seen may have been evicted since: nobody reads it again. */
+		if (i + 1 < step->count && (search->ahead == LEAST_AHEAD ||
+									!omendb_search_has_seen(search, step->neighbours[i + 1])))
+			stored |= search->ops->prefetch(search->store, step->neighbours[i + 1]);
 		if (!note_seen(search, node, &fresh))
 			return false;
 		if (fresh &&
@@ -368,6 +408,7 @@ expand_plain(OmendbSearch *search)
 			!offer(search, distance, node))
 			return false;
 	}
+	look_ahead(search, stored);
 	return true;
 }
 
@@ -381,26 +422,50 @@ next_unvisited(const OmendbSearch *search, uint32_t at)
 }
 
 /*
- * The node visited next is needed at once, but the one after it, if nothing
- * nearer comes between, only in a step: by then it is there.
+ * Storage reads some of what is visited next: ask for more of the unvisited entries,
+ * from that one on. They are likely to be visited later.
  */
 static void
-prefetch_next(OmendbSearch *search)
+request_further(OmendbSearch *search, uint32_t at, bool stored)
 {
-	uint32_t at = search->cursor;
-
-	for (int ahead = 0; ahead < 2; ahead++)
+	for (uint32_t ahead = LEAST_AHEAD; ahead < search->ahead; ahead++)
 	{
 		at = next_unvisited(search, at);
 		if (at >= search->used)
 			break;
-		search->ops->prefetch(search->store, omendb_candidate_node(search->beam[at++]));
+		stored |= search->ops->request(search->store, omendb_candidate_node(search->beam[at++]));
 	}
+	look_ahead(search, stored);
+}
+
+/*
+ * The node visited next is needed at once, but the one after it, if nothing
+ * nearer comes between, only in a step: by then it is there.
+ */
+static inline void
+prefetch_next(OmendbSearch *search)
+{
+	uint32_t at = search->cursor;
+	bool stored = false;
+
+	for (int ahead = 0; ahead < LEAST_AHEAD; ahead++)
+	{
+		at = next_unvisited(search, at);
+		if (at >= search->used)
+			break;
+		stored |= search->ops->prefetch(search->store, omendb_candidate_node(search->beam[at++]));
+	}
+	/* Plain: what entered the beam was looked at already. */
+	if (search->coded && (stored || search->ahead > LEAST_AHEAD))
+		request_further(search, at, stored);
 }
 
 bool
 omendb_search_run(OmendbSearch *search)
 {
+	/* What was entered, or came into a wider beam, is likely to come from storage, too. */
+	if (search->coded && search->ahead > LEAST_AHEAD)
+		request_further(search, search->cursor, false);
 	while (search->visited_used < search->visit_limit)
 	{
 		uint32_t at = next_unvisited(search, search->cursor);

@@ -77,6 +77,12 @@ typedef struct OmendbSearch
 	uint32_t cursor; /* no unvisited entry lies before it */
 	uint32_t rest;   /* rest when all entries before it were visited; at most width counts */
 
+	/*
+	 * How many unvisited entries of the beam are asked for in advance: LEAST_AHEAD where
+	 * memory has all of them, up to MOST_AHEAD where storage has to read some.
+	 */
+	uint32_t ahead;
+
 	OmendbCandidate *aside; /* unordered */
 	size_t aside_used;
 	size_t aside_kept; /* when those that were visited were looked for last */

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/spccache.h"
 
 /*
  * The buffers that blocks were last found in, by a hash of relation and block;
@@ -272,6 +273,28 @@ is_used_most(Buffer buffer)
 	return omendb_usage_count(GetBufferDescriptor(buffer - 1)) >= BM_MAX_USAGE_COUNT;
 }
 
+bool
+omendb_store_may_request(Relation relation)
+{
+	return get_tablespace_io_concurrency(relation->rd_rel->reltablespace) > 0;
+}
+
+static inline BlockNumber *
+request_of(OmendbStore *store, BlockNumber block)
+{
+	return &store->requested[block % OMENDB_REQUESTED];
+}
+
+/* It is read: if it is evicted later, storage may be asked for it again. */
+static inline void
+forget_request(OmendbStore *store, BlockNumber block)
+{
+	BlockNumber *requested = request_of(store, block);
+
+	if (*requested == block)
+		*requested = 0;
+}
+
 Buffer
 omendb_store_read(OmendbStore *store, BlockNumber block)
 {
@@ -288,6 +311,7 @@ omendb_store_read(OmendbStore *store, BlockNumber block)
 		return *hint;
 	}
 	store->counters.misses++;
+	forget_request(store, block);
 	if (!has_block(store, block))
 		omendb_corrupt_page(relation, block, "A link leads there, beyond the end of the index.");
 	buffer = ReadBuffer(relation, block);
@@ -576,7 +600,46 @@ store_distance(void *context, OmendbNode node, unsigned level, const OmendbQuery
 	return true;
 }
 
-static void
+/* Another relation's block of that number is not worth telling apart here. */
+static inline bool
+is_where_hinted(Buffer hint, BlockNumber block)
+{
+	return hint != InvalidBuffer && GetBufferDescriptor(hint - 1)->tag.blockNum == block;
+}
+
+/*
+ * Ask storage for the block, unless it was asked before or a shared buffer has the block,
+ * which *hint then is. Is the block on its way from storage?
+ */
+static pg_noinline bool
+request_block(OmendbStore *store, BlockNumber block, Buffer *hint)
+{
+	BlockNumber *requested = request_of(store, block);
+	PrefetchBufferResult result;
+
+	if (*requested == block)
+		return true;
+	if (!store->requests || !has_block(store, block))
+		return false;
+	result = PrefetchBuffer(store->relation, MAIN_FORKNUM, block);
+	if (BufferIsValid(result.recent_buffer) && !BufferIsLocal(result.recent_buffer))
+		*hint = result.recent_buffer;
+	if (result.initiated_io)
+		*requested = block;
+	return result.initiated_io;
+}
+
+static bool
+store_request(void *context, OmendbNode node)
+{
+	OmendbStore *store = context;
+	BlockNumber block = omendb_node_block(&store->index->codec.layout, node);
+	Buffer *hint = hint_of(store->relation, block);
+
+	return !is_where_hinted(*hint, block) && request_block(store, block, hint);
+}
+
+static bool
 store_prefetch(void *context, OmendbNode node)
 {
 	OmendbStore *store = context;
@@ -585,17 +648,12 @@ store_prefetch(void *context, OmendbNode node)
 	Buffer *hint = hint_of(store->relation, block);
 	Page page;
 
-	/* Another relation's block of that number is not worth telling apart here. */
-	if (*hint == InvalidBuffer || GetBufferDescriptor(*hint - 1)->tag.blockNum != block)
+	if (unlikely(!is_where_hinted(*hint, block)))
 	{
-		PrefetchBufferResult result;
-
-		if (!has_block(store, block))
-			return;
-		result = PrefetchBuffer(store->relation, MAIN_FORKNUM, block);
-		if (!BufferIsValid(result.recent_buffer) || BufferIsLocal(result.recent_buffer))
-			return;
-		*hint = result.recent_buffer;
+		if (request_block(store, block, hint))
+			return true;
+		if (!is_where_hinted(*hint, block))
+			return false;
 	}
 	/*
 	 * Not pinned: whatever the buffer holds now, its memory is there. What pinning
@@ -606,6 +664,8 @@ store_prefetch(void *context, OmendbNode node)
 	__builtin_prefetch(page);
 	__builtin_prefetch(page + BLCKSZ - 1);
 	omendb_record_prefetch(layout, omendb_page_record(layout, page, node % layout->per_page));
+	return false;
 }
 
-const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch};
+const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch,
+										 store_request};

@@ -33,11 +33,16 @@ typedef struct OmendbCounters
 	uint64 stale;  /* links to what is no node (any more) */
 } OmendbCounters;
 
+#define OMENDB_REQUESTED 128
+
 typedef struct OmendbStore
 {
 	Relation relation;
 	const OmendbIndex *index;
 	BlockNumber blocks; /* that the file has at least; 0 before it was asked */
+	bool requests;      /* storage is asked for pages in advance: omendb_store_may_request */
+	/* Those that were asked for and not read yet, each at the place of its number; 0: none. */
+	BlockNumber requested[OMENDB_REQUESTED];
 	OmendbCounters counters;
 } OmendbStore;
 
@@ -61,6 +66,9 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
+
+/* Is storage asked for pages of the index in advance? effective_io_concurrency says so. */
+extern bool omendb_store_may_request(Relation relation);
 
 /* Read the entry point afresh; false where the graph is empty. */
 extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);

@@ -45,5 +45,29 @@ my ($nodes) = $plan =~ /Nodes Visited: (\d+)/;
 cmp_ok($nodes, '>', 5, 'EXPLAIN says how many nodes a search visits');
 cmp_ok(sql($visits) - $before, '>', 100 * $nodes / 2, 'the statistics count the visits of all searches');
 
+# Storage is asked for pages in advance, or not: rows and pages are the same.
+my %seen;
+for my $concurrency (0, 16)
+{
+    $node->append_conf('postgresql.conf', "effective_io_concurrency = $concurrency");
+    $node->restart;
+    my ($rows, $pages, $read) = ('', 0, 0);
+    for my $i (1 .. 20)
+    {
+        my $query = "SELECT id FROM t ORDER BY v <-> made($i, 64) LIMIT 10";
+        my $out = sql("SET enable_seqscan = off; EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) $query; $query");
+        # The first is of the whole plan.
+        my ($hits, $misses) = $out =~ /Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?/;
+        $pages += ($hits // 0) + ($misses // 0);
+        $read += $misses // 0;
+        $rows .= join(',', $out =~ /^(\d+)$/mg) . ';';
+    }
+    $seen{$concurrency} = { rows => $rows, pages => $pages, read => $read };
+    cmp_ok($read, '>', 100, "effective_io_concurrency = $concurrency: pages are read from storage ($read of $pages)");
+}
+like($seen{0}{rows}, qr/^(\d+,){9}\d+;/, 'ten rows come');
+is($seen{16}{rows}, $seen{0}{rows}, 'and the same where storage is asked in advance');
+is($seen{16}{pages}, $seen{0}{pages}, 'which takes the same pages');
+
 $node->stop;
 done_testing();

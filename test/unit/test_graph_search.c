@@ -15,6 +15,13 @@
 
 #define MOCK_LINKS 12
 
+typedef enum Place
+{
+	IN_MEMORY,
+	IN_STORAGE,
+	UNDER_WAY /* storage was asked for it */
+} Place;
+
 typedef struct Mock
 {
 	uint32_t n;
@@ -26,7 +33,40 @@ typedef struct Mock
 	long visits;
 	long scores;
 	long prefetches;
+	/* Where nodes lie; NULL: all in memory. */
+	Place *places;
+	long requests; /* calls, of whichever answer */
+	long waits;    /* for nodes that storage was not asked for in advance */
+	long under_way;
+	long most_under_way;
 } Mock;
+
+/* The node is looked at, and in memory from then on. */
+static void
+mock_read(Mock *mock, OmendbNode node)
+{
+	if (!mock->places)
+		return;
+	mock->waits += mock->places[node] == IN_STORAGE;
+	mock->under_way -= mock->places[node] == UNDER_WAY;
+	mock->places[node] = IN_MEMORY;
+}
+
+/* Does storage read it? */
+static bool
+mock_ask(Mock *mock, OmendbNode node)
+{
+	if (!mock->places || node >= mock->n || mock->places[node] == IN_MEMORY)
+		return false;
+	if (mock->places[node] == IN_STORAGE)
+	{
+		mock->places[node] = UNDER_WAY;
+		mock->under_way++;
+		if (mock->under_way > mock->most_under_way)
+			mock->most_under_way = mock->under_way;
+	}
+	return true;
+}
 
 /* The same for a pair in every run; nothing else may depend on when it is asked. */
 static float
@@ -49,6 +89,7 @@ mock_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *quer
 	if (node >= mock->n || mock->stale[node] || level != 3)
 		return false;
 	mock->visits++;
+	mock_read(mock, node);
 	step->distance = mock->distances[node];
 	step->count = MOCK_LINKS;
 	memset(&step->payload, 0, sizeof(step->payload));
@@ -74,18 +115,26 @@ mock_distance(void *store, OmendbNode node, unsigned level, const OmendbQuery *q
 	if (node >= mock->n || mock->stale[node] || level != 3)
 		return false;
 	mock->scores++;
+	mock_read(mock, node);
 	*distance = mock->distances[node];
 	return true;
 }
 
-static void
+static bool
 mock_prefetch(void *store, OmendbNode node)
 {
-	(void) node;
 	((Mock *) store)->prefetches++;
+	return mock_ask(store, node);
 }
 
-static const OmendbGraphOps mock_ops = {mock_visit, mock_distance, mock_prefetch};
+static bool
+mock_request(void *store, OmendbNode node)
+{
+	((Mock *) store)->requests++;
+	return mock_ask(store, node);
+}
+
+static const OmendbGraphOps mock_ops = {mock_visit, mock_distance, mock_prefetch, mock_request};
 
 /* A ring, so that all is reached, and links at random. */
 static void
@@ -757,6 +806,64 @@ test_not_numbers(bool coded)
 	tap_result(narrow, "%s: also set aside and back", kind);
 }
 
+/* Storage is asked for much in advance, memory only for the next two. */
+static void
+test_storage(bool coded)
+{
+	const uint32_t n = 3000;
+	Random random = {11};
+	const char *kind = coded ? "coded" : "plain";
+	Place *places = malloc(n * sizeof(Place));
+	bool no_requests = true, same = true, ahead = true, few = true, back = true;
+	long looked_at = 0, waits = 0;
+
+	for (int turn = 0; turn < 20; turn++)
+	{
+		Mock mock;
+		Run memory, storage;
+		long requests;
+
+		mock_make(&mock, &random, n);
+		mock.noise = 0.2f;
+		run_begin(&memory, &mock, coded, 60, 0);
+		omendb_search_run(&memory.search);
+		no_requests = no_requests && mock.requests == 0 && mock.prefetches > 0;
+
+		for (uint32_t i = 0; i < n; i++)
+			places[i] = IN_STORAGE;
+		mock.places = places;
+		mock.visits = mock.scores = 0;
+		run_begin(&storage, &mock, coded, 60, 0);
+		omendb_search_run(&storage.search);
+		same = same && begins_as(&storage.search, &memory.search) &&
+			   begins_as(&memory.search, &storage.search);
+		looked_at += coded ? mock.visits : mock.scores;
+		waits += mock.waits;
+		ahead = ahead && mock.most_under_way >= 10;
+		/* Beside 16 of the beam, those that nearer ones drove out of it. */
+		few = few && mock.under_way < (coded ? mock.visits : 1);
+
+		/* All in memory: the next step sees it. */
+		for (uint32_t i = 0; i < n; i++)
+			places[i] = IN_MEMORY;
+		requests = mock.requests;
+		omendb_search_begin_from(&storage.search, NULL, 3, 60, (OmendbNode[]){0}, 1);
+		omendb_search_run(&storage.search);
+		back = back && requests > 0 && mock.requests - requests <= 16;
+		run_end(&memory);
+		run_end(&storage);
+		mock_free(&mock);
+	}
+	tap_result(no_requests, "%s: where all is in memory nobody asks storage", kind);
+	tap_result(same, "%s: where nodes lie changes no visit", kind);
+	tap_result(ahead, "%s: storage has at least 10 to read at a time", kind);
+	tap_result(waits * 5 < looked_at, "%s: most are asked for in advance (%ld of %ld are not)",
+			   kind, waits, looked_at);
+	tap_result(few, "%s: fewer are asked for in vain than are visited", kind);
+	tap_result(back, "%s: and nobody asks again when all came into memory", kind);
+	free(places);
+}
+
 /* From every point on: false, and nothing is lost. */
 static void
 test_out_of_memory(bool coded)
@@ -913,6 +1020,7 @@ main(void)
 		test_several_entries(coded);
 		test_extend(coded);
 		test_not_numbers(coded);
+		test_storage(coded);
 		test_out_of_memory(coded);
 	}
 	test_candidates();

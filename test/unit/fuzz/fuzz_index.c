@@ -36,6 +36,7 @@
 #include "storage/smgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/spccache.h"
 
 /* ---------------------------------------------------------------- the server */
 
@@ -46,6 +47,7 @@
 static Block blocks[MAX_BLOCKS];
 static int locks[MAX_BLOCKS]; /* a mode, or BUFFER_LOCK_UNLOCK */
 static int pins[MAX_BLOCKS];
+static bool requested[MAX_BLOCKS]; /* storage was asked for it, and it was not read since */
 static BlockNumber nblocks;
 
 Block *LocalBufferBlockPointers = blocks;
@@ -68,6 +70,7 @@ pin(BlockNumber block)
 {
 	if (block >= nblocks)
 		fail("a block beyond the end of the file is read");
+	requested[block] = false;
 	pins[block]++;
 	return -(Buffer) block - 1;
 }
@@ -105,7 +108,22 @@ RelationGetNumberOfBlocksInFork(Relation relation, ForkNumber fork)
 PrefetchBufferResult
 PrefetchBuffer(Relation relation, ForkNumber fork, BlockNumber block)
 {
-	return (PrefetchBufferResult){InvalidBuffer, false};
+	if (block >= nblocks)
+		fail("a block beyond the end of the file is asked for");
+	if (block % 4 == 0)
+		return (PrefetchBufferResult){InvalidBuffer, false};
+	if (requested[block])
+		fail("storage is asked twice for a block");
+	requested[block] = true;
+	return (PrefetchBufferResult){InvalidBuffer, true};
+}
+
+/* Asked for each store: it knows nothing of what others asked for. */
+int
+get_tablespace_io_concurrency(Oid tablespace)
+{
+	memset(requested, 0, sizeof(requested));
+	return 1;
 }
 
 void
@@ -519,6 +537,8 @@ search(const OmendbIndex *index)
 	HnswTids tids;
 	bool coded = omendb_layout_is_coded(&index->codec.layout);
 
+	StaticAssertStmt(MAX_BLOCKS <= OMENDB_REQUESTED, "each block has a place of its own");
+	store.requests = omendb_store_may_request(&relation);
 	set_query(&query, &index->codec);
 	hnsw_tids_init(&tids, &store);
 	omendb_search_init(search, &omendb_store_ops, &store, &omendb_palloc_allocator, coded);
