@@ -294,6 +294,17 @@ keeps_order(const HnswScan *state)
 	return !state->drive.driven && hnsw_iterative_scan != HNSW_ITERATIVE_RELAXED;
 }
 
+/*
+ * The ef that says how many candidates a node needs (HNSW_WIDE_EF). Where rows are left out, the
+ * rows returned may all be far from the query, near the edge of the beam: it stays the many of a
+ * narrow beam.
+ */
+static inline double
+ef_of_ratio(const HnswScan *state)
+{
+	return state->drive.filters ? 0 : state->first_ef;
+}
+
 /* The ef with which as many nodes are found as may be returned in a later round. */
 static double
 ef_of_round(HnswScan *state)
@@ -302,7 +313,7 @@ ef_of_round(HnswScan *state)
 		return hnsw_ef_for(&state->store, state->allowed);
 	if (state->drive.keeps_all)
 		return state->allowed * EF_A_KEPT_NODE;
-	return hnsw_ef_of_nodes(state->first_ef, state->allowed);
+	return hnsw_ef_of_nodes(ef_of_ratio(state), state->allowed);
 }
 
 /* The first round. */
@@ -317,7 +328,7 @@ set_first_round(HnswScan *state)
 		state->allowed =
 			(int64) Max(state->ef / HNSW_EF_A_NODE, Min(state->drive.wanted, state->ef));
 	else
-		state->allowed = (int64) hnsw_nodes_of_ef(state->ef, state->ef);
+		state->allowed = (int64) hnsw_nodes_of_ef(ef_of_ratio(state), state->ef);
 	state->allowed = Max(state->allowed, Min(state->ef, HNSW_LEAST_FIRST_NODES));
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
 		state->allowed = state->ef;
@@ -655,7 +666,7 @@ start(IndexScanDesc scan)
 static inline bool
 is_beyond_ratio(const HnswScan *state)
 {
-	return state->first_ef >= HNSW_WIDE_EF && !state->drive.keeps_all &&
+	return ef_of_ratio(state) >= HNSW_WIDE_EF && !state->drive.keeps_all &&
 		   state->returned > state->ef / HNSW_EF_A_NODE + MORE_TO_BE_SURE;
 }
 

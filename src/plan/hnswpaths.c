@@ -223,8 +223,11 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	}
 	else
 	{
-		planned->ef_nodes = hnsw_nodes_of_ef(planned->ef, planned->ef);
-		planned->ef_a_node = planned->ef < HNSW_WIDE_EF ? HNSW_EF_A_NODE : HNSW_WIDE_EF_A_NODE;
+		/* As the scan does (HnswDrive.filters). */
+		double ef = clauses ? 0 : planned->ef;
+
+		planned->ef_nodes = hnsw_nodes_of_ef(ef, planned->ef);
+		planned->ef_a_node = ef < HNSW_WIDE_EF ? HNSW_EF_A_NODE : HNSW_WIDE_EF_A_NODE;
 	}
 	/* This may read catalogs, which may invalidate what was peeked at. */
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);

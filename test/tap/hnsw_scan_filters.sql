@@ -3,7 +3,7 @@
 -- hides. And what a scan reads for it stays near the least that any strategy reads.
 \ir hnsw_scans.psql
 SET hnsw.ef_search = 400;
-SELECT plan(490);
+SELECT plan(491);
 
 -- ------------------------------------------------------------------ kinds of filters and of indexes
 
@@ -277,6 +277,13 @@ SELECT cmp_ok(auto, '<=', (1.5 * (SELECT min(x) FROM unnest(forced) x))::int + 1
 -- and it is right, and as good as it should be
 SET hnsw.ef_search = 400;
 SELECT is(problem(sql, 'any', 0), NULL, sql) FROM filtered ORDER BY n;
+-- a wide beam finds rows that pass as surely as a narrow one, though all of them may be far from the query
+CREATE FUNCTION found(query vector, strategy text) RETURNS int[] LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('hnsw.scan_strategy', strategy, true);
+    RETURN (SELECT array_agg(i) FROM (SELECT i FROM articles WHERE tenant = 7 ORDER BY v <=> query LIMIT 10) r);
+END $$;
+SELECT cmp_ok((SELECT count(*) FROM articles a, unnest(found(a.v, 'graph')) f WHERE a.i % 67 = 3 AND f = ANY (found(a.v, 'exact'))), '>=', 1188::bigint, 'of 1,200 rows that pass, by a beam of 400');
 
 -- ------------------------------------------------------------------ rescans
 
