@@ -5,7 +5,7 @@
  *	  src/code; what counts is bench/index.
  *
  * graph BASE.fbin QUERY.fbin TRUTH.ibin METRIC(l2|ip|cosine|l1) [name=value ...]
- *	rows, m, ef_construction, beam, passes, bits, ratio (log2), threads, compact, avx2
+ *	rows, m, ef_construction, beam, passes, bits (with own: OmendbOwn), ratio (log2), threads, compact, avx2
  */
 #include <math.h>
 #include <pthread.h>
@@ -187,7 +187,8 @@ main(int argc, char **argv)
 							  8160))
 		return 1;
 	if (option("bits", 0) > 0 &&
-		!omendb_layout_set(&layout, metric, layout.own, d, layout.m, (int) option("bits", 0), 8160))
+		!omendb_layout_set(&layout, metric, (int) option("own", layout.own), d, layout.m,
+						   (int) option("bits", 0), 8160))
 		return 1;
 	omendb_codec_init(&codec, &layout, 42, malloc(omendb_codec_bytes(&layout) + 1));
 	printf("own %d, %u bits, record %u, %u a page (%u bytes a row)\n", layout.own, layout.code_bits,

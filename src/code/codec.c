@@ -21,13 +21,55 @@ rotates(const OmendbLayout *layout)
 bool
 omendb_layout_expands(const OmendbLayout *layout)
 {
-	return layout->code_bits > layout->dimensions;
+	return omendb_code_groups(layout) > layout->dimensions;
 }
 
 static size_t
 align8(size_t n)
 {
 	return (n + 7) & ~(size_t) 7;
+}
+
+static OmendbCodePlan
+code_plan(const OmendbLayout *layout)
+{
+	uint32_t groups = omendb_code_groups(layout);
+	OmendbCodePlan plan;
+
+	omendb_code_plan(&plan, layout->dimensions > groups ? layout->dimensions : groups, groups);
+	return plan;
+}
+
+/*
+ * Signs of codewords are less alike than those of what they stand for, the less the farther
+ * codewords are from it. y being the cosine that the signs show, y + (1 - c^2) y (1 - |y|) is
+ * that between the residuals, c being the cosine of a residual to its codewords: off by at most
+ * .03 for every size of groups (simulated, normal distribution).
+ */
+static void
+set_angles(OmendbCodec *codec, float *cosines)
+{
+	const OmendbCodePlan *plan = &codec->plan;
+	double cosine2 = 0;
+	double length2 = 0;
+
+	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++)
+	{
+		const OmendbCodebook *book = omendb_codebook(omendb_plan_size(plan, b));
+		double share = (double) omendb_plan_size(plan, b) * omendb_plan_width(plan, b);
+
+		cosine2 += share * book->cosine2;
+		length2 += share * book->length2;
+	}
+	cosine2 /= plan->elements;
+	codec->code_length = (float) (OMENDB_CODEBOOK_UNIT * sqrt(cosine2 * length2));
+	for (uint32_t i = 0; i <= plan->elements; i++)
+	{
+		double shown = cos(3.14159265358979 * i / plan->elements);
+
+		cosines[i] = (float) (shown + (1 - cosine2) * shown * (1 - fabs(shown)));
+	}
+	codec->cosines = cosines;
 }
 
 size_t
@@ -38,9 +80,9 @@ omendb_codec_bytes(const OmendbLayout *layout)
 	if (rotates(layout))
 		bytes += align8(omendb_rotation_bytes(layout->dimensions));
 	if (omendb_layout_expands(layout))
-		bytes += align8(omendb_rotation_bytes(layout->code_bits));
+		bytes += align8(omendb_rotation_bytes(omendb_code_groups(layout)));
 	if (layout->code_bits > 0)
-		bytes += (layout->code_bits + 1) * sizeof(float);
+		bytes += (code_plan(layout).elements + 1) * sizeof(float);
 	return bytes;
 }
 
@@ -60,16 +102,13 @@ omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
 	}
 	if (codec->expands)
 	{
-		omendb_rotation_init(&codec->expand, layout->code_bits, ~seed, at);
-		at += align8(omendb_rotation_bytes(layout->code_bits));
+		omendb_rotation_init(&codec->expand, omendb_code_groups(layout), ~seed, at);
+		at += align8(omendb_rotation_bytes(omendb_code_groups(layout)));
 	}
 	if (layout->code_bits > 0)
 	{
-		float *cosines = (float *) at;
-
-		for (uint32_t i = 0; i <= layout->code_bits; i++)
-			cosines[i] = (float) cos(3.14159265358979 * i / layout->code_bits);
-		codec->cosines = cosines;
+		codec->plan = code_plan(layout);
+		set_angles(codec, (float *) at);
 	}
 }
 
@@ -90,7 +129,7 @@ omendb_codec_move(OmendbCodec *codec, const void *from, void *to)
 size_t
 omendb_code_floats(const OmendbCodec *codec)
 {
-	return codec->expands ? codec->expand.n : codec->layout.code_bits;
+	return codec->expands ? codec->expand.n : codec->layout.dimensions;
 }
 
 bool
@@ -236,23 +275,42 @@ nearest_int(float x, float most)
 	return y > most ? most : y < -most ? -most : y == y ? y : 0;
 }
 
+/* Element i of n in its place (layout.h); its low part was 0. */
+static inline void
+put_int12(uint8_t *own, size_t n, size_t i, int x)
+{
+	size_t half = (n + 1) / 2;
+	int low = x & 15;
+
+	((int8_t *) own)[i] = (int8_t) ((x - low) / 16);
+	if (i < half)
+		own[n + i] |= (uint8_t) low;
+	else
+		own[n + i - half] |= (uint8_t) (low << 4);
+}
+
 static Kept
 encode_ints(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
 {
 	size_t n = layout->dimensions;
 	uint8_t *own = omendb_record_own(record);
-	bool wide = layout->own == OMENDB_OWN_INT16;
-	float most = wide ? 32767 : 127;
+	float most = layout->own == OMENDB_OWN_INT16   ? 32767
+				 : layout->own == OMENDB_OWN_INT12 ? 2047
+												   : 127;
 	float scale = sound_scale(largest / most);
 	Kept kept = {0, 0};
 
 	record->scale = scale;
+	if (layout->own == OMENDB_OWN_INT12)
+		memset(own + n, 0, (n + 1) / 2);
 	for (size_t i = 0; i < n; i++)
 	{
 		float y = nearest_int(stored[i] / scale, most);
 
-		if (wide)
+		if (layout->own == OMENDB_OWN_INT16)
 			((int16_t *) own)[i] = (int16_t) y;
+		else if (layout->own == OMENDB_OWN_INT12)
+			put_int12(own, n, i, (int) y);
 		else
 			((int8_t *) own)[i] = (int8_t) y;
 		add_kept(&kept, layout, stored[i], y, scale);
@@ -359,6 +417,22 @@ own_ints(const OmendbLayout *layout, const OmendbRecord *record, void *room)
 	return room;
 }
 
+static inline bool
+is_wide(const OmendbLayout *layout)
+{
+	return layout->own == OMENDB_OWN_INT16 || layout->own == OMENDB_OWN_INT12;
+}
+
+/* The elements of an own vector that is_wide, unpacked into room where needed. */
+static const int16_t *
+own_wide(const OmendbLayout *layout, const OmendbRecord *record, void *room)
+{
+	if (layout->own == OMENDB_OWN_INT16)
+		return (const int16_t *) omendb_record_own(record);
+	omendb_kernels.i12_to_i16(omendb_record_own(record), room, layout->dimensions);
+	return room;
+}
+
 void
 omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record)
 {
@@ -406,8 +480,12 @@ omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *o
 			for (size_t i = 0; i < n; i++)
 				out[i] *= scale;
 	}
-	else if (layout->own == OMENDB_OWN_INT16)
-		omendb_kernels.i16_to_float((const int16_t *) own, scale, out, n);
+	else if (is_wide(layout))
+	{
+		int16_t ints[OMENDB_MAX_DIM];
+
+		omendb_kernels.i16_to_float(own_wide(layout, record, ints), scale, out, n);
+	}
 	else
 	{
 		int8_t ints[OMENDB_MAX_DIM + OMENDB_PACKED_BLOCK];
@@ -482,10 +560,10 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return omendb_own_sparse_distance(layout->metric, a, b);
-	if (layout->own == OMENDB_OWN_INT16)
+	if (is_wide(layout))
 	{
-		const int16_t *ia = (const int16_t *) own_a;
-		const int16_t *ib = (const int16_t *) own_b;
+		const int16_t *ia = own_wide(layout, a, scratch);
+		const int16_t *ib = own_wide(layout, b, scratch + n);
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -(float) (omendb_kernels.dot_i16(ia, ib, n) * ((double) a->scale * b->scale));
@@ -515,6 +593,19 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	return float_distance(layout->metric, scratch, scratch + n, n);
 }
 
+/* Bytes of a vector in memory, and 0 where there is none. */
+static size_t
+vector_room(size_t floats)
+{
+	return floats > 0 ? align8((floats + OMENDB_PLAN_SLACK) * sizeof(float)) : 0;
+}
+
+static size_t
+code_room(const OmendbCodec *codec)
+{
+	return vector_room(codec->expands ? codec->expand.n : 0);
+}
+
 size_t
 omendb_query_bytes(const OmendbCodec *codec)
 {
@@ -524,10 +615,9 @@ omendb_query_bytes(const OmendbCodec *codec)
 		return 0;
 	if (codec->layout.own == OMENDB_OWN_SPARSE)
 		return omendb_sparse_table_bytes(OMENDB_MAX_NONZERO);
-	/* stored (padded to a whole code where codes are a prefix), code, scratch, lut */
-	return align8((n + OMENDB_CODE_ALIGN) * sizeof(float)) +
-		   align8((codec->expands ? codec->expand.n : 0) * sizeof(float)) +
-		   align8(2 * n * sizeof(float)) + (size_t) codec->layout.code_bits * 4;
+	/* stored, code, scratch, lut */
+	return vector_room(n) + code_room(codec) + align8(2 * n * sizeof(float)) +
+		   2 * OMENDB_LUT_BYTES(omendb_code_groups(&codec->layout));
 }
 
 void
@@ -546,10 +636,11 @@ omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory)
 		return;
 	}
 	query->stored = (float *) at;
-	memset(at, 0, (n + OMENDB_CODE_ALIGN) * sizeof(float));
-	at += align8((n + OMENDB_CODE_ALIGN) * sizeof(float));
+	memset(at, 0, vector_room(n));
+	at += vector_room(n);
 	query->code = codec->expands ? (float *) at : query->stored;
-	at += align8((codec->expands ? codec->expand.n : 0) * sizeof(float));
+	memset(at, 0, code_room(codec));
+	at += code_room(codec);
 	query->scratch = (float *) at;
 	at += align8(2 * n * sizeof(float));
 	query->lut = at;
@@ -565,8 +656,7 @@ prepare(OmendbQuery *query)
 	{
 		const float *code = omendb_code_vector(codec, query->stored, query->code);
 
-		omendb_kernels.lut_f32(code, codec->layout.code_bits, query->lut, &query->base,
-							   &query->step);
+		omendb_kernels.lut_f32(code, &codec->plan, query->lut, &query->base, &query->step);
 	}
 }
 
@@ -621,9 +711,9 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return omendb_query_sparse_distance(query, record);
-	if (layout->own == OMENDB_OWN_INT16)
+	if (is_wide(layout))
 	{
-		const int16_t *ints = (const int16_t *) own;
+		const int16_t *ints = own_wide(layout, record, query->scratch);
 
 		if (layout->metric == OMENDB_METRIC_IP)
 			return -omendb_kernels.dot_f32_i16(query->stored, ints, n) * record->scale;
@@ -647,16 +737,6 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 	return float_distance(layout->metric, query->stored, query->scratch, n);
 }
 
-static inline float
-widen(uint16_t upper)
-{
-	uint32_t bits = (uint32_t) upper << 16;
-	float f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
 /* To the nearest, ties to even; finite stays finite for what edges have. */
 static inline uint16_t
 narrow(float f)
@@ -670,15 +750,34 @@ narrow(float f)
 	return bits >> 16;
 }
 
+/*
+ * Is the query much longer than it is far from the record? What tables are rounded by is a share
+ * of the query's length. From about 16 times on it is as much as the codes themselves miss.
+ * (Inner product: the query without its part along the record is what estimates are of.)
+ */
+static bool
+is_far_from_origin(const OmendbQuery *query, const OmendbRecord *record, float distance)
+{
+	float apart = distance;
+
+	if (query->codec->layout.metric == OMENDB_METRIC_IP)
+		apart = record->norm2 > 0 ? query->norm2 - distance * distance / record->norm2 : INFINITY;
+	return apart * 256 < query->norm2;
+}
+
 void
 omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, float distance,
 					   float *estimates)
 {
 	const OmendbLayout *layout = &query->codec->layout;
-	const float *a = omendb_record_factor_a(layout, record);
+	const uint16_t *a = omendb_record_factor_a(layout, record);
 	const uint16_t *b = omendb_record_factor_b(layout, record);
 	uint16_t sums[OMENDB_ESTIMATES_ROOM];
+	uint16_t rests[OMENDB_ESTIMATES_ROOM];
 	uint32_t count = record->count < layout->links ? record->count : layout->links;
+	const uint8_t *codes = omendb_record_code(layout, record, 0);
+	size_t bytes = omendb_code_read_bits(layout) / 8;
+	uint32_t groups = omendb_code_groups(layout);
 	float base = query->base;
 	float step = query->step;
 	/* -distance is <q,v>, so this is the w for which q - wv is shortest */
@@ -686,10 +785,20 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 			  : record->norm2 > 0                ? -distance / record->norm2
 												 : 0;
 
-	omendb_kernels.code_sums(omendb_record_code(layout, record, 0), omendb_code_bytes(layout),
-							 count, query->lut, sums);
+	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count, query->lut, sums);
 	for (uint32_t i = 0; i < count; i++)
-		estimates[i] = distance + w * a[i] + widen(b[i]) * (base + step * (float) sums[i]);
+		estimates[i] = distance + w * omendb_widen(a[i]) +
+					   omendb_widen(b[i]) * (base + step * (float) sums[i]);
+	if (!is_far_from_origin(query, record, distance))
+		return;
+	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count,
+							 query->lut + OMENDB_LUT_BYTES(groups), rests);
+	for (uint32_t i = 0; i < count; i++)
+	{
+		int rest = (int) rests[i] - OMENDB_LUT_REST * (int) groups;
+
+		estimates[i] += omendb_widen(b[i]) * step * (float) rest / (2 * OMENDB_LUT_REST);
+	}
 }
 
 void
@@ -697,8 +806,8 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 				   const float *v, const float *x, float distance, float norm2_v, float norm2_x)
 {
 	const OmendbLayout *layout = &codec->layout;
-	float abs_sum;
-	float signed_sum;
+	float residual;
+	float origin;
 	float r2;
 	float f;
 	float b;
@@ -707,18 +816,16 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 	omendb_record_neighbours(layout, record)[slot] = node;
 	if (!omendb_layout_is_coded(layout))
 		return;
-	omendb_kernels.residual_code(v, x, layout->code_bits, omendb_record_code(layout, record, slot),
-								 &abs_sum, &signed_sum);
+	omendb_kernels.residual_code(v, x, &codec->plan, omendb_record_code(layout, record, slot),
+								 &residual, &origin);
 	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
-	/*
-	 * Over code_bits of more dimensions the residual has that share of its
-	 * length; f corrects for what is not seen.
-	 */
-	f = abs_sum > 0 && r2 > 0 ? r2 / abs_sum : 0;
+	/* Where dimensions have no group, f corrects for what is not seen of the residual. */
+	f = residual > 0 && r2 > 0 ? r2 / residual : 0;
 	if (!(f < FLT_MAX))
 		f = 0;
 	omendb_record_factor_b(layout, record)[slot] = narrow(ip ? -f : -2 * f);
-	b = widen(omendb_record_factor_b(layout, record)[slot]);
+	b = omendb_widen(omendb_record_factor_b(layout, record)[slot]);
 	/* ip: -<v,r> = |v|^2 - <v,x> = norm2_v + distance */
-	omendb_record_factor_a(layout, record)[slot] = (ip ? norm2_v + distance : r2) - b * signed_sum;
+	omendb_record_factor_a(layout, record)[slot] =
+		narrow((ip ? norm2_v + distance : r2) - b * origin);
 }

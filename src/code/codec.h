@@ -8,21 +8,23 @@
  *
  * Spaces. The "stored space" of a vector is what own vectors keep: rotated for
  * the metrics that a rotation does not change (L2, inner product, cosine;
- * cosine also normalises), as given for L1. The "code space" has code_bits
- * dimensions: a prefix of the stored space, or where codes have more bits than
- * the vector has dimensions, the vector padded with zeros and rotated again,
- * which gives as many different signs as wanted.
+ * cosine also normalises), as given for L1. The "code space" is the stored space, or where
+ * codes have more groups than the vector has dimensions, the vector padded with zeros and
+ * rotated again, which gives an element to each group.
  *
- * Estimates. Neighbour n of node v is kept as the signs s of r = n - v in code
- * space and f = |r|^2 / sum |r_i| (over the code space), from which
+ * Estimates. Neighbour n of node v is kept as the codewords c nearest to r = n - v in code
+ * space (kernel/codebook.h), four bits for a group of dimensions, and f = |r|^2 / <r, c>,
+ * from which
  *
- *		|q-n|^2  ~  |q-v|^2 + a + b * sum q_i s_i,  a = |r|^2 + 2f sum v_i s_i,  b = -2f
- *		-<q,n>   ~  -<q,v> + w a + b * sum q_i s_i,  a = -<v,r> + f sum v_i s_i,  b = -f
+ *		|q-n|^2  ~  |q-v|^2 + a + b <q, c>,  a = |r|^2 + 2f <v, c>,  b = -2f
+ *		-<q,n>   ~  -<q,v> + w a + b <q, c>,  a = -<v,r> + f <v, c>,  b = -f
  *
- * (Gao and Long, "RaBitQ", SIGMOD 2024; kept with each edge as in Gou et al.,
- * "SymphonyQG", SIGMOD 2025.) b is rounded to the upper half of a float before
- * a is computed from it, so that the rounding touches only the small
- * difference q - v.
+ * (The estimate from the quantized residual's direction alone: Gao and Long, "RaBitQ", SIGMOD
+ * 2024; kept with each edge as in Gou et al., "SymphonyQG", SIGMOD 2025. There c are signs.)
+ * b is rounded to the upper half of a float before a is computed from it, so that this
+ * rounding touches only the small difference q - v; then a is rounded to the same, a 256th of
+ * itself at most, which is little beside what the code leaves out unless |v| is hundreds of
+ * times |q-v|.
  *
  * The inner product has no such difference: <q,n> = <q,v> + w <v,r> + <q - wv,r> for
  * every w, and only the last term is estimated. w = <q,v> / |v|^2 makes q - wv shortest,
@@ -33,18 +35,21 @@
 
 #include "code/layout.h"
 #include "code/rotation.h"
+#include "kernel/codebook.h"
 #include "kernel/sparse.h"
 
 typedef struct OmendbCodec
 {
 	OmendbLayout layout;
 	bool rotates;          /* stored space is rotated */
-	bool expands;          /* code space is not a prefix of the stored space */
+	bool expands;          /* code space is not the stored space */
 	OmendbRotation rotate; /* stored space, where rotates */
 	OmendbRotation expand; /* code space, where expands */
+	OmendbCodePlan plan;   /* which dimensions of the code space are in which group */
+	float code_length;     /* <r, c> is about that times |r|: of codewords, and their cosine to r */
 	/*
 	 * Entry i: the cosine of the angle at a node between two neighbours whose
-	 * codes differ in i bits; code_bits + 1 entries.
+	 * codes' signs differ in i bits; plan.elements + 1 entries.
 	 */
 	const float *cosines;
 } OmendbCodec;
@@ -66,8 +71,10 @@ extern void omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, ui
  */
 extern void omendb_codec_move(OmendbCodec *codec, const void *from, void *to);
 
-/* Floats that omendb_codec_store writes and stored vectors have: dimensions. */
-/* Floats of a code-space vector; at least the stored space's where it expands. */
+/*
+ * Floats that omendb_codec_store writes and stored vectors have: dimensions. Those of a
+ * code-space vector. In memory OMENDB_PLAN_SLACK more follow each, which are 0.
+ */
 extern size_t omendb_code_floats(const OmendbCodec *codec);
 
 /*
@@ -125,7 +132,7 @@ typedef struct OmendbQuery
 	uint8_t *lut;             /* tables for code_sums */
 	const uint8_t *bits;      /* the query of a bit index; the caller's */
 	OmendbSparseTable sparse; /* the query of sparse vectors */
-	float base;               /* sum q_i s_i ~ base + step * code_sums */
+	float base;               /* <q, c> ~ base + step * code_sums */
 	float step;
 	float norm2;
 	double norm; /* length of the query before normalising; for bounds */

@@ -28,6 +28,8 @@ own_bytes(OmendbOwn own, uint32_t dimensions)
 		case OMENDB_OWN_HALF:
 		case OMENDB_OWN_INT16:
 			return 2 * dimensions;
+		case OMENDB_OWN_INT12:
+			return dimensions + (dimensions + 1) / 2;
 		case OMENDB_OWN_INT8:
 			return dimensions;
 		case OMENDB_OWN_BITS:
@@ -53,6 +55,7 @@ serves(OmendbOwn own, OmendbMetric metric)
 		case OMENDB_OWN_BITS:
 			return metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD;
 		case OMENDB_OWN_INT16:
+		case OMENDB_OWN_INT12:
 			return !is_plain(metric);
 		default:
 			return metric == OMENDB_METRIC_L1 || !is_plain(metric);
@@ -72,12 +75,13 @@ derive(OmendbLayout *layout, uint32_t page_bytes)
 	at += 4 * layout->links;
 	layout->factor_a_offset = at;
 	if (coded)
-		at += 4 * layout->links;
+		at += 2 * layout->links;
 	layout->factor_b_offset = at;
 	if (coded)
 		at += 2 * layout->links;
 	layout->codes_offset = at;
 	at += layout->links * (layout->code_bits / 8);
+	at += (omendb_code_read_bits(layout) - layout->code_bits) / 8;
 	layout->record_bytes = round_up(at, 8);
 	layout->per_page = page_bytes / layout->record_bytes;
 	return layout->per_page > 0;
@@ -170,29 +174,96 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
 			 uint32_t page_bytes)
 {
 	uint32_t share = page_bytes / k / 8 * 8;
-	uint32_t fixed = sizeof(OmendbRecord) + round_up(own_bytes(own, dimensions), 8) + 2 * m * 10;
-	uint32_t bits;
+	uint32_t fixed = sizeof(OmendbRecord) + round_up(own_bytes(own, dimensions), 8) + 2 * m * 8;
+	uint32_t bytes;
 
 	if (fixed >= share)
 		return 0;
-	bits = (share - fixed) / (2 * m) * 8 / OMENDB_CODE_ALIGN * OMENDB_CODE_ALIGN;
-	return bits < most ? bits : most;
+	bytes = (share - fixed) / (2 * m);
+	/* Padding follows, unless codes are read in whole. */
+	while (bytes > 0 && fixed + 2 * m * bytes + (round_up(bytes, 8) - bytes) > share)
+		bytes--;
+	return bytes * 8 < most ? bytes * 8 : most;
+}
+
+/* Ways to keep own vectors, the most precise first. */
+static const OmendbOwn kinds[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT12, OMENDB_OWN_INT8,
+								  OMENDB_OWN_INT4, OMENDB_OWN_INT2};
+
+#define PRECISE_KINDS 2 /* of them, those that serve unless the index is to be compact */
+#define NKINDS        (sizeof(kinds) / sizeof(kinds[0]))
+
+/* Bits of a code below which less precise own vectors are the smaller evil. */
+#define LEAST_BITS 128
+
+#define FEW_DIMENSIONS 64
+
+/*
+ * Bits of a code that are wanted: fewer make records smaller, more save visits. Measured
+ * (bench/README.md): two thirds of a bit a dimension, from 120 up to 344; two bits where there
+ * are few dimensions. From 129 dimensions on 120 would leave no room in a record for what a
+ * build keeps there. As many as most_bits fill what is left of a page.
+ */
+static uint32_t
+wanted_bits(uint32_t dimensions, bool compact)
+{
+	bool few = dimensions < FEW_DIMENSIONS;
+	uint32_t bits = few ? 2 * dimensions : 2 * dimensions / 3;
+	uint32_t least = few ? 64 : compact ? 96 : dimensions <= 128 ? 120 : 128;
+
+	bits = bits > 344 ? 344 : bits;
+	if (compact)
+		bits /= 2;
+	return round_up(bits < least ? least : bits, OMENDB_CODE_ALIGN);
+}
+
+static uint32_t
+most_bits(uint32_t dimensions)
+{
+	uint32_t bits = round_up(4 * dimensions, OMENDB_CODE_ALIGN);
+
+	return bits < 128 ? 128 : bits > 1024 ? 1024 : bits;
 }
 
 /*
- * Most records a page whose codes still have the wanted bits: a longer code
- * saves visits, a smaller record saves memory. The wanted bits are measured
- * (bench/README.md): as many as dimensions, from 192 up to 384.
+ * As many records a page as have codes of the wanted bits, and of these kinds the first
+ * with which they do. False where not even one a page has.
  */
+static bool
+choose_kind(OmendbLayout *layout, const OmendbLayout *wish, const OmendbOwn *from,
+			const OmendbOwn *to, uint32_t wanted, uint32_t most, uint32_t page_bytes)
+{
+	const OmendbOwn *best = NULL;
+	uint32_t per_page = 0;
+
+	for (const OmendbOwn *own = from; own < to; own++)
+	{
+		/* Four bits more an element are worth less than an eighth of a code, if not few. */
+		bool spares = *own == OMENDB_OWN_INT16 && wish->dimensions >= FEW_DIMENSIONS;
+		uint32_t least = round_up(spares ? wanted + wanted / 8 : wanted, OMENDB_CODE_ALIGN);
+
+		if (omendb_layout_set(layout, wish->metric, *own, wish->dimensions, wish->m, least,
+							  page_bytes) &&
+			layout->per_page > per_page)
+		{
+			best = own;
+			per_page = layout->per_page;
+		}
+	}
+	return best && omendb_layout_set(
+					   layout, wish->metric, *best, wish->dimensions, wish->m,
+					   longest_code(*best, wish->dimensions, wish->m, per_page, most, page_bytes),
+					   page_bytes);
+}
+
 bool
 omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions, uint32_t m,
 					 bool compact, uint32_t page_bytes)
 {
-	static const OmendbOwn kinds[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
-									  OMENDB_OWN_INT2};
-	const size_t nkinds = sizeof(kinds) / sizeof(kinds[0]);
+	const OmendbLayout wish = {.metric = metric, .dimensions = dimensions, .m = m};
+	const OmendbOwn *precise = compact ? kinds + PRECISE_KINDS : kinds;
+	const OmendbOwn *coarse = compact ? precise + 1 : kinds + PRECISE_KINDS;
 	uint32_t wanted;
-	uint32_t least;
 	uint32_t most;
 
 	if (metric == OMENDB_METRIC_HAMMING || metric == OMENDB_METRIC_JACCARD)
@@ -202,7 +273,7 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 		if (!compact &&
 			omendb_layout_set(layout, metric, OMENDB_OWN_HALF, dimensions, m, 0, page_bytes))
 			return true;
-		for (size_t i = 1; i < nkinds; i++)
+		for (size_t i = PRECISE_KINDS; i < NKINDS; i++)
 			if (omendb_layout_set(layout, metric, kinds[i], dimensions, m, 0, page_bytes))
 				return true;
 		return false;
@@ -210,31 +281,17 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 	if (dimensions < 1 || dimensions > OMENDB_MAX_DIM || m < OMENDB_MIN_M || m > OMENDB_MAX_M)
 		return false;
 
-	wanted = round_up(dimensions, OMENDB_CODE_ALIGN);
-	if (compact)
-		wanted = wanted / 2;
-	least = dimensions < 64 ? 128 : 192;
-	wanted = wanted < least ? least : wanted > 384 ? 384 : wanted;
-	most = round_up(dimensions < 128 ? 2 * dimensions : dimensions, OMENDB_CODE_ALIGN);
-	most = most < least ? least : most > 1024 ? 1024 : most;
+	wanted = wanted_bits(dimensions, compact);
+	most = most_bits(dimensions);
 
-	/* Take the best that fits; give up bits before precision of own vectors. */
+	/* Give up bits before precision of own vectors. */
 	for (; wanted >= OMENDB_CODE_ALIGN; wanted -= OMENDB_CODE_ALIGN)
 	{
-		for (size_t i = compact ? 1 : 0; i < nkinds; i++)
-		{
-			for (uint32_t k = page_bytes / sizeof(OmendbRecord); k > 0; k--)
-			{
-				uint32_t bits = longest_code(kinds[i], dimensions, m, k, most, page_bytes);
-
-				if (bits >= wanted)
-					return omendb_layout_set(layout, metric, kinds[i], dimensions, m, bits,
-											 page_bytes);
-			}
-			/* less precise only where not even 128 bits fit otherwise */
-			if (wanted > 128)
-				break;
-		}
+		if (choose_kind(layout, &wish, precise, coarse, wanted, most, page_bytes))
+			return true;
+		for (const OmendbOwn *own = coarse; own < kinds + NKINDS && wanted <= LEAST_BITS; own++)
+			if (choose_kind(layout, &wish, own, own + 1, wanted, most, page_bytes))
+				return true;
 	}
 	return false;
 }

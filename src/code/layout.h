@@ -11,13 +11,21 @@
  *	0				64		OmendbRecord, the header
  *	own				..		the node's own vector (see OmendbOwn), padded to 8
  *	neighbours		4 R		node numbers; the first `count` are in use
- *	factor_a		4 R		float a of each neighbour	(coded layouts only)
- *	factor_b		2 R		upper half of float b		(coded layouts only)
+ *	factor_a		2 R		upper half of float a of each neighbour	(coded layouts only)
+ *	factor_b		2 R		upper half of float b of each neighbour	(coded layouts only)
  *	codes			R B/8	code of each neighbour		(coded layouts only)
+ *	padding			..		at least what kernels read behind the last code (coded layouts only)
  *
  * R is 2m on every level (level 0 uses them all, levels above at most m), B
- * the bits of a code, a multiple of 64. A plain layout (L1, bit distances,
+ * the bits of a code, a multiple of 8. A plain layout (L1, bit distances,
  * sparse vectors) has no factors and codes: B = 0.
+ *
+ * The own vector of n elements of 12 bits, each -2048 to 2047: 16 times a high part,
+ * int8, and a low part of 0 to 15. With h = (n + 1) / 2:
+ *
+ *	0				n		the high parts
+ *	n				h		the low parts: byte i has that of element i in its lower
+ *							four bits, that of element i + h in its upper ones
  *
  * The own vector of a sparse one (code/ownsparse.h):
  *
@@ -31,6 +39,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A node's number: where its record is. */
 typedef uint32_t OmendbNode;
@@ -58,6 +67,7 @@ typedef enum OmendbOwn
 	OMENDB_OWN_INT4 = 5,   /* scale * odd number from -15 to 15, packed */
 	OMENDB_OWN_INT2 = 6,   /* scale * odd number from -3 to 3, packed */
 	OMENDB_OWN_SPARSE = 7, /* elements that are not 0, scale * int16; plain layouts */
+	OMENDB_OWN_INT12 = 8,  /* scale * 12-bit integer; coded layouts */
 } OmendbOwn;
 
 /*
@@ -110,9 +120,9 @@ _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 #define OMENDB_MAX_SPARSE_DIM 1000000000
 #define OMENDB_MAX_NONZERO    16000
 #define OMENDB_MAX_LEVEL      15
-#define OMENDB_CODE_ALIGN     64 /* bits */
-/* 16 entries for each 4 bits, sums of at most 65535: see lut_f32 */
-#define OMENDB_MAX_CODE 2048
+#define OMENDB_CODE_ALIGN     8 /* bits */
+#define OMENDB_CODE_READ      64 /* bits: kernels read codes, and their tables are, up to a multiple */
+#define OMENDB_MAX_CODE       2048 /* bits: OMENDB_PLAN_MAX_GROUPS times four */
 
 typedef struct OmendbLayout
 {
@@ -184,6 +194,20 @@ omendb_code_bytes(const OmendbLayout *layout)
 	return layout->code_bits / 8;
 }
 
+/* Groups of dimensions that a code has four bits each for (kernel/codebook.h). */
+static inline uint32_t
+omendb_code_groups(const OmendbLayout *layout)
+{
+	return layout->code_bits / 4;
+}
+
+/* Bits of a code up to which kernels read it; the tables of those behind its end are 0. */
+static inline uint32_t
+omendb_code_read_bits(const OmendbLayout *layout)
+{
+	return (layout->code_bits + OMENDB_CODE_READ - 1) / OMENDB_CODE_READ * OMENDB_CODE_READ;
+}
+
 static inline uint8_t *
 omendb_record_own(const OmendbRecord *record)
 {
@@ -219,16 +243,27 @@ omendb_record_has_link(const OmendbLayout *layout, const OmendbRecord *record, O
 	return false;
 }
 
-static inline float *
+static inline uint16_t *
 omendb_record_factor_a(const OmendbLayout *layout, const OmendbRecord *record)
 {
-	return (float *) ((uint8_t *) record + layout->factor_a_offset);
+	return (uint16_t *) ((uint8_t *) record + layout->factor_a_offset);
 }
 
 static inline uint16_t *
 omendb_record_factor_b(const OmendbLayout *layout, const OmendbRecord *record)
 {
 	return (uint16_t *) ((uint8_t *) record + layout->factor_b_offset);
+}
+
+/* A float of which the upper half was kept, as a factor is. */
+static inline float
+omendb_widen(uint16_t upper)
+{
+	uint32_t bits = (uint32_t) upper << 16;
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
 }
 
 static inline uint8_t *

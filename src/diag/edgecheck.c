@@ -36,7 +36,7 @@ typedef struct EdgeCheck
 static float *
 allocate_floats(size_t n)
 {
-	return palloc0((n + OMENDB_CODE_ALIGN) * sizeof(float));
+	return palloc0((n + OMENDB_PLAN_SLACK) * sizeof(float));
 }
 
 static void
@@ -187,37 +187,25 @@ check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 							 record->down);
 }
 
-static float
-widen(uint16 upper)
-{
-	uint32 bits = (uint32) upper << 16;
-	float f;
-
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
 /*
  * Compare a link with the one written anew. The estimate that it gives is
- * distance + a + b * sum q_i s_i, in which a = base - b * sum v_i s_i: compare
- * b, and then base by the link's own b and s.
+ * distance + a + b <q, c>, in which a = base - b <v, c>: compare codes, b, and then base
+ * by the link's own b. Codes are made of integers, so what is the same vector has the same.
  */
 static void
 compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,
-			 const float *x, double distance)
+			 double distance)
 {
 	const OmendbLayout *layout = &edge->codec->layout;
 	const uint8_t *code = omendb_record_code(layout, record, slot);
 	const uint8_t *fresh_code = omendb_record_code(layout, edge->fresh, 0);
-	double a = omendb_record_factor_a(layout, record)[slot];
-	double b = widen(omendb_record_factor_b(layout, record)[slot]);
-	double fresh_a = omendb_record_factor_a(layout, edge->fresh)[0];
-	double fresh_b = widen(omendb_record_factor_b(layout, edge->fresh)[0]);
+	double a = omendb_widen(omendb_record_factor_a(layout, record)[slot]);
+	double b = omendb_widen(omendb_record_factor_b(layout, record)[slot]);
+	double fresh_a = omendb_widen(omendb_record_factor_a(layout, edge->fresh)[0]);
+	double fresh_b = omendb_widen(omendb_record_factor_b(layout, edge->fresh)[0]);
 	double share = rounding(edge);
 	double norms = (double) record->norm2 + edge->other->norm2;
-	double unsure = 32 * FLT_EPSILON * (sqrt(record->norm2) + sqrt(edge->other->norm2));
-	double signed_sum = 0;
-	double fresh_sum = 0;
+	double origin = 0;
 	double magnitude = 0;
 	double r2;
 	double base;
@@ -231,18 +219,11 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	/* Vectors so far apart that their distance is infinite are as they are. */
 	if (!isfinite(fresh_a) || !isfinite(fresh_b) || !isfinite(norms))
 		return;
-	for (uint32 i = 0; i < layout->code_bits; i++)
-	{
-		bool bit = code[i / 8] >> (i % 8) & 1;
-		bool fresh_bit = fresh_code[i / 8] >> (i % 8) & 1;
-
-		signed_sum += bit ? edge->v[i] : -edge->v[i];
-		fresh_sum += fresh_bit ? edge->v[i] : -edge->v[i];
-		magnitude += fabsf(edge->v[i]);
-		wrong += bit != fresh_bit && fabs((double) x[i] - edge->v[i]) > unsure;
-	}
+	for (uint32 i = 0; i < omendb_code_bytes(layout); i++)
+		wrong += code[i] != fresh_code[i];
+	omendb_code_product(&edge->codec->plan, fresh_code, edge->v, &origin, &magnitude);
 	r2 = layout->metric == OMENDB_METRIC_IP ? norms + 2 * distance : distance;
-	base = fresh_a + fresh_b * fresh_sum;
+	base = fresh_a + fresh_b * origin;
 	/* An inner product, or a distance from one, is a difference of larger numbers. */
 	if (layout->metric == OMENDB_METRIC_IP || omendb_own_is_short(layout->own))
 		base_slack = r2_slack = share * (norms + fabs(base));
@@ -251,10 +232,12 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 		base_slack = share * fabs(base);
 		r2_slack = share * r2;
 	}
-	base_slack += share * (fabs(b) + fabs(fresh_b)) * magnitude + FLT_MIN;
+	/* a has 8 bits. */
+	base_slack +=
+		(fabs(a) + fabs(fresh_a)) / 256 + share * (fabs(b) + fabs(fresh_b)) * magnitude + FLT_MIN;
 	if (wrong > 0)
 		omendb_check_report(edge->check, severity, 0, node,
-							"the code of link %u, to node %u, differs in %u bits from that of the "
+							"the code of link %u, to node %u, differs in %u bytes from that of the "
 							"vectors: stale",
 							slot, omendb_record_neighbours(layout, record)[slot], wrong);
 	/* b has 8 bits; it is anything where r2 might be nothing. */
@@ -263,11 +246,11 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 		omendb_check_report(edge->check, severity, 0, node,
 							"factor b of link %u, to node %u, is %g where the vectors give %g",
 							slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
-	else if (!(fabs(a - (base - b * signed_sum)) <= base_slack))
+	else if (!(fabs(a - (base - b * origin)) <= base_slack))
 		omendb_check_report(edge->check, severity, 0, node,
 							"factor a of link %u, to node %u, is %g where the vectors give %g",
 							slot, omendb_record_neighbours(layout, record)[slot], a,
-							base - b * signed_sum);
+							base - b * origin);
 }
 
 static void
@@ -295,7 +278,7 @@ check_codes(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		distance = omendb_own_distance(codec, record, edge->other, edge->scratch);
 		omendb_edge_encode(codec, edge->fresh, 0, neighbours[i], edge->v, x, distance,
 						   record->norm2, edge->other->norm2);
-		compare_link(edge, node, record, i, x, distance);
+		compare_link(edge, node, record, i, distance);
 	}
 }
 

@@ -60,6 +60,8 @@ storage_name(uint8 own)
 			return "bit";
 		case OMENDB_OWN_INT16:
 			return "int16";
+		case OMENDB_OWN_INT12:
+			return "int12";
 		case OMENDB_OWN_INT4:
 			return "int4";
 		case OMENDB_OWN_INT2:

@@ -66,7 +66,7 @@ attach_rounds(OmendbBuildLevel *level, void *memory)
  * apart, are wanted later.
  */
 static size_t
-attach_bulk(OmendbBuildLevel *level, const OmendbLayout *layout, void *memory)
+attach_bulk(OmendbBuildLevel *level, void *memory)
 {
 	size_t n = level->n;
 	size_t used = 0;
@@ -74,8 +74,8 @@ attach_bulk(OmendbBuildLevel *level, const OmendbLayout *layout, void *memory)
 
 	level->order = build_part(memory, &used, n * sizeof(uint32_t));
 	level->bulk.apart = build_part(memory, &used, n * sizeof(OmendbApart));
-	bulk = used + omendb_bulk_attach(&level->bulk, layout, level->n,
-									 memory ? (uint8_t *) memory + used : NULL);
+	bulk = used +
+		   omendb_bulk_attach(&level->bulk, level->n, memory ? (uint8_t *) memory + used : NULL);
 	level->bulk.order = level->order;
 	level->begin = build_part(memory, &used, n * sizeof(uint32_t));
 	level->end = build_part(memory, &used, n * sizeof(uint32_t));
@@ -97,7 +97,7 @@ omendb_build_prepare(OmendbBuildLevel *level)
 	if (!level->in_bulk)
 		return attach_rounds(level, NULL);
 	omendb_bulk_set(&level->bulk, layout, level->n, level->links, level->ef_construction);
-	return attach_bulk(level, layout, NULL);
+	return attach_bulk(level, NULL);
 }
 
 size_t
@@ -111,7 +111,7 @@ omendb_build_bytes(const OmendbLayout *layout, uint32_t n, uint32_t ef_construct
 	if (!omendb_layout_is_coded(layout))
 		return rounds;
 	omendb_bulk_set(&level.bulk, layout, n, level.links, ef_construction);
-	bulk = attach_bulk(&level, layout, NULL);
+	bulk = attach_bulk(&level, NULL);
 	/* Which way it will be is known by the vectors alone. */
 	return layout->metric == OMENDB_METRIC_IP && rounds > bulk ? rounds : bulk;
 }
@@ -122,7 +122,7 @@ omendb_build_attach(OmendbBuildLevel *level, void *memory)
 	if (level->in_parts)
 		omendb_parts_attach(level, memory);
 	else if (level->in_bulk)
-		attach_bulk(level, layout_of(level), memory);
+		attach_bulk(level, memory);
 	else
 		attach_rounds(level, memory);
 }

@@ -17,12 +17,6 @@
 /* Powers of 8 within which squared lengths stay in the range of float. */
 #define MOST_EXPONENT 16
 
-/*
- * Code-space vectors are kept where they and the row take no more than this. Where they
- * are longer, each is made again for every link to it, which takes a quarter more time.
- */
-#define MOST_VECTOR_BYTES 896
-
 static uint32_t
 clamp(uint32_t x, uint32_t low, uint32_t high)
 {
@@ -54,15 +48,12 @@ omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32
 	bulk->slots = bulk->fanout[0] * bulk->fanout[1];
 	if (n > OMENDB_BULK_FEW)
 		bulk->leaders = clamp(n / 100, 2 * bulk->fanout[0], OMENDB_BULK_LEADERS);
-	bulk->keeps_codes =
-		omendb_layout_expands(layout) &&
-		bulk->rows.row_bytes + layout->code_bits * sizeof(float) <= MOST_VECTOR_BYTES;
 	bulk->in_records = bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t) <=
 					   layout->record_bytes - layout->neighbours_offset;
 }
 
 size_t
-omendb_bulk_attach(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t nodes, void *memory)
+omendb_bulk_attach(OmendbBulk *bulk, uint32_t nodes, void *memory)
 {
 	size_t n = nodes;
 	size_t used = 0;
@@ -72,9 +63,6 @@ omendb_bulk_attach(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t nodes,
 	bulk->rows.elements = build_part(memory, &used, n * bulk->rows.row_bytes);
 	bulk->rows.exponents = build_part(memory, &used, n);
 	bulk->rows.norms = build_part(memory, &used, n * sizeof(float));
-	bulk->codes = NULL;
-	if (bulk->keeps_codes)
-		bulk->codes = build_part(memory, &used, n * layout->code_bits * sizeof(float));
 	if (leaders == 0)
 		return used;
 	bulk->candidates = NULL;
@@ -295,10 +283,6 @@ quantize(OmendbBulkWork *work, uint32_t i)
 	omendb_own_decode(codec, build_record(level, i), x);
 	set_row(bulk, &bulk->rows, i, x, bulk->rows.unit);
 	memset(&bulk->apart[i], 0, sizeof(OmendbApart));
-	if (bulk->codes)
-		memcpy(bulk->codes + (size_t) i * codec->layout.code_bits,
-			   omendb_code_vector(codec, x, work->other_code),
-			   codec->layout.code_bits * sizeof(float));
 	if (level->in_parts)
 		return;
 	if (bulk->leaders > 0)

@@ -100,13 +100,11 @@ typedef struct OmendbBulk
 	uint32_t slots;   /* leaves of a row: fanout[0] * fanout[1] */
 	uint32_t leaders; /* of the root; 0 where all are compared with all */
 	uint32_t dimensions;
-	bool in_records;  /* candidates lie where the record's links will be */
-	bool keeps_codes; /* code space is another one, and its vectors are kept */
+	bool in_records; /* candidates lie where the record's links will be */
 
 	/* All below in the level's memory; indices are of nodes within the level. */
 	OmendbRows rows;        /* n */
 	OmendbApart *apart;     /* n: has the row been seen in a group that lies apart? */
-	float *codes;           /* n * code_bits, where keeps_codes */
 	uint32_t *candidates;   /* n * slots * (forward + backward), unless in_records */
 	uint32_t *order;        /* n: nodes, near ones together */
 	uint16_t *assigned;     /* n * fanout[0]: leaders */

@@ -444,15 +444,12 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
 
 /* ---------------------------------------------------------------- links */
 
-/* The code-space vector of a node: the one that is kept, or made of its own vector. */
+/* The code-space vector of a node. */
 static const float *
-code_vector(OmendbBulkWork *work, uint32_t i, const OmendbRecord *record, float *out)
+code_vector(OmendbBulkWork *work, const OmendbRecord *record, float *out)
 {
-	const OmendbBulk *bulk = work->bulk;
 	const OmendbCodec *codec = work->level->array->codec;
 
-	if (bulk->codes)
-		return bulk->codes + (size_t) i * codec->layout.code_bits;
 	omendb_own_decode(codec, record, codec->expands ? work->stored : out);
 	return codec->expands ? omendb_code_vector(codec, work->stored, out) : out;
 }
@@ -465,11 +462,6 @@ prefetch_own(const OmendbBulkWork *work, uint32_t i)
 
 	for (uint32_t k = 0; k < sizeof(OmendbRecord) + layout->own_bytes; k += 64)
 		__builtin_prefetch(at + k);
-	if (!work->bulk->codes)
-		return;
-	at = (const char *) (work->bulk->codes + (size_t) i * layout->code_bits);
-	for (uint32_t k = 0; k < layout->code_bits * sizeof(float); k += 64)
-		__builtin_prefetch(at + k);
 }
 
 /* Zero in the slots that are not in use: candidates may have lain there. */
@@ -480,7 +472,7 @@ clear_links(const OmendbLayout *layout, OmendbRecord *record)
 	uint32_t free = layout->links - used;
 
 	memset(omendb_record_neighbours(layout, record) + used, 0, free * sizeof(OmendbNode));
-	memset(omendb_record_factor_a(layout, record) + used, 0, free * sizeof(float));
+	memset(omendb_record_factor_a(layout, record) + used, 0, free * sizeof(uint16_t));
 	memset(omendb_record_factor_b(layout, record) + used, 0, free * sizeof(uint16_t));
 	memset(omendb_record_code(layout, record, used), 0, free * omendb_code_bytes(layout));
 }
@@ -492,7 +484,7 @@ write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const u
 	OmendbBuildLevel *level = work->level;
 	const OmendbCodec *codec = level->array->codec;
 	OmendbRecord *record = build_record(level, self);
-	const float *v = code_vector(work, self, record, work->own_code);
+	const float *v = code_vector(work, record, work->own_code);
 
 	for (uint32_t i = 0; i < count && i < AHEAD; i++)
 		prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i]]));
@@ -504,7 +496,7 @@ write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const u
 		if (i + AHEAD < count)
 			prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i + AHEAD]]));
 		omendb_edge_encode(codec, record, i, level->first + other, v,
-						   code_vector(work, other, neighbour, work->other_code),
+						   code_vector(work, neighbour, work->other_code),
 						   omendb_own_distance(codec, record, neighbour, work->scratch),
 						   record->norm2, neighbour->norm2);
 	}
@@ -558,7 +550,7 @@ omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
 	const OmendbCodec *codec = level->array->codec;
 	OmendbRecord *record = build_record(level, node);
 	const OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
-	const float *v = code_vector(work, node, record, work->own_code);
+	const float *v = code_vector(work, record, work->own_code);
 
 	for (uint32_t i = 0; i < record->count; i++)
 	{
@@ -567,7 +559,7 @@ omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
 
 		if (neighbour)
 			omendb_edge_encode(codec, record, i, other, v,
-							   code_vector(work, other, neighbour, work->other_code),
+							   code_vector(work, neighbour, work->other_code),
 							   omendb_own_distance(codec, record, neighbour, work->scratch),
 							   record->norm2, neighbour->norm2);
 	}

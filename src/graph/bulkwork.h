@@ -253,8 +253,7 @@ extern void omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32
 							uint32_t links, uint32_t ef_construction);
 
 /* Point the arrays into the level's memory (NULL: nowhere); returns the bytes they take. */
-extern size_t omendb_bulk_attach(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n,
-								 void *memory);
+extern size_t omendb_bulk_attach(OmendbBulk *bulk, uint32_t n, void *memory);
 
 /*
  * Work space for a level; what there was for another one is used again. False when out

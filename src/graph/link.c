@@ -10,23 +10,48 @@
 
 #include "kernel/kernel.h"
 
+/* Of the signs by which angles between candidates are told: one a dimension of the code space. */
+#define MAX_ANGLE_BITS 1024
+
+static size_t
+angle_bits(const OmendbCodec *codec)
+{
+	size_t bits = omendb_code_floats(codec);
+
+	return bits < MAX_ANGLE_BITS ? bits : MAX_ANGLE_BITS;
+}
+
+static size_t
+angle_bytes(const OmendbCodec *codec)
+{
+	return (angle_bits(codec) + 7) / 8;
+}
+
+/* The same for the links of a full node, of which there are but the codes. */
+static size_t
+signs_bytes(const OmendbCodec *codec)
+{
+	return (codec->plan.elements + 7) / 8;
+}
+
 bool
 omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 					const OmendbAllocator *allocator)
 {
 	const OmendbLayout *layout = &codec->layout;
 	bool decodes = layout->own != OMENDB_OWN_BITS && layout->own != OMENDB_OWN_SPARSE;
-	size_t floats = decodes ? layout->dimensions + OMENDB_CODE_ALIGN : 8;
-	size_t code_floats = omendb_code_floats(codec) + 8;
+	size_t floats = decodes ? layout->dimensions + OMENDB_PLAN_SLACK : 8;
+	size_t code_floats = decodes ? omendb_code_floats(codec) + OMENDB_PLAN_SLACK : 8;
+	size_t signs =
+		angle_bytes(codec) > signs_bytes(codec) ? angle_bytes(codec) : signs_bytes(codec);
 	size_t total = 4 * floats + 2 * code_floats;
 
 	memset(chooser, 0, sizeof(*chooser));
 	chooser->codec = codec;
 	chooser->allocator = allocator;
 	chooser->memory = allocator->resize(allocator->context, NULL, total * sizeof(float));
-	chooser->codes = allocator->resize(allocator->context, NULL,
-									   OMENDB_SELECT_MAX * omendb_code_bytes(layout) + 1);
-	if (!chooser->memory || !chooser->codes)
+	chooser->signs = allocator->resize(allocator->context, NULL, OMENDB_SELECT_MAX * signs + 1);
+	if (!chooser->memory || !chooser->signs)
 		return false;
 	memset(chooser->memory, 0, total * sizeof(float));
 	chooser->own_stored = chooser->memory;
@@ -47,12 +72,12 @@ omendb_chooser_free(OmendbChooser *chooser)
 
 	if (chooser->memory)
 		allocator->release(allocator->context, chooser->memory);
-	if (chooser->codes)
-		allocator->release(allocator->context, chooser->codes);
+	if (chooser->signs)
+		allocator->release(allocator->context, chooser->signs);
 	if (chooser->candidates)
 		allocator->release(allocator->context, chooser->candidates);
 	chooser->memory = NULL;
-	chooser->codes = NULL;
+	chooser->signs = NULL;
 	chooser->candidates = NULL;
 }
 
@@ -123,49 +148,15 @@ pair_same(void *context, uint32_t i, uint32_t j)
 	return omendb_own_equal(chooser->codec, chooser->records[i], chooser->records[j]);
 }
 
-static void
-encode_code(OmendbChooser *chooser, const OmendbRecord *other, uint8_t *code)
-{
-	float abs_sum;
-	float signed_sum;
-
-	omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, other),
-								 chooser->codec->layout.code_bits, code, &abs_sum, &signed_sum);
-}
-
-/*
- * The bits that angles between candidates are told by. Where code space has more
- * dimensions than the vectors, the way there costs more than its bits are worth,
- * as long as the vectors have enough themselves; there is a 0 in their padding.
- */
-static uint32_t
-angle_bits(const OmendbCodec *codec)
-{
-	uint32_t dimensions = codec->layout.dimensions;
-
-	if (!codec->expands || dimensions < 64)
-		return codec->layout.code_bits;
-	return (dimensions + OMENDB_CODE_ALIGN - 1) / OMENDB_CODE_ALIGN * OMENDB_CODE_ALIGN;
-}
-
 static const uint8_t *
-candidate_code(void *context, uint32_t i)
+candidate_signs(void *context, uint32_t i)
 {
 	OmendbChooser *chooser = context;
-	uint32_t bits = angle_bits(chooser->codec);
-	uint8_t *code = chooser->codes + i * (bits / 8);
-	float abs_sum;
-	float signed_sum;
+	uint8_t *signs = chooser->signs + i * angle_bytes(chooser->codec);
 
-	if (bits == chooser->codec->layout.code_bits)
-	{
-		encode_code(chooser, chooser->records[i], code);
-		return code;
-	}
-	omendb_own_decode(chooser->codec, chooser->records[i], chooser->other_stored);
-	omendb_kernels.residual_code(chooser->own_stored, chooser->other_stored, bits, code, &abs_sum,
-								 &signed_sum);
-	return code;
+	omendb_kernels.residual_signs(chooser->own, other_in_code_space(chooser, chooser->records[i]),
+								  angle_bits(chooser->codec), signs);
+	return signs;
 }
 
 uint32_t
@@ -173,8 +164,8 @@ omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 			  const OmendbRecord *(*record)(void *context, const OmendbSelectCandidate *candidate),
 			  void *context, uint16_t *chosen)
 {
-	OmendbSelectInput input = {pair_distance, coded(chooser) ? candidate_code : NULL, chooser,
-							   coded(chooser) ? angle_bits(chooser->codec) / 8 : 0, pair_same};
+	OmendbSelectInput input = {pair_distance, coded(chooser) ? candidate_signs : NULL, chooser,
+							   coded(chooser) ? angle_bytes(chooser->codec) : 0, pair_same};
 
 	qsort(chooser->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
 	if (n > OMENDB_SELECT_MAX)
@@ -222,7 +213,7 @@ root(float x)
 
 /*
  * The node's neighbours and the new one (slot OMENDB_MAX_LINKS), nearest first,
- * and their codes in the same order in chooser->codes.
+ * and the signs of their codes in the same order in chooser->signs.
  */
 static uint32_t
 get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
@@ -231,8 +222,7 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	size_t code_bytes = omendb_code_bytes(layout);
-	uint8_t *code = chooser->codes;
+	uint8_t *signs = chooser->signs;
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	uint32_t n = node->count < layout->links ? node->count : layout->links;
 
@@ -240,22 +230,12 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	omendb_query_estimates(query, node, ip ? -node->norm2 : 0, estimates);
 	for (uint32_t i = 0; i < n; i++)
 	{
-		uint16_t upper = omendb_record_factor_b(layout, node)[i];
-		uint32_t bits = (uint32_t) upper << 16;
-		float b;
+		float b = omendb_widen(omendb_record_factor_b(layout, node)[i]);
 
-		memcpy(&b, &bits, sizeof(b));
 		spokes[i].distance = estimates[i];
-		/*
-		 * ip: |r|^2 is not kept; b = -|r|^2 / sum |r_i|, and that sum is about
-		 * |r| * code_bits * sqrt(2 / (pi * dimensions of the code's space)).
-		 */
+		/* ip: |r|^2 is not kept; b = -|r|^2 / <r, c>. */
 		if (ip)
-		{
-			float space = codec->expands ? codec->expand.n : layout->dimensions;
-
-			spokes[i].length = -b * layout->code_bits * sqrtf(0.63661977f / space);
-		}
+			spokes[i].length = -b * codec->code_length;
 		else
 			spokes[i].length = root(estimates[i]);
 		spokes[i].slot = i;
@@ -265,11 +245,20 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	spokes[n].slot = OMENDB_MAX_LINKS;
 	n++;
 	qsort(spokes, n, sizeof(Spoke), by_spoke);
-	for (uint32_t i = 0; i < n; i++, code += code_bytes)
+	for (uint32_t i = 0; i < n; i++, signs += signs_bytes(codec))
+	{
+		uint8_t fresh[OMENDB_MAX_CODE / 8];
+		const uint8_t *code = fresh;
+		float residual;
+		float origin;
+
 		if (spokes[i].slot == OMENDB_MAX_LINKS)
-			encode_code(chooser, neighbour, code);
+			omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, neighbour),
+										 &codec->plan, fresh, &residual, &origin);
 		else
-			memcpy(code, omendb_record_code(layout, node, spokes[i].slot), code_bytes);
+			code = omendb_record_code(layout, node, spokes[i].slot);
+		omendb_code_signs(&codec->plan, code, signs);
+	}
 	return n;
 }
 
@@ -281,7 +270,7 @@ omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	size_t code_bytes = omendb_code_bytes(layout);
+	size_t bytes = signs_bytes(codec);
 	Spoke spokes[OMENDB_MAX_LINKS + 1];
 	uint32_t differ[OMENDB_MAX_LINKS + 1];
 	uint32_t kept[OMENDB_MAX_LINKS + 1];  /* by the occlusion rule */
@@ -297,8 +286,7 @@ omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		uint32_t occluder = 0;
 		uint32_t at;
 
-		omendb_kernels.hamming_rows(chooser->codes + i * code_bytes, chooser->codes, code_bytes, i,
-									differ);
+		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
 		{
 			const Spoke *b = &spokes[kept[k]];

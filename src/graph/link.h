@@ -17,7 +17,7 @@ typedef struct OmendbChooser
 	size_t room;
 	const OmendbRecord *records[OMENDB_SELECT_MAX]; /* of the first candidates */
 	const float *own;                               /* the node's vector in code space */
-	uint8_t *codes;                                 /* of the first candidates */
+	uint8_t *signs;                                 /* of the first candidates, or of links */
 	float *memory;                                  /* all floats */
 	float *own_stored;                              /* parts of memory */
 	float *own_code;

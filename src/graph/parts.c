@@ -85,7 +85,6 @@ omendb_parts_prepare(OmendbBuildLevel *level, uint32_t room, uint32_t window_roo
 	level->window = level->in_window = 0;
 	omendb_bulk_set(bulk, layout, room > OMENDB_BULK_FEW ? room : OMENDB_BULK_FEW + 1, level->links,
 					level->ef_construction);
-	bulk->keeps_codes = false;
 	bulk->outside_room = outside_room;
 	bulk->group_room = group_room;
 	/* They are chosen from a window of rows. */

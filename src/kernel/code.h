@@ -6,22 +6,77 @@
 #define OMENDB_CODE_H
 
 #include <float.h>
+#include <math.h>
 
 #include "kernel/kernel.h"
 #include "kernel/unroll.h"
 
 /*
- * The step of lut_f32's tables, given the largest sum of four magnitudes: a
- * table spans twice that. Not so small that 2 / step, or a product with it,
- * would leave the range of float.
+ * Codes are made of integers that floats hold, so that they are the same at every level: sums
+ * and products below 2^24 have no rounding, whatever the order. Elements are scaled by a power
+ * of two to OMENDB_ELEMENT_MOST at most. What is compared to find the nearest codeword z is
+ *
+ *		8 (|<r, c>| - bias) + 7 - z
+ *
+ * so that one maximum gives both the least distance and, of equals, the first codeword.
+ */
+#define OMENDB_ELEMENT_MOST 512
+#define OMENDB_ELEMENT_BITS 9
+
+_Static_assert(8 * OMENDB_ELEMENT_MOST * OMENDB_GROUP_ELEMENTS * 4 * OMENDB_CODEBOOK_UNIT < 1 << 24,
+			   "products of a group with codewords below 4 deviations are exact");
+_Static_assert((int64_t) OMENDB_ELEMENT_MOST *OMENDB_PLAN_MAX_GROUPS *OMENDB_GROUP_ELEMENTS <=
+				   1 << 24,
+			   "the sum of all magnitudes is exact");
+
+/* A query's may be larger: nothing else is put into the products with them. */
+#define OMENDB_QUERY_ELEMENTS 8 /* times OMENDB_ELEMENT_MOST */
+
+/* The power of two for elements of that largest magnitude; 1 for 0, and what is not finite. */
+static inline float
+omendb_element_scale(float largest)
+{
+	int exponent;
+
+	if (!(largest > 0) || !(largest <= FLT_MAX))
+		return 1;
+	frexpf(largest, &exponent);
+	exponent = OMENDB_ELEMENT_BITS - exponent;
+	return ldexpf(1, exponent > 126 ? 126 : exponent);
+}
+
+/*
+ * What is added to eight times the magnitude of codeword z's product with a group. The bias is
+ * half the codeword's squared length, in the units of the elements, whose mean magnitude is
+ * `mean`; that of a normal distribution is 1.2533 times its deviation.
  */
 static inline float
-omendb_lut_step(float largest, size_t n)
+omendb_codeword_offset(float mean, float norm2, int z)
 {
-	size_t limit = n == 0 ? 0 : 65535 / (n / 4);
+	float deviation = mean * 1.2533141f;
+	float bias = rintf(deviation * norm2 * (0.5f / OMENDB_CODEBOOK_UNIT));
+
+	return (float) (7 - z) - 8 * bias;
+}
+
+/*
+ * The step of lut_f32's tables, given the largest product of a codeword, for that many tables:
+ * a table spans twice that.
+ */
+static inline float
+omendb_lut_step(float largest, uint32_t tables)
+{
+	uint32_t limit = tables == 0 ? 255 : 65535 / tables;
 	float step = largest / (0.5f * (float) (limit < 255 ? limit : 255));
 
-	return step >= 8 * FLT_MIN ? step : 1;
+	return step > 0 ? step : 1;
+}
+
+/* By which products are multiplied: 0, for tables of 0, where a product is no number. */
+static inline float
+omendb_lut_inverse(float step, double sum)
+{
+	return sum < FLT_MAX ? 1 / step : 0;
 }
 
 /* Also where fewer elements than a register has are to be transformed. */

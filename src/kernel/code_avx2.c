@@ -8,6 +8,7 @@
 
 #include "kernel/avx2.h"
 #include "kernel/code.h"
+#include "kernel/code_vectors.h"
 
 INLINE VEC
 sign_bits(void)
@@ -15,124 +16,70 @@ sign_bits(void)
 	return _mm256_set1_ps(-0.0f);
 }
 
-INLINE VEC
-magnitude(VEC x)
+/* ---------------------------------------------------------------- codes */
+
+INLINE __m256i
+four_numbers(const Ints *numbers)
 {
-	return _mm256_andnot_ps(sign_bits(), x);
+	/* Bytes of each half: number z of four lanes; then the four numbers of each lane. */
+	const __m256i by_lane = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15,
+											 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	__m256i first = _mm256_packs_epi32((__m256i) numbers[0], (__m256i) numbers[1]);
+	__m256i second = _mm256_packs_epi32((__m256i) numbers[2], (__m256i) numbers[3]);
+
+	return _mm256_shuffle_epi8(_mm256_packus_epi16(first, second), by_lane);
 }
 
-/* ---------------------------------------------------------------- residuals */
-
-typedef struct ResidualSums
+INLINE void
+store_two_tables(__m256i x, uint32_t lane, uint32_t width, uint8_t *lut)
 {
-	VEC magnitudes;
-	VEC with_signs;
-} ResidualSums;
+	if (lane < width)
+		_mm_storeu_si128((__m128i *) (lut + 16 * lane), _mm256_castsi256_si128(x));
+	if (lane + 4 < width)
+		_mm_storeu_si128((__m128i *) (lut + 16 * (lane + 4)), _mm256_extracti128_si256(x, 1));
+}
 
-/* The bits of eight elements, which are added to the sums. */
+INLINE void
+store_tables(const Ints *numbers, uint32_t width, uint8_t *lut)
+{
+	__m256i a = four_numbers(numbers);
+	__m256i b = four_numbers(numbers + 4);
+	__m256i c = four_numbers(numbers + 8);
+	__m256i d = four_numbers(numbers + 12);
+	__m256i ab = _mm256_unpacklo_epi32(a, b);
+	__m256i cd = _mm256_unpacklo_epi32(c, d);
+
+	store_two_tables(_mm256_unpacklo_epi64(ab, cd), 0, width, lut);
+	store_two_tables(_mm256_unpackhi_epi64(ab, cd), 1, width, lut);
+	ab = _mm256_unpackhi_epi32(a, b);
+	cd = _mm256_unpackhi_epi32(c, d);
+	store_two_tables(_mm256_unpacklo_epi64(ab, cd), 2, width, lut);
+	store_two_tables(_mm256_unpackhi_epi64(ab, cd), 3, width, lut);
+}
+
+#define NEAREST_INT(x) \
+	((Floats) _mm256_round_ps((__m256) (x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
+#define MOST(x, y) ((Floats) _mm256_max_ps((__m256) (x), (__m256) (y)))
+#define LOOK_UP(table, index) \
+	((Floats) _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i) (index)))
+#include "kernel/code_template.h"
+
 INLINE uint8_t
-add_residuals(ResidualSums *sums, VEC v, VEC x)
+signs_of_eight(VEC v, VEC x)
 {
-	VEC r = _mm256_sub_ps(x, v);
-	VEC positive = _mm256_cmp_ps(r, _mm256_setzero_ps(), _CMP_GT_OQ);
-	VEC with_sign = _mm256_xor_ps(v, _mm256_andnot_ps(positive, sign_bits()));
-
-	sums->magnitudes = _mm256_add_ps(sums->magnitudes, magnitude(r));
-	sums->with_signs = _mm256_add_ps(sums->with_signs, with_sign);
-	return (uint8_t) _mm256_movemask_ps(positive);
+	return (uint8_t) _mm256_movemask_ps(
+		_mm256_cmp_ps(_mm256_sub_ps(x, v), _mm256_setzero_ps(), _CMP_GT_OQ));
 }
 
 TARGET static void
-residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
-			  float *signed_sum)
+residual_signs(const float *v, const float *x, size_t n, uint8_t *bits)
 {
-	ResidualSums s0 = {_mm256_setzero_ps(), _mm256_setzero_ps()};
-	ResidualSums s1 = s0;
 	size_t i = 0;
 
-	for (; i + 2 * LANES <= n; i += 2 * LANES)
-	{
-		bits[i / 8] = add_residuals(&s0, _mm256_loadu_ps(v + i), _mm256_loadu_ps(x + i));
-		bits[i / 8 + 1] =
-			add_residuals(&s1, _mm256_loadu_ps(v + i + LANES), _mm256_loadu_ps(x + i + LANES));
-	}
-	if (i + LANES <= n)
-	{
-		bits[i / 8] = add_residuals(&s0, _mm256_loadu_ps(v + i), _mm256_loadu_ps(x + i));
-		i += LANES;
-	}
+	for (; i + LANES <= n; i += LANES)
+		bits[i / 8] = signs_of_eight(_mm256_loadu_ps(v + i), _mm256_loadu_ps(x + i));
 	if (i < n)
-		bits[i / 8] = add_residuals(&s1, load_part_f32(v + i, n - i), load_part_f32(x + i, n - i));
-	*abs_sum = vec_sum(_mm256_add_ps(s0.magnitudes, s1.magnitudes));
-	*signed_sum = vec_sum(_mm256_add_ps(s0.with_signs, s1.with_signs));
-}
-
-/* ---------------------------------------------------------------- tables */
-
-INLINE VEC
-load_magnitude(const float *p)
-{
-	return magnitude(_mm256_loadu_ps(p));
-}
-
-/*
- * The 16 entries of one table, as 16-bit numbers: 0 to 3 and 8 to 11 in the low
- * half of the register, the others in the high one.
- */
-INLINE __m256i
-table_entries(const float *q, VEC scale)
-{
-	/* Bits 0 to 2 of an entry's number are bits of the lane's; bit 3 is the register. */
-	const VEC bit0 = _mm256_setr_ps(-0.0f, 0, -0.0f, 0, -0.0f, 0, -0.0f, 0);
-	const VEC bit1 = _mm256_setr_ps(-0.0f, -0.0f, 0, 0, -0.0f, -0.0f, 0, 0);
-	const VEC bit2 = _mm256_setr_ps(-0.0f, -0.0f, -0.0f, -0.0f, 0, 0, 0, 0);
-	const VEC zero = _mm256_setzero_ps();
-	VEC part0 = _mm256_max_ps(_mm256_xor_ps(_mm256_broadcast_ss(q), bit0), zero);
-	VEC part1 = _mm256_max_ps(_mm256_xor_ps(_mm256_broadcast_ss(q + 1), bit1), zero);
-	VEC part2 = _mm256_max_ps(_mm256_xor_ps(_mm256_broadcast_ss(q + 2), bit2), zero);
-	VEC last = _mm256_broadcast_ss(q + 3);
-	VEC clear = _mm256_max_ps(_mm256_xor_ps(last, sign_bits()), zero);
-	VEC set = _mm256_max_ps(last, zero);
-	VEC first_two = _mm256_add_ps(part0, part1);
-	VEC low = _mm256_mul_ps(_mm256_add_ps(first_two, _mm256_add_ps(part2, clear)), scale);
-	VEC high = _mm256_mul_ps(_mm256_add_ps(first_two, _mm256_add_ps(part2, set)), scale);
-
-	return _mm256_packs_epi32(_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
-}
-
-TARGET static void
-lut_f32(const float *q, size_t n, uint8_t *lut, float *base, float *step)
-{
-	/* Where the two packing instructions, which stay within 128 bits, have put the entries. */
-	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-	VEC largest = _mm256_setzero_ps();
-	VEC sum = _mm256_setzero_ps();
-	VEC scale;
-	__m128 four;
-
-	for (size_t i = 0; i < n; i += 4 * LANES)
-	{
-		VEC low = _mm256_hadd_ps(load_magnitude(q + i), load_magnitude(q + i + LANES));
-		VEC high =
-			_mm256_hadd_ps(load_magnitude(q + i + 2 * LANES), load_magnitude(q + i + 3 * LANES));
-		VEC tables = _mm256_hadd_ps(low, high);
-
-		largest = _mm256_max_ps(tables, largest);
-		sum = _mm256_add_ps(sum, tables);
-	}
-	four = _mm_max_ps(_mm256_castps256_ps128(largest), _mm256_extractf128_ps(largest, 1));
-	four = _mm_max_ps(four, _mm_movehl_ps(four, four));
-	four = _mm_max_ss(four, _mm_movehdup_ps(four));
-	*base = -vec_sum(sum);
-	*step = omendb_lut_step(_mm_cvtss_f32(four), n);
-	scale = _mm256_set1_ps(2 / *step);
-	for (size_t i = 0; i < n; i += 8)
-	{
-		__m256i two =
-			_mm256_packus_epi16(table_entries(q + i, scale), table_entries(q + i + 4, scale));
-
-		_mm256_storeu_si256((__m256i *) (lut + 4 * i), _mm256_permutevar8x32_epi32(two, order));
-	}
+		bits[i / 8] = signs_of_eight(load_part_f32(v + i, n - i), load_part_f32(x + i, n - i));
 }
 
 /* ---------------------------------------------------------------- look-ups */
@@ -268,16 +215,17 @@ add_8_bytes(PairSums sums, const uint8_t *p, size_t stride, size_t last, const u
 }
 
 INLINE void
-sum_group(const uint8_t *codes, size_t bytes, size_t last, const uint8_t *lut, uint16_t *sums)
+sum_group(const uint8_t *codes, size_t stride, size_t bytes, size_t last, const uint8_t *lut,
+		  uint16_t *sums)
 {
 	const uint8_t *end = codes + bytes;
 	PairSums pairs = {_mm256_setzero_si256(), _mm256_setzero_si256()};
 	__m256i even, low, high;
 
 	for (; codes + 16 <= end; codes += 16, lut += 32 * 16)
-		pairs = add_16_bytes(pairs, codes, bytes, last, lut);
+		pairs = add_16_bytes(pairs, codes, stride, last, lut);
 	if (codes < end)
-		pairs = add_8_bytes(pairs, codes, bytes, last, lut);
+		pairs = add_8_bytes(pairs, codes, stride, last, lut);
 
 	even = _mm256_sub_epi16(pairs.all, _mm256_slli_epi16(pairs.odd, 8));
 	low = _mm256_unpacklo_epi16(even, pairs.odd);
@@ -287,15 +235,16 @@ sum_group(const uint8_t *codes, size_t bytes, size_t last, const uint8_t *lut, u
 }
 
 TARGET static void
-code_sums(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut, uint16_t *sums)
+code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const uint8_t *lut,
+		  uint16_t *sums)
 {
 	size_t s = 0;
 
 	/* Apart, so that the many addresses of a whole group need no comparisons. */
 	for (; s + GROUP <= slots; s += GROUP)
-		sum_group(codes + s * bytes, bytes, GROUP - 1, lut, sums + s);
+		sum_group(codes + s * stride, stride, bytes, GROUP - 1, lut, sums + s);
 	if (s < slots)
-		sum_group(codes + s * bytes, bytes, slots - s - 1, lut, sums + s);
+		sum_group(codes + s * stride, stride, bytes, slots - s - 1, lut, sums + s);
 }
 
 /* ---------------------------------------------------------------- rotation */
@@ -418,6 +367,8 @@ multiply_signs(float *x, const uint8_t *bits, size_t n)
 void
 omendb_fill_code_avx2(OmendbKernels *table)
 {
+	spread_words();
+	table->residual_signs = residual_signs;
 	table->residual_code = residual_code;
 	table->lut_f32 = lut_f32;
 	table->code_sums = code_sums;

@@ -131,8 +131,8 @@ add_words(__m512i *sum, int octets, const uint8_t *p, size_t stride, size_t slot
 
 /* `slots` is 8 except where there is but one octet. */
 INLINE_VBMI void
-sum_octets(const uint8_t *codes, size_t bytes, int octets, size_t slots, const uint8_t *lut,
-		   uint16_t *sums)
+sum_octets(const uint8_t *codes, size_t stride, size_t bytes, int octets, size_t slots,
+		   const uint8_t *lut, uint16_t *sums)
 {
 	const uint8_t *end = codes + bytes;
 	__m512i sum[4];
@@ -141,23 +141,24 @@ sum_octets(const uint8_t *codes, size_t bytes, int octets, size_t slots, const u
 	for (int o = 0; o < octets; o++)
 		sum[o] = _mm512_setzero_si512();
 	for (; codes + 8 * WORDS <= end; codes += 8 * WORDS, lut += WORDS * WORD_TABLES)
-		add_words(sum, octets, codes, bytes, slots, WORDS, lut);
+		add_words(sum, octets, codes, stride, slots, WORDS, lut);
 	if (codes < end)
-		add_words(sum, octets, codes, bytes, slots, (int) (end - codes) / 8, lut);
+		add_words(sum, octets, codes, stride, slots, (int) (end - codes) / 8, lut);
 	OMENDB_UNROLL
 	for (int o = 0; o < octets; o++)
 		_mm_storeu_si128((__m128i *) (sums + OCTET * o), _mm512_cvtepi64_epi16(sum[o]));
 }
 
 TARGET_VBMI static void
-code_sums_vbmi(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut, uint16_t *sums)
+code_sums_vbmi(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const uint8_t *lut,
+			   uint16_t *sums)
 {
 	size_t s = 0;
 
 	for (; s + 4 * OCTET <= slots; s += 4 * OCTET)
-		sum_octets(codes + s * bytes, bytes, 4, OCTET, lut, sums + s);
+		sum_octets(codes + s * stride, stride, bytes, 4, OCTET, lut, sums + s);
 	for (; s < slots; s += OCTET)
-		sum_octets(codes + s * bytes, bytes, 1, slots - s, lut, sums + s);
+		sum_octets(codes + s * stride, stride, bytes, 1, slots - s, lut, sums + s);
 }
 
 /* ---------------------------------------------------------------- rotation */

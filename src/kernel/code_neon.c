@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "kernel/code.h"
+#include "kernel/code_vectors.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -29,47 +30,59 @@ sign_bits(void)
 	return vdupq_n_u32(0x80000000);
 }
 
-/* ---------------------------------------------------------------- residuals */
+/* ---------------------------------------------------------------- codes */
 
-typedef struct ResidualSums
+#define TARGET
+INLINE Floats
+nearest_int(Floats x)
 {
-	VEC magnitudes;
-	VEC with_signs;
-} ResidualSums;
+	float32x4_t halves[2];
 
-/* All ones where the residual is positive; the elements are added to the sums. */
-INLINE uint16x4_t
-add_residuals(ResidualSums *sums, VEC v, VEC x)
-{
-	VEC r = vsubq_f32(x, v);
-	uint32x4_t positive = vcgtzq_f32(r);
-
-	sums->magnitudes = vaddq_f32(sums->magnitudes, vabsq_f32(r));
-	sums->with_signs = vaddq_f32(sums->with_signs, turn_signs(v, vbicq_u32(sign_bits(), positive)));
-	return vmovn_u32(positive);
+	memcpy(halves, &x, sizeof(x));
+	halves[0] = vrndnq_f32(halves[0]);
+	halves[1] = vrndnq_f32(halves[1]);
+	memcpy(&x, halves, sizeof(x));
+	return x;
 }
 
-/* The bits of eight elements. */
+#define NEAREST_INT(x) nearest_int(x)
+#define MOST(x, y)     ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
+#define LOOK_UP(table, i)                                                                          \
+	((Floats){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
+			  (table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})
+
+INLINE void
+store_tables(const Ints *numbers, uint32_t width, uint8_t *lut)
+{
+	for (uint32_t l = 0; l < width; l++)
+		for (int z = 0; z < 2 * OMENDB_CODEWORDS; z++)
+			lut[16 * l + z] = (uint8_t) numbers[z][l];
+}
+
+#include "kernel/code_template.h"
+
+INLINE uint16x4_t
+is_positive(const float *v, const float *x)
+{
+	return vmovn_u32(vcgtzq_f32(vsubq_f32(vld1q_f32(x), vld1q_f32(v))));
+}
+
 INLINE uint8_t
-residual_byte(ResidualSums sums[2], const float *v, const float *x)
+signs_of_eight(const float *v, const float *x)
 {
 	static const uint16_t place[8] = {1, 2, 4, 8, 16, 32, 64, 128};
-	uint16x4_t first = add_residuals(&sums[0], vld1q_f32(v), vld1q_f32(x));
-	uint16x4_t second = add_residuals(&sums[1], vld1q_f32(v + 4), vld1q_f32(x + 4));
+	uint16x8_t positive = vcombine_u16(is_positive(v, x), is_positive(v + 4, x + 4));
 
-	return (uint8_t) vaddvq_u16(vandq_u16(vcombine_u16(first, second), vld1q_u16(place)));
+	return (uint8_t) vaddvq_u16(vandq_u16(positive, vld1q_u16(place)));
 }
 
 static void
-residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
-			  float *signed_sum)
+residual_signs(const float *v, const float *x, size_t n, uint8_t *bits)
 {
-	ResidualSums zero = {vdupq_n_f32(0), vdupq_n_f32(0)};
-	ResidualSums sums[2] = {zero, zero};
 	size_t i = 0;
 
 	for (; i + 8 <= n; i += 8)
-		bits[i / 8] = residual_byte(sums, v + i, x + i);
+		bits[i / 8] = signs_of_eight(v + i, x + i);
 	if (i < n)
 	{
 		float part_v[8] = {0};
@@ -77,71 +90,7 @@ residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *ab
 
 		memcpy(part_v, v + i, (n - i) * sizeof(float));
 		memcpy(part_x, x + i, (n - i) * sizeof(float));
-		bits[i / 8] = residual_byte(sums, part_v, part_x);
-	}
-	*abs_sum = vaddvq_f32(vaddq_f32(sums[0].magnitudes, sums[1].magnitudes));
-	*signed_sum = vaddvq_f32(vaddq_f32(sums[0].with_signs, sums[1].with_signs));
-}
-
-/* ---------------------------------------------------------------- tables */
-
-/* The sums of four magnitudes each, for four tables. */
-INLINE VEC
-table_magnitudes(const float *q)
-{
-	VEC low = vpaddq_f32(vabsq_f32(vld1q_f32(q)), vabsq_f32(vld1q_f32(q + 4)));
-	VEC high = vpaddq_f32(vabsq_f32(vld1q_f32(q + 8)), vabsq_f32(vld1q_f32(q + 12)));
-
-	return vpaddq_f32(low, high);
-}
-
-/* Four entries: what their bits 0 and 1 make of them, and what bits 2 and 3 do. */
-INLINE uint16x4_t
-four_entries(VEC first_two, float last_two, float scale)
-{
-	VEC sum = vmulq_n_f32(vaddq_f32(first_two, vdupq_n_f32(last_two)), scale);
-
-	return vmovn_u32(vcvtnq_u32_f32(sum));
-}
-
-static void
-lut_f32(const float *q, size_t n, uint8_t *lut, float *base, float *step)
-{
-	/* Bits 0 and 1 of an entry's number are bits of the lane's. */
-	static const uint32_t bit0[4] = {0, UINT32_MAX, 0, UINT32_MAX};
-	static const uint32_t bit1[4] = {0, 0, UINT32_MAX, UINT32_MAX};
-	VEC largest = vdupq_n_f32(0);
-	VEC sum = vdupq_n_f32(0);
-	float scale;
-
-	for (size_t i = 0; i < n; i += 16)
-	{
-		VEC tables = table_magnitudes(q + i);
-
-		largest = vmaxnmq_f32(largest, tables);
-		sum = vaddq_f32(sum, tables);
-	}
-	*base = -vaddvq_f32(sum);
-	*step = omendb_lut_step(vmaxnmvq_f32(largest), n);
-	scale = 2 / *step;
-	for (size_t i = 0; i < n; i += 4)
-	{
-		VEC x = vld1q_f32(q + i);
-		VEC set = vmaxq_f32(x, vdupq_n_f32(0));
-		VEC clear = vmaxq_f32(vnegq_f32(x), vdupq_n_f32(0));
-		VEC part0 = vbslq_f32(vld1q_u32(bit0), vdupq_laneq_f32(set, 0), vdupq_laneq_f32(clear, 0));
-		VEC part1 = vbslq_f32(vld1q_u32(bit1), vdupq_laneq_f32(set, 1), vdupq_laneq_f32(clear, 1));
-		VEC first_two = vaddq_f32(part0, part1);
-		float set2 = vgetq_lane_f32(set, 2);
-		float set3 = vgetq_lane_f32(set, 3);
-		float clear2 = vgetq_lane_f32(clear, 2);
-		float clear3 = vgetq_lane_f32(clear, 3);
-		uint16x8_t low = vcombine_u16(four_entries(first_two, clear2 + clear3, scale),
-									  four_entries(first_two, set2 + clear3, scale));
-		uint16x8_t high = vcombine_u16(four_entries(first_two, clear2 + set3, scale),
-									   four_entries(first_two, set2 + set3, scale));
-
-		vst1q_u8(lut + 4 * i, vcombine_u8(vmovn_u16(low), vmovn_u16(high)));
+		bits[i / 8] = signs_of_eight(part_v, part_x);
 	}
 }
 
@@ -246,29 +195,31 @@ add_8_bytes(GroupSums sums, const uint8_t *p, size_t stride, size_t last, const 
 }
 
 INLINE void
-sum_group(const uint8_t *codes, size_t bytes, size_t last, const uint8_t *lut, uint16_t *sums)
+sum_group(const uint8_t *codes, size_t stride, size_t bytes, size_t last, const uint8_t *lut,
+		  uint16_t *sums)
 {
 	const uint8_t *end = codes + bytes;
 	GroupSums sum = {vdupq_n_u16(0), vdupq_n_u16(0)};
 
 	for (; codes + 16 <= end; codes += 16, lut += 16 * 32)
-		sum = add_16_bytes(sum, codes, bytes, last, lut);
+		sum = add_16_bytes(sum, codes, stride, last, lut);
 	if (codes < end)
-		sum = add_8_bytes(sum, codes, bytes, last, lut);
+		sum = add_8_bytes(sum, codes, stride, last, lut);
 	vst1q_u16(sums, sum.low);
 	vst1q_u16(sums + 8, sum.high);
 }
 
 static void
-code_sums(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut, uint16_t *sums)
+code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const uint8_t *lut,
+		  uint16_t *sums)
 {
 	size_t s = 0;
 
 	/* Apart, so that the many addresses of a whole group need no comparisons. */
 	for (; s + GROUP <= slots; s += GROUP)
-		sum_group(codes + s * bytes, bytes, GROUP - 1, lut, sums + s);
+		sum_group(codes + s * stride, stride, bytes, GROUP - 1, lut, sums + s);
 	if (s < slots)
-		sum_group(codes + s * bytes, bytes, slots - s - 1, lut, sums + s);
+		sum_group(codes + s * stride, stride, bytes, slots - s - 1, lut, sums + s);
 }
 
 /* ---------------------------------------------------------------- rotation */
@@ -390,6 +341,8 @@ multiply_signs(float *x, const uint8_t *bits, size_t n)
 void
 omendb_fill_code_neon(OmendbKernels *table)
 {
+	spread_words();
+	table->residual_signs = residual_signs;
 	table->residual_code = residual_code;
 	table->lut_f32 = lut_f32;
 	table->code_sums = code_sums;

@@ -10,77 +10,163 @@
 #include "kernel/kernel_tables.h"
 
 static void
-residual_code(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
-			  float *signed_sum)
+residual_signs(const float *v, const float *x, size_t n, uint8_t *bits)
 {
-	float sum = 0;
-	float with_signs = 0;
-
 	memset(bits, 0, (n + 7) / 8);
 	for (size_t i = 0; i < n; i++)
-	{
-		float r = x[i] - v[i];
-
-		bits[i / 8] |= (uint8_t) ((r > 0) << (i % 8));
-		sum += fabsf(r);
-		with_signs += r > 0 ? v[i] : -v[i];
-	}
-	*abs_sum = sum;
-	*signed_sum = with_signs;
+		bits[i / 8] |= (uint8_t) ((x[i] - v[i] > 0) << (i % 8));
 }
 
-/* Half of what one element adds to an entry, before the step divides it. */
-static inline float
-positive_part(float x)
-{
-	return x > 0 ? x : 0;
-}
-
-/*
- * Entry z less the table's minimum is twice the sum of those magnitudes whose
- * bit agrees with their sign: no difference of large numbers.
- */
-static void
-lut_f32(const float *q, size_t n, uint8_t *lut, float *base, float *step)
+static float
+largest_magnitude(const float *x, size_t n)
 {
 	float largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+	return largest;
+}
+
+/* The product of codeword z of groups of k elements, and group l of a block of `width`. */
+static float
+product(const float *x, uint32_t width, uint32_t l, uint32_t k, uint32_t z)
+{
+	const OmendbCodebook *book = omendb_codebook(k);
 	float sum = 0;
-	float scale;
 
-	for (size_t j = 0; j < n / 4; j++)
-	{
-		const float *p = q + 4 * j;
-		float magnitude = (fabsf(p[0]) + fabsf(p[1])) + (fabsf(p[2]) + fabsf(p[3]));
-
-		largest = magnitude > largest ? magnitude : largest;
-		sum += magnitude;
-	}
-	*base = -sum;
-	*step = omendb_lut_step(largest, n);
-	scale = 2 / *step;
-	for (size_t j = 0; j < n / 4; j++)
-		for (unsigned z = 0; z < 16; z++)
-		{
-			float part[4];
-			float entry;
-
-			for (int b = 0; b < 4; b++)
-				part[b] = positive_part(z >> b & 1 ? q[4 * j + b] : -q[4 * j + b]);
-			entry = ((part[0] + part[1]) + (part[2] + part[3])) * scale;
-			/*
-			 * Not + 0.5f, which a compiler may join with the multiplication. The
-			 * number is at most 255 but for NaN and infinities, where any will do.
-			 */
-			lut[16 * j + z] = (uint8_t) lrintf(entry);
-		}
+	for (uint32_t i = 0; i < k; i++)
+		sum += x[width * i + l] * book->words[i][z];
+	return sum;
 }
 
 static void
-code_sums(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut, uint16_t *sums)
+residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_t *code,
+			  float *residual, float *origin)
+{
+	float r[OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS];
+	const float *at = r;
+	float scale;
+	float mean = 0;
+	int64_t residual_sum = 0;
+	float origin_sum = 0;
+
+	for (uint32_t i = 0; i < plan->elements; i++)
+		r[i] = x[i] - v[i];
+	scale = omendb_element_scale(largest_magnitude(r, plan->elements));
+	for (uint32_t i = 0; i < plan->elements; i++)
+	{
+		r[i] = rintf(r[i] * scale);
+		mean += fabsf(r[i]);
+	}
+	mean /= (float) plan->elements;
+	memset(code, 0, plan->groups / 2);
+	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++)
+	{
+		uint32_t k = omendb_plan_size(plan, b);
+		uint32_t width = omendb_plan_width(plan, b);
+		const OmendbCodebook *book = omendb_codebook(k);
+
+		for (uint32_t l = 0; l < width; l++)
+		{
+			uint32_t g = b * OMENDB_BLOCK_GROUPS + l;
+			float best = -INFINITY;
+			float best_product = 0;
+			uint32_t z = 0;
+
+			for (uint32_t j = 0; j < OMENDB_CODEWORDS; j++)
+			{
+				float p = product(at, width, l, k, j);
+				float score = 8 * fabsf(p) + omendb_codeword_offset(mean, book->norm2[j], (int) j);
+
+				if (score > best)
+				{
+					best = score;
+					best_product = p;
+					z = j;
+				}
+			}
+			residual_sum += (int64_t) fabsf(best_product);
+			best = product(v, width, l, k, z);
+			origin_sum += best_product < 0 ? -best : best;
+			z += best_product < 0 ? OMENDB_CODEWORDS : 0;
+			code[g / 2] |= (uint8_t) (z << (g % 2 * 4));
+		}
+		at += (size_t) k * width;
+		v += (size_t) k * width;
+	}
+	*residual = (float) residual_sum / scale;
+	*origin = origin_sum;
+}
+
+/* An entry's nearest integer, and what is left of it, into both tables. */
+static void
+set_entry(float x, uint8_t *entry, uint8_t *rest)
+{
+	float nearest = rintf(x);
+
+	*entry = (uint8_t) nearest;
+	*rest = (uint8_t) (rintf((x - nearest) * (2 * OMENDB_LUT_REST)) + OMENDB_LUT_REST);
+}
+
+static void
+lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, float *step)
+{
+	float x[OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS];
+	float products[OMENDB_PLAN_MAX_GROUPS][OMENDB_CODEWORDS];
+	float most[OMENDB_PLAN_MAX_GROUPS];
+	const float *at = x;
+	uint8_t *rest = lut + OMENDB_LUT_BYTES(plan->groups);
+	float scale =
+		OMENDB_QUERY_ELEMENTS * omendb_element_scale(largest_magnitude(q, plan->elements));
+	float largest = 0;
+	double sum = 0;
+	float unit;
+	float inverse;
+
+	for (uint32_t i = 0; i < plan->elements; i++)
+		x[i] = rintf(q[i] * scale);
+	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++)
+	{
+		uint32_t k = omendb_plan_size(plan, b);
+		uint32_t width = omendb_plan_width(plan, b);
+
+		for (uint32_t l = 0; l < width; l++)
+		{
+			uint32_t g = b * OMENDB_BLOCK_GROUPS + l;
+
+			for (uint32_t j = 0; j < OMENDB_CODEWORDS; j++)
+				products[g][j] = product(at, width, l, k, j);
+			most[g] = largest_magnitude(products[g], OMENDB_CODEWORDS);
+			largest = most[g] > largest ? most[g] : largest;
+			sum += most[g];
+		}
+		at += (size_t) k * width;
+	}
+	unit = omendb_lut_step(largest, plan->groups);
+	inverse = omendb_lut_inverse(unit, sum);
+	for (uint32_t g = 0; g < plan->groups; g++)
+		for (uint32_t j = 0; j < OMENDB_CODEWORDS; j++)
+		{
+			float p = products[g][j];
+
+			set_entry((most[g] + p) * inverse, &lut[16 * g + j], &rest[16 * g + j]);
+			set_entry((most[g] - p) * inverse, &lut[16 * g + OMENDB_CODEWORDS + j],
+					  &rest[16 * g + OMENDB_CODEWORDS + j]);
+		}
+	memset(lut + (size_t) 16 * plan->groups, 0, OMENDB_LUT_BYTES(plan->groups) - 16 * plan->groups);
+	memset(rest + (size_t) 16 * plan->groups, 0,
+		   OMENDB_LUT_BYTES(plan->groups) - 16 * plan->groups);
+	*base = (float) (-sum / scale);
+	*step = unit / scale;
+}
+
+static void
+code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const uint8_t *lut,
+		  uint16_t *sums)
 {
 	for (size_t s = 0; s < slots; s++)
 	{
-		const uint8_t *code = codes + s * bytes;
+		const uint8_t *code = codes + s * stride;
 		unsigned sum = 0;
 
 		for (size_t i = 0; i < bytes; i++)
@@ -100,6 +186,7 @@ multiply_signs(float *x, const uint8_t *bits, size_t n)
 void
 omendb_fill_code_scalar(OmendbKernels *table)
 {
+	table->residual_signs = residual_signs;
 	table->residual_code = residual_code;
 	table->lut_f32 = lut_f32;
 	table->code_sums = code_sums;

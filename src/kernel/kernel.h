@@ -28,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/codebook.h"
+
 /* An IEEE 754 binary16 number, as bits. */
 typedef uint16_t OmendbHalf;
 
@@ -93,6 +95,12 @@ typedef struct OmendbKernels
 	void (*i16_to_float)(const int16_t *b, float scale, float *out, size_t n);
 
 	/*
+	 * n integers of 12 bits in n + (n + 1) / 2 bytes, packed as OMENDB_OWN_INT12 is
+	 * (code/layout.h), widened. Exact. The operands must not overlap.
+	 */
+	void (*i12_to_i16)(const uint8_t *packed, int16_t *out, size_t n);
+
+	/*
 	 * The first four for int8, all of -128..127, exact. Accumulators are 32 bits
 	 * wide: n may be up to OMENDB_INT8_MAX_DIM.
 	 */
@@ -137,44 +145,58 @@ typedef struct OmendbKernels
 	void (*quantize_f16)(const OmendbHalf *a, uint8_t *out, size_t n);
 
 	/*
-	 * The codes of the index: one bit an element, bit i in byte i / 8 at value
-	 * 1 << i % 8 (not the order of the bit type above).
-	 *
-	 * residual_code: with r[i] = x[i] - v[i], bit i is 1 where r[i] > 0. Writes
-	 * (n + 7) / 8 bytes, unused trailing bits 0. *abs_sum is the sum of |r[i]|,
-	 * *signed_sum that of v[i] where bit i is 1 and of -v[i] where it is 0. The
-	 * bits are the same at every level.
+	 * residual_signs: with r[i] = x[i] - v[i], bit i % 8 of bits[i / 8] is 1 (value
+	 * 1 << i % 8, not the order of the bit type above) where r[i] > 0. Writes (n + 7) / 8
+	 * bytes, unused trailing bits 0. The same at every level.
 	 */
-	void (*residual_code)(const float *v, const float *x, size_t n, uint8_t *bits, float *abs_sum,
-						  float *signed_sum);
+	void (*residual_signs)(const float *v, const float *x, size_t n, uint8_t *bits);
 
 	/*
-	 * The tables by which code_sums finds the sum of q[i] * s[i] for a code,
-	 * s[i] being 1 where bit i of the code is 1, else -1. That sum is about
-	 * *base + *step * (what code_sums gives), at most n / 4 * *step / 2 off,
-	 * besides rounding. Table j, the 16 bytes from lut[16 * j], serves bits
-	 * 4 * j to 4 * j + 3; the maxima of all tables sum up to 65535 or less.
+	 * The codes of the index: four bits for a group of elements, by the codebooks of
+	 * kernel/codebook.h. Group g is in the low bits of byte g / 2 where g is even, else in
+	 * the high ones. Vectors have OMENDB_PLAN_SLACK floats behind the plan's elements.
 	 *
-	 * n is a multiple of 64, at most OMENDB_LUT_MAX_DIM; lut has 4 * n bytes.
-	 * *step and the tables are the same at every level. Where *step would be
-	 * below 1e-37 it is 1, and the tables are 0. Where magnitudes sum up to more
-	 * than 1e37, or are NaN, the results are unspecified, and sums made from
-	 * them may wrap around.
+	 * residual_code: the code of r = x - v, each group's nearest codeword when elements are
+	 * in units of their mean magnitude. Writes plan->groups / 2 bytes. With c the codewords:
+	 * *residual is the sum of r[i] * c[i] for the r that is rounded to the integers of
+	 * code.h, *origin the sum of v[i] * c[i]. The code is the same at every level. Where an
+	 * r[i] is not finite, the code is some code.
 	 */
-	void (*lut_f32)(const float *q, size_t n, uint8_t *lut, float *base, float *step);
+	void (*residual_code)(const float *v, const float *x, const OmendbCodePlan *plan, uint8_t *code,
+						  float *residual, float *origin);
 
 	/*
-	 * For `slots` codes of `bytes` bytes (a multiple of 8), one behind the
-	 * other: sums[s] is the sum, over the 2 * bytes four-bit numbers of code s,
-	 * of the entry that the number selects in its table. The low four bits of
-	 * byte i select in table 2 * i, the high ones in table 2 * i + 1. Exact
-	 * modulo 65536, so exact if the tables' maxima sum up to no more than 65535.
+	 * The tables by which code_sums finds the sum of q[i] * c[i] for a code. That sum is
+	 * about *base + *step * (what code_sums gives), at most groups * *step / 2 off, besides
+	 * the rounding of q to the integers of code.h. Table g, the 16 bytes from lut[16 * g],
+	 * serves group g; the maxima of all tables sum up to 65535 or less. Up to the next
+	 * multiple of 16 groups tables of 0 follow: OMENDB_LUT_BYTES(groups) in all.
+	 *
+	 * As many bytes behind them have tables of the same kind for what rounding has left: with
+	 * their sum by code_sums, too, *base + *step * (sum + (their sum - OMENDB_LUT_REST * groups)
+	 * / (2 * OMENDB_LUT_REST)) is off by a 250th of that. lut has both.
+	 *
+	 * The tables, *base and *step are the same at every level. Where magnitudes are so
+	 * small that *step is no normal float, or sum up to more than 1e37, or are NaN, the
+	 * results are unspecified, and sums made from them may wrap around.
+	 */
+	void (*lut_f32)(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base,
+					float *step);
+
+	/*
+	 * For `slots` codes, each beginning `stride` bytes behind the one before:
+	 * sums[s] is the sum, over the 2 * bytes four-bit numbers in `bytes` bytes (a
+	 * multiple of 8) from code s, of the entry that the number selects in its table.
+	 * The low four bits of byte i select in table 2 * i, the high ones in table
+	 * 2 * i + 1. Exact modulo 65536, so exact if the tables' maxima sum up to no more
+	 * than 65535. A code whose stride is no multiple of 8 has tables of 0 for the bytes
+	 * from there on, which are the next code's.
 	 *
 	 * sums has room for OMENDB_SUMS_ROOM(slots) numbers; those behind `slots` are
 	 * unspecified afterwards. Of codes nothing else is read.
 	 */
-	void (*code_sums)(const uint8_t *codes, size_t bytes, size_t slots, const uint8_t *lut,
-					  uint16_t *sums);
+	void (*code_sums)(const uint8_t *codes, size_t stride, size_t bytes, size_t slots,
+					  const uint8_t *lut, uint16_t *sums);
 
 	/*
 	 * The Walsh-Hadamard transform in place, not scaled: x[i] becomes the sum of
@@ -251,8 +273,10 @@ typedef struct OmendbKernels
 #define OMENDB_PACKED_BYTES(n) (OMENDB_BLOCK_COLUMNS * (((size_t) (n) + 3) / 4 * 4))
 #define OMENDB_NEAREST_MAX     32
 
-/* With more elements than this a table's entries would all be 0. */
-#define OMENDB_LUT_MAX_DIM 65536
+#define OMENDB_LUT_BYTES(groups) (((size_t) (groups) + 15) / 16 * 256)
+
+/* In the second tables of lut_f32, 0 to twice that stand for -1/2 to 1/2. */
+#define OMENDB_LUT_REST 127
 
 /* Kernels write the sums of 32 codes at a time. */
 #define OMENDB_SUMS_ROOM(slots) (((slots) + 31) / 32 * 32)

@@ -12,6 +12,7 @@
 
 #include "kernel/avx2.h"
 #include "kernel/half.h"
+#include "kernel/int12.h"
 
 INLINE VEC
 vec_zero(void)
@@ -245,6 +246,34 @@ float_to_half(const float *a, OmendbHalf *out, size_t n)
 			_mm256_cvtps_ph(_mm256_loadu_ps(a + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 	for (; i < n; i++)
 		out[i] = omendb_float_to_half(a[i]);
+}
+
+INLINE __m256i
+load_high_parts(const uint8_t *p)
+{
+	return _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *) p)), 4);
+}
+
+TARGET static void
+i12_to_i16(const uint8_t *packed, int16_t *out, size_t n)
+{
+	const __m256i four_bits = _mm256_set1_epi16(15);
+	size_t half = (n + 1) / 2;
+	size_t i = 0;
+
+	/* The last that the upper four bits serve is n - 1, where n is odd one less than half. */
+	for (; i + 16 <= n / 2; i += 16)
+	{
+		__m256i low = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (packed + n + i)));
+
+		_mm256_storeu_si256(
+			(__m256i *) (out + i),
+			_mm256_or_si256(load_high_parts(packed + i), _mm256_and_si256(low, four_bits)));
+		_mm256_storeu_si256(
+			(__m256i *) (out + half + i),
+			_mm256_or_si256(load_high_parts(packed + half + i), _mm256_srli_epi16(low, 4)));
+	}
+	omendb_unpack_i12(packed, out, n, i);
 }
 
 /* Lanes reversed, because movemask puts lane 0 into the lowest bit. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kernel/half.h"
+#include "kernel/int12.h"
 #include "kernel/tail.h"
 
 #define TARGET
@@ -272,6 +273,33 @@ i16_to_float(const int16_t *b, float scale, float *out, size_t n)
 		vst1q_f32(out + i, vec_product(load_i16(b + i), factor));
 	for (; i < n; i++)
 		out[i] = scale * (float) b[i];
+}
+
+INLINE int16x8_t
+high_parts(int8x8_t x)
+{
+	return vshll_n_s8(x, 4);
+}
+
+static void
+i12_to_i16(const uint8_t *packed, int16_t *out, size_t n)
+{
+	const int8_t *high = (const int8_t *) packed;
+	size_t half = (n + 1) / 2;
+	size_t i = 0;
+
+	/* The last that the upper four bits serve is n - 1, where n is odd one less than half. */
+	for (; i + 8 <= n / 2; i += 8)
+	{
+		uint8x8_t low = vld1_u8(packed + n + i);
+		uint16x8_t first = vmovl_u8(vand_u8(low, vdup_n_u8(15)));
+		uint16x8_t second = vmovl_u8(vshr_n_u8(low, 4));
+
+		vst1q_s16(out + i, vorrq_s16(high_parts(vld1_s8(high + i)), vreinterpretq_s16_u16(first)));
+		vst1q_s16(out + half + i,
+				  vorrq_s16(high_parts(vld1_s8(high + half + i)), vreinterpretq_s16_u16(second)));
+	}
+	omendb_unpack_i12(packed, out, n, i);
 }
 
 static void

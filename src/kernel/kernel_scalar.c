@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "kernel/half.h"
+#include "kernel/int12.h"
 #include "kernel/kernel_tables.h"
 
 /* ---------------------------------------------------------------- float, half */
@@ -162,6 +163,12 @@ i16_to_float(const int16_t *b, float scale, float *out, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		out[i] = scaled(b[i], scale);
+}
+
+static void
+i12_to_i16(const uint8_t *packed, int16_t *out, size_t n)
+{
+	omendb_unpack_i12(packed, out, n, 0);
 }
 
 static void

@@ -34,6 +34,7 @@
 		.l2sq_i16 = l2sq_i16,           \
 		.dot_i16 = dot_i16,             \
 		.i16_to_float = i16_to_float,   \
+		.i12_to_i16 = i12_to_i16,       \
 		.l2sq_i8 = l2sq_i8,             \
 		.dot_i8 = dot_i8,               \
 		.cosine_i8 = cosine_i8,         \

@@ -172,42 +172,38 @@ graph_is_sound(const TestGraph *graph, OmendbNode first, uint32_t n, unsigned le
  * to fit the bits there are (codec.h has the formulas).
  */
 static bool
-link_is_right(const OmendbLayout *layout, const OmendbRecord *record, uint32_t link,
+link_is_right(const OmendbCodec *codec, const OmendbRecord *record, uint32_t link,
 			  const OmendbRecord *neighbour, float distance, const float *v, const float *x)
 {
+	const OmendbLayout *layout = &codec->layout;
 	const uint8_t *code = omendb_record_code(layout, record, link);
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	uint32_t upper = (uint32_t) omendb_record_factor_b(layout, record)[link] << 16;
-	double a = omendb_record_factor_a(layout, record)[link];
+	double a = omendb_widen(omendb_record_factor_a(layout, record)[link]);
+	double b = omendb_widen(omendb_record_factor_b(layout, record)[link]);
 	double r2 = ip ? (double) record->norm2 + neighbour->norm2 + 2.0 * distance : distance;
 	double base = ip ? (double) record->norm2 + distance : distance;
-	double magnitude = 0, abs_sum = 0, signed_sum = 0, loss;
-	double want;
-	float b;
+	uint8_t fresh[OMENDB_MAX_CODE / 8];
+	double of_v, of_x, magnitude_v, magnitude_x, residual, loss, want;
+	float unused;
 
-	memcpy(&b, &upper, sizeof(b));
-	for (uint32_t k = 0; k < layout->code_bits; k++)
+	omendb_kernels.residual_code(v, x, &codec->plan, fresh, &unused, &unused);
+	if (memcmp(code, fresh, omendb_code_bytes(layout)) != 0)
 	{
-		magnitude = fmax(magnitude, fmax(fabs(v[k]), fabs(x[k])));
-		abs_sum += fabs((double) x[k] - v[k]);
-		signed_sum += code[k / 8] >> k % 8 & 1 ? v[k] : -v[k];
-	}
-	loss = 16 * FLT_EPSILON * magnitude;
-	for (uint32_t k = 0; k < layout->code_bits; k++)
-		if ((code[k / 8] >> k % 8 & 1) != (x[k] > v[k]) && fabs((double) x[k] - v[k]) > loss)
-		{
-			tap_diag("bit %u: v %g, x %g", k, v[k], x[k]);
-			return false;
-		}
-	/* The residual's length is a difference, of which little may be left. */
-	if (fabs(a - (base - b * signed_sum)) >
-		1e-4 * (fabs(a) + fabs(base)) + 1e-6 + fabs(b) * layout->code_bits * loss)
-	{
-		tap_diag("a %g for %g", a, base - b * signed_sum);
+		tap_diag("not the nearest codewords");
 		return false;
 	}
-	want = (ip ? -1 : -2) * r2 / abs_sum;
-	if (abs_sum > layout->code_bits * loss * 100 && fabs(b - want) > 0.02 * fabs(want))
+	omendb_code_product(&codec->plan, code, v, &of_v, &magnitude_v);
+	omendb_code_product(&codec->plan, code, x, &of_x, &magnitude_x);
+	residual = of_x - of_v;
+	loss = 16 * FLT_EPSILON * (magnitude_v + magnitude_x);
+	/* The residual's length is a difference, of which little may be left. a has 8 bits. */
+	if (fabs(a - (base - b * of_v)) > fabs(a) / 256 + 1e-4 * fabs(base) + 1e-6 + fabs(b) * loss)
+	{
+		tap_diag("a %g for %g", a, base - b * of_v);
+		return false;
+	}
+	want = (ip ? -1 : -2) * r2 / residual;
+	if (residual > loss * 100 && fabs(b - want) > 0.03 * fabs(want))
 	{
 		tap_diag("b %g for %g", b, want);
 		return false;
@@ -239,11 +235,11 @@ graph_codes_are_right(const TestGraph *graph, uint32_t n)
 			const OmendbRecord *neighbour = graph_record(graph, other);
 
 			omendb_own_decode(codec, neighbour, x_stored);
-			good = link_is_right(layout, record, i, neighbour,
+			good = link_is_right(codec, record, i, neighbour,
 								 omendb_own_distance(codec, record, neighbour, scratch), v,
 								 omendb_code_vector(codec, x_stored, x_code));
 			if (!good)
-				tap_diag("link %u of node %u: a %g, b %04x", i, node,
+				tap_diag("link %u of node %u: a %04x, b %04x", i, node,
 						 omendb_record_factor_a(layout, record)[i],
 						 omendb_record_factor_b(layout, record)[i]);
 		}

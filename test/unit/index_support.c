@@ -36,7 +36,8 @@ metric_is_plain(OmendbMetric metric)
 const char *
 own_name(OmendbOwn own)
 {
-	static const char *const names[] = {"", "halves", "int8", "bits", "int16", "int4", "int2"};
+	static const char *const names[] = {"",     "halves", "int8",   "bits", "int16",
+										"int4", "int2",   "sparse", "int12"};
 
 	return names[own];
 }
@@ -54,7 +55,8 @@ own_serves(OmendbOwn own, OmendbMetric metric)
 {
 	return own == metric_own(metric) ||
 		   (!metric_is_bits(metric) &&
-			(own == OMENDB_OWN_INT8 || own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2));
+			(own == OMENDB_OWN_INT8 || own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2)) ||
+		   (!metric_is_plain(metric) && own == OMENDB_OWN_INT12);
 }
 
 size_t
@@ -150,6 +152,16 @@ query_free(OmendbQuery *query)
 	free(made);
 }
 
+/* Element i of n integers of 12 bits, by the table of layout.h. */
+static int
+int12_reference(const uint8_t *own, uint32_t n, uint32_t i)
+{
+	uint32_t half = (n + 1) / 2;
+	uint8_t low = i < half ? own[n + i] & 15 : own[n + i - half] >> 4;
+
+	return ((const int8_t *) own)[i] * 16 + low;
+}
+
 void
 own_reference(const OmendbCodec *codec, const OmendbRecord *record, double *out)
 {
@@ -163,6 +175,9 @@ own_reference(const OmendbCodec *codec, const OmendbRecord *record, double *out)
 				break;
 			case OMENDB_OWN_INT16:
 				out[i] = (double) ((const int16_t *) own)[i] * record->scale;
+				break;
+			case OMENDB_OWN_INT12:
+				out[i] = (double) int12_reference(own, codec->layout.dimensions, i) * record->scale;
 				break;
 			case OMENDB_OWN_INT8:
 				out[i] = (double) ((const int8_t *) own)[i] * record->scale;

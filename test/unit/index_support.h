@@ -22,7 +22,9 @@ extern const char *own_name(OmendbOwn own);
 extern OmendbOwn metric_own(OmendbMetric metric);
 extern bool own_serves(OmendbOwn own, OmendbMetric metric);
 /* From the first to the last. */
-#define OWN_KINDS(own) (int own = OMENDB_OWN_HALF; own <= OMENDB_OWN_INT2; own++)
+#define OWN_KINDS(own)                                   \
+	(int own = OMENDB_OWN_HALF; own <= OMENDB_OWN_INT12; \
+	 own += own == OMENDB_OWN_INT2 ? OMENDB_OWN_INT12 - OMENDB_OWN_INT2 : 1)
 
 /* Run everything once for each level of this machine. */
 extern size_t simd_levels(OmendbSimdLevel levels[OMENDB_SIMD_LEVELS]);

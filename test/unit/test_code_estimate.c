@@ -38,12 +38,12 @@ scene_new(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t m, uint32_t b
 	scene.node = record_new(scene.codec);
 	scene.neighbour = record_new(scene.codec);
 	scene.query = query_new(scene.codec);
-	scene.stored = malloc(n * sizeof(float));
+	scene.stored = calloc(n + OMENDB_PLAN_SLACK, sizeof(float));
 	scene.scratch = malloc(2 * n * sizeof(float));
-	scene.node_stored = malloc(n * sizeof(float));
-	scene.other_stored = malloc(n * sizeof(float));
-	scene.node_code = malloc(omendb_code_floats(scene.codec) * sizeof(float));
-	scene.other_code = malloc(omendb_code_floats(scene.codec) * sizeof(float));
+	scene.node_stored = calloc(n + OMENDB_PLAN_SLACK, sizeof(float));
+	scene.other_stored = calloc(n + OMENDB_PLAN_SLACK, sizeof(float));
+	scene.node_code = calloc(omendb_code_floats(scene.codec) + OMENDB_PLAN_SLACK, sizeof(float));
+	scene.other_code = calloc(omendb_code_floats(scene.codec) + OMENDB_PLAN_SLACK, sizeof(float));
 	return scene;
 }
 
@@ -169,25 +169,34 @@ measure(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits, double of
 }
 
 /*
- * The theory (RaBitQ): <r, u> / |r| |u| is estimated with a standard deviation
- * of about sqrt((pi / 2 - 1) / bits), and a prefix adds what it does not see. L2
- * takes twice that. Here the angle is about 55 degrees, which leaves 0.82 of it.
+ * The theory: <r, u> / |r| |u| is estimated from codewords at a cosine c to r. The part of u
+ * beside r, sin of the angle between them, meets what codewords have beside r, which is
+ * sqrt(1 / c^2 - 1), in one of the n directions there are: the deviation is their product by
+ * sqrt(n). (RaBitQ has the same for signs.) L2 takes twice that. Here the angle is about 55
+ * degrees, whose sin is 0.82.
  */
 static void
 test_quality(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits, double offset)
 {
 	Quality quality = measure(metric, own, n, bits, offset, 40);
 	double factor = metric == OMENDB_METRIC_IP ? 1 : 2;
-	double theory = factor * sqrt(1.5707963 / bits - (bits >= n ? 1.0 / bits : 1.0 / n));
+	OmendbCodePlan plan;
+	double cosine2 = 0;
+	double theory;
 	const char *name = index_metric_name(metric);
 
+	omendb_code_plan(&plan, n, bits / 4);
+	for (uint32_t b = 0; b < omendb_plan_blocks(&plan); b++)
+		cosine2 += omendb_codebook(omendb_plan_size(&plan, b))->cosine2 *
+				   omendb_plan_size(&plan, b) * omendb_plan_width(&plan, b) / n;
+	theory = factor * 0.82 * sqrt((1 / cosine2 - 1) / n);
 	tap_diag("%s own %d, %u dimensions, %u bits, offset %g: mean %.4f, spread %.4f (theory %.4f), "
 			 "relative %.4f",
 			 name, own, n, bits, offset, quality.mean, quality.spread, theory, quality.relative);
 	tap_result(fabs(quality.mean) < 5 * quality.spread / sqrt(quality.pairs) + 0.01 * factor,
 			   "%s, own %d, %u dimensions, %u bits, offset %g: right on average", name, own, n,
 			   bits, offset);
-	tap_result(quality.spread < 0.95 * theory,
+	tap_result(quality.spread < 1.1 * theory,
 			   "%s, own %d, %u dimensions, %u bits, offset %g: as near as theory says", name, own,
 			   n, bits, offset);
 }
@@ -204,13 +213,16 @@ test_more_bits(OmendbMetric metric)
 
 		tap_diag("%s, 1024 dimensions, %u bits: %.4f", index_metric_name(metric), bits,
 				 quality.relative);
-		shrinks = shrinks && quality.relative < last * 0.8;
+		shrinks = shrinks && quality.relative < last * 0.85;
 		last = quality.relative;
 	}
-	tap_result(shrinks, "%s: twice the bits, two thirds of the error", index_metric_name(metric));
+	tap_result(shrinks, "%s: twice the bits, less of the error", index_metric_name(metric));
 }
 
-/* Each code-sum is off by half a step of the query's tables for each four bits. */
+/*
+ * Each code-sum is off by half a step of the query's tables for each four bits, and by what
+ * the query's elements are rounded by.
+ */
 static void
 test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 {
@@ -220,6 +232,7 @@ test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	float distances[32];
 	double worst = 0;
+	double largest = 0;
 
 	for (int round = 0; round < 10; round++)
 	{
@@ -236,17 +249,21 @@ test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 				omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
 		}
 		omendb_query_set_record(scene.query, scene.node);
+		for (uint32_t i = 0; i < n; i++)
+			largest = fmax(largest, fabsf(scene.query->stored[i]));
 		omendb_query_estimates(
 			scene.query, scene.node,
 			omendb_own_distance(scene.codec, scene.node, scene.node, scene.scratch), estimates);
 		for (int k = 0; k < 32; k++)
 		{
-			uint32_t b = (uint32_t) omendb_record_factor_b(&scene.codec->layout, scene.node)[k]
-						 << 16;
-			float factor;
+			const OmendbLayout *layout = &scene.codec->layout;
+			float factor = omendb_widen(omendb_record_factor_b(layout, scene.node)[k]);
+			float a = omendb_widen(omendb_record_factor_a(layout, scene.node)[k]);
 
-			memcpy(&factor, &b, sizeof(factor));
+			/* The query's elements are integers of 512 units, a has 8 bits. */
 			slack = fabsf(factor) * bits / 8 * scene.query->step +
+					fabsf(factor) * scene.codec->plan.elements * 64 * largest / 1024 +
+					fabsf(a) / 256 +
 					1e-5 * (fabsf(distances[k]) + scene.node->norm2 +
 							fabsf(factor) * sqrt(bits * scene.node->norm2));
 			worst = fmax(worst, fabs(estimates[k] - distances[k]) / slack);
@@ -273,38 +290,35 @@ test_factors(OmendbMetric metric, uint32_t n, uint32_t bits)
 	set_node(&scene, v);
 	for (uint32_t k = 0; k < 32; k++)
 	{
-		double abs_sum = 0, signed_sum = 0, r2, want_b, want_a, b;
-		const uint8_t *code = omendb_record_code(&scene.codec->layout, scene.node, k);
+		const OmendbLayout *layout = &scene.codec->layout;
+		double of_v, of_x, magnitude, r2, want_b, want_a, b, d;
+		const uint8_t *code = omendb_record_code(layout, scene.node, k);
+		uint8_t fresh[OMENDB_MAX_CODE / 8];
 		const float *v_code, *x_code;
-		uint32_t upper;
-		float widened;
+		float unused;
 
 		random_floats(&random, DIST_NORMAL, x, n);
 		add_neighbour(&scene, x);
 		v_code = omendb_code_vector(scene.codec, scene.node_stored, scene.node_code);
 		x_code = omendb_code_vector(scene.codec, scene.other_stored, scene.other_code);
-		for (uint32_t i = 0; i < bits; i++)
-		{
-			bool above = x_code[i] > v_code[i];
-
-			abs_sum += fabs((double) x_code[i] - v_code[i]);
-			signed_sum += above ? v_code[i] : -v_code[i];
-			codes = codes && (code[i / 8] >> (i % 8) & 1) == above;
-		}
-		b = omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
-		r2 = ip ? (double) scene.node->norm2 + scene.neighbour->norm2 + 2 * b : b;
-		want_b = (ip ? -1 : -2) * r2 / abs_sum;
-		upper = (uint32_t) omendb_record_factor_b(&scene.codec->layout, scene.node)[k] << 16;
-		memcpy(&widened, &upper, sizeof(widened));
-		/* 8 bits: off by half of the last one, at most */
-		nearest = nearest && fabs(widened - want_b) <= ldexp(1.001, ilogb(want_b) - 8);
-		want_a = (ip ? scene.node->norm2 + b : r2) - widened * signed_sum;
-		sums = sums && fabs(omendb_record_factor_a(&scene.codec->layout, scene.node)[k] - want_a) <=
-						   1e-5 * (fabs(want_a) + r2 + scene.node->norm2);
+		omendb_kernels.residual_code(v_code, x_code, &scene.codec->plan, fresh, &unused, &unused);
+		codes = codes && memcmp(code, fresh, bits / 8) == 0;
+		omendb_code_product(&scene.codec->plan, code, v_code, &of_v, &magnitude);
+		omendb_code_product(&scene.codec->plan, code, x_code, &of_x, &magnitude);
+		d = omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
+		r2 = ip ? (double) scene.node->norm2 + scene.neighbour->norm2 + 2 * d : d;
+		want_b = (ip ? -1 : -2) * r2 / (of_x - of_v);
+		b = omendb_widen(omendb_record_factor_b(layout, scene.node)[k]);
+		/* 8 bits: off by half of the last one; and by the integers that the residual was */
+		nearest =
+			nearest && fabs(b - want_b) <= ldexp(1.001, ilogb(want_b) - 8) + 0.003 * fabs(want_b);
+		want_a = (ip ? scene.node->norm2 + d : r2) - b * of_v;
+		sums = sums && fabs(omendb_widen(omendb_record_factor_a(layout, scene.node)[k]) - want_a) <=
+						   fabs(want_a) / 256 + 1e-5 * (r2 + scene.node->norm2);
 	}
-	tap_result(codes, "%s, %u dimensions, %u bits: codes are signs", index_metric_name(metric), n,
-			   bits);
-	tap_result(nearest, "%s, %u dimensions, %u bits: b is the nearest of 8 bits",
+	tap_result(codes, "%s, %u dimensions, %u bits: codes are those of the residuals",
+			   index_metric_name(metric), n, bits);
+	tap_result(nearest, "%s, %u dimensions, %u bits: b is right to 8 bits",
 			   index_metric_name(metric), n, bits);
 	tap_result(sums, "%s, %u dimensions, %u bits: a is made from that b", index_metric_name(metric),
 			   n, bits);
@@ -435,9 +449,9 @@ main(void)
 	{
 		uint32_t n;
 		uint32_t bits;
-	} sizes[] = {{64, 64},     {128, 128}, {384, 384}, {768, 512}, {784, 512},
-				 {1536, 1024}, {384, 192}, {256, 128}, {100, 64}};
-	/* codes longer than the vector */
+	} sizes[] = {{64, 64},    {128, 120}, {384, 280}, {768, 552}, {784, 544},
+				 {1536, 360}, {384, 160}, {256, 104}, {100, 128}};
+	/* few dimensions, and codes of more groups than the vector has */
 	static const struct
 	{
 		uint32_t n;

@@ -17,6 +17,8 @@ own_bytes(OmendbOwn own, uint32_t dimensions)
 {
 	switch (own)
 	{
+		case OMENDB_OWN_INT12:
+			return dimensions + (dimensions + 1) / 2;
 		case OMENDB_OWN_INT8:
 			return dimensions;
 		case OMENDB_OWN_BITS:
@@ -38,14 +40,16 @@ is_as_documented(const OmendbLayout *l, OmendbMetric metric, OmendbOwn own, uint
 	uint32_t links = 2 * m;
 	uint32_t own_end = 64 + (own_bytes(own, dimensions) + 7) / 8 * 8;
 	uint32_t factors = bits > 0 ? links : 0;
-	uint32_t end = own_end + 4 * links + 4 * factors + 2 * factors + links * bits / 8;
+	/* Codes are read eight bytes at a time. */
+	uint32_t padding = (bits + 63) / 64 * 8 - bits / 8;
+	uint32_t end = own_end + 4 * links + 2 * factors + 2 * factors + links * bits / 8 + padding;
 
 	return l->metric == metric && l->own == own && l->m == m && l->links == links &&
 		   l->dimensions == dimensions && l->code_bits == bits &&
 		   l->own_bytes == own_bytes(own, dimensions) && l->neighbours_offset == own_end &&
 		   l->factor_a_offset == own_end + 4 * links &&
-		   l->factor_b_offset == own_end + 4 * links + 4 * factors &&
-		   l->codes_offset == own_end + 4 * links + 6 * factors &&
+		   l->factor_b_offset == own_end + 4 * links + 2 * factors &&
+		   l->codes_offset == own_end + 4 * links + 4 * factors &&
 		   l->record_bytes == (end + 7) / 8 * 8;
 }
 
@@ -64,7 +68,7 @@ test_offsets(void)
 					OWN_KINDS(own)
 					{
 						uint32_t bits =
-							metric_is_plain(metrics[i]) ? 0 : 64 * (1 + (m + dims[d]) % 32);
+							metric_is_plain(metrics[i]) ? 0 : 8 * (1 + (m * 5 + dims[d]) % 256);
 						OmendbRecord *record = (OmendbRecord *) &l; /* only an address */
 						char *at = (char *) record;
 
@@ -113,6 +117,8 @@ test_refusals(void)
 			   "no layout for an unknown metric");
 	tap_result(!omendb_layout_set(&l, l2, (OmendbOwn) 0, 10, 2, 64, 8160) &&
 				   !omendb_layout_set(&l, l2, (OmendbOwn) 7, 100, 2, 64, 8160) &&
+				   !omendb_layout_set(&l, l2, (OmendbOwn) 9, 100, 2, 64, 8160) &&
+				   !omendb_layout_set(&l, OMENDB_METRIC_L1, OMENDB_OWN_INT12, 100, 2, 0, 8160) &&
 				   !omendb_layout_set(&l, l2, OMENDB_OWN_HALF, 10, 2, 64, 8160) &&
 				   !omendb_layout_set(&l, OMENDB_METRIC_L1, int16, 10, 2, 0, 8160) &&
 				   !omendb_layout_set(&l, l2, OMENDB_OWN_INT4, 63, 2, 64, 8160) &&
@@ -131,23 +137,29 @@ test_refusals(void)
 									  0, 8160),
 			   "no layout for dimensions out of range");
 	tap_result(!omendb_layout_set(&l, l2, int16, 10, 2, 0, 8160) &&
-				   !omendb_layout_set(&l, l2, int16, 10, 2, 32, 8160) &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 4, 8160) &&
 				   !omendb_layout_set(&l, l2, int16, 10, 2, 65, 8160) &&
-				   !omendb_layout_set(&l, l2, int16, 10, 2, 2048 + 64, 80000) &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 2048 + 8, 80000) &&
 				   !omendb_layout_set(&l, OMENDB_METRIC_L1, OMENDB_OWN_HALF, 10, 2, 64, 8160),
 			   "no layout for such codes");
-	/* 64 + 24 + 4 * 10 + 4 * 8 = 160 */
-	tap_result(omendb_layout_set(&l, l2, int16, 10, 2, 64, 160) && l.per_page == 1 &&
-				   omendb_layout_set(&l, l2, int16, 10, 2, 64, 319) && l.per_page == 1 &&
-				   omendb_layout_set(&l, l2, int16, 10, 2, 64, 320) && l.per_page == 2 &&
-				   !omendb_layout_set(&l, l2, int16, 10, 2, 64, 159),
+	/* 64 + 24 + 4 * 8 + 4 * 8 = 152; of codes of 56 bits 4 * 7 and a byte behind them */
+	tap_result(omendb_layout_set(&l, l2, int16, 10, 2, 64, 152) && l.per_page == 1 &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 64, 303) && l.per_page == 1 &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 64, 304) && l.per_page == 2 &&
+				   !omendb_layout_set(&l, l2, int16, 10, 2, 64, 151) &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 56, 152) && l.record_bytes == 152 &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 48, 152) && l.record_bytes == 152 &&
+				   omendb_layout_set(&l, l2, int16, 10, 2, 40, 152) && l.record_bytes == 144,
 			   "records a page, and none where not even one fits");
 }
 
-static uint32_t
-round_64(uint32_t n)
+static bool
+fits_as_many(const OmendbLayout *l, OmendbOwn own, uint32_t bits, uint32_t per_page)
 {
-	return (n + 63) / 64 * 64;
+	OmendbLayout other;
+
+	return omendb_layout_set(&other, l->metric, own, l->dimensions, l->m, bits, TEST_PAGE_BYTES) &&
+		   other.per_page >= per_page;
 }
 
 /*
@@ -157,39 +169,39 @@ round_64(uint32_t n)
 static bool
 is_sane(const OmendbLayout *l, bool compact)
 {
-	static const OmendbOwn precise[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT8, OMENDB_OWN_INT4,
-										OMENDB_OWN_INT2};
-	uint32_t least = l->dimensions < 64 ? 128 : 192;
-	uint32_t wanted = round_64(l->dimensions) / (compact ? 2 : 1);
-	uint32_t most = round_64(l->dimensions < 128 ? 2 * l->dimensions : l->dimensions);
-	OmendbLayout other;
+	static const OmendbOwn precise[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT12, OMENDB_OWN_INT8,
+										OMENDB_OWN_INT4, OMENDB_OWN_INT2};
+	bool few = l->dimensions < 64;
+	uint32_t least = few ? 64 : compact ? 96 : l->dimensions <= 128 ? 120 : 128;
+	uint32_t wanted = few ? 2 * l->dimensions : 2 * l->dimensions / 3;
+	uint32_t most = (l->dimensions + 1) / 2 * 8;
+	bool is_precise = l->own == OMENDB_OWN_INT16 || l->own == OMENDB_OWN_INT12;
 
-	wanted = wanted < least ? least : wanted > 384 ? 384 : wanted;
-	most = most < least ? least : most > 1024 ? 1024 : most;
+	wanted = (wanted > 344 ? 344 : wanted) / (compact ? 2 : 1);
+	wanted = wanted < least ? least : (wanted + 7) / 8 * 8;
+	most = most < 128 ? 128 : most > 1024 ? 1024 : most;
 	if (l->record_bytes * l->per_page > TEST_PAGE_BYTES || l->per_page < 1)
 		return false;
-	if (l->code_bits % 64 != 0 || l->code_bits < 64 || l->code_bits > most)
+	if (l->code_bits % 8 != 0 || l->code_bits < 8 || l->code_bits > most)
 		return false;
-	if (!own_serves(l->own, l->metric) || (compact && l->own == OMENDB_OWN_INT16))
+	if (!own_serves(l->own, l->metric) || (compact && is_precise))
 		return false;
-	if (l->code_bits < most &&
-		omendb_layout_set(&other, l->metric, l->own, l->dimensions, l->m, l->code_bits + 64,
-						  TEST_PAGE_BYTES) &&
-		other.per_page >= l->per_page)
+	if (l->code_bits < most && fits_as_many(l, l->own, l->code_bits + 8, l->per_page))
 		return false;
 	/* Fewer bits than wanted only where a page holds one record. */
-	if (l->code_bits + 63u < wanted && l->per_page > 1)
+	if (l->code_bits < wanted && l->per_page > 1)
 		return false;
 	/* Another record a page would leave fewer bits than wanted. */
-	if (omendb_layout_set(&other, l->metric, l->own, l->dimensions, l->m,
-						  wanted / 64 * 64 < wanted ? wanted / 64 * 64 + 64 : wanted,
-						  TEST_PAGE_BYTES) &&
-		other.per_page > l->per_page)
+	if (fits_as_many(l, l->own, wanted, l->per_page + 1))
+		return false;
+	if (is_precise &&
+		(fits_as_many(l, OMENDB_OWN_INT12, wanted, l->per_page + 1) ||
+		 (l->own == OMENDB_OWN_INT12 && l->code_bits >= wanted &&
+		  fits_as_many(l, OMENDB_OWN_INT16, few ? wanted : wanted + wanted / 8 + 7, l->per_page))))
 		return false;
 	/* The most precise that goes with 128 bits. */
-	for (size_t i = compact ? 1 : 0; precise[i] != l->own; i++)
-		if (omendb_layout_set(&other, l->metric, precise[i], l->dimensions, l->m, 128,
-							  TEST_PAGE_BYTES))
+	for (size_t i = compact ? 2 : 0; precise[i] != l->own; i++)
+		if (!(is_precise && i < 2) && fits_as_many(l, precise[i], 128, 1))
 			return false;
 	return true;
 }
@@ -250,18 +262,16 @@ test_table(void)
 		uint32_t bits;
 		uint32_t per_page;
 	} expected[] = {
-		{3, 16, false, OMENDB_OWN_INT16, 128, 9},    {100, 16, false, OMENDB_OWN_INT16, 192, 6},
-		{128, 16, false, OMENDB_OWN_INT16, 192, 5},  {384, 16, false, OMENDB_OWN_INT16, 384, 3},
-		{768, 16, false, OMENDB_OWN_INT16, 512, 2},  {784, 16, false, OMENDB_OWN_INT16, 512, 2},
-		{1024, 16, false, OMENDB_OWN_INT16, 384, 2}, {1536, 16, false, OMENDB_OWN_INT16, 1024, 1},
-		{2000, 16, false, OMENDB_OWN_INT16, 896, 1}, {3072, 16, false, OMENDB_OWN_INT16, 384, 1},
-		{4096, 16, false, OMENDB_OWN_INT8, 896, 1},  {7000, 16, false, OMENDB_OWN_INT8, 192, 1},
-		{7520, 16, false, OMENDB_OWN_INT4, 960, 1},  {12288, 16, false, OMENDB_OWN_INT4, 384, 1},
-		{16000, 16, false, OMENDB_OWN_INT2, 896, 1}, {16000, 100, true, OMENDB_OWN_INT2, 64, 1},
-		{128, 16, true, OMENDB_OWN_INT8, 192, 6},    {384, 16, true, OMENDB_OWN_INT8, 192, 5},
-		{768, 16, true, OMENDB_OWN_INT8, 384, 3},    {784, 16, true, OMENDB_OWN_INT8, 384, 3},
-		{1536, 16, true, OMENDB_OWN_INT8, 512, 2},   {3072, 16, true, OMENDB_OWN_INT8, 1024, 1},
-		{1536, 100, false, OMENDB_OWN_INT8, 128, 1}, {1024, 100, false, OMENDB_OWN_INT16, 128, 1},
+		{3, 16, false, OMENDB_OWN_INT16, 72, 13},    {48, 16, false, OMENDB_OWN_INT16, 96, 10},
+		{64, 16, false, OMENDB_OWN_INT12, 120, 9},   {100, 16, false, OMENDB_OWN_INT12, 128, 8},
+		{128, 16, false, OMENDB_OWN_INT12, 120, 8},  {384, 16, false, OMENDB_OWN_INT12, 280, 4},
+		{768, 16, false, OMENDB_OWN_INT16, 552, 2},  {784, 16, false, OMENDB_OWN_INT16, 544, 2},
+		{1024, 16, false, OMENDB_OWN_INT16, 424, 2}, {1536, 16, false, OMENDB_OWN_INT12, 360, 2},
+		{2000, 16, false, OMENDB_OWN_INT16, 960, 1}, {3072, 16, false, OMENDB_OWN_INT16, 416, 1},
+		{4096, 16, false, OMENDB_OWN_INT12, 416, 1}, {8192, 16, false, OMENDB_OWN_INT4, 928, 1},
+		{16000, 16, false, OMENDB_OWN_INT2, 960, 1}, {128, 16, true, OMENDB_OWN_INT8, 112, 9},
+		{384, 16, true, OMENDB_OWN_INT8, 160, 6},    {768, 16, true, OMENDB_OWN_INT8, 232, 4},
+		{1536, 16, true, OMENDB_OWN_INT8, 208, 3},   {3072, 16, true, OMENDB_OWN_INT8, 1024, 1},
 	};
 
 	for (size_t i = 0; i < LENGTH(expected); i++)

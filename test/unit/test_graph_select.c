@@ -305,7 +305,7 @@ test_same(void)
 	tap_result(count == 4 && chosen[3] == 3, "unless they are not said to coincide");
 }
 
-#define SLOT_DIM 256
+#define SLOT_DIM 512
 
 /* Write neighbour `i` of the node: number 100 + i, in slot i. */
 static float
@@ -328,7 +328,8 @@ test_link_options(OmendbMetric metric)
 {
 	const uint32_t n = SLOT_DIM, links = 16;
 	const char *name = index_metric_name(metric);
-	OmendbCodec *codec = codec_new(metric, metric_own(metric), n, 8, SLOT_DIM);
+	/* Two bits a dimension, and many of them: codes tell what hides without doubt. */
+	OmendbCodec *codec = codec_new(metric, metric_own(metric), n, 8, 2 * SLOT_DIM);
 	OmendbRecord *node = record_new(codec);
 	OmendbRecord *others[17];
 	OmendbQuery *query = query_new(codec);

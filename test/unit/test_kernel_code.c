@@ -1,7 +1,7 @@
 /*
  * test_kernel_code.c
- *	  The kernels of the index: stored int8 and int16, codes of one bit an
- *	  element, the tables that sum over them, and the rotation.
+ *	  The kernels of the index: stored int8, int12 and int16, codes of four bits a
+ *	  group, the tables that sum over them, and the rotation.
  */
 #include <float.h>
 #include <math.h>
@@ -270,52 +270,55 @@ test_int_special(void)
 	report("int8 and int16 with NaN and infinities, also as scales");
 }
 
-/* ---------------------------------------------------------------- residual codes */
-
-/* The terms of residual_code in double, from residuals that are rounded to float as there. */
-static bool
-check_residual(const Variant *variant, const float *v, const float *x, size_t n, size_t place,
-			   uint8_t *want_bits)
+/* Packed by the table of code/layout.h. */
+static void
+test_int12(void)
 {
-	double abs_sum = 0;
-	double signed_sum = 0;
-	double magnitude = 0;
-	float got_abs = NAN;
-	float got_signed = NAN;
-	uint8_t *bits = guarded_place(&memory_c, NULL, (n + 7) / 8, place);
-	bool good = true;
+	static int16_t x[TEST_MAX_DIM];
+	static uint8_t packed[TEST_MAX_DIM * 3 / 2 + 2];
+	Random random = {52};
 
-	memset(want_bits, 0, (n + 7) / 8);
-	for (size_t i = 0; i < n; i++)
-	{
-		float r = x[i] - v[i];
+	for (int round = 0; round < 4; round++)
+		for (size_t i = 0; i < TEST_DIMS; i++)
+		{
+			size_t n = test_dim(i);
+			size_t half = (n + 1) / 2;
+			size_t place = random_offset(&random, 2);
+			const uint8_t *a;
 
-		want_bits[i / 8] |= (uint8_t) ((r > 0) << (i % 8));
-		abs_sum += fabs((double) r);
-		signed_sum += r > 0 ? (double) v[i] : -(double) v[i];
-		magnitude += fabs((double) v[i]);
-	}
-	variant->kernels.residual_code(v, x, n, bits, &got_abs, &got_signed);
-	good &= memcmp(bits, want_bits, (n + 7) / 8) == 0;
-	good &= isfinite(abs_sum)
-				? sum_within_bound(got_abs, abs_sum, abs_sum, false, n, variant->level)
-				: same_class(got_abs, abs_sum);
-	good &= isfinite(magnitude)
-				? sum_within_bound(got_signed, signed_sum, magnitude, true, n, variant->level)
-				: same_class(got_signed, signed_sum);
-	good &= guarded_intact(&memory_c);
-	if (!good)
-		tap_diag("%s residual_code n=%zu: %.9g, want %.9g; %.9g, want %.9g", variant->name, n,
-				 (double) got_abs, abs_sum, (double) got_signed, signed_sum);
-	return good;
+			memset(packed, 0, sizeof(packed));
+			for (size_t k = 0; k < n; k++)
+			{
+				int low;
+
+				x[k] = (int16_t) (round == 0   ? (k % 2 ? -2048 : 2047)
+								  : round == 1 ? (int) (k % 33) - 16
+											   : (int) random_below(&random, 4096) - 2048);
+				low = x[k] & 15;
+				packed[k] = (uint8_t) ((x[k] - low) / 16);
+				packed[n + k % half] |= (uint8_t) (k < half ? low : low << 4);
+			}
+			a = guarded_place(&memory_a, packed, n + half, random_offset(&random, 1));
+			for (size_t v = 0; v < n_variants; v++)
+			{
+				int16_t *out = guarded_place(&memory_c, NULL, n * sizeof(int16_t), place);
+
+				variants[v].kernels.i12_to_i16(a, out, n);
+				failed[v] |= memcmp(out, x, n * sizeof(int16_t)) != 0;
+				failed[v] |= !guarded_intact(&memory_c);
+			}
+		}
+	report("i12_to_i16 gives the integers that were packed");
 }
 
+/* ---------------------------------------------------------------- residual codes */
+
 static void
-test_residual_code(void)
+test_residual_signs(void)
 {
 	static float x[TEST_MAX_DIM];
 	static float y[TEST_MAX_DIM];
-	static uint8_t bits[TEST_MAX_DIM / 8 + 1];
+	static uint8_t want[TEST_MAX_DIM / 8 + 1];
 	static const float specials[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, FLT_TRUE_MIN};
 	Random random = {44};
 
@@ -329,7 +332,7 @@ test_residual_code(void)
 
 			random_floats(&random, round % DISTRIBUTIONS, x, n);
 			random_floats(&random, (round + round / DISTRIBUTIONS) % DISTRIBUTIONS, y, n);
-			/* The same number in some places: bit 0, and the sign turned. */
+			/* The same number in some places: bit 0. */
 			for (size_t j = 0; j < n; j += 1 + random_below(&random, 20))
 				y[j] = x[j];
 			if (round % 3 == 2 && n > 0)
@@ -337,13 +340,218 @@ test_residual_code(void)
 				x[random_below(&random, n)] = specials[random_below(&random, LENGTH(specials))];
 				y[random_below(&random, n)] = specials[random_below(&random, LENGTH(specials))];
 			}
+			memset(want, 0, sizeof(want));
+			for (size_t j = 0; j < n; j++)
+				want[j / 8] |= (uint8_t) ((y[j] - x[j] > 0) << (j % 8));
 			a = guarded_place(&memory_a, x, n * sizeof(float), random_offset(&random, 4));
 			b = guarded_place(&memory_b, y, n * sizeof(float), random_offset(&random, 4));
 			place = random_offset(&random, 1);
 			for (size_t v = 0; v < n_variants; v++)
-				failed[v] |= !check_residual(&variants[v], a, b, n, place, bits);
+			{
+				uint8_t *bits = guarded_place(&memory_c, NULL, (n + 7) / 8, place);
+
+				variants[v].kernels.residual_signs(a, b, n, bits);
+				failed[v] |= memcmp(bits, want, (n + 7) / 8) != 0;
+				failed[v] |= !guarded_intact(&memory_c);
+			}
 		}
-	report("residual_code");
+	report("residual_signs");
+}
+
+/* Plans of every size of groups, with whole blocks and without. */
+static const struct
+{
+	uint32_t n;
+	uint32_t groups;
+} plans[] = {{2, 2},    {3, 2},     {15, 2},    {16, 2},     {40, 2},     {8, 8},     {9, 8},
+			 {13, 10},  {17, 16},   {31, 14},   {32, 16},    {48, 24},    {64, 16},   {64, 30},
+			 {100, 24}, {100, 30},  {128, 28},  {128, 30},   {200, 38},   {384, 40},  {384, 70},
+			 {384, 96}, {768, 138}, {1536, 90}, {1536, 200}, {3000, 240}, {4096, 512}};
+
+/* Element i of group g, by the table of codebook.h. */
+static size_t
+element(const OmendbCodePlan *plan, uint32_t g, uint32_t i)
+{
+	size_t first = 0;
+
+	for (uint32_t b = 0; b < g / 8; b++)
+		first += (size_t) omendb_plan_size(plan, b) * omendb_plan_width(plan, b);
+	return first + omendb_plan_width(plan, g / 8) * i + g % 8;
+}
+
+static void
+test_plans(void)
+{
+	bool good = true;
+
+	for (uint32_t groups = 2; groups <= OMENDB_PLAN_MAX_GROUPS; groups += 2)
+		for (uint32_t n = groups; n <= 9 * groups; n += 1 + groups / 40)
+		{
+			static uint8_t seen[9 * OMENDB_PLAN_MAX_GROUPS];
+			OmendbCodePlan plan;
+			size_t total = 0;
+
+			omendb_code_plan(&plan, n, groups);
+			memset(seen, 0, plan.elements);
+			for (uint32_t g = 0; g < groups; g++)
+			{
+				uint32_t k = omendb_plan_size(&plan, g / 8);
+
+				good = good && k >= 1 && k <= OMENDB_GROUP_ELEMENTS;
+				for (uint32_t i = 0; i < k; i++, total++)
+				{
+					size_t e = element(&plan, g, i);
+
+					good = good && e < plan.elements && !seen[e];
+					seen[e] = 1;
+				}
+			}
+			/* All of them, but what a last block cannot take, or there is no room for. */
+			good = good && total == plan.elements && plan.elements <= n + 7 &&
+				   plan.elements + 7 >= (n < 8 * groups ? n : 8 * groups);
+		}
+	tap_result(good, "each element is in one group, and groups have 1 to 8");
+}
+
+/* The nearest codeword of each group, in double, from the residual as it is. */
+static bool
+is_nearest(const OmendbCodePlan *plan, const float *v, const float *x, const uint8_t *code,
+		   double *residual, double *origin, double *magnitude, double *rounding)
+{
+	double mean = 0;
+	double largest = 0;
+	double unit;
+	bool good = true;
+
+	*residual = *origin = *magnitude = *rounding = 0;
+	for (uint32_t e = 0; e < plan->elements; e++)
+	{
+		mean += fabs((double) x[e] - v[e]) / plan->elements;
+		largest = fmax(largest, fabs((double) x[e] - v[e]));
+	}
+	unit = mean * 1.2533141 / OMENDB_CODEBOOK_UNIT;
+	for (uint32_t g = 0; g < plan->groups; g++)
+	{
+		uint32_t k = omendb_plan_size(plan, g / 8);
+		const OmendbCodebook *book = omendb_codebook(k);
+		int chosen = code[g / 2] >> (g % 2 * 4) & 15;
+		double least = INFINITY;
+		double own = INFINITY;
+
+		for (int z = 0; z < 16; z++)
+		{
+			double square = 0;
+			double sign = z < 8 ? 1 : -1;
+
+			for (uint32_t i = 0; i < k; i++)
+			{
+				size_t e = element(plan, g, i);
+				double c = sign * book->words[i][z % 8];
+				double r = (double) (x[e] - v[e]);
+
+				square += (r - unit * c) * (r - unit * c);
+				if (z != chosen)
+					continue;
+				*residual += r * c;
+				*origin += v[e] * c;
+				*magnitude += fabs(v[e] * c);
+				*rounding += fabs(c);
+			}
+			least = fmin(least, square);
+			own = z == chosen ? square : own;
+		}
+		/* Elements are rounded to 512 units up to the largest. */
+		good = good && own <= least + k * 4 * largest * largest / 256;
+	}
+	*rounding *= largest / 256;
+	return good;
+}
+
+static void
+test_residual_code(void)
+{
+	static const Distribution distributions[] = {DIST_NORMAL,   DIST_UNIFORM, DIST_ONE_HOT,
+												 DIST_CONSTANT, DIST_ZERO,    DIST_INTEGER};
+	static float x[MAX_N];
+	static float y[MAX_N];
+	Random random = {53};
+
+	for (size_t d = 0; d < 2 * LENGTH(distributions); d++)
+		for (size_t p = 0; p < LENGTH(plans); p++)
+		{
+			OmendbCodePlan plan;
+			uint8_t want[OMENDB_PLAN_MAX_GROUPS / 2];
+			size_t place = random_offset(&random, 1);
+			float size = d % 3 == 0 ? 1 : d % 3 == 1 ? 1e-12f : 1e12f;
+			const float *a;
+			const float *b;
+			size_t room;
+
+			omendb_code_plan(&plan, plans[p].n, plans[p].groups);
+			room = plan.elements + OMENDB_PLAN_SLACK;
+			random_floats(&random, distributions[d % LENGTH(distributions)], x, room);
+			random_floats(&random, distributions[(d + d / 6) % LENGTH(distributions)], y, room);
+			for (size_t i = 0; i < room; i++)
+			{
+				x[i] *= size;
+				y[i] = i < plan.elements ? y[i] * size : NAN;
+			}
+			a = guarded_place(&memory_a, x, room * sizeof(float), random_offset(&random, 4));
+			b = guarded_place(&memory_b, y, room * sizeof(float), random_offset(&random, 4));
+			for (size_t v = 0; v < n_variants; v++)
+			{
+				uint8_t *code = guarded_place(&memory_c, NULL, plan.groups / 2, place);
+				float residual = NAN;
+				float origin = NAN;
+				double want_residual = 0, want_origin = 0, magnitude = 0, rounding = 0;
+				bool good;
+
+				variants[v].kernels.residual_code(a, b, &plan, code, &residual, &origin);
+				if (v == 0)
+					memcpy(want, code, plan.groups / 2);
+				good = memcmp(code, want, plan.groups / 2) == 0 &&
+					   is_nearest(&plan, a, b, code, &want_residual, &want_origin, &magnitude,
+								  &rounding) &&
+					   fabs(residual - want_residual) <= rounding + 1e-6 * fabs(want_residual) &&
+					   fabs(origin - want_origin) <= 1e-5 * magnitude + FLT_MIN;
+				if (!good)
+					tap_diag("%s residual_code, %u elements, %u groups: %g for %g, %g for %g",
+							 variants[v].name, plan.elements, plan.groups, (double) residual,
+							 want_residual, (double) origin, want_origin);
+				failed[v] |= !good || !guarded_intact(&memory_c);
+			}
+		}
+	report("residual_code: nearest codewords, the same at every level");
+}
+
+/* Whatever a vector holds: some code, and a clean run of the sanitizers. */
+static void
+test_residual_special(void)
+{
+	static const float specials[] = {NAN, INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, FLT_TRUE_MIN};
+	Random random = {54};
+	float x[384 + OMENDB_PLAN_SLACK];
+	float y[384 + OMENDB_PLAN_SLACK];
+	OmendbCodePlan plan;
+
+	omendb_code_plan(&plan, 384, 70);
+	for (int round = 0; round < 1000; round++)
+	{
+		random_floats(&random, round % DISTRIBUTIONS, x, LENGTH(x));
+		random_floats(&random, round / DISTRIBUTIONS % DISTRIBUTIONS, y, LENGTH(y));
+		for (size_t i = random_below(&random, 8) * random_below(&random, 25); i-- > 0;)
+			y[random_below(&random, 384)] = specials[random_below(&random, LENGTH(specials))];
+		for (size_t v = 0; v < n_variants; v++)
+		{
+			uint8_t *code = guarded_place(&memory_c, NULL, plan.groups / 2, PLACE_END);
+			float residual;
+			float origin;
+
+			variants[v].kernels.residual_code(x, y, &plan, code, &residual, &origin);
+			failed[v] |= !guarded_intact(&memory_c);
+		}
+	}
+	report("residual_code stays within bounds with NaN and infinities");
 }
 
 /* ---------------------------------------------------------------- tables and sums */
@@ -364,19 +572,19 @@ reference_sum(const uint8_t *code, size_t bytes, const uint8_t *lut)
 }
 
 static bool
-check_code_sums(const Variant *variant, const uint8_t *codes, size_t bytes, size_t slots,
-				const uint8_t *lut, const uint16_t *want)
+check_code_sums(const Variant *variant, const uint8_t *codes, size_t stride, size_t bytes,
+				size_t slots, const uint8_t *lut, const uint16_t *want)
 {
 	size_t room = OMENDB_SUMS_ROOM(slots) * sizeof(uint16_t);
 	uint16_t *sums = guarded_place(&memory_c, NULL, room, slots % 3 ? PLACE_END : 2 * slots % 64);
 	bool good = true;
 
-	variant->kernels.code_sums(codes, bytes, slots, lut, sums);
+	variant->kernels.code_sums(codes, stride, bytes, slots, lut, sums);
 	for (size_t s = 0; s < slots; s++)
 		if (sums[s] != want[s])
 		{
-			tap_diag("%s code_sums bytes=%zu slots=%zu: slot %zu got %u, want %u", variant->name,
-					 bytes, slots, s, sums[s], want[s]);
+			tap_diag("%s code_sums stride=%zu slots=%zu: slot %zu got %u, want %u", variant->name,
+					 stride, slots, s, sums[s], want[s]);
 			good = false;
 			break;
 		}
@@ -386,33 +594,38 @@ check_code_sums(const Variant *variant, const uint8_t *codes, size_t bytes, size
 static void
 test_code_sums(void)
 {
-	static uint8_t codes[MAX_BYTES * MAX_SLOTS];
+	static uint8_t codes[MAX_BYTES * MAX_SLOTS + 8];
 	static uint8_t lut[32 * MAX_BYTES];
 	static uint16_t want[MAX_SLOTS];
 	Random random = {45};
 
-	for (size_t bytes = 8; bytes <= MAX_BYTES; bytes += 8)
+	for (size_t stride = 1; stride <= MAX_BYTES; stride += stride < 80 ? 1 : 11)
 		for (size_t slots = 0; slots <= MAX_SLOTS; slots++)
 		{
-			size_t largest = 65535 / (2 * bytes) < 255 ? 65535 / (2 * bytes) : 255;
+			size_t bytes = (stride + 7) / 8 * 8;
+			size_t largest = 65535 / (2 * stride) < 255 ? 65535 / (2 * stride) : 255;
+			size_t read = slots > 0 ? (slots - 1) * stride + bytes : 0;
 			const uint8_t *a;
 			const uint8_t *b;
 
 			/* All numbers of slots with some lengths, some with the others. */
-			if (bytes > 48 && bytes != 96 && slots % 16 > 1 && slots % 29 != 0)
+			if (stride != 8 && stride != 15 && stride != 35 && stride != 48 && slots % 16 > 1 &&
+				slots % 29 != 0)
 				continue;
-			for (size_t i = 0; i < slots * bytes; i++)
+			for (size_t i = 0; i < read; i++)
 				codes[i] = (uint8_t) random_bits(&random);
 			/* Now and then as large as there can be: sums of up to 65535. */
 			for (size_t i = 0; i < 32 * bytes; i++)
-				lut[i] = (uint8_t) (slots % 5 ? random_bits(&random) : largest);
-			a = guarded_place(&memory_a, codes, slots * bytes,
+				lut[i] = (uint8_t) (i >= 32 * stride ? 0
+									: slots % 5      ? random_bits(&random)
+													 : largest);
+			a = guarded_place(&memory_a, codes, read,
 							  slots % 2 ? PLACE_END : random_offset(&random, 1));
 			b = guarded_place(&memory_b, lut, 32 * bytes, random_offset(&random, 1));
 			for (size_t s = 0; s < slots; s++)
-				want[s] = (uint16_t) reference_sum(codes + s * bytes, bytes, lut);
+				want[s] = (uint16_t) reference_sum(codes + s * stride, stride, lut);
 			for (size_t v = 0; v < n_variants; v++)
-				failed[v] |= !check_code_sums(&variants[v], a, bytes, slots, b, want);
+				failed[v] |= !check_code_sums(&variants[v], a, stride, bytes, slots, b, want);
 		}
 	report("code_sums exact for any length and number of codes");
 }
@@ -441,84 +654,120 @@ test_code_sums_places(void)
 			for (size_t s = 0; s < slots; s++)
 				want[s] = (uint16_t) reference_sum(codes + s * bytes, bytes, lut);
 			for (size_t v = 0; v < n_variants; v++)
-				failed[v] |= !check_code_sums(&variants[v], codes, bytes, slots, lut, want);
+				failed[v] |= !check_code_sums(&variants[v], codes, bytes, bytes, slots, lut, want);
 		}
 	report("code_sums: every table serves its own bits");
 }
 
-/* The definition, in double: entry z of table j stands for that value. */
+/* What codeword z of group g gives with q, and what rounding q to integers may change of it. */
+static double
+codeword_product(const OmendbCodePlan *plan, const float *q, uint32_t g, int z, double largest,
+				 double *rounding)
+{
+	uint32_t k = omendb_plan_size(plan, g / 8);
+	double sum = 0;
+
+	*rounding = 0;
+	for (uint32_t i = 0; i < k; i++)
+	{
+		double c = omendb_codebook(k)->words[i][z % 8] * (z < 8 ? 1.0 : -1.0);
+
+		sum += q[element(plan, g, i)] * c;
+		*rounding += fabs(c) * largest / 4096;
+	}
+	return sum;
+}
+
+/* The definition, in double: entry z of table g stands for that value. */
 static bool
-check_lut(const Variant *variant, const float *q, size_t n, const uint8_t *scalar_lut,
-		  float scalar_step, uint8_t *lut)
+check_lut(const Variant *variant, const float *q, const OmendbCodePlan *plan,
+		  const uint8_t *scalar_lut, float scalar_base, float scalar_step, uint8_t *lut)
 {
 	float base = NAN;
 	float step = NAN;
 	double want_base = 0;
-	double span = 0;
-	double limit = 65535 / (n / 4) < 255 ? (double) (65535 / (n / 4)) : 255;
+	double slack = 0;
+	double largest = 0;
 	size_t maxima = 0;
+	const uint8_t *rest = lut + OMENDB_LUT_BYTES(plan->groups);
 	bool good = true;
 
-	variant->kernels.lut_f32(q, n, lut, &base, &step);
-	good &= memcmp(lut, scalar_lut, 4 * n) == 0 && same_float(step, scalar_step);
-	for (size_t j = 0; j < n / 4; j++)
+	variant->kernels.lut_f32(q, plan, lut, &base, &step);
+	good &= memcmp(lut, scalar_lut, 2 * OMENDB_LUT_BYTES(plan->groups)) == 0 &&
+			same_float(step, scalar_step) && same_float(base, scalar_base);
+	for (uint32_t e = 0; e < plan->elements; e++)
+		largest = fmax(largest, fabs((double) q[e]));
+	for (uint32_t g = 0; g < plan->groups; g++)
 	{
-		double largest = 0;
-		int most = 0;
+		double most = 0;
+		double rounding = 0;
+		double widest = 0;
+		int highest = 0;
 
-		for (int b = 0; b < 4; b++)
-			largest += fabs((double) q[4 * j + b]);
-		want_base -= largest;
-		span = fmax(span, 2 * largest);
+		for (int z = 0; z < 8; z++)
+		{
+			most = fmax(most, fabs(codeword_product(plan, q, g, z, largest, &rounding)));
+			widest = fmax(widest, rounding);
+		}
 		for (int z = 0; z < 16; z++)
 		{
-			double value = 0;
-			int entry = lut[16 * j + z];
+			double value = codeword_product(plan, q, g, z, largest, &rounding) + most;
+			int entry = lut[16 * g + z];
 
-			for (int b = 0; b < 4; b++)
-				value += z >> b & 1 ? (double) q[4 * j + b] : -(double) q[4 * j + b];
-			/* Half a step, and the float's rounding of a number up to 255. */
-			good &= fabs(((double) entry - (value + largest) / (double) step)) <= 0.5 + 1e-4;
-			most = entry > most ? entry : most;
+			double left = ((double) rest[16 * g + z] - OMENDB_LUT_REST) / (2 * OMENDB_LUT_REST);
+
+			good &= fabs(entry * (double) step - value) <= 0.5001 * (double) step + 2 * widest;
+			good &=
+				fabs((entry + left) * (double) step - value) <= 0.0021 * (double) step + 2 * widest;
+			highest = entry > highest ? entry : highest;
 		}
-		maxima += (size_t) most;
+		want_base -= most;
+		slack += widest;
+		maxima += (size_t) highest;
 	}
+	for (size_t i = (size_t) 16 * plan->groups; i < OMENDB_LUT_BYTES(plan->groups); i++)
+		good &= lut[i] == 0 && rest[i] == 0;
 	good &= maxima <= 65535;
-	good &= span / limit < 1e-37 ? step == 1
-								 : fabs((double) step - span / limit) <= 1e-6 * span / limit;
-	good &= sum_within_bound(base, want_base, -want_base, true, n, variant->level);
+	good &= fabs(base - want_base) <= slack + 1e-6 * -want_base;
 	if (!good)
-		tap_diag("%s lut_f32 n=%zu: step %.9g, want %.9g; base %.9g, want %.9g; maxima %zu",
-				 variant->name, n, (double) step, span / limit, (double) base, want_base, maxima);
+		tap_diag("%s lut_f32, %u elements, %u groups: step %.9g; base %.9g, want %.9g; maxima %zu",
+				 variant->name, plan->elements, plan->groups, (double) step, (double) base,
+				 want_base, maxima);
 	return good;
 }
 
 static void
 test_lut(void)
 {
-	static const Distribution distributions[] = {DIST_NORMAL, DIST_UNIFORM, DIST_MIXED,
-												 DIST_TINY,   DIST_ONE_HOT, DIST_CONSTANT,
-												 DIST_ZERO,   DIST_INTEGER};
+	static const Distribution distributions[] = {DIST_NORMAL,  DIST_UNIFORM,  DIST_MIXED,
+												 DIST_ONE_HOT, DIST_CONSTANT, DIST_ZERO,
+												 DIST_INTEGER};
 	static float x[MAX_N];
-	static uint8_t scalar_lut[4 * MAX_N];
+	static uint8_t scalar_lut[2 * OMENDB_LUT_BYTES(OMENDB_PLAN_MAX_GROUPS)];
 	Random random = {47};
 
 	for (size_t d = 0; d < LENGTH(distributions); d++)
-		for (size_t n = 64; n <= MAX_N; n += n < 2048 ? 64 : 64 * (1 + random_below(&random, 40)))
+		for (size_t p = 0; p < LENGTH(plans); p++)
 		{
+			OmendbCodePlan plan;
 			const float *q;
 			size_t place = random_offset(&random, 1);
 			float base;
 			float step;
 
-			random_floats(&random, distributions[d], x, n);
-			q = guarded_place(&memory_a, x, n * sizeof(float), random_offset(&random, 4));
-			variants[0].kernels.lut_f32(q, n, scalar_lut, &base, &step);
+			omendb_code_plan(&plan, plans[p].n, plans[p].groups);
+			random_floats(&random, distributions[d], x, plan.elements);
+			for (size_t i = 0; i < OMENDB_PLAN_SLACK; i++)
+				x[plan.elements + i] = NAN;
+			q = guarded_place(&memory_a, x, (plan.elements + OMENDB_PLAN_SLACK) * sizeof(float),
+							  random_offset(&random, 4));
+			variants[0].kernels.lut_f32(q, &plan, scalar_lut, &base, &step);
 			for (size_t v = 0; v < n_variants; v++)
 			{
-				uint8_t *lut = guarded_place(&memory_c, NULL, 4 * n, place);
+				uint8_t *lut =
+					guarded_place(&memory_c, NULL, 2 * OMENDB_LUT_BYTES(plan.groups), place);
 
-				failed[v] |= !check_lut(&variants[v], q, n, scalar_lut, step, lut);
+				failed[v] |= !check_lut(&variants[v], q, &plan, scalar_lut, base, step, lut);
 				failed[v] |= !guarded_intact(&memory_c);
 			}
 		}
@@ -531,10 +780,12 @@ test_lut_special(void)
 {
 	static const float specials[] = {NAN, INFINITY, -INFINITY, FLT_MAX, -FLT_MAX, -NAN};
 	Random random = {48};
-	float x[192];
+	float x[192 + OMENDB_PLAN_SLACK];
 	uint8_t codes[24 * 33];
 	static uint16_t sums[OMENDB_SUMS_ROOM(33)];
+	OmendbCodePlan plan;
 
+	omendb_code_plan(&plan, 192, 48);
 	random_bytes(&random, DIST_NORMAL, codes, sizeof(codes));
 	for (int round = 0; round < 2000; round++)
 	{
@@ -542,16 +793,16 @@ test_lut_special(void)
 		float base;
 		float step;
 
-		random_floats(&random, round % DISTRIBUTIONS, x, 192);
+		random_floats(&random, round % DISTRIBUTIONS, x, LENGTH(x));
 		for (size_t i = random_below(&random, 8) * random_below(&random, 25); i-- > 0;)
 			x[random_below(&random, 192)] = specials[random_below(&random, LENGTH(specials))];
 		q = guarded_place(&memory_a, x, sizeof(x), PLACE_END);
 		for (size_t v = 0; v < n_variants; v++)
 		{
-			uint8_t *lut = guarded_place(&memory_c, NULL, 4 * 192, PLACE_END);
+			uint8_t *lut = guarded_place(&memory_c, NULL, 2 * OMENDB_LUT_BYTES(48), PLACE_END);
 
-			variants[v].kernels.lut_f32(q, 192, lut, &base, &step);
-			variants[v].kernels.code_sums(codes, 24, 33, lut, sums);
+			variants[v].kernels.lut_f32(q, &plan, lut, &base, &step);
+			variants[v].kernels.code_sums(codes, 24, 24, 33, lut, sums);
 			failed[v] |= !guarded_intact(&memory_c);
 		}
 	}
@@ -562,35 +813,53 @@ test_lut_special(void)
 static void
 test_estimate(void)
 {
-	static float q[2048];
-	static uint8_t lut[4 * 2048];
-	static uint8_t codes[40 * 2048 / 8];
+	static float q[MAX_N];
+	static uint8_t lut[2 * OMENDB_LUT_BYTES(OMENDB_PLAN_MAX_GROUPS)];
+	static uint8_t codes[40 * OMENDB_PLAN_MAX_GROUPS / 2 + 8];
 	uint16_t sums[OMENDB_SUMS_ROOM(40)];
 	Random random = {49};
 
-	for (size_t n = 64; n <= 2048; n += 64)
+	for (size_t p = 0; p < LENGTH(plans); p++)
 		for (int round = 0; round < 4; round++)
+		{
+			OmendbCodePlan plan;
+			double largest = 0;
+			size_t stride;
+
+			omendb_code_plan(&plan, plans[p].n, plans[p].groups);
+			stride = plan.groups / 2;
+			random_floats(&random, round % 2 ? DIST_NORMAL : DIST_UNIFORM, q,
+						  plan.elements + OMENDB_PLAN_SLACK);
+			random_bytes(&random, DIST_NORMAL, codes, 40 * stride + 8);
+			for (uint32_t e = 0; e < plan.elements; e++)
+				largest = fmax(largest, fabs((double) q[e]));
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				float base;
 				float step;
 
-				random_floats(&random, round % 2 ? DIST_NORMAL : DIST_UNIFORM, q, n);
-				random_bytes(&random, DIST_NORMAL, codes, 40 * n / 8);
-				variants[v].kernels.lut_f32(q, n, lut, &base, &step);
-				variants[v].kernels.code_sums(codes, n / 8, 40, lut, sums);
+				variants[v].kernels.lut_f32(q, &plan, lut, &base, &step);
+				variants[v].kernels.code_sums(codes, stride, (stride + 7) / 8 * 8, 40, lut, sums);
 				for (size_t s = 0; s < 40; s++)
 				{
 					double want = 0;
 					double got = (double) base + (double) step * sums[s];
-					double most = (double) n / 4 * (double) step * 0.5001 - 1e-5 * (double) base;
+					double most = plan.groups * (double) step * 0.5001 - 1e-5 * (double) base;
 
-					for (size_t i = 0; i < n; i++)
-						want += bit(codes + s * (n / 8), i) ? (double) q[i] : -(double) q[i];
+					for (uint32_t g = 0; g < plan.groups; g++)
+					{
+						double rounding;
+
+						want += codeword_product(&plan, q, g,
+												 codes[s * stride + g / 2] >> (g % 2 * 4) & 15,
+												 largest, &rounding);
+						most += rounding;
+					}
 					failed[v] |= fabs(got - want) > most;
 				}
 			}
-	report("code_sums with lut_f32 is about the sum of q with signs");
+		}
+	report("code_sums with lut_f32 is about the product of q with codewords");
 }
 
 /* ---------------------------------------------------------------- rotation */
@@ -706,7 +975,11 @@ main(void)
 	test_int16();
 	test_int_places();
 	test_int_special();
+	test_int12();
+	test_plans();
+	test_residual_signs();
 	test_residual_code();
+	test_residual_special();
 	test_code_sums();
 	test_code_sums_places();
 	test_lut();

@@ -1,0 +1,365 @@
+/*
+ * code_template.h
+ *	  Codes and their tables, eight groups side by side, written once for every
+ *	  instruction set by the compiler's vectors.
+ *
+ * The including file includes code_vectors.h and defines TARGET, what its functions are declared with, and of eight lanes
+ * NEAREST_INT(x), ties to even; MOST(x, y), the larger of two, y where one is no number; LOOK_UP(table, index), the floats of
+ * a table of eight that the indices name; store_tables(numbers, width, lut), which stores
+ * lane l of numbers[z], of 16, as byte 16 * l + z, for l below width. Results are those
+ * of code_scalar.c, bit for bit but for *origin: products and sums of integers are exact in
+ * any order.
+ */
+#ifndef OMENDB_CODE_TEMPLATE_H
+#define OMENDB_CODE_TEMPLATE_H
+
+#include <string.h>
+
+#include "kernel/code.h"
+
+#define WIDTH OMENDB_BLOCK_GROUPS
+
+/* Macros: before AVX there is no agreed way to pass such vectors to functions. */
+#define LOAD(to, p)        memcpy(&(to), (p), sizeof(to))
+#define STORE(p, from)     memcpy((p), &(from), sizeof(from))
+#define ALL(x)             ((Floats){x, x, x, x, x, x, x, x})
+#define MAGNITUDE(x)       ((Floats) ((Ints) (x) &INT32_MAX))
+#define FIRST_LANES(to, n) LOAD(to, lane_masks + WIDTH - (n))
+
+#define MOST_ELEMENTS (OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS + OMENDB_PLAN_SLACK)
+
+/* A window of eight that begins 8 - n before its middle has n lanes set. */
+static const int32_t lane_masks[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+/* Elements of codewords, each in all lanes: words[k - 1][i][j]. */
+static Floats wide_words[OMENDB_GROUP_ELEMENTS][OMENDB_GROUP_ELEMENTS][OMENDB_CODEWORDS];
+
+/* Before the first use. */
+static void
+spread_words(void)
+{
+	for (uint32_t k = 1; k <= OMENDB_GROUP_ELEMENTS; k++)
+		for (uint32_t i = 0; i < k; i++)
+			for (int j = 0; j < OMENDB_CODEWORDS; j++)
+				for (int l = 0; l < WIDTH; l++)
+					wide_words[k - 1][i][j][l] = omendb_codebook(k)->words[i][j];
+}
+
+/* x[i] - v[i], v NULL being 0, for n elements; 0 behind them. The largest magnitude. */
+TARGET static float
+get_residual(const float *v, const float *x, uint32_t n, float *r)
+{
+	Floats largest = ALL(0.0f);
+	float lanes[WIDTH];
+	float most = 0;
+
+	for (uint32_t i = 0; i < n; i += WIDTH)
+	{
+		Floats y;
+		Floats magnitude;
+
+		LOAD(y, x + i);
+		if (v)
+		{
+			Floats origin;
+
+			LOAD(origin, v + i);
+			y -= origin;
+		}
+		if (n - i < WIDTH)
+		{
+			Ints counts;
+
+			FIRST_LANES(counts, n - i);
+			y = (Floats) (counts & (Ints) y);
+		}
+		STORE(r + i, y);
+		magnitude = MAGNITUDE(y);
+		largest = MOST(magnitude, largest);
+	}
+	STORE(lanes, largest);
+	for (int l = 0; l < WIDTH; l++)
+		most = lanes[l] > most ? lanes[l] : most;
+	return most;
+}
+
+/* To integers; the sum of their magnitudes. */
+TARGET static float
+make_ints(float *r, uint32_t n, float scale)
+{
+	Floats sums = ALL(0.0f);
+	float lanes[WIDTH];
+	float sum = 0;
+
+	for (uint32_t i = 0; i < n; i += WIDTH)
+	{
+		Floats y;
+
+		LOAD(y, r + i);
+		y = NEAREST_INT(y * scale);
+		STORE(r + i, y);
+		sums += MAGNITUDE(y);
+	}
+	STORE(lanes, sums);
+	for (int l = 0; l < WIDTH; l++)
+		sum += lanes[l];
+	return sum;
+}
+
+/* What the blocks of a vector add up to. */
+typedef struct CodeSums
+{
+	Bits residual; /* may wrap around where there are infinities */
+	Floats origin;
+} CodeSums;
+
+/* The codes of a block with groups of k elements, k being a constant. offsets: omendb_codeword_offset. */
+TARGET static inline __attribute__((always_inline)) void
+code_block(const float *r, const float *v, uint32_t k, uint32_t width, const float *offsets,
+		   int32_t *code, CodeSums *sums)
+{
+	const OmendbCodebook *book = omendb_codebook(k);
+	Floats group[OMENDB_GROUP_ELEMENTS];
+	Floats best = ALL(-INFINITY);
+	Floats product = ALL(0.0f);
+	Floats origin = ALL(0.0f);
+	Ints counts;
+	Ints word;
+	Ints negative;
+
+	FIRST_LANES(counts, width);
+	OMENDB_UNROLL
+	for (uint32_t i = 0; i < k; i++)
+	{
+		LOAD(group[i], r + i * width);
+		group[i] *= 8.0f;
+	}
+	OMENDB_UNROLL
+	for (int j = 0; j < OMENDB_CODEWORDS; j++)
+	{
+		Floats sum = group[0] * wide_words[k - 1][0][j];
+
+		OMENDB_UNROLL
+		for (uint32_t i = 1; i < k; i++)
+			sum += group[i] * wide_words[k - 1][i][j];
+		best = MOST(MAGNITUDE(sum) + offsets[j], best);
+	}
+	word = OMENDB_CODEWORDS - 1 - (__builtin_convertvector(best, Ints) & (OMENDB_CODEWORDS - 1));
+	OMENDB_UNROLL
+	for (uint32_t i = 0; i < k; i++)
+	{
+		Floats element = LOOK_UP(book->words[i], word);
+		Floats from;
+
+		LOAD(from, v + i * width);
+		product += group[i] * element;
+		origin += from * element;
+	}
+	negative = product < 0.0f;
+	sums->residual += (Bits) (counts & __builtin_convertvector(MAGNITUDE(product), Ints));
+	origin = (Floats) ((Ints) origin ^ (negative & INT32_MIN));
+	sums->origin += (Floats) (counts & (Ints) origin);
+	word |= negative & OMENDB_CODEWORDS;
+	STORE(code, word);
+}
+
+#define FOR_SIZES(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+
+/* Not inlined, or the codewords of all sizes would be spread over registers for every vector. */
+TARGET static __attribute__((noinline)) void
+code_any_block(const float *r, const float *v, uint32_t k, uint32_t width, const float *offsets,
+			   int32_t *code, CodeSums *sums)
+{
+	switch (k)
+	{
+#define CASE(n)                                          \
+	case n:                                              \
+		code_block(r, v, n, width, offsets, code, sums); \
+		break;
+		FOR_SIZES(CASE)
+#undef CASE
+	}
+}
+
+TARGET static void
+residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_t *code,
+			  float *residual, float *origin)
+{
+	float r[MOST_ELEMENTS];
+	uint32_t n = plan->elements;
+	float scale = omendb_element_scale(get_residual(v, x, n, r));
+	float mean = make_ints(r, n, scale) / (float) n;
+	float offsets[2][OMENDB_CODEWORDS];
+	CodeSums sums = {{0}, ALL(0.0f)};
+	int32_t ints[WIDTH];
+	float floats[WIDTH];
+	int64_t residual_sum = 0;
+	float origin_sum = 0;
+	const float *at = r;
+
+	/* Of blocks with groups of plan->size elements, and of the wide ones. */
+	for (uint32_t wide = 0; wide < 2; wide++)
+		if (plan->size + wide >= 1 && plan->size + wide <= OMENDB_GROUP_ELEMENTS)
+			for (int j = 0; j < OMENDB_CODEWORDS; j++)
+				offsets[wide][j] =
+					omendb_codeword_offset(mean, omendb_codebook(plan->size + wide)->norm2[j], j);
+	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++)
+	{
+		uint32_t k = omendb_plan_size(plan, b);
+		uint32_t width = omendb_plan_width(plan, b);
+		int32_t word[WIDTH];
+
+		code_any_block(at, v, k, width, offsets[k - plan->size], word, &sums);
+		for (uint32_t l = 0; l + 1 < width; l += 2)
+			*code++ = (uint8_t) (word[l] | word[l + 1] << 4);
+		at += (size_t) k * width;
+		v += (size_t) k * width;
+	}
+	STORE(ints, sums.residual);
+	STORE(floats, sums.origin);
+	for (int l = 0; l < WIDTH; l++)
+	{
+		residual_sum += ints[l];
+		origin_sum += floats[l];
+	}
+	*residual = (float) residual_sum / (8 * scale);
+	*origin = origin_sum;
+}
+
+/* A block's products with the codewords, and the largest magnitude of each group. */
+TARGET static inline __attribute__((always_inline)) void
+multiply_block(const float *x, uint32_t k, uint32_t width, float products[][WIDTH], float *most)
+{
+	Floats group[OMENDB_GROUP_ELEMENTS];
+	Floats largest = ALL(0.0f);
+	Ints counts;
+
+	OMENDB_UNROLL
+	for (uint32_t i = 0; i < k; i++)
+		LOAD(group[i], x + i * width);
+	OMENDB_UNROLL
+	for (int j = 0; j < OMENDB_CODEWORDS; j++)
+	{
+		Floats product = group[0] * wide_words[k - 1][0][j];
+		Floats magnitude;
+
+		OMENDB_UNROLL
+		for (uint32_t i = 1; i < k; i++)
+			product += group[i] * wide_words[k - 1][i][j];
+		magnitude = MAGNITUDE(product);
+		largest = MOST(magnitude, largest);
+		STORE(products[j], product);
+	}
+	FIRST_LANES(counts, width);
+	largest = (Floats) (counts & (Ints) largest);
+	STORE(most, largest);
+}
+
+TARGET static __attribute__((noinline)) void
+multiply_any_block(const float *x, uint32_t k, uint32_t width, float products[][WIDTH], float *most)
+{
+	switch (k)
+	{
+#define CASE(n)                                      \
+	case n:                                          \
+		multiply_block(x, n, width, products, most); \
+		break;
+		FOR_SIZES(CASE)
+#undef CASE
+	}
+}
+
+/* Entry z of lanes x: their nearest integers, and what is left of them. */
+#define SET_ENTRY(z, x)                                                       \
+	do                                                                        \
+	{                                                                         \
+		Floats nearest = NEAREST_INT(x);                                      \
+		Floats left = NEAREST_INT(((x) -nearest) * (2.0f * OMENDB_LUT_REST)); \
+                                                                              \
+		numbers[z] = __builtin_convertvector(nearest, Ints);                  \
+		rests[z] = __builtin_convertvector(left, Ints) + OMENDB_LUT_REST;     \
+	} while (0)
+
+/* The tables of a block of `width` groups. */
+TARGET static inline __attribute__((always_inline)) void
+make_tables(const float products[][WIDTH], const float *most, float inverse, uint32_t width,
+			uint8_t *lut, uint8_t *rest)
+{
+	Ints numbers[2 * OMENDB_CODEWORDS];
+	Ints rests[2 * OMENDB_CODEWORDS];
+	Floats half;
+
+	LOAD(half, most);
+	OMENDB_UNROLL
+	for (int j = 0; j < OMENDB_CODEWORDS; j++)
+	{
+		Floats product;
+		Floats same;
+		Floats opposite;
+
+		LOAD(product, products[j]);
+		same = (half + product) * inverse;
+		opposite = (half - product) * inverse;
+		SET_ENTRY(j, same);
+		SET_ENTRY(OMENDB_CODEWORDS + j, opposite);
+	}
+	store_tables(numbers, width, lut);
+	store_tables(rests, width, rest);
+}
+
+TARGET static void
+lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, float *step)
+{
+	float x[MOST_ELEMENTS];
+	float products[OMENDB_PLAN_MAX_GROUPS / WIDTH][OMENDB_CODEWORDS][WIDTH];
+	float most[OMENDB_PLAN_MAX_GROUPS];
+	uint32_t blocks = omendb_plan_blocks(plan);
+	const float *at = x;
+	uint8_t *rest = lut + OMENDB_LUT_BYTES(plan->groups);
+	float scale =
+		OMENDB_QUERY_ELEMENTS * omendb_element_scale(get_residual(NULL, q, plan->elements, x));
+	float largest = 0;
+	double sum = 0;
+	float unit;
+	float inverse;
+
+	make_ints(x, plan->elements, scale);
+	for (uint32_t b = 0; b < blocks; b++)
+	{
+		uint32_t k = omendb_plan_size(plan, b);
+		uint32_t width = omendb_plan_width(plan, b);
+
+		multiply_any_block(at, k, width, products[b], most + b * WIDTH);
+		at += (size_t) k * width;
+	}
+	for (uint32_t g = 0; g < blocks * WIDTH; g++)
+	{
+		largest = most[g] > largest ? most[g] : largest;
+		sum += most[g];
+	}
+	unit = omendb_lut_step(largest, plan->groups);
+	inverse = omendb_lut_inverse(unit, sum);
+	for (uint32_t b = 0; b < blocks; b++)
+		make_tables(products[b], most + b * WIDTH, inverse, omendb_plan_width(plan, b),
+					lut + (size_t) b * 16 * WIDTH, rest + (size_t) b * 16 * WIDTH);
+	memset(lut + (size_t) 16 * plan->groups, 0, OMENDB_LUT_BYTES(plan->groups) - 16 * plan->groups);
+	memset(rest + (size_t) 16 * plan->groups, 0,
+		   OMENDB_LUT_BYTES(plan->groups) - 16 * plan->groups);
+	*base = (float) (-sum / scale);
+	*step = unit / scale;
+}
+
+#undef MOST
+#undef LOOK_UP
+#undef LOAD
+#undef STORE
+#undef ALL
+#undef MAGNITUDE
+#undef NEAREST_INT
+#undef SET_ENTRY
+#undef FIRST_LANES
+#undef FOR_SIZES
+#undef WIDTH
+#undef MOST_ELEMENTS
+
+#endif /* OMENDB_CODE_TEMPLATE_H */
