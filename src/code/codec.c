@@ -30,6 +30,8 @@ align8(size_t n)
 	return (n + 7) & ~(size_t) 7;
 }
 
+_Static_assert(OMENDB_MAX_CODE == 4 * OMENDB_PLAN_MAX_GROUPS, "a plan has room for every code");
+
 static OmendbCodePlan
 code_plan(const OmendbLayout *layout)
 {

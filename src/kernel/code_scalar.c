@@ -98,12 +98,17 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 	*origin = origin_sum;
 }
 
-/* An entry's nearest integer, and what is left of it, into both tables. */
+/*
+ * An entry's nearest integer, and what is left of it, into both tables. It is 0 to 255 but for
+ * NaN, where any number will do.
+ */
 static void
 set_entry(float x, uint8_t *entry, uint8_t *rest)
 {
-	float nearest = rintf(x);
+	float nearest;
 
+	x = x >= 0 ? x : 0;
+	nearest = rintf(x);
 	*entry = (uint8_t) nearest;
 	*rest = (uint8_t) (rintf((x - nearest) * (2 * OMENDB_LUT_REST)) + OMENDB_LUT_REST);
 }
