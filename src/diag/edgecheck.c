@@ -220,7 +220,10 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	if (!isfinite(fresh_a) || !isfinite(fresh_b) || !isfinite(norms))
 		return;
 	for (uint32 i = 0; i < omendb_code_bytes(layout); i++)
-		wrong += code[i] != fresh_code[i];
+	{
+		wrong += ((code[i] ^ fresh_code[i]) & 15) != 0;
+		wrong += (code[i] ^ fresh_code[i]) >> 4 != 0;
+	}
 	omendb_code_product(&edge->codec->plan, fresh_code, edge->v, &origin, &magnitude);
 	r2 = layout->metric == OMENDB_METRIC_IP ? norms + 2 * distance : distance;
 	base = fresh_a + fresh_b * origin;
@@ -236,10 +239,11 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	base_slack +=
 		(fabs(a) + fabs(fresh_a)) / 256 + share * (fabs(b) + fabs(fresh_b)) * magnitude + FLT_MIN;
 	if (wrong > 0)
-		omendb_check_report(edge->check, severity, 0, node,
-							"the code of link %u, to node %u, differs in %u bytes from that of the "
-							"vectors: stale",
-							slot, omendb_record_neighbours(layout, record)[slot], wrong);
+		omendb_check_report(
+			edge->check, severity, 0, node,
+			"the code of link %u, to node %u, differs in %u groups from that of the "
+			"vectors: stale",
+			slot, omendb_record_neighbours(layout, record)[slot], wrong);
 	/* b has 8 bits; it is anything where r2 might be nothing. */
 	else if (r2 > 4 * r2_slack &&
 			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 100.0 + 2 * share + 2 * r2_slack / r2)))

@@ -250,7 +250,8 @@ test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 		}
 		omendb_query_set_record(scene.query, scene.node);
 		for (uint32_t i = 0; i < n; i++)
-			largest = fmax(largest, fabsf(scene.query->stored[i]));
+			if (fabsf(scene.query->stored[i]) > largest)
+				largest = fabsf(scene.query->stored[i]);
 		omendb_query_estimates(
 			scene.query, scene.node,
 			omendb_own_distance(scene.codec, scene.node, scene.node, scene.scratch), estimates);

@@ -368,6 +368,16 @@ static const struct
 			 {100, 24}, {100, 30},  {128, 28},  {128, 30},   {200, 38},   {384, 40},  {384, 70},
 			 {384, 96}, {768, 138}, {1536, 90}, {1536, 200}, {3000, 240}, {4096, 512}};
 
+static float
+largest_magnitude(const float *x, size_t n)
+{
+	float largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+	return largest;
+}
+
 /* Element i of group g, by the table of codebook.h. */
 static size_t
 element(const OmendbCodePlan *plan, uint32_t g, uint32_t i)
@@ -427,7 +437,8 @@ is_nearest(const OmendbCodePlan *plan, const float *v, const float *x, const uin
 	for (uint32_t e = 0; e < plan->elements; e++)
 	{
 		mean += fabs((double) x[e] - v[e]) / plan->elements;
-		largest = fmax(largest, fabs((double) x[e] - v[e]));
+		if (fabs((double) x[e] - v[e]) > largest)
+			largest = fabs((double) x[e] - v[e]);
 	}
 	unit = mean * 1.2533141 / OMENDB_CODEBOOK_UNIT;
 	for (uint32_t g = 0; g < plan->groups; g++)
@@ -695,8 +706,7 @@ check_lut(const Variant *variant, const float *q, const OmendbCodePlan *plan,
 	variant->kernels.lut_f32(q, plan, lut, &base, &step);
 	good &= memcmp(lut, scalar_lut, 2 * OMENDB_LUT_BYTES(plan->groups)) == 0 &&
 			same_float(step, scalar_step) && same_float(base, scalar_base);
-	for (uint32_t e = 0; e < plan->elements; e++)
-		largest = fmax(largest, fabs((double) q[e]));
+	largest = largest_magnitude(q, plan->elements);
 	for (uint32_t g = 0; g < plan->groups; g++)
 	{
 		double most = 0;
@@ -831,8 +841,7 @@ test_estimate(void)
 			random_floats(&random, round % 2 ? DIST_NORMAL : DIST_UNIFORM, q,
 						  plan.elements + OMENDB_PLAN_SLACK);
 			random_bytes(&random, DIST_NORMAL, codes, 40 * stride + 8);
-			for (uint32_t e = 0; e < plan.elements; e++)
-				largest = fmax(largest, fabs((double) q[e]));
+			largest = largest_magnitude(q, plan.elements);
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				float base;
