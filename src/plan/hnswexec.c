@@ -181,7 +181,7 @@ begin_search(HnswState *state)
 	state->drive->keeps_all =
 		state->run.wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(state->run.wanted);
 	state->drive->wanted = isinf(state->run.wanted) ? 0 : state->run.wanted;
-	state->drive->filters = state->members || state->css.ss.ps.qual;
+	state->drive->filters = state->members || state->css.ss.ps.qual || state->expressions.later;
 
 	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
 						   HNSW_STRATEGIES, InvalidOid, state->expressions.collation,
