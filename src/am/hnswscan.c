@@ -295,9 +295,9 @@ keeps_order(const HnswScan *state)
 }
 
 /*
- * The ef that says how many candidates a node needs (HNSW_WIDE_EF). Where rows are left out, the
- * rows returned may all be far from the query, near the edge of the beam: it stays the many of a
- * narrow beam.
+ * The ef that decides how many candidates the beam has for each node returned (HNSW_WIDE_EF). With
+ * a filter all rows returned may be near the edge of the beam, so the beam has as many candidates a
+ * node as a narrow beam has.
  */
 static inline double
 ef_of_ratio(const HnswScan *state)

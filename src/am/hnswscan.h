@@ -37,7 +37,7 @@ typedef struct HnswDrive
 	 * distance, and puts those found late in their places. A narrower beam does.
 	 */
 	bool keeps_all;
-	bool filters;       /* set by the caller: it leaves out rows */
+	bool filters;       /* set by the caller: it filters the rows */
 	double wanted;      /* set by the caller: rows that LIMIT takes; 0: nobody knows */
 	double budget;      /* set by the caller: visits, after which another round waits */
 	double first_round; /* likewise: visits, after which the first round waits to be finished */

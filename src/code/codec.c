@@ -43,10 +43,11 @@ code_plan(const OmendbLayout *layout)
 }
 
 /*
- * Signs of codewords are less alike than those of what they stand for, the less the farther
- * codewords are from it. y being the cosine that the signs show, y + (1 - c^2) y (1 - |y|) is
- * that between the residuals, c being the cosine of a residual to its codewords: off by at most
- * .03 for every size of groups (simulated, normal distribution).
+ * The angle between two residuals, from the signs of their codewords. The cosine y that the
+ * signs give is smaller than the cosine between the residuals, because a codeword differs from
+ * its residual. With c the cosine between a residual and its codewords, the cosine between the
+ * residuals is y + (1 - c^2) y (1 - |y|), with an error of at most .03 for every size of groups
+ * (simulated, normal distribution).
  */
 static void
 set_angles(OmendbCodec *codec, float *cosines)
@@ -753,9 +754,10 @@ narrow(float f)
 }
 
 /*
- * Is the query much longer than it is far from the record? What tables are rounded by is a share
- * of the query's length. From about 16 times on it is as much as the codes themselves miss.
- * (Inner product: the query without its part along the record is what estimates are of.)
+ * Is the query at least 16 times as long as its distance from the record? The rounding error of
+ * the tables is proportional to the query's length; from about 16 times on it is as large as the
+ * error of the codes. (Inner product: estimates are of the query without its part along the
+ * record, so the length of the rest counts as the distance.)
  */
 static bool
 is_far_from_origin(const OmendbQuery *query, const OmendbRecord *record, float distance)

@@ -46,7 +46,7 @@ typedef struct OmendbCodec
 	OmendbRotation rotate; /* stored space, where rotates */
 	OmendbRotation expand; /* code space, where expands */
 	OmendbCodePlan plan;   /* which dimensions of the code space are in which group */
-	float code_length;     /* <r, c> is about that times |r|: of codewords, and their cosine to r */
+	float code_length;     /* <r, c> / |r| on average */
 	/*
 	 * Entry i: the cosine of the angle at a node between two neighbours whose
 	 * codes' signs differ in i bits; plan.elements + 1 entries.

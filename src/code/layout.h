@@ -120,8 +120,8 @@ _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 #define OMENDB_MAX_SPARSE_DIM 1000000000
 #define OMENDB_MAX_NONZERO    16000
 #define OMENDB_MAX_LEVEL      15
-#define OMENDB_CODE_ALIGN     8 /* bits */
-#define OMENDB_CODE_READ      64 /* bits: kernels read codes, and their tables are, up to a multiple */
+#define OMENDB_CODE_ALIGN     8    /* bits */
+#define OMENDB_CODE_READ      64   /* bits: kernels read a code up to a multiple of this */
 #define OMENDB_MAX_CODE       2048 /* bits: OMENDB_PLAN_MAX_GROUPS times four */
 
 typedef struct OmendbLayout

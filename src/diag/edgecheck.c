@@ -190,7 +190,7 @@ check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 /*
  * Compare a link with the one written anew. The estimate that it gives is
  * distance + a + b <q, c>, in which a = base - b <v, c>: compare codes, b, and then base
- * by the link's own b. Codes are made of integers, so what is the same vector has the same.
+ * by the link's own b. Codes are computed in integers: the same vectors give the same code.
  */
 static void
 compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,

@@ -10,7 +10,10 @@
 
 #include "kernel/kernel.h"
 
-/* Of the signs by which angles between candidates are told: one a dimension of the code space. */
+/*
+ * The angle between two candidates is estimated from the signs of their residuals, one sign a
+ * dimension of the code space, at most so many.
+ */
 #define MAX_ANGLE_BITS 1024
 
 static size_t
@@ -27,7 +30,7 @@ angle_bytes(const OmendbCodec *codec)
 	return (angle_bits(codec) + 7) / 8;
 }
 
-/* The same for the links of a full node, of which there are but the codes. */
+/* Bytes of the signs of a link's codewords: a full node has only the codes of its links. */
 static size_t
 signs_bytes(const OmendbCodec *codec)
 {

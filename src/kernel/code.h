@@ -29,8 +29,11 @@ _Static_assert((int64_t) OMENDB_ELEMENT_MOST *OMENDB_PLAN_MAX_GROUPS *OMENDB_GRO
 				   1 << 24,
 			   "the sum of all magnitudes is exact");
 
-/* A query's may be larger: nothing else is put into the products with them. */
-#define OMENDB_QUERY_ELEMENTS 8 /* times OMENDB_ELEMENT_MOST */
+/*
+ * Elements of a query are scaled to that many times OMENDB_ELEMENT_MOST: their products are not
+ * multiplied by 8, so they are exact, too.
+ */
+#define OMENDB_QUERY_ELEMENTS 8
 
 /* The power of two for elements of that largest magnitude; 1 for 0, and what is not finite. */
 static inline float

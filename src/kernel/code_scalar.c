@@ -50,7 +50,7 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 	int64_t residual_sum = 0;
 	float origin_sum = 0;
 
-	r[0] = 0; /* or compilers think of a plan without elements */
+	r[0] = 0; /* else compilers warn: they do not know that a plan has elements */
 	for (uint32_t i = 0; i < plan->elements; i++)
 		r[i] = x[i] - v[i];
 	scale = omendb_element_scale(largest_magnitude(r, plan->elements));
