@@ -581,7 +581,7 @@ omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 		return false;
 	omendb_step_fill(record, query, step);
 	if (step->payload.live)
-		memcpy(copy, record, store->index->codec.layout.factor_a_offset);
+		memcpy(copy, record, store->index->codec.layout.codes_offset);
 	UnlockReleaseBuffer(buffer);
 	return true;
 }

@@ -62,7 +62,7 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
 
 /*
  * As the visit of omendb_store_ops; *copy gets the record up to its neighbours
- * (factor_a_offset bytes), if the node is not dead.
+ * (codes_offset bytes), if the node is not dead.
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
