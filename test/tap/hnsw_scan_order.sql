@@ -131,7 +131,9 @@ BEGIN
     END LOOP;
 END $$;
 SELECT is(sweeps + table_reads, 0::bigint, format('LIMIT %s at row %s: nothing is read to its end', n, i)) FROM clusters;
-SELECT cmp_ok(pages_read, '<', 1500::bigint, format('LIMIT %s at row %s: a quarter of the index is read at most', n, i)) FROM clusters;
+-- Beyond the cluster the estimates decide. 29 rows, LIMIT 100: 1,390 to 1,918 nodes by codes of 176 bits (by those of 224,
+-- as format 3 had here: 1,397 to 1,830).
+SELECT cmp_ok(pages_read, '<', 2000::bigint, format('LIMIT %s at row %s: a third of the index is read at most', n, i)) FROM clusters;
 SELECT cmp_ok((SELECT count(*)::int FROM unnest(found) f WHERE f = ANY (by_sort(format('SELECT i FROM apart ORDER BY v <=> %L LIMIT 40', (SELECT v FROM apart a WHERE a.i = c.i))))), '>=', least(n, 39), format('LIMIT %s at row %s: the cluster comes first', n, i)) FROM clusters c;
 
 -- ------------------------------------------------------------------ the rows of LIMIT n are the first of LIMIT m (case 14)
