@@ -126,7 +126,8 @@ sub vacuum
         sql("DELETE FROM $t WHERE id > 1000 OR random() < 0.2; VACUUM (INDEX_CLEANUP ON) $t");
         expect_nothing($round, "index of $t after vacuum", index_problems($node, $db, "${t}_v", 1));
         expect_nothing($round, "rows of $t that a plain search does not find after vacuum", unreached($node, $db, $t, $tables{$t}[2]));
-        sql("INSERT INTO $t (v) SELECT " . $tables{$t}[4]->('n + (random() * 1e9)::int') . " FROM generate_series(1, $rows - (SELECT count(*) FROM $t)::int) n; SELECT setval('${t}_id_seq', 1000)");
+        # No row has an id that the sequence has not passed.
+        sql("SELECT setval('${t}_id_seq', 1000); INSERT INTO $t (v) SELECT " . $tables{$t}[4]->('n + (random() * 1e9)::int') . " FROM generate_series(1, $rows - (SELECT count(*) FROM $t)::int) n");
     }
     return;
 }
@@ -159,6 +160,7 @@ for my $round (0 .. $kills - 1)
     else
     {
         my $pid = sql("SELECT pid FROM pg_stat_activity WHERE $others ORDER BY state = 'idle', random() LIMIT 1");
+        die 'there is no backend' if $pid eq '';
         kill 'KILL', $pid;
         $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE $others)") or die 'the server does not come back';
     }
