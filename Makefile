@@ -43,7 +43,10 @@ EXTRA_CLEAN = results output_iso build/sql
 override with_llvm = no
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error $(PG_CONFIG) is no pg_config of a PostgreSQL with its development files; see Install in README.md, and use PG_CONFIG=/path/to/pg_config)
+endif
 include $(PGXS)
 
 SHLIB_LINK += -lm

@@ -888,19 +888,6 @@ COMMENT ON FUNCTION omendb_last_scan() IS
     'what the latest finished hnsw index scan of this session did; sweeps and table_reads: times that the whole index, or the whole table, was read; stopped_by is null where the executor had enough';
 
 CREATE FUNCTION hnsw_reindex_commands(OUT index regclass, OUT command text)
-    RETURNS SETOF record LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    WITH invalid AS (
-        SELECT i.indexrelid, n.nspname, c.relname, row_number() OVER (ORDER BY c.reltuples, c.oid) AS k, count(*) OVER () AS n
-        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_am a ON a.oid = c.relam JOIN pg_proc h ON h.oid = a.amhandler
-        WHERE h.probin = 'MODULE_PATHNAME' AND c.relkind = 'i' AND NOT i.indisvalid AND i.indislive AND amvalidate(i.indclass[0])
-        -- neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built,
-        -- nor what belongs to a temporary table of another session
-        AND NOT pg_is_other_temp_schema(n.oid)
-        AND c.relname !~ '_cc(new|old)[0-9]*$'
-        AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index b WHERE b.index_relid = i.indexrelid))
-    SELECT indexrelid::regclass, format('REINDEX (VERBOSE) INDEX CONCURRENTLY %I.%I /* %s of %s */', nspname, relname, k, n)
-    FROM invalid ORDER BY k
-$$;
+    RETURNS SETOF record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_reindex_commands';
 COMMENT ON FUNCTION hnsw_reindex_commands() IS
-    'for each invalid hnsw index, the command that rebuilds it while the table is in use; in psql: SELECT command FROM hnsw_reindex_commands() \gexec';
+    'for each hnsw index that is invalid, or as pgvector built it, the command that rebuilds it while the table is in use; in psql: SELECT command FROM hnsw_reindex_commands() \gexec';

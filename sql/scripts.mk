@@ -1,6 +1,7 @@
 # The extensions' scripts, made of omendb.sql by script.awk; and the extension vector.
 
 SCRIPT_SOURCES = $(srcdir)/sql/omendb.sql $(srcdir)/sql/script.awk
+INCLUDED = $(srcdir)/sql/vector-alone.sql.in $(srcdir)/sql/vector-functions.sql.in
 SCRIPT = awk -f $(srcdir)/sql/script.awk
 
 build/sql/omendb--%.sql: $(srcdir)/sql/extension.sql.in $(SCRIPT_SOURCES)
@@ -21,9 +22,9 @@ build/sql/vector/vector--$(VECTOR_VERSION).sql: $(srcdir)/sql/extension.sql.in $
 	@mkdir -p $(@D)
 	$(SCRIPT) -v EXTENSION=vector -v OTHER=omendb -v VERSION=$(VECTOR_VERSION) $(srcdir)/sql/omendb.sql $< >$@
 
-build/sql/vector/vector--%--omendb.sql: $(srcdir)/sql/vector-adopt.sql.in $(SCRIPT_SOURCES)
+build/sql/vector/vector--%--omendb.sql: $(srcdir)/sql/vector-adopt.sql.in $(INCLUDED) $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
-	$(SCRIPT) -v VERSION=$* $(srcdir)/sql/omendb.sql $< >$@
+	$(SCRIPT) -v LIBRARY=omendb -v VERSION=$* $(srcdir)/sql/omendb.sql $< >$@
 
 build/sql/vector/vector--omendb--$(VECTOR_VERSION).sql: $(srcdir)/sql/vector-rename.sql.in $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
@@ -51,9 +52,9 @@ install-adoption: install
 	@case ' $(VECTOR_ALIKE) ' in *' $(PGVECTOR_VERSION) '*) ;; *) \
 		echo "pgvector '$(PGVECTOR_VERSION)' is installed; this needs one of: $(VECTOR_ALIKE)" >&2; exit 1;; esac
 	@mkdir -p build/sql/adoption
-	$(SCRIPT) -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-adopt.sql.in \
+	$(SCRIPT) -v LIBRARY=omendb -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-adopt.sql.in \
 		>build/sql/adoption/vector--$(PGVECTOR_VERSION)--omendb.sql
-	$(SCRIPT) -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-return.sql.in \
+	$(SCRIPT) -v LIBRARY=vector -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-return.sql.in \
 		>build/sql/adoption/vector--omendb--$(PGVECTOR_VERSION).sql
 	$(INSTALL_DATA) $(ADOPTION_FILES) '$(EXTENSION_DIR)/'
 

@@ -15,8 +15,8 @@ help:
 	@echo '                   OMENDB_SOAK_SECONDS'
 	@echo 'make unit          the C unit tests alone, no server needed'
 	@echo 'make bench         measure the index beside pgvector, hnswlib and FAISS:'
-	@echo '                   80 minutes; BENCH="FILE... --option..." adds data and'
-	@echo '                   arguments of bench/index'
+	@echo '                   80 minutes, as root; BENCH="FILE... --option..." adds'
+	@echo '                   data and arguments of bench/index'
 	@echo 'make bench-quick   the same in ten minutes, with fewer rows and stages'
 	@echo 'make bench-kernels measure the kernels; BENCH="..." are arguments of bench/run'
 	@echo 'make lint          layer rules, links, shellcheck, perl -c, pyflakes'
@@ -26,7 +26,7 @@ help:
 	@echo '                   last commit'
 	@echo 'make setup         install what the goals above need'
 	@echo 'make, make install, make installcheck   for your own server, the usual way'
-	@echo 'PGVERSION=16 or PG_CONFIG=/path/to/pg_config chooses the PostgreSQL'
+	@echo 'PGVERSION=17 or PG_CONFIG=/path/to/pg_config chooses the PostgreSQL'
 
 demo:
 	@tools/demo

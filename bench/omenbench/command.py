@@ -83,6 +83,8 @@ def main():
         print(markdown(results))
         print("\n".join(verdict(results)))
         return
+    if set(args.stages) - set(LIBRARIES) and not args.dsn and os.geteuid() != 0:
+        die("as root, please: it makes a PostgreSQL of its own, in a chroot where this system has no pgvector; or see --dsn")
     install(python_packages(args))
     # These need the packages.
     from omenbench.bench import Bench

@@ -33,7 +33,11 @@ def show(number):
 
 def judge_build(ours, theirs):
     return [("index built faster", times(theirs["seconds"], ours["seconds"], ours["seconds"], theirs["seconds"], "s")),
-            ("index larger", times(ours["bytes"], theirs["bytes"], ours["bytes"] / 1e6, theirs["bytes"] / 1e6, "MB"))]
+            ("index larger" if ours["bytes"] >= theirs["bytes"] else "index smaller", sizes(ours["bytes"] / 1e6, theirs["bytes"] / 1e6))]
+
+
+def sizes(ours, theirs):
+    return times(max(ours, theirs), min(ours, theirs), ours, theirs, "MB")
 
 
 def judge_search(ours, theirs):

@@ -206,7 +206,8 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 {
 	static const IndexAmRoutine am = {
 		OMENDB_AM_BUILDS_PARALLEL,
-		.amstrategies = HNSW_STRATEGIES,
+		/* No fixed set, as pgvector's: what its families have besides can be restored. */
+		.amstrategies = 0,
 		.amsupport = HNSW_SUPPORT_PROCS,
 		.amcanorderbyop = true,
 		.amoptionalkey = true,

@@ -13,7 +13,6 @@
 #include "nodes/execnodes.h"
 #include "page/store.h"
 
-#define HNSW_STRATEGIES        1
 #define HNSW_DISTANCE_STRATEGY 1
 /* None is used; pgvector's operator classes have up to 3. */
 #define HNSW_SUPPORT_PROCS 3
@@ -108,6 +107,15 @@ typedef struct HnswOpclass
 } HnswOpclass;
 
 extern const HnswOpclass *hnsw_opclass(Relation index);
+
+/* Would hnsw_opclass find one? */
+extern bool hnsw_supports(Relation index);
+
+/*
+ * Is that the operator whose order the index has? Its family may have others, that the
+ * planner takes for as good.
+ */
+extern bool hnsw_has_order(const struct IndexOptInfo *info, const struct Expr *order);
 
 /* Dimensions of the indexed column; an error where it has none or too many. */
 extern int hnsw_column_dimensions(Relation index, const HnswOpclass *opclass);

@@ -85,6 +85,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	 * order is no use. Of several order keys the index knows the first one only.
 	 */
 	if (list_length(path->indexorderbys) != 1 ||
+		!hnsw_has_order(info, linitial(path->indexorderbys)) ||
 		hnsw_plain_order_use(root, info->rel) == HNSW_ORDER_ALL)
 	{
 		omendb_disable_path(path);

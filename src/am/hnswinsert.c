@@ -273,6 +273,7 @@ make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNod
 		record->overflow = OMENDB_NO_NODE;
 		memset(record->tids, 0, sizeof(record->tids));
 	}
+	omendb_edge_clear(&insert->store.index->codec.layout, record);
 	omendb_chooser_set(&insert->chooser, record);
 	for (uint32 i = 0; i < plan->n; i++)
 		omendb_link_write(&insert->chooser, record, i, plan->links[i].node, plan->records[i],
@@ -481,7 +482,7 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 	insert->store.index = open;
 	insert->store.requests = omendb_store_may_request(index);
 	insert->record = palloc0(codec->layout.record_bytes);
-	insert->copy_bytes = codec->layout.factor_a_offset;
+	insert->copy_bytes = codec->layout.codes_offset;
 	insert->arena_room = 512;
 	insert->arena =
 		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_room * insert->copy_bytes);

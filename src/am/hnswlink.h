@@ -41,7 +41,7 @@ extern void hnsw_linker_init(HnswLinker *linker, OmendbStore *store, OmendbChoos
 extern void hnsw_linker_remember(HnswLinker *linker, unsigned level);
 
 /*
- * Add what was read already: a record up to its neighbours (factor_a_offset
+ * Add what was read already: a record up to its neighbours (codes_offset
  * bytes), which the caller keeps. Its neighbours are changed with the page's.
  */
 extern void hnsw_linker_add(HnswLinker *linker, OmendbNode node, OmendbRecord *record);

@@ -8,7 +8,9 @@
 #include "access/htup_details.h"
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "code/ownsparse.h"
 #include "commands/defrem.h"
@@ -122,20 +124,51 @@ distance_operator(Oid opfamily, Oid type)
 	return get_opfamily_member(opfamily, type, type, HNSW_DISTANCE_STRATEGY);
 }
 
+static const HnswOpclass *
+opclass_of(PGFunction distance)
+{
+	for (int i = 0; i < lengthof(known_opclasses); i++)
+		if (known_opclasses[i].distance == distance)
+			return &known_opclasses[i].opclass;
+	return NULL;
+}
+
+/* The C function that a function of SQL names, whatever calls it; NULL if it is no C function. */
+static PGFunction
+function_itself(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	PGFunction result = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	if (((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId)
+	{
+		bool null;
+		Datum library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &null);
+		Datum symbol = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &null);
+
+		result = (PGFunction) load_external_function(TextDatumGetCString(library),
+													 TextDatumGetCString(symbol), false, NULL);
+	}
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /* NULL where the operator's function is none of omendb's distances. */
 static const HnswOpclass *
 find_opclass(Oid op)
 {
 	Oid function = OidIsValid(op) ? get_opcode(op) : InvalidOid;
+	const HnswOpclass *opclass;
 	FmgrInfo info;
 
 	if (!OidIsValid(function))
 		return NULL;
 	fmgr_info(function, &info);
-	for (int i = 0; i < lengthof(known_opclasses); i++)
-		if (known_opclasses[i].distance == info.fn_addr)
-			return &known_opclasses[i].opclass;
-	return NULL;
+	opclass = opclass_of(info.fn_addr);
+	/* One that has settings of its own, or is SECURITY DEFINER, is called by another. */
+	return opclass ? opclass : opclass_of(function_itself(function));
 }
 
 const HnswOpclass *
@@ -153,6 +186,19 @@ hnsw_opclass(Relation index)
 											format_operator_qualified(op))
 								: errdetail("The operator class has no operator to order by.")));
 	return opclass;
+}
+
+bool
+hnsw_supports(Relation index)
+{
+	return find_opclass(distance_operator(index->rd_opfamily[0], index->rd_opcintype[0])) != NULL;
+}
+
+bool
+hnsw_has_order(const IndexOptInfo *info, const Expr *order)
+{
+	return IsA(order, OpExpr) && ((const OpExpr *) order)->opno ==
+									 distance_operator(info->opfamily[0], info->opcintype[0]);
 }
 
 int

@@ -586,7 +586,7 @@ replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 l
 	for (uint32 i = record->count; i-- > 0;)
 		if (hnsw_vacuum_is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
 			!inherit(vacuum, node, level, i, Max(links / HEIR_SHARE, 1)))
-			omendb_record_move_link(layout, record, --record->count, i);
+			omendb_edge_move(layout, record, --record->count, i);
 	if (record->count < links && vacuum->apart.node != OMENDB_NO_NODE &&
 		relink(vacuum, level, record->count, vacuum->apart.node))
 		record->count++;

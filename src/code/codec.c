@@ -278,20 +278,6 @@ nearest_int(float x, float most)
 	return y > most ? most : y < -most ? -most : y == y ? y : 0;
 }
 
-/* Element i of n in its place (layout.h); its low part was 0. */
-static inline void
-put_int12(uint8_t *own, size_t n, size_t i, int x)
-{
-	size_t half = (n + 1) / 2;
-	int low = x & 15;
-
-	((int8_t *) own)[i] = (int8_t) ((x - low) / 16);
-	if (i < half)
-		own[n + i] |= (uint8_t) low;
-	else
-		own[n + i - half] |= (uint8_t) (low << 4);
-}
-
 static Kept
 encode_ints(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
 {
@@ -304,8 +290,6 @@ encode_ints(const OmendbLayout *layout, const float *stored, float largest, Omen
 	Kept kept = {0, 0};
 
 	record->scale = scale;
-	if (layout->own == OMENDB_OWN_INT12)
-		memset(own + n, 0, (n + 1) / 2);
 	for (size_t i = 0; i < n; i++)
 	{
 		float y = nearest_int(stored[i] / scale, most);
@@ -313,7 +297,7 @@ encode_ints(const OmendbLayout *layout, const float *stored, float largest, Omen
 		if (layout->own == OMENDB_OWN_INT16)
 			((int16_t *) own)[i] = (int16_t) y;
 		else if (layout->own == OMENDB_OWN_INT12)
-			put_int12(own, n, i, (int) y);
+			omendb_put_int12(own, n, i, (int) y);
 		else
 			((int8_t *) own)[i] = (int8_t) y;
 		add_kept(&kept, layout, stored[i], y, scale);
@@ -738,98 +722,4 @@ omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record)
 
 	omendb_own_decode(query->codec, record, query->scratch);
 	return float_distance(layout->metric, query->stored, query->scratch, n);
-}
-
-/* To the nearest, ties to even; finite stays finite for what edges have. */
-static inline uint16_t
-narrow(float f)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &f, sizeof(bits));
-	if (f != f)
-		return 0;
-	bits += 0x7fff + (bits >> 16 & 1);
-	return bits >> 16;
-}
-
-/*
- * Is the query at least 16 times as long as its distance from the record? The rounding error of
- * the tables is proportional to the query's length; from about 16 times on it is as large as the
- * error of the codes. (Inner product: estimates are of the query without its part along the
- * record, so the length of the rest counts as the distance.)
- */
-static bool
-is_far_from_origin(const OmendbQuery *query, const OmendbRecord *record, float distance)
-{
-	float apart = distance;
-
-	if (query->codec->layout.metric == OMENDB_METRIC_IP)
-		apart = record->norm2 > 0 ? query->norm2 - distance * distance / record->norm2 : INFINITY;
-	return apart * 256 < query->norm2;
-}
-
-void
-omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, float distance,
-					   float *estimates)
-{
-	const OmendbLayout *layout = &query->codec->layout;
-	const uint16_t *a = omendb_record_factor_a(layout, record);
-	const uint16_t *b = omendb_record_factor_b(layout, record);
-	uint16_t sums[OMENDB_ESTIMATES_ROOM];
-	uint16_t rests[OMENDB_ESTIMATES_ROOM];
-	uint32_t count = record->count < layout->links ? record->count : layout->links;
-	const uint8_t *codes = omendb_record_code(layout, record, 0);
-	size_t bytes = omendb_code_read_bits(layout) / 8;
-	uint32_t groups = omendb_code_groups(layout);
-	float base = query->base;
-	float step = query->step;
-	/* -distance is <q,v>, so this is the w for which q - wv is shortest */
-	float w = layout->metric != OMENDB_METRIC_IP ? 1
-			  : record->norm2 > 0                ? -distance / record->norm2
-												 : 0;
-
-	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count, query->lut, sums);
-	for (uint32_t i = 0; i < count; i++)
-		estimates[i] = distance + w * omendb_widen(a[i]) +
-					   omendb_widen(b[i]) * (base + step * (float) sums[i]);
-	if (!is_far_from_origin(query, record, distance))
-		return;
-	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count,
-							 query->lut + OMENDB_LUT_BYTES(groups), rests);
-	for (uint32_t i = 0; i < count; i++)
-	{
-		int rest = (int) rests[i] - OMENDB_LUT_REST * (int) groups;
-
-		estimates[i] += omendb_widen(b[i]) * step * (float) rest / (2 * OMENDB_LUT_REST);
-	}
-}
-
-void
-omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot, OmendbNode node,
-				   const float *v, const float *x, float distance, float norm2_v, float norm2_x)
-{
-	const OmendbLayout *layout = &codec->layout;
-	float residual;
-	float origin;
-	float r2;
-	float f;
-	float b;
-	bool ip = layout->metric == OMENDB_METRIC_IP;
-
-	omendb_record_neighbours(layout, record)[slot] = node;
-	if (!omendb_layout_is_coded(layout))
-		return;
-	omendb_kernels.residual_code(v, x, &codec->plan, omendb_record_code(layout, record, slot),
-								 &residual, &origin);
-	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
-	/* Where dimensions have no group, f corrects for what is not seen of the residual. */
-	f = residual > 0 && r2 > 0 ? r2 / residual : 0;
-	if (!(f < FLT_MAX))
-		f = 0;
-	omendb_record_factor_b(layout, record)[slot] = narrow(ip ? -f : -2 * f);
-	b = omendb_widen(omendb_record_factor_b(layout, record)[slot]);
-	/* ip: -<v,r> = |v|^2 - <v,x> = norm2_v + distance */
-	omendb_record_factor_a(layout, record)[slot] =
-		narrow((ip ? norm2_v + distance : r2) - b * origin);
 }

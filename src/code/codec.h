@@ -16,15 +16,15 @@
  * space (kernel/codebook.h), four bits for a group of dimensions, and f = |r|^2 / <r, c>,
  * from which
  *
- *		|q-n|^2  ~  |q-v|^2 + a + b <q, c>,  a = |r|^2 + 2f <v, c>,  b = -2f
- *		-<q,n>   ~  -<q,v> + w a + b <q, c>,  a = -<v,r> + f <v, c>,  b = -f
+ *		|q-n|^2  ~  |q-v|^2 + b (<q, c> + t),  b = -2f,  t = |r|^2 / b - <v, c>
+ *		-<q,n>   ~  -<q,v> + b (<q, c> + w t),  b = -f,  t = -<v,r> / b - <v, c>
  *
  * (The estimate from the quantized residual's direction alone: Gao and Long, "RaBitQ", SIGMOD
  * 2024; kept with each edge as in Gou et al., "SymphonyQG", SIGMOD 2025. There c are signs.)
- * b is rounded to the upper half of a float before a is computed from it, so that this
- * rounding touches only the small difference q - v; then a is rounded to the same, a 256th of
- * itself at most, which is little beside what the code leaves out unless |v| is hundreds of
- * times |q-v|.
+ * A link keeps the code, b (the slope of the estimate in <q, c>) and t (its shift). b is rounded,
+ * to a 32nd at most, before t is computed from it, so that this rounding touches only the small
+ * difference q - v. t is -<v + r/2, c>, the product with the middle of the link: of one size for
+ * near links and far ones, which a = b t is not; so the links of a node share a unit of t.
  *
  * The inner product has no such difference: <q,n> = <q,v> + w <v,r> + <q - wv,r> for
  * every w, and only the last term is estimated. w = <q,v> / |v|^2 makes q - wv shortest,
@@ -151,24 +151,6 @@ extern void omendb_query_set_bits(OmendbQuery *query, const uint8_t *bits);
 
 /* Distance between the query and a record's own vector. */
 extern float omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record);
-
-/*
- * Estimated distances of all neighbours in use of a record whose own distance
- * is known. estimates: room for omendb_estimates_room(count) floats.
- */
-extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record,
-								   float distance, float *estimates);
-
-#define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_LINKS + 31) / 32 * 32)
-
-/*
- * Write neighbour `node` into a slot: v and x are the code-space vectors of
- * the record and of the neighbour, distance the metric's between their own
- * vectors, norm2_v and norm2_x their squared lengths.
- */
-extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot,
-							   OmendbNode node, const float *v, const float *x, float distance,
-							   float norm2_v, float norm2_x);
 
 /*
  * A lower bound of the operator's own value (L2: the distance, not its square;

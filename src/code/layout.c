@@ -73,15 +73,14 @@ derive(OmendbLayout *layout, uint32_t page_bytes)
 	at += round_up(layout->own_bytes, 8);
 	layout->neighbours_offset = at;
 	at += 4 * layout->links;
-	layout->factor_a_offset = at;
-	if (coded)
-		at += 2 * layout->links;
-	layout->factor_b_offset = at;
-	if (coded)
-		at += 2 * layout->links;
 	layout->codes_offset = at;
 	at += layout->links * (layout->code_bits / 8);
-	at += (omendb_code_read_bits(layout) - layout->code_bits) / 8;
+	layout->slopes_offset = at;
+	if (coded)
+		at += layout->links;
+	layout->shifts_offset = at;
+	if (coded)
+		at += 3 * layout->links / 2;
 	layout->record_bytes = round_up(at, 8);
 	layout->per_page = page_bytes / layout->record_bytes;
 	return layout->per_page > 0;
@@ -174,16 +173,11 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
 			 uint32_t page_bytes)
 {
 	uint32_t share = page_bytes / k / 8 * 8;
-	uint32_t fixed = sizeof(OmendbRecord) + round_up(own_bytes(own, dimensions), 8) + 2 * m * 8;
-	uint32_t bytes;
+	/* A link's node, slope and shift have 6.5 bytes. */
+	uint32_t fixed = sizeof(OmendbRecord) + round_up(own_bytes(own, dimensions), 8) + 13 * m;
+	uint32_t bits = fixed < share ? (share - fixed) / (2 * m) * 8 : 0;
 
-	if (fixed >= share)
-		return 0;
-	bytes = (share - fixed) / (2 * m);
-	/* Padding follows, unless codes are read in whole. */
-	while (bytes > 0 && fixed + 2 * m * bytes + (round_up(bytes, 8) - bytes) > share)
-		bytes--;
-	return bytes * 8 < most ? bytes * 8 : most;
+	return bits < most ? bits : most;
 }
 
 /* Ways to keep own vectors, the most precise first. */
@@ -200,16 +194,15 @@ static const OmendbOwn kinds[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT12, OMENDB_OWN
 
 /*
  * Bits of a code that are wanted: fewer make records smaller, more save visits. Measured
- * (bench/README.md): two thirds of a bit a dimension, from 120 up to 344; two bits where there
- * are few dimensions. From 129 dimensions on 120 would leave no room in a record for what a
- * build keeps there. As many as most_bits fill what is left of a page.
+ * (bench/README.md): two thirds of a bit a dimension, from 128 up to 344; two bits where there
+ * are few dimensions. As many as most_bits fill what is left of a page.
  */
 static uint32_t
 wanted_bits(uint32_t dimensions, bool compact)
 {
 	bool few = dimensions < FEW_DIMENSIONS;
 	uint32_t bits = few ? 2 * dimensions : 2 * dimensions / 3;
-	uint32_t least = few ? 64 : compact ? 96 : dimensions <= 128 ? 120 : 128;
+	uint32_t least = few ? 64 : compact ? 96 : 128;
 
 	bits = bits > 344 ? 344 : bits;
 	if (compact)

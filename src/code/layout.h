@@ -11,17 +11,24 @@
  *	0				64		OmendbRecord, the header
  *	own				..		the node's own vector (see OmendbOwn), padded to 8
  *	neighbours		4 R		node numbers; the first `count` are in use
- *	factor_a		2 R		upper half of float a of each neighbour	(coded layouts only)
- *	factor_b		2 R		upper half of float b of each neighbour	(coded layouts only)
  *	codes			R B/8	code of each neighbour		(coded layouts only)
- *	padding			..		at least what kernels read behind the last code (coded layouts only)
+ *	slopes			R		slope of each neighbour's estimate	(coded layouts only)
+ *	shifts			3 R/2	shift of each neighbour's estimate	(coded layouts only)
+ *	padding			..		to 8
  *
  * R is 2m on every level (level 0 uses them all, levels above at most m), B
  * the bits of a code, a multiple of 8. A plain layout (L1, bit distances,
  * sparse vectors) has no factors and codes: B = 0.
  *
- * The own vector of n elements of 12 bits, each -2048 to 2047: 16 times a high part,
- * int8, and a low part of 0 to 15. With h = (n + 1) / 2:
+ * R is even, and 4 or more: behind the last code there are the 7 bytes that kernels read of it,
+ * at most. A slope is the magnitude of b (codec.h; b is never above 0) as a float of four
+ * bits of exponent and four of fraction: its bits, shifted to the place they have in a float,
+ * plus slope_exponent in the place of a float's exponent. A shift is an integer of 12 bits times
+ * two to the power of shift_exponent - 127. Both exponents are the record's, and large enough
+ * for all its neighbours.
+ *
+ * n elements of 12 bits, of the own vector or of shifts, each -2048 to 2047: 16 times a high
+ * part, int8, and a low part of 0 to 15. With h = (n + 1) / 2:
  *
  *	0				n		the high parts
  *	n				h		the low parts: byte i has that of element i in its lower
@@ -92,14 +99,16 @@ typedef enum OmendbRecordKind
 
 typedef struct OmendbRecord
 {
-	uint8_t kind;         /* OmendbRecordKind */
-	uint8_t flags;        /* OMENDB_RECORD_DEAD */
-	uint8_t level;        /* of this record; 0 is the whole graph */
-	uint8_t ntids;        /* heap TIDs in tids[]; level 0 only */
-	uint32_t version;     /* raised by every change of the record, also by reuse */
-	OmendbNode down;      /* the same vector's record one level below; level 0: none */
-	OmendbNode overflow;  /* first overflow record, or none */
-	uint16_t count;       /* neighbours in use */
+	uint8_t kind : 4;  /* OmendbRecordKind */
+	uint8_t flags : 4; /* OMENDB_RECORD_DEAD */
+	uint8_t slope_exponent;
+	uint8_t level;       /* of this record; 0 is the whole graph */
+	uint8_t ntids;       /* heap TIDs in tids[]; level 0 only */
+	uint32_t version;    /* raised by every change of the record, also by reuse */
+	OmendbNode down;     /* the same vector's record one level below; level 0: none */
+	OmendbNode overflow; /* first overflow record, or none */
+	uint8_t count;       /* neighbours in use */
+	uint8_t shift_exponent;
 	uint16_t incarnation; /* raised by every reuse of the slot */
 	float error;          /* upper bound of |vector - own| in the metric's norm (L2 or L1) */
 	float norm2;          /* |own|^2 */
@@ -136,9 +145,9 @@ typedef struct OmendbLayout
 	/* derived */
 	uint32_t own_bytes; /* without padding */
 	uint32_t neighbours_offset;
-	uint32_t factor_a_offset;
-	uint32_t factor_b_offset;
 	uint32_t codes_offset;
+	uint32_t slopes_offset;
+	uint32_t shifts_offset;
 	uint32_t record_bytes; /* a multiple of 8 */
 	uint32_t per_page;     /* records a page; 0 where not chosen for pages */
 } OmendbLayout;
@@ -243,27 +252,44 @@ omendb_record_has_link(const OmendbLayout *layout, const OmendbRecord *record, O
 	return false;
 }
 
-static inline uint16_t *
-omendb_record_factor_a(const OmendbLayout *layout, const OmendbRecord *record)
+static inline uint8_t *
+omendb_record_slopes(const OmendbLayout *layout, const OmendbRecord *record)
 {
-	return (uint16_t *) ((uint8_t *) record + layout->factor_a_offset);
+	return (uint8_t *) record + layout->slopes_offset;
 }
 
-static inline uint16_t *
-omendb_record_factor_b(const OmendbLayout *layout, const OmendbRecord *record)
+static inline uint8_t *
+omendb_record_shifts(const OmendbLayout *layout, const OmendbRecord *record)
 {
-	return (uint16_t *) ((uint8_t *) record + layout->factor_b_offset);
+	return (uint8_t *) record + layout->shifts_offset;
 }
 
-/* A float of which the upper half was kept, as a factor is. */
-static inline float
-omendb_widen(uint16_t upper)
+/* Bytes of all slopes and shifts, which follow one another. */
+static inline size_t
+omendb_factor_bytes(const OmendbLayout *layout)
 {
-	uint32_t bits = (uint32_t) upper << 16;
-	float f;
+	return layout->shifts_offset + 3 * layout->links / 2 - layout->slopes_offset;
+}
 
-	memcpy(&f, &bits, sizeof(f));
-	return f;
+/* Element i of n of 12 bits. */
+static inline void
+omendb_put_int12(uint8_t *packed, size_t n, size_t i, int x)
+{
+	size_t half = (n + 1) / 2;
+	uint8_t *low = packed + n + (i < half ? i : i - half);
+	int rest = x & 15;
+
+	((int8_t *) packed)[i] = (int8_t) ((x - rest) / 16);
+	*low = (uint8_t) (i < half ? (*low & 0xf0) | rest : (*low & 0x0f) | rest << 4);
+}
+
+static inline int
+omendb_get_int12(const uint8_t *packed, size_t n, size_t i)
+{
+	size_t half = (n + 1) / 2;
+	int rest = i < half ? packed[n + i] & 15 : packed[n + i - half] >> 4;
+
+	return ((const int8_t *) packed)[i] * 16 + rest;
 }
 
 static inline uint8_t *

@@ -14,6 +14,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "code/edge.h"
 #include "code/ownsparse.h"
 #include "kernel/kernel.h"
 #include "miscadmin.h"
@@ -188,9 +189,9 @@ check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 }
 
 /*
- * Compare a link with the one written anew. The estimate that it gives is
- * distance + a + b <q, c>, in which a = base - b <v, c>: compare codes, b, and then base
- * by the link's own b. Codes are computed in integers: the same vectors give the same code.
+ * Compare a link with the one written anew. With t = base / b - <v, c>: compare codes, slopes b,
+ * and then shifts t by the link's own b. Codes are computed in integers: the same vectors give
+ * the same code.
  */
 static void
 compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,
@@ -199,25 +200,28 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	const OmendbLayout *layout = &edge->codec->layout;
 	const uint8_t *code = omendb_record_code(layout, record, slot);
 	const uint8_t *fresh_code = omendb_record_code(layout, edge->fresh, 0);
-	double a = omendb_widen(omendb_record_factor_a(layout, record)[slot]);
-	double b = omendb_widen(omendb_record_factor_b(layout, record)[slot]);
-	double fresh_a = omendb_widen(omendb_record_factor_a(layout, edge->fresh)[0]);
-	double fresh_b = omendb_widen(omendb_record_factor_b(layout, edge->fresh)[0]);
+	bool ip = layout->metric == OMENDB_METRIC_IP;
+	double b = omendb_edge_slope(layout, record, slot);
+	double t = omendb_edge_shift(layout, record, slot);
+	double fresh_b = omendb_edge_slope(layout, edge->fresh, 0);
+	double fresh_t = omendb_edge_shift(layout, edge->fresh, 0);
 	double share = rounding(edge);
 	double norms = (double) record->norm2 + edge->other->norm2;
+	double r2 = ip ? norms + 2 * distance : distance;
+	double base = ip ? record->norm2 + distance : distance;
+	/* An inner product, or a distance from one, is a difference of larger numbers. */
+	bool differs = ip || omendb_own_is_short(layout->own);
+	double r2_slack = share * (differs ? norms + fabs(r2) : r2);
+	double base_slack = share * (differs ? norms + fabs(base) : base) + FLT_MIN;
 	double origin = 0;
 	double magnitude = 0;
-	double r2;
-	double base;
-	double base_slack;
-	double r2_slack;
 	unsigned wrong = 0;
 	CheckSeverity severity = omendb_check_link_severity(edge->check, node);
 
-	if (a == fresh_a && b == fresh_b && memcmp(code, fresh_code, omendb_code_bytes(layout)) == 0)
+	if (b == fresh_b && t == fresh_t && memcmp(code, fresh_code, omendb_code_bytes(layout)) == 0)
 		return;
 	/* Vectors so far apart that their distance is infinite are as they are. */
-	if (!isfinite(fresh_a) || !isfinite(fresh_b) || !isfinite(norms))
+	if (!isfinite(base) || !isfinite(norms))
 		return;
 	for (uint32 i = 0; i < omendb_code_bytes(layout); i++)
 	{
@@ -225,36 +229,30 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 		wrong += (code[i] ^ fresh_code[i]) >> 4 != 0;
 	}
 	omendb_code_product(&edge->codec->plan, fresh_code, edge->v, &origin, &magnitude);
-	r2 = layout->metric == OMENDB_METRIC_IP ? norms + 2 * distance : distance;
-	base = fresh_a + fresh_b * origin;
-	/* An inner product, or a distance from one, is a difference of larger numbers. */
-	if (layout->metric == OMENDB_METRIC_IP || omendb_own_is_short(layout->own))
-		base_slack = r2_slack = share * (norms + fabs(base));
-	else
-	{
-		base_slack = share * fabs(base);
-		r2_slack = share * r2;
-	}
-	/* a has 8 bits. */
-	base_slack +=
-		(fabs(a) + fabs(fresh_a)) / 256 + share * (fabs(b) + fabs(fresh_b)) * magnitude + FLT_MIN;
 	if (wrong > 0)
 		omendb_check_report(
 			edge->check, severity, 0, node,
 			"the code of link %u, to node %u, differs in %u groups from that of the "
 			"vectors: stale",
 			slot, omendb_record_neighbours(layout, record)[slot], wrong);
-	/* b has 8 bits; it is anything where r2 might be nothing. */
+	/*
+	 * Slopes have 16 steps to a power of two; where rounding decides, they differ by one. A slope
+	 * is anything where r2 might be nothing.
+	 */
 	else if (r2 > 4 * r2_slack &&
-			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 100.0 + 2 * share + 2 * r2_slack / r2)))
+			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 15.0 + 2 * share + 2 * r2_slack / r2) +
+										omendb_edge_slope_least(record)))
 		omendb_check_report(edge->check, severity, 0, node,
-							"factor b of link %u, to node %u, is %g where the vectors give %g",
+							"the slope of link %u, to node %u, is %g where the vectors give %g",
 							slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
-	else if (!(fabs(a - (base - b * origin)) <= base_slack))
+	/* The least slope may have been less when the shift was made. */
+	else if (-b > omendb_edge_slope_least(record) &&
+			 !(fabs(t - (base / b - origin)) <=
+			   omendb_edge_shift_unit(record) - base_slack / b + 2 * share * magnitude))
 		omendb_check_report(edge->check, severity, 0, node,
-							"factor a of link %u, to node %u, is %g where the vectors give %g",
-							slot, omendb_record_neighbours(layout, record)[slot], a,
-							base - b * origin);
+							"the shift of link %u, to node %u, is %g where the vectors give %g",
+							slot, omendb_record_neighbours(layout, record)[slot], t,
+							base / b - origin);
 }
 
 static void
@@ -280,6 +278,7 @@ check_codes(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		omendb_own_decode(codec, edge->other, edge->other_own);
 		x = omendb_code_vector(codec, edge->other_own, edge->other_code);
 		distance = omendb_own_distance(codec, record, edge->other, edge->scratch);
+		omendb_edge_clear(layout, edge->fresh);
 		omendb_edge_encode(codec, edge->fresh, 0, neighbours[i], edge->v, x, distance,
 						   record->norm2, edge->other->norm2);
 		compare_link(edge, node, record, i, distance);

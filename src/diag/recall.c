@@ -150,7 +150,9 @@ take_query(Recall *recall, OmendbStore *store, OmendbNode node, IndexFetchTableD
 		bool all_dead = false;
 		Datum value;
 
-		memcpy(&tid, record->tids + i * OMENDB_TID_BYTES, OMENDB_TID_BYTES);
+		/* Of a dead row: no snapshot sees it. */
+		if (omendb_tid_load(record->tids + i * OMENDB_TID_BYTES, &tid))
+			continue;
 		omendb_store_check_tid(store, node, &tid, recall->diagnosis.heap, &blocks);
 		if (table_index_fetch_tuple(fetch, &tid, recall->snapshot, recall->slot, &again,
 									&all_dead) &&

@@ -21,11 +21,19 @@ typedef struct OmendbArray
 
 extern const OmendbGraphOps omendb_array_ops;
 
+/*
+ * Bytes that a record has behind its own vector, at least: a build keeps its candidates there
+ * (bulk.h), 24 times 8 node numbers by default.
+ */
+#define OMENDB_ARRAY_ROOM (24 * 8 * sizeof(OmendbNode))
+
 /* Bytes of a record in the array: whole cache lines. */
 static inline size_t
 omendb_array_stride(const OmendbLayout *layout)
 {
-	return (layout->record_bytes + 63) / 64 * 64;
+	size_t least = layout->neighbours_offset + OMENDB_ARRAY_ROOM;
+
+	return ((layout->record_bytes > least ? layout->record_bytes : least) + 63) / 64 * 64;
 }
 
 static inline OmendbRecord *

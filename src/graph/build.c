@@ -366,6 +366,7 @@ write_links(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self)
 	OmendbRecord *record = omendb_array_record(builder->array, level->first + self);
 	const OmendbLink *links = &level->now[(size_t) self * level->links];
 
+	omendb_edge_clear(&builder->array->codec->layout, record);
 	for (uint32_t i = 0; i < level->now_count[self]; i++)
 		omendb_link_write(&builder->chooser, record, i, links[i].node,
 						  omendb_array_record(builder->array, links[i].node), links[i].distance);

@@ -49,7 +49,7 @@ omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32
 	if (n > OMENDB_BULK_FEW)
 		bulk->leaders = clamp(n / 100, 2 * bulk->fanout[0], OMENDB_BULK_LEADERS);
 	bulk->in_records = bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t) <=
-					   layout->record_bytes - layout->neighbours_offset;
+					   omendb_array_stride(layout) - layout->neighbours_offset;
 }
 
 size_t

@@ -468,13 +468,8 @@ prefetch_own(const OmendbBulkWork *work, uint32_t i)
 static void
 clear_links(const OmendbLayout *layout, OmendbRecord *record)
 {
-	uint32_t used = record->count;
-	uint32_t free = layout->links - used;
-
-	memset(omendb_record_neighbours(layout, record) + used, 0, free * sizeof(OmendbNode));
-	memset(omendb_record_factor_a(layout, record) + used, 0, free * sizeof(uint16_t));
-	memset(omendb_record_factor_b(layout, record) + used, 0, free * sizeof(uint16_t));
-	memset(omendb_record_code(layout, record, used), 0, free * omendb_code_bytes(layout));
+	for (uint32_t i = record->count; i < layout->links; i++)
+		omendb_edge_free(layout, record, i);
 }
 
 static void
@@ -486,6 +481,7 @@ write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const u
 	OmendbRecord *record = build_record(level, self);
 	const float *v = code_vector(work, record, work->own_code);
 
+	omendb_edge_clear(&codec->layout, record);
 	for (uint32_t i = 0; i < count && i < AHEAD; i++)
 		prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i]]));
 	for (uint32_t i = 0; i < count; i++)
@@ -500,7 +496,7 @@ write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const u
 						   omendb_own_distance(codec, record, neighbour, work->scratch),
 						   record->norm2, neighbour->norm2);
 	}
-	record->count = (uint16_t) count;
+	record->count = (uint8_t) count;
 	clear_links(&codec->layout, record);
 }
 
@@ -512,10 +508,11 @@ note_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const ui
 	const OmendbLayout *layout = &work->level->array->codec->layout;
 	OmendbRecord *record = build_record(work->level, self);
 
+	omendb_edge_clear(layout, record);
 	for (uint32_t i = 0; i < count; i++)
 		omendb_record_neighbours(layout, record)[i] =
 			bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
-	record->count = (uint16_t) count;
+	record->count = (uint8_t) count;
 	clear_links(layout, record);
 }
 

@@ -11,6 +11,7 @@
 #define OMENDB_GRAPH_H
 
 #include "code/codec.h"
+#include "code/edge.h"
 
 /* Numbers from here on are no nodes: the search marks candidates with the top bit. */
 #define OMENDB_MAX_NODE UINT32_C(0x7fffffff)

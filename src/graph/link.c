@@ -233,7 +233,7 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	omendb_query_estimates(query, node, ip ? -node->norm2 : 0, estimates);
 	for (uint32_t i = 0; i < n; i++)
 	{
-		float b = omendb_widen(omendb_record_factor_b(layout, node)[i]);
+		float b = omendb_edge_slope(layout, node, i);
 
 		spokes[i].distance = estimates[i];
 		/* ip: |r|^2 is not kept; b = -|r|^2 / <r, c>. */

@@ -12,13 +12,14 @@
 #include "kernel/unroll.h"
 
 /*
- * Codes are made of integers that floats hold, so that they are the same at every level: sums
- * and products below 2^24 have no rounding, whatever the order. Elements are scaled by a power
- * of two to OMENDB_ELEMENT_MOST at most. What is compared to find the nearest codeword z is
+ * Codes are made of integers, so that they are the same at every level. Elements are scaled by a
+ * power of two to OMENDB_ELEMENT_MOST at most. What is compared to find the nearest codeword z is
  *
  *		8 (|<r, c>| - bias) + 7 - z
  *
- * so that one maximum gives both the least distance and, of equals, the first codeword.
+ * so that one maximum gives both the least distance and, of equals, the first codeword. Eight
+ * times a codeword and the elements fit 16 bits, and the tables of a query are made of the same
+ * products in floats: below 2^24 they have no rounding, whatever the order.
  */
 #define OMENDB_ELEMENT_MOST 512
 #define OMENDB_ELEMENT_BITS 9
@@ -53,13 +54,16 @@ omendb_element_scale(float largest)
  * half the codeword's squared length, in the units of the elements, whose mean magnitude is
  * `mean`; that of a normal distribution is 1.2533 times its deviation.
  */
-static inline float
+static inline int32_t
 omendb_codeword_offset(float mean, float norm2, int z)
 {
 	float deviation = mean * 1.2533141f;
-	float bias = rintf(deviation * norm2 * (0.5f / OMENDB_CODEBOOK_UNIT));
+	float bias = deviation * norm2 * (0.5f / OMENDB_CODEBOOK_UNIT);
 
-	return (float) (7 - z) - 8 * bias;
+	/* What a mean of OMENDB_ELEMENT_MOST makes is less; NaN and infinity do not come through. */
+	if (!(bias < 1 << 24))
+		bias = 1 << 24;
+	return 7 - z - 8 * (int32_t) lrintf(bias);
 }
 
 /*

@@ -45,8 +45,47 @@ nearest_int(Floats x)
 	return x;
 }
 
-#define NEAREST_INT(x) nearest_int(x)
-#define MOST(x, y)     ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
+INLINE Ints
+to_ints(Floats x)
+{
+	float32x4_t halves[2];
+	int32x4_t ints[2];
+	Ints result;
+
+	memcpy(halves, &x, sizeof(x));
+	ints[0] = vcvtnq_s32_f32(halves[0]);
+	ints[1] = vcvtnq_s32_f32(halves[1]);
+	memcpy(&result, ints, sizeof(result));
+	return result;
+}
+
+/* Sums of the products of neighbouring int16. */
+INLINE Ints
+pair_product(Ints x, Ints y)
+{
+	int16x8_t a[2];
+	int16x8_t b[2];
+	int32x4_t sums[2];
+	Ints result;
+
+	memcpy(a, &x, sizeof(x));
+	memcpy(b, &y, sizeof(y));
+	for (int i = 0; i < 2; i++)
+		sums[i] = vpaddq_s32(vmull_s16(vget_low_s16(a[i]), vget_low_s16(b[i])),
+							 vmull_high_s16(a[i], b[i]));
+	memcpy(&result, sums, sizeof(result));
+	return result;
+}
+
+#define NEAREST_INT(x)     nearest_int(x)
+#define TO_INTS(x)         to_ints(x)
+#define INT_MAGNITUDE(x)   ((Ints) (((Bits) (x) ^ (Bits) ((x) >> 31)) - (Bits) ((x) >> 31)))
+#define MOST_INT(x, y)     ((Ints) ((((x) > (y)) & (x)) | (~((x) > (y)) & (y))))
+#define PAIR_PRODUCT(x, y) pair_product(x, y)
+#define LOOK_UP_INT(table, i)                                                                    \
+	((Ints){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
+			(table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})
+#define MOST(x, y) ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
 #define LOOK_UP(table, i)                                                                          \
 	((Floats){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
 			  (table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})

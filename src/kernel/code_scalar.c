@@ -45,21 +45,25 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 {
 	float r[OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS];
 	const float *at = r;
+	float lane_sums[OMENDB_BLOCK_GROUPS] = {0}; /* other levels sum side by side */
 	float scale;
-	float mean = 0;
+	float sum = 0;
+	float mean;
 	int64_t residual_sum = 0;
 	float origin_sum = 0;
 
 	r[0] = 0; /* else compilers warn: they do not know that a plan has elements */
 	for (uint32_t i = 0; i < plan->elements; i++)
-		r[i] = x[i] - v[i];
-	scale = omendb_element_scale(largest_magnitude(r, plan->elements));
-	for (uint32_t i = 0; i < plan->elements; i++)
 	{
-		r[i] = rintf(r[i] * scale);
-		mean += fabsf(r[i]);
+		r[i] = x[i] - v[i];
+		lane_sums[i % OMENDB_BLOCK_GROUPS] += fabsf(r[i]);
 	}
-	mean /= (float) plan->elements;
+	for (int l = 0; l < OMENDB_BLOCK_GROUPS; l++)
+		sum += lane_sums[l];
+	scale = omendb_element_scale(largest_magnitude(r, plan->elements));
+	mean = sum * scale / (float) plan->elements;
+	for (uint32_t i = 0; i < plan->elements; i++)
+		r[i] = rintf(r[i] * scale);
 	memset(code, 0, plan->groups / 2);
 	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++)
 	{
@@ -77,7 +81,8 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 			for (uint32_t j = 0; j < OMENDB_CODEWORDS; j++)
 			{
 				float p = product(at, width, l, k, j);
-				float score = 8 * fabsf(p) + omendb_codeword_offset(mean, book->norm2[j], (int) j);
+				float score =
+					8 * fabsf(p) + (float) omendb_codeword_offset(mean, book->norm2[j], (int) j);
 
 				if (score > best)
 				{

@@ -3,12 +3,22 @@
  *	  Codes and their tables, eight groups side by side, written once for every
  *	  instruction set by the compiler's vectors.
  *
- * The including file includes code_vectors.h and defines TARGET, what its functions are declared with, and of eight lanes
- * NEAREST_INT(x), ties to even; MOST(x, y), the larger of two, y where one is no number; LOOK_UP(table, index), the floats of
- * a table of eight that the indices name; store_tables(numbers, width, lut), which stores
- * lane l of numbers[z], of 16, as byte 16 * l + z, for l below width. Results are those
- * of code_scalar.c, bit for bit but for *origin: products and sums of integers are exact in
- * any order.
+ * The including file includes code_vectors.h and defines TARGET, what its functions are declared
+ * with, and of eight lanes
+ *
+ *		NEAREST_INT(x)		the nearest integer as a float, ties to even
+ *		TO_INTS(x)			the same as Ints
+ *		MOST(x, y)			the larger of two floats, y where one is no number
+ *		INT_MAGNITUDE(x)	of Ints
+ *		MOST_INT(x, y)		the larger of two Ints
+ *		PAIR_PRODUCT(x, y)	low halves of x and y multiplied, plus high halves multiplied; as int16
+ *		LOOK_UP(table, i)	the floats of a table of eight that the indices name
+ *		LOOK_UP_INT(table, i)
+ *
+ * and store_tables(numbers, width, lut), which stores lane l of numbers[z], of 16, as byte
+ * 16 * l + z, for l below width. Results are those of code_scalar.c, bit for bit but for
+ * *origin: products and sums of integers are exact in any order, and sums of floats are
+ * summed lane by lane there, too.
  */
 #ifndef OMENDB_CODE_TEMPLATE_H
 #define OMENDB_CODE_TEMPLATE_H
@@ -34,23 +44,52 @@ static const int32_t lane_masks[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
 /* Elements of codewords, each in all lanes: words[k - 1][i][j]. */
 static Floats wide_words[OMENDB_GROUP_ELEMENTS][OMENDB_GROUP_ELEMENTS][OMENDB_CODEWORDS];
 
+/*
+ * Eight times elements 2 i and 2 i + 1 of codewords, as int16 in the low and the high half of a
+ * lane: words by themselves, and in all lanes.
+ */
+#define PAIRS (OMENDB_GROUP_ELEMENTS / 2)
+static int32_t pair_words[OMENDB_GROUP_ELEMENTS][PAIRS][OMENDB_CODEWORDS];
+static Ints wide_pairs[OMENDB_GROUP_ELEMENTS][PAIRS][OMENDB_CODEWORDS];
+
+static int32_t
+pair_of_words(uint32_t k, uint32_t i, int j)
+{
+	const OmendbCodebook *book = omendb_codebook(k);
+	int32_t low = (int32_t) (8 * book->words[i][j]);
+	int32_t high = i + 1 < k ? (int32_t) (8 * book->words[i + 1][j]) : 0;
+
+	return (low & 0xffff) | (int32_t) ((uint32_t) high << 16);
+}
+
 /* Before the first use. */
 static void
 spread_words(void)
 {
 	for (uint32_t k = 1; k <= OMENDB_GROUP_ELEMENTS; k++)
-		for (uint32_t i = 0; i < k; i++)
-			for (int j = 0; j < OMENDB_CODEWORDS; j++)
-				for (int l = 0; l < WIDTH; l++)
-					wide_words[k - 1][i][j][l] = omendb_codebook(k)->words[i][j];
+		for (int j = 0; j < OMENDB_CODEWORDS; j++)
+		{
+			for (uint32_t i = 0; i < k; i++)
+				wide_words[k - 1][i][j] = ALL(omendb_codebook(k)->words[i][j]);
+			for (uint32_t i = 0; i < k; i += 2)
+			{
+				pair_words[k - 1][i / 2][j] = pair_of_words(k, i, j);
+				wide_pairs[k - 1][i / 2][j] = (Ints){0} + pair_words[k - 1][i / 2][j];
+			}
+		}
 }
 
-/* x[i] - v[i], v NULL being 0, for n elements; 0 behind them. The largest magnitude. */
+/*
+ * x[i] - v[i], v NULL being 0, for n elements; 0 behind them. The largest magnitude, and the sum
+ * of magnitudes.
+ */
 TARGET static float
-get_residual(const float *v, const float *x, uint32_t n, float *r)
+get_residual(const float *v, const float *x, uint32_t n, float *r, float *sum)
 {
 	Floats largest = ALL(0.0f);
+	Floats sums = ALL(0.0f);
 	float lanes[WIDTH];
+	float lane_sums[WIDTH];
 	float most = 0;
 
 	for (uint32_t i = 0; i < n; i += WIDTH)
@@ -76,21 +115,23 @@ get_residual(const float *v, const float *x, uint32_t n, float *r)
 		STORE(r + i, y);
 		magnitude = MAGNITUDE(y);
 		largest = MOST(magnitude, largest);
+		sums += magnitude;
 	}
 	STORE(lanes, largest);
+	STORE(lane_sums, sums);
+	*sum = 0;
 	for (int l = 0; l < WIDTH; l++)
+	{
 		most = lanes[l] > most ? lanes[l] : most;
+		*sum += lane_sums[l];
+	}
 	return most;
 }
 
-/* To integers; the sum of their magnitudes. */
-TARGET static float
+/* To integers. */
+TARGET static void
 make_ints(float *r, uint32_t n, float scale)
 {
-	Floats sums = ALL(0.0f);
-	float lanes[WIDTH];
-	float sum = 0;
-
 	for (uint32_t i = 0; i < n; i += WIDTH)
 	{
 		Floats y;
@@ -98,12 +139,7 @@ make_ints(float *r, uint32_t n, float scale)
 		LOAD(y, r + i);
 		y = NEAREST_INT(y * scale);
 		STORE(r + i, y);
-		sums += MAGNITUDE(y);
 	}
-	STORE(lanes, sums);
-	for (int l = 0; l < WIDTH; l++)
-		sum += lanes[l];
-	return sum;
 }
 
 /* What the blocks of a vector add up to. */
@@ -113,15 +149,18 @@ typedef struct CodeSums
 	Floats origin;
 } CodeSums;
 
-/* The codes of a block with groups of k elements, k being a constant. offsets: omendb_codeword_offset. */
+/*
+ * The codes of a block with groups of k elements, k being a constant. offsets:
+ * omendb_codeword_offset.
+ */
 TARGET static inline __attribute__((always_inline)) void
-code_block(const float *r, const float *v, uint32_t k, uint32_t width, const float *offsets,
-		   int32_t *code, CodeSums *sums)
+code_block(const float *r, const float *v, uint32_t k, uint32_t width, float scale,
+		   const int32_t *offsets, int32_t *code, CodeSums *sums)
 {
 	const OmendbCodebook *book = omendb_codebook(k);
-	Floats group[OMENDB_GROUP_ELEMENTS];
-	Floats best = ALL(-INFINITY);
-	Floats product = ALL(0.0f);
+	Ints pairs[PAIRS];
+	Ints best = (Ints){0} + INT32_MIN;
+	Ints product = {0};
 	Floats origin = ALL(0.0f);
 	Ints counts;
 	Ints word;
@@ -129,34 +168,43 @@ code_block(const float *r, const float *v, uint32_t k, uint32_t width, const flo
 
 	FIRST_LANES(counts, width);
 	OMENDB_UNROLL
-	for (uint32_t i = 0; i < k; i++)
+	for (uint32_t i = 0; i < k; i += 2)
 	{
-		LOAD(group[i], r + i * width);
-		group[i] *= 8.0f;
+		Floats element;
+
+		LOAD(element, r + i * width);
+		pairs[i / 2] = TO_INTS(element * scale);
+		if (i + 1 < k)
+		{
+			LOAD(element, r + (i + 1) * width);
+			pairs[i / 2] = (pairs[i / 2] & 0xffff) | (Ints) ((Bits) TO_INTS(element * scale) << 16);
+		}
 	}
 	OMENDB_UNROLL
 	for (int j = 0; j < OMENDB_CODEWORDS; j++)
 	{
-		Floats sum = group[0] * wide_words[k - 1][0][j];
+		Ints sum = PAIR_PRODUCT(pairs[0], wide_pairs[k - 1][0][j]);
 
 		OMENDB_UNROLL
-		for (uint32_t i = 1; i < k; i++)
-			sum += group[i] * wide_words[k - 1][i][j];
-		best = MOST(MAGNITUDE(sum) + offsets[j], best);
+		for (uint32_t i = 1; i < (k + 1) / 2; i++)
+			sum += PAIR_PRODUCT(pairs[i], wide_pairs[k - 1][i][j]);
+		sum = INT_MAGNITUDE(sum) + offsets[j];
+		best = MOST_INT(sum, best);
 	}
-	word = OMENDB_CODEWORDS - 1 - (__builtin_convertvector(best, Ints) & (OMENDB_CODEWORDS - 1));
+	word = OMENDB_CODEWORDS - 1 - (best & (OMENDB_CODEWORDS - 1));
+	OMENDB_UNROLL
+	for (uint32_t i = 0; i < (k + 1) / 2; i++)
+		product += PAIR_PRODUCT(pairs[i], LOOK_UP_INT(pair_words[k - 1][i], word));
 	OMENDB_UNROLL
 	for (uint32_t i = 0; i < k; i++)
 	{
-		Floats element = LOOK_UP(book->words[i], word);
 		Floats from;
 
 		LOAD(from, v + i * width);
-		product += group[i] * element;
-		origin += from * element;
+		origin += from * LOOK_UP(book->words[i], word);
 	}
-	negative = product < 0.0f;
-	sums->residual += (Bits) (counts & __builtin_convertvector(MAGNITUDE(product), Ints));
+	negative = product < 0;
+	sums->residual += (Bits) (counts & INT_MAGNITUDE(product));
 	origin = (Floats) ((Ints) origin ^ (negative & INT32_MIN));
 	sums->origin += (Floats) (counts & (Ints) origin);
 	word |= negative & OMENDB_CODEWORDS;
@@ -167,14 +215,14 @@ code_block(const float *r, const float *v, uint32_t k, uint32_t width, const flo
 
 /* Not inlined, or the codewords of all sizes would be spread over registers for every vector. */
 TARGET static __attribute__((noinline)) void
-code_any_block(const float *r, const float *v, uint32_t k, uint32_t width, const float *offsets,
-			   int32_t *code, CodeSums *sums)
+code_any_block(const float *r, const float *v, uint32_t k, uint32_t width, float scale,
+			   const int32_t *offsets, int32_t *code, CodeSums *sums)
 {
 	switch (k)
 	{
-#define CASE(n)                                          \
-	case n:                                              \
-		code_block(r, v, n, width, offsets, code, sums); \
+#define CASE(n)                                                 \
+	case n:                                                     \
+		code_block(r, v, n, width, scale, offsets, code, sums); \
 		break;
 		FOR_SIZES(CASE)
 #undef CASE
@@ -187,9 +235,10 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 {
 	float r[MOST_ELEMENTS];
 	uint32_t n = plan->elements;
-	float scale = omendb_element_scale(get_residual(v, x, n, r));
-	float mean = make_ints(r, n, scale) / (float) n;
-	float offsets[2][OMENDB_CODEWORDS];
+	float sum;
+	float scale = omendb_element_scale(get_residual(v, x, n, r, &sum));
+	float mean = sum * scale / (float) n;
+	int32_t offsets[2][OMENDB_CODEWORDS];
 	CodeSums sums = {{0}, ALL(0.0f)};
 	int32_t ints[WIDTH];
 	float floats[WIDTH];
@@ -209,7 +258,7 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 		uint32_t width = omendb_plan_width(plan, b);
 		int32_t word[WIDTH];
 
-		code_any_block(at, v, k, width, offsets[k - plan->size], word, &sums);
+		code_any_block(at, v, k, width, scale, offsets[k - plan->size], word, &sums);
 		for (uint32_t l = 0; l + 1 < width; l += 2)
 			*code++ = (uint8_t) (word[l] | word[l + 1] << 4);
 		at += (size_t) k * width;
@@ -316,8 +365,9 @@ lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, f
 	uint32_t blocks = omendb_plan_blocks(plan);
 	const float *at = x;
 	uint8_t *rest = lut + OMENDB_LUT_BYTES(plan->groups);
-	float scale =
-		OMENDB_QUERY_ELEMENTS * omendb_element_scale(get_residual(NULL, q, plan->elements, x));
+	float magnitudes;
+	float scale = OMENDB_QUERY_ELEMENTS *
+				  omendb_element_scale(get_residual(NULL, q, plan->elements, x, &magnitudes));
 	float largest = 0;
 	double sum = 0;
 	float unit;
@@ -356,6 +406,12 @@ lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, f
 #undef ALL
 #undef MAGNITUDE
 #undef NEAREST_INT
+#undef TO_INTS
+#undef INT_MAGNITUDE
+#undef MOST_INT
+#undef PAIR_PRODUCT
+#undef LOOK_UP_INT
+#undef PAIRS
 #undef SET_ENTRY
 #undef FIRST_LANES
 #undef FOR_SIZES

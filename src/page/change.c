@@ -244,7 +244,7 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 bool
 omendb_record_copy_links(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
-	return copy_record(store, node, level, out, store->index->codec.layout.factor_a_offset);
+	return copy_record(store, node, level, out, store->index->codec.layout.codes_offset);
 }
 
 bool
@@ -286,29 +286,6 @@ omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 	*level = record->level;
 	UnlockReleaseBuffer(buffer);
 	return good;
-}
-
-static void
-copy_slot(const OmendbLayout *layout, OmendbRecord *to, uint32 to_slot, const OmendbRecord *from,
-		  uint32 from_slot)
-{
-	omendb_record_neighbours(layout, to)[to_slot] =
-		omendb_record_neighbours(layout, from)[from_slot];
-	if (omendb_layout_is_coded(layout))
-	{
-		omendb_record_factor_a(layout, to)[to_slot] =
-			omendb_record_factor_a(layout, from)[from_slot];
-		omendb_record_factor_b(layout, to)[to_slot] =
-			omendb_record_factor_b(layout, from)[from_slot];
-		memmove(omendb_record_code(layout, to, to_slot),
-				omendb_record_code(layout, from, from_slot), omendb_code_bytes(layout));
-	}
-}
-
-void
-omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32 from, uint32 to)
-{
-	copy_slot(layout, record, to, record, from);
 }
 
 /* The node's record on its locked page, if it still has the copy's version; or NULL. */
@@ -421,6 +398,20 @@ leads_by(OmendbStore *store, const LinkPages *pages, OmendbNode node, const Omen
 	return true;
 }
 
+/*
+ * All of them, for a new link may have changed the others' shifts (code/edge.h); WAL has what
+ * differs.
+ */
+static void
+copy_links(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
+{
+	memcpy((char *) to + layout->neighbours_offset, (const char *) from + layout->neighbours_offset,
+		   layout->record_bytes - layout->neighbours_offset);
+	to->count = from->count;
+	to->slope_exponent = from->slope_exponent;
+	to->shift_exponent = from->shift_exponent;
+}
+
 bool
 omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot,
 					   const OmendbDetour *detour)
@@ -442,8 +433,7 @@ omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *
 		OmendbRecord *record = omendb_page_record(
 			layout, GenericXLogRegisterBuffer(state, buffer, 0), node % layout->per_page);
 
-		copy_slot(layout, record, slot, from, slot);
-		record->count = from->count;
+		copy_links(layout, record, from);
 		record->version++;
 		GenericXLogFinish(state);
 	}
@@ -464,10 +454,7 @@ omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord 
 	state = GenericXLogStart(store->relation);
 	record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
 								node % layout->per_page);
-	memcpy((char *) record + layout->neighbours_offset,
-		   (const char *) from + layout->neighbours_offset,
-		   layout->record_bytes - layout->neighbours_offset);
-	record->count = from->count;
+	copy_links(layout, record, from);
 	record->version++;
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);

@@ -36,7 +36,7 @@ extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned lev
 extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbRecord *out);
 
-/* The same up to its neighbours (factor_a_offset bytes). */
+/* The same up to its neighbours (codes_offset bytes). */
 extern bool omendb_record_copy_links(OmendbStore *store, OmendbNode node, unsigned level,
 									 OmendbRecord *out);
 
@@ -57,8 +57,8 @@ typedef struct OmendbDetour
 } OmendbDetour;
 
 /*
- * Write slot `slot` of `from`, a changed copy of the node's record, to the
- * page, if the page's record still has the copy's version. from->count is the
+ * Write the links of `from`, a copy of the node's record of which slot `slot` is changed, to
+ * the page, if the page's record still has the copy's version. from->count is the
  * new count of neighbours.
  *
  * Where that replaces a link, the nodes of the detour have to live and to have links to
@@ -68,10 +68,6 @@ typedef struct OmendbDetour
  */
 extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
 								   uint32 slot, const OmendbDetour *detour);
-
-/* Within a copy of a record: let slot `to` have the link of slot `from`. */
-extern void omendb_record_move_link(const OmendbLayout *layout, OmendbRecord *record, uint32 from,
-									uint32 to);
 
 /*
  * Replace all neighbours of a node by those of `from`, under the same

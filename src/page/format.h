@@ -40,8 +40,8 @@
 #define OMENDB_META_BLOCK     0
 #define OMENDB_FIRST_BLOCK    1
 #define OMENDB_META_MAGIC     0x6f6d656e /* "omen" */
-#define OMENDB_FORMAT_VERSION 3
-#define OMENDB_FORMAT_OLDEST  3
+#define OMENDB_FORMAT_VERSION 4
+#define OMENDB_FORMAT_OLDEST  4
 
 #define OMENDB_PAGE_ID 0xdb0e
 /* What pgvector writes in the same place. */

@@ -146,12 +146,36 @@ omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *
  * In a database that pgvector left to omendb an index may still be as pgvector
  * built it. The last two bytes of its pages, like those of omendb's, say so.
  */
-static void
-check_not_pgvectors(Relation relation, Page page)
+static bool
+is_pgvectors(Page page)
 {
 	uint16 page_id = omendb_page_special(page)->page_id;
 
-	if (page_id == PGVECTOR_HNSW_PAGE_ID || page_id == PGVECTOR_IVFFLAT_PAGE_ID)
+	return PageGetSpecialSize(page) == sizeof(OmendbPageSpecial) &&
+		   (page_id == PGVECTOR_HNSW_PAGE_ID || page_id == PGVECTOR_IVFFLAT_PAGE_ID);
+}
+
+bool
+omendb_index_is_pgvectors(Relation relation)
+{
+	Buffer buffer;
+	bool result;
+
+	/* On a standby an unlogged index has no pages. */
+	if ((!RelationIsPermanent(relation) && RecoveryInProgress()) ||
+		RelationGetNumberOfBlocks(relation) == 0)
+		return false;
+	buffer = ReadBuffer(relation, OMENDB_META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	result = !PageIsNew(BufferGetPage(buffer)) && is_pgvectors(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return result;
+}
+
+static void
+check_not_pgvectors(Relation relation, Page page)
+{
+	if (is_pgvectors(page))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -168,8 +192,7 @@ check_page(Relation relation, Buffer buffer, OmendbPageKind kind)
 	Page page = BufferGetPage(buffer);
 	BlockNumber block = BufferGetBlockNumber(buffer);
 
-	if (PageGetSpecialSize(page) == sizeof(OmendbPageSpecial))
-		check_not_pgvectors(relation, page);
+	check_not_pgvectors(relation, page);
 	if (PageGetSpecialSize(page) != sizeof(OmendbPageSpecial) ||
 		omendb_page_special(page)->page_id != OMENDB_PAGE_ID)
 		omendb_corrupt_page(relation, block, "This is no page of an omendb index.");
@@ -581,7 +604,7 @@ omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 		return false;
 	omendb_step_fill(record, query, step);
 	if (step->payload.live)
-		memcpy(copy, record, store->index->codec.layout.factor_a_offset);
+		memcpy(copy, record, store->index->codec.layout.codes_offset);
 	UnlockReleaseBuffer(buffer);
 	return true;
 }

@@ -62,7 +62,7 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
 
 /*
  * As the visit of omendb_store_ops; *copy gets the record up to its neighbours
- * (factor_a_offset bytes), if the node is not dead.
+ * (codes_offset bytes), if the node is not dead.
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
@@ -83,6 +83,9 @@ extern bool omendb_index_left_out(OmendbStore *store);
 extern bool omendb_index_calibration(OmendbStore *store, OmendbCalibration *calibration);
 
 /* The layout that a metapage says; raises an error where that is impossible. */
+/* Was the index built by pgvector? Its pages are not to be read then. */
+extern bool omendb_index_is_pgvectors(Relation relation);
+
 extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 
 pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);

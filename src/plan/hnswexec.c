@@ -184,7 +184,7 @@ begin_search(HnswState *state)
 	state->drive->filters = state->members || state->css.ss.ps.qual || state->expressions.later;
 
 	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
-						   HNSW_STRATEGIES, InvalidOid, state->expressions.collation,
+						   HNSW_DISTANCE_STRATEGY, InvalidOid, state->expressions.collation,
 						   state->expressions.distance.fn_oid, state->run.query);
 	index_rescan(state->scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);

@@ -461,7 +461,8 @@ add_paths_of_order(Wanted *wanted, List *indexes, PathKey *key, bool ordered)
 	{
 		const IndexPath *path = lfirst(cell);
 
-		if (!IsA(path, IndexPath) || path->indexorderbys == NIL)
+		if (!IsA(path, IndexPath) || path->indexorderbys == NIL ||
+			!hnsw_has_order(path->indexinfo, linitial(path->indexorderbys)))
 			continue;
 		if (!wanted->bitmap_known)
 			wanted->bitmap = bitmap_path(wanted->root, wanted->rel);
@@ -528,11 +529,32 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 						   ordered && foreach_current_index(cell) == 0);
 }
 
+/*
+ * Index scans in the order of an operator that the index does not know, and would take for
+ * its own. They cost too much to have displaced others.
+ */
+static void
+remove_other_orders(RelOptInfo *rel)
+{
+	ListCell *cell;
+
+	foreach (cell, rel->pathlist)
+	{
+		const IndexPath *path = lfirst(cell);
+
+		if (IsA(path, IndexPath) && hnsw_is_index_info(path->indexinfo) &&
+			path->indexorderbys != NIL &&
+			!hnsw_has_order(path->indexinfo, linitial(path->indexorderbys)))
+			rel->pathlist = foreach_delete_current(rel->pathlist, cell);
+	}
+}
+
 static void
 look_for_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
+	remove_other_orders(rel);
 	if (hnsw_custom_scan && rte->rtekind == RTE_RELATION && rte->tablesample == NULL && !rte->inh &&
 		!IS_DUMMY_REL(rel))
 		add_paths(root, rel, rti, rte);

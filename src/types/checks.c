@@ -241,24 +241,27 @@ parse_decimal(const char **text, float *value)
 
 bool
 omendb_parse_float(const char **text, const char *start, const char *type, const char *form,
-				   bool stays_nonzero, float *value, Node *escontext)
+				   float limit, bool stays_nonzero, float *value, Node *escontext)
 {
 	const char *token = omendb_skip_space(*text);
-	char *end;
+	const char *end = token;
 
-	if (likely(parse_decimal(&token, value)))
+	if (unlikely(!parse_decimal(&end, value)))
 	{
-		*text = omendb_skip_space(token);
-		return true;
+		char *strtof_end;
+
+		errno = 0;
+		*value = strtof(token, &strtof_end);
+		end = strtof_end;
+		if (end == token)
+			return omendb_syntax_error(start, token, type, form, "a number", escontext);
+		if (errno == ERANGE && (isinf(*value) || (stays_nonzero && *value == 0)))
+			return omendb_out_of_range(pnstrdup(token, end - token), type, escontext);
+		if (!omendb_check_finite(*value, type, escontext))
+			return false;
 	}
-
-	errno = 0;
-	*value = strtof(token, &end);
-	if (end == token)
-		return omendb_syntax_error(start, token, type, form, "a number", escontext);
-
-	if (errno == ERANGE && (isinf(*value) || (stays_nonzero && *value == 0)))
+	if (unlikely(fabsf(*value) >= limit))
 		return omendb_out_of_range(pnstrdup(token, end - token), type, escontext);
 	*text = omendb_skip_space(end);
-	return omendb_check_finite(*value, type, escontext);
+	return true;
 }

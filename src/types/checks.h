@@ -64,11 +64,12 @@ extern float *omendb_array_to_floats(ArrayType *array, int *n, const char *type)
 /*
  * A float at *text, advanced past it and the white space around it. "start" is
  * the beginning of the whole text, for error positions; "form" shows the
- * expected text form. A number too small for float becomes 0 unless
- * stays_nonzero: then it is 22003. 22P02, 22003, 22000.
+ * expected text form. What is not below the limit is 22003. A number too small for float
+ * becomes 0 unless stays_nonzero: then it is 22003. 22P02, 22003, 22000.
  */
 extern bool omendb_parse_float(const char **text, const char *start, const char *type,
-							   const char *form, bool stays_nonzero, float *value, Node *escontext);
+							   const char *form, float limit, bool stays_nonzero, float *value,
+							   Node *escontext);
 
 /* 22P02 at that place of the text: "Expected <what> at character <n>." */
 extern bool omendb_syntax_error(const char *start, const char *place, const char *type,

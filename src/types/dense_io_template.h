@@ -14,6 +14,7 @@
  *	  ELEM				the element type, an unsigned integer or a float
  *	  ELEM_BITS(e), ELEM_FROM_BITS(u)	its bits, of type ELEM_UINT
  *	  ELEM_HTON(u), ELEM_NTOH(u)		byte order of the wire
+ *	  ELEM_LIMIT		the smallest float that does not fit, for it is rounded to infinity
  *	  ELEM_EXPONENT		the exponent's bits: all set in NaN and infinities only
  *	  ELEM_TO_FLOAT(e)
  *	  dense_floats(v)	the elements as const float *: in place or converted
@@ -73,8 +74,8 @@ FN(in)(PG_FUNCTION_ARGS)
 
 	for (;;)
 	{
-		if (!omendb_parse_float(&text, start, DENSE_NAME, DENSE_FORM, false, &values[dim++],
-								escontext))
+		if (!omendb_parse_float(&text, start, DENSE_NAME, DENSE_FORM, ELEM_LIMIT, false,
+								&values[dim++], escontext))
 			PG_RETURN_NULL();
 		if (*text != ',')
 			break;

@@ -27,6 +27,7 @@
 #define FN(name)           omendb_sql_halfvec_##name
 #define ELEM               OmendbHalf
 #define ELEM_UINT          uint16
+#define ELEM_LIMIT         65520
 #define ELEM_EXPONENT      OMENDB_HALF_INFINITY
 #define ELEM_TO_FLOAT(e)   omendb_half_to_float(e)
 #define ELEM_BITS(e)       (e)

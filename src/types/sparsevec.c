@@ -145,8 +145,8 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 
 		if (!parse_integer(&text, start, "an index", &element->index, escontext) ||
 			!parse_char(&text, start, ':', "\":\"", escontext) ||
-			!omendb_parse_float(&text, start, "sparsevec", SPARSEVEC_FORM, true, &element->value,
-								escontext))
+			!omendb_parse_float(&text, start, "sparsevec", SPARSEVEC_FORM, INFINITY, true,
+								&element->value, escontext))
 			PG_RETURN_NULL();
 		n++;
 		if (*text != ',')

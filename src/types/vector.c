@@ -26,6 +26,7 @@
 #define FN(name)           omendb_sql_vector_##name
 #define ELEM               float
 #define ELEM_UINT          uint32
+#define ELEM_LIMIT         INFINITY
 #define ELEM_EXPONENT      0x7F800000
 #define ELEM_TO_FLOAT(e)   (e)
 #define ELEM_BITS(e)       float_bits(e)

@@ -26,7 +26,7 @@ our @OWN = (
     [ 'function', 'hnsw_index_info(regclass) returns record', 'volatile strict parallel restricted' ],
     [ 'function', 'hnsw_index_check(regclass, boolean) returns setof record', 'volatile strict parallel restricted' ],
     [ 'function', 'hnsw_index_size_estimate(bigint, integer, integer, integer) returns record', 'immutable strict parallel safe' ],
-    [ 'function', 'hnsw_reindex_commands() returns setof record', 'stable strict parallel safe' ],
+    [ 'function', 'hnsw_reindex_commands() returns setof record', 'volatile strict parallel restricted' ],
     [ 'function', 'hnsw_recall(regclass, integer, integer) returns double precision', 'volatile strict parallel restricted' ],
     [ 'function', 'rrf(bigint, integer) returns double precision', 'immutable parallel safe' ],
     [ 'setting', 'hnsw.custom_scan', 'bool, default on, user' ],

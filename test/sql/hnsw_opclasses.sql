@@ -36,6 +36,41 @@ CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS
 CREATE INDEX odd ON opclasses USING hnsw (v odd_ops);
 SELECT v FROM opclasses ORDER BY v <-> '[3,3,0]' LIMIT 1;
 
+-- operators besides: the index has the order of the first one only
+CREATE FUNCTION farthest(vector, vector) RETURNS float8 IMMUTABLE STRICT LANGUAGE plpgsql AS 'BEGIN RETURN - l2_distance($1, $2); END';
+CREATE OPERATOR <~-> (LEFTARG = vector, RIGHTARG = vector, FUNCTION = farthest);
+CREATE OPERATOR CLASS more_ops FOR TYPE vector USING hnsw AS
+    OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+    OPERATOR 2 <~-> (vector, vector) FOR ORDER BY float_ops,
+    OPERATOR 7 <=> (vector, vector) FOR ORDER BY float_ops;
+CREATE TABLE more (v vector(3));
+INSERT INTO more SELECT ARRAY[i, i % 3, 0] FROM generate_series(1, 50) i;
+CREATE INDEX more_v ON more USING hnsw (v more_ops);
+SET enable_sort = off;
+SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
+SELECT v FROM more ORDER BY v <~-> '[3,0,0]' LIMIT 1;
+SELECT v FROM more ORDER BY v <=> '[5,2,0]' LIMIT 1;
+SET hnsw.custom_scan = off;
+SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
+SELECT v FROM more ORDER BY v <~-> '[3,0,0]' LIMIT 1;
+EXPLAIN (COSTS OFF) SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
+RESET hnsw.custom_scan;
+RESET enable_sort;
+-- what an owner has done to the function
+ALTER FUNCTION l2_distance(vector, vector) SET work_mem = '5MB';
+REINDEX INDEX more_v;
+SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
+SELECT count(*) FROM hnsw_index_check('more_v', true);
+ALTER FUNCTION l2_distance(vector, vector) RESET ALL;
+-- invalid indexes of odd classes can be rebuilt, too
+UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('more_v'::regclass, 'odd'::regclass);
+SELECT * FROM hnsw_reindex_commands();
+UPDATE pg_index SET indisvalid = true WHERE indexrelid IN ('more_v'::regclass, 'odd'::regclass);
+SELECT * FROM hnsw_reindex_commands();
+DROP TABLE more;
+DROP OPERATOR FAMILY more_ops USING hnsw;
+DROP FUNCTION farthest CASCADE;
+
 -- nothing at all
 CREATE OPERATOR CLASS empty_ops FOR TYPE vector USING hnsw AS STORAGE vector;
 CREATE INDEX ON opclasses USING hnsw (v empty_ops);

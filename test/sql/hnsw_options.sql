@@ -279,7 +279,7 @@ DROP TABLE t, many;
 -- A build in parts says where it cannot tell rows from each other; one in memory can.
 SET client_min_messages = warning;
 CREATE TABLE close (v vector(1));
-INSERT INTO close SELECT ARRAY[i]::vector FROM generate_series(1, 3000) i;
+INSERT INTO close SELECT ARRAY[i]::vector FROM generate_series(1, 6000) i;
 SET maintenance_work_mem = '4MB';
 CREATE INDEX close_v ON close USING hnsw (v vector_l2_ops);
 RESET maintenance_work_mem;

@@ -196,6 +196,8 @@ CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 1 = (vector
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
 DROP OPERATOR FAMILY odd_ops USING hnsw;
 CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 2 <-> (vector, vector) FOR ORDER BY float_ops;
+SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
+DROP OPERATOR FAMILY odd_ops USING hnsw;
 CREATE OPERATOR CLASS odd_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 vector_norm(vector);
 SELECT amvalidate(oid) FROM pg_opclass WHERE opcname = 'odd_ops';
 DROP OPERATOR FAMILY odd_ops USING hnsw;

@@ -137,6 +137,7 @@ for my $way ([ 'INT', 'group', 'initdb', @serve ], [ 'TERM', 'make alone', 'serv
     is_deeply([ processes_below($dir) ], [], "SIG$signal to $to: no process is left");
     is_deeply([ files("$dir/* $dir/.[!.]*") ], [], "SIG$signal to $to: no file is left");
     is_deeply([ remaining(@segments) ], [], "SIG$signal to $to: no shared memory is left");
+    like(slurp_file("$dir.log"), qr/interrupted; ending what was started/, "SIG$signal to $to: and says what takes time");
     diag(slurp_file("$dir.log")) unless Test::More->builder->is_passing;
     unlink "$dir.log";
 }

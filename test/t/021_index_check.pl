@@ -15,8 +15,9 @@ use constant HEADER      => 64;            # of a record
 use constant NO_NODE     => 0xffffffff;
 # Offsets in a record's header; see src/code/layout.h.
 my %field = (
-    kind   => [ 0,  'C' ], flags    => [ 1,  'C' ], level       => [ 2,  'C' ], ntids => [ 3,  'C' ],
-    down   => [ 8,  'L' ], overflow => [ 12, 'L' ], count       => [ 16, 'S' ], incarnation => [ 18, 'S' ],
+    # kind is the lower half of its byte, flags are the upper one
+    kind   => [ 0,  'C', 0 ], flags => [ 0,  'C', 4 ], level => [ 2,  'C' ], ntids       => [ 3,  'C' ],
+    down   => [ 8,  'L' ], overflow => [ 12, 'L' ], count    => [ 16, 'C' ], incarnation => [ 18, 'S' ],
     error  => [ 20, 'f' ], norm2    => [ 24, 'f' ], scale       => [ 28, 'f' ],
     # of what follows the header of an overflow record
     tids => [ HEADER, 'L' ], owner => [ HEADER + 4, 'L' ],
@@ -49,14 +50,16 @@ sub slurp_binary
 sub get
 {
     my ($number, $name) = @_;
-    my ($offset, $type) = @{ $field{$name} };
-    return unpack $type, substr $file, record_at($number) + $offset, length pack $type, 0;
+    my ($offset, $type, $shift) = @{ $field{$name} };
+    my $value = unpack $type, substr $file, record_at($number) + $offset, length pack $type, 0;
+    return defined $shift ? $value >> $shift & 15 : $value;
 }
 
 sub set
 {
     my ($number, $name, $value) = @_;
-    my ($offset, $type) = @{ $field{$name} };
+    my ($offset, $type, $shift) = @{ $field{$name} };
+    $value = ord(substr $file, record_at($number) + $offset, 1) & ~(15 << $shift) | $value << $shift if defined $shift;
     my $bytes = pack $type, $value;
     substr($file, record_at($number) + $offset, length $bytes) = $bytes;
     return;
@@ -72,10 +75,10 @@ sub set_meta
 }
 
 # Where the parts of a record begin, after int16 of 8 dimensions.
-sub links_at   { return HEADER + 2 * 8 }
-sub factor_a_at { return links_at() + 4 * 2 * $info{m} }
-sub factor_b_at { return factor_a_at() + 2 * 2 * $info{m} }
-sub codes_at   { return factor_b_at() + 2 * 2 * $info{m} }
+sub links_at  { return HEADER + 2 * 8 }
+sub codes_at  { return links_at() + 4 * 2 * $info{m} }
+sub slopes_at { return codes_at() + 2 * $info{m} * $info{code_bits} / 8 }
+sub shifts_at { return slopes_at() + 2 * $info{m} }
 
 sub get_link
 {
@@ -138,8 +141,10 @@ my @damages = (
     many_links     => [ sub { set(5, 'count', 9) }, qr/^\d+\|5\|9 links, more than the 8 of its level$/m ],
     many_above     => [ sub { set(find(0, 1, 1), 'count', 5) }, qr/\|5 links, more than the 4 of its level$/m ],
     code           => [ sub { flip(5, codes_at() + 3, 0xff) }, qr/^\d+\|5\|the code of link 0, to node \d+, differs in 2 groups/m ],
-    factor_a       => [ sub { flip(5, factor_a_at() + 2, 0x30) }, qr/^\d+\|5\|factor a of link 1, to node \d+, is \S+ where the vectors give \S+$/m ],
-    factor_b       => [ sub { flip(5, factor_b_at() + 2 * 2, 0x0c) }, qr/^\d+\|5\|factor b of link 2, to node \d+, is \S+ where the vectors give \S+$/m ],
+    slope          => [ sub { flip(5, slopes_at() + 2, 0x40) }, qr/^\d+\|5\|the slope of link 2, to node \d+, is \S+ where the vectors give \S+$/m ],
+    shift          => [ sub { flip(5, shifts_at() + 1, 0x10) }, qr/^\d+\|5\|the shift of link 1, to node \d+, is \S+ where the vectors give \S+$/m ],
+    slope_exponent => [ sub { flip(5, 1, 0x02) }, qr/^\d+\|5\|the slope of link 0, to node \d+, is \S+ where the vectors give \S+$/m ],
+    shift_exponent => [ sub { flip(5, 17, 0x02) }, qr/^\d+\|5\|the shift of link \d, to node \d+, is \S+ where the vectors give \S+$/m ],
     own            => [ sub { flip(5, HEADER + 3, 0x18) }, qr/^\d+\|5\|its heap TID \(0,\d+\) is of a row with another vector$/m, 1 ],
     own_stale      => [ sub { flip(5, HEADER + 3, 0x18) }, qr/stale$/m ],
     own_infinite   => [ sub { set(5, 'scale', 3e38) }, qr/^\d+\|5\|the own vector is not finite$/m ],
@@ -148,7 +153,7 @@ my @damages = (
     error_bound    => [ sub { set(5, 'error', -1) }, qr/^\d+\|5\|impossible error of the own vector: -1$/m ],
     kind           => [ sub { set(5, 'kind', 7) }, qr/^\d+\|5\|unknown kind of record: 7$/m ],
     level          => [ sub { set(5, 'level', 77) }, qr/^\d+\|5\|impossible level 77$/m ],
-    flags          => [ sub { set(5, 'flags', 0x82) }, qr/^\d+\|5\|unknown flags 0x82$/m ],
+    flags          => [ sub { set(5, 'flags', 10) }, qr/^\d+\|5\|unknown flags 0xa$/m ],
     dead           => [ sub { set(5, 'flags', 1) }, qr/^\d+\|5\|heap TIDs, but marked as dead$/m ],
     no_tids        => [ sub { set(5, 'ntids', 0) }, qr/^\d+\|5\|no heap TIDs, but not marked as dead$/m ],
     many_tids      => [ sub { set(5, 'ntids', 9) }, qr/^\d+\|5\|9 heap TIDs where 4 fit$/m ],

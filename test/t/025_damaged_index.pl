@@ -132,10 +132,10 @@ for my $kind (sort keys %kinds)
             damage($kind, "$what, $field->[0] $_", $at{$what} + $field->[1], pack('L', $_), 0) for $whole ? (0, 1, 0x7fffffff, 0x80000001, 0xfffffffe, 0xffffffff) : (0, 0xfffffffe);
         }
     }
-    for my $field ([ kind => 0, "\x03" ], [ flags => 1, "\x02" ], [ level => 2, "\x63" ], [ ntids => 3, "\x05" ], [ down => 8, pack 'L', 1 ], [ count => 16, pack 'S', 9 ],
+    for my $field ([ kind => 0, "\x03" ], [ flags => 0, "\x21" ], [ level => 2, "\x63" ], [ ntids => 3, "\x05" ], [ down => 8, pack 'L', 1 ], [ count => 16, pack 'C', 9 ],
         [ error => 20, pack 'f', -1 ], [ error => 20, pack 'L', 0x7fc00000 ], [ norm2 => 24, pack 'f', -1 ], [ norm2 => 24, pack 'L', 0x7fc00000 ],
         [ scale => 28, pack 'f', -1 ], [ scale => 28, pack 'L', 0x7f800000 ], [ scale => 28, pack 'L', 0x7fc00000 ],
-        [ dead => 1, "\x01" ], [ ntids => 3, "\x00" ],
+        [ dead => 0, "\x11" ], [ ntids => 3, "\x00" ],
         [ tid => 40, "\xff" x 6 ], [ tid => 40, "\xff\xff\xfe\xff\x01\x00" ], [ tid => 40, pack 'SSS', 0, 4000, 1 ], [ tid => 44, "\0\0" ], [ tid => 44, "\xff\xff" ],
         [ link => HEADER + $own, pack 'L', 0xffffffff ], [ link => HEADER + $own, pack 'L', 0x70000000 ])
     {
@@ -166,7 +166,7 @@ for my $kind (sort keys %kinds)
     for my $number (0 .. (length($file) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
     {
         my $at = record_at($kind, $number);
-        substr($file, $at + 16, 2) = pack 'S', 0 if ord(substr $file, $at, 1) == 1;
+        substr($file, $at + 16, 1) = "\0" if ord(substr $file, $at, 1) == 1;
     }
     damage($kind, 'no links', 0, $file, 0);
 }
@@ -178,7 +178,7 @@ for my $kind (sort keys %kinds)
     for my $number (0 .. (length($file) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
     {
         my $at = record_at($kind, $number);
-        substr($file, $at + HEADER + $kinds{$kind}[4], 4) = pack 'L', $number if ord(substr $file, $at, 1) == 1 && unpack('S', substr $file, $at + 16, 2) > 0;
+        substr($file, $at + HEADER + $kinds{$kind}[4], 4) = pack 'L', $number if ord(substr $file, $at, 1) == 1 && ord(substr $file, $at + 16, 1) > 0;
     }
     damage($kind, 'links to oneself', 0, $file, 0);
 }

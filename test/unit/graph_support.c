@@ -178,8 +178,9 @@ link_is_right(const OmendbCodec *codec, const OmendbRecord *record, uint32_t lin
 	const OmendbLayout *layout = &codec->layout;
 	const uint8_t *code = omendb_record_code(layout, record, link);
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	double a = omendb_widen(omendb_record_factor_a(layout, record)[link]);
-	double b = omendb_widen(omendb_record_factor_b(layout, record)[link]);
+	double b = omendb_edge_slope(layout, record, link);
+	double t = omendb_edge_shift(layout, record, link);
+	double least = omendb_edge_slope_least(record);
 	double r2 = ip ? (double) record->norm2 + neighbour->norm2 + 2.0 * distance : distance;
 	double base = ip ? (double) record->norm2 + distance : distance;
 	uint8_t fresh[OMENDB_MAX_CODE / 8];
@@ -196,14 +197,15 @@ link_is_right(const OmendbCodec *codec, const OmendbRecord *record, uint32_t lin
 	omendb_code_product(&codec->plan, code, x, &of_x, &magnitude_x);
 	residual = of_x - of_v;
 	loss = 16 * FLT_EPSILON * (magnitude_v + magnitude_x);
-	/* The residual's length is a difference, of which little may be left. a has 8 bits. */
-	if (fabs(a - (base - b * of_v)) > fabs(a) / 256 + 1e-4 * fabs(base) + 1e-6 + fabs(b) * loss)
+	/* The residual's length is a difference, of which little may be left. */
+	if (-b > least && fabs(t - (base / b - of_v)) >
+						  omendb_edge_shift_unit(record) - (1e-4 * fabs(base) + 1e-6) / b + loss)
 	{
-		tap_diag("a %g for %g", a, base - b * of_v);
+		tap_diag("t %g for %g", t, base / b - of_v);
 		return false;
 	}
 	want = (ip ? -1 : -2) * r2 / residual;
-	if (residual > loss * 100 && fabs(b - want) > 0.03 * fabs(want))
+	if (residual > loss * 100 && fabs(b - want) > fabs(want) / 31 + 0.003 * fabs(want) + least)
 	{
 		tap_diag("b %g for %g", b, want);
 		return false;
@@ -239,9 +241,7 @@ graph_codes_are_right(const TestGraph *graph, uint32_t n)
 								 omendb_own_distance(codec, record, neighbour, scratch), v,
 								 omendb_code_vector(codec, x_stored, x_code));
 			if (!good)
-				tap_diag("link %u of node %u: a %04x, b %04x", i, node,
-						 omendb_record_factor_a(layout, record)[i],
-						 omendb_record_factor_b(layout, record)[i]);
+				tap_diag("link %u of node %u", i, node);
 		}
 	}
 	free(floats);

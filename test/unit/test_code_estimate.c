@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "code/edge.h"
 #include "index_support.h"
 #include "tap.h"
 
@@ -258,13 +259,12 @@ test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 		for (int k = 0; k < 32; k++)
 		{
 			const OmendbLayout *layout = &scene.codec->layout;
-			float factor = omendb_widen(omendb_record_factor_b(layout, scene.node)[k]);
-			float a = omendb_widen(omendb_record_factor_a(layout, scene.node)[k]);
+			float factor = omendb_edge_slope(layout, scene.node, (uint32_t) k);
 
-			/* The query's elements are integers of 512 units, a has 8 bits. */
+			/* The query's elements are integers of 512 units; shifts are a unit off at most. */
 			slack = fabsf(factor) * bits / 8 * scene.query->step +
 					fabsf(factor) * scene.codec->plan.elements * 64 * largest / 1024 +
-					fabsf(a) / 256 +
+					fabsf(factor) * omendb_edge_shift_unit(scene.node) +
 					1e-5 * (fabsf(distances[k]) + scene.node->norm2 +
 							fabsf(factor) * sqrt(bits * scene.node->norm2));
 			worst = fmax(worst, fabs(estimates[k] - distances[k]) / slack);
@@ -285,14 +285,14 @@ test_factors(OmendbMetric metric, uint32_t n, uint32_t bits)
 	Random random = {bits};
 	static float v[MAX_DIM], x[MAX_DIM];
 	bool ip = metric == OMENDB_METRIC_IP;
-	bool nearest = true, sums = true, codes = true;
+	bool nearest = true, shifts = true, codes = true;
 
 	random_floats(&random, DIST_NORMAL, v, n);
 	set_node(&scene, v);
 	for (uint32_t k = 0; k < 32; k++)
 	{
 		const OmendbLayout *layout = &scene.codec->layout;
-		double of_v, of_x, magnitude, r2, want_b, want_a, b, d;
+		double of_v, of_x, magnitude, r2, want_b, want_t, b, d;
 		const uint8_t *code = omendb_record_code(layout, scene.node, k);
 		uint8_t fresh[OMENDB_MAX_CODE / 8];
 		const float *v_code, *x_code;
@@ -309,20 +309,21 @@ test_factors(OmendbMetric metric, uint32_t n, uint32_t bits)
 		d = omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
 		r2 = ip ? (double) scene.node->norm2 + scene.neighbour->norm2 + 2 * d : d;
 		want_b = (ip ? -1 : -2) * r2 / (of_x - of_v);
-		b = omendb_widen(omendb_record_factor_b(layout, scene.node)[k]);
-		/* 8 bits: off by half of the last one; and by the integers that the residual was */
+		b = omendb_edge_slope(layout, scene.node, k);
+		/* 16 steps to a power of two: off by half of one; and by the integers that the residual was */
 		nearest =
-			nearest && fabs(b - want_b) <= ldexp(1.001, ilogb(want_b) - 8) + 0.003 * fabs(want_b);
-		want_a = (ip ? scene.node->norm2 + d : r2) - b * of_v;
-		sums = sums && fabs(omendb_widen(omendb_record_factor_a(layout, scene.node)[k]) - want_a) <=
-						   fabs(want_a) / 256 + 1e-5 * (r2 + scene.node->norm2);
+			nearest && fabs(b - want_b) <= ldexp(1.001, ilogb(want_b) - 5) + 0.003 * fabs(want_b);
+		want_t = (ip ? scene.node->norm2 + d : r2) / b - of_v;
+		shifts =
+			shifts && fabs(omendb_edge_shift(layout, scene.node, k) - want_t) <=
+						  omendb_edge_shift_unit(scene.node) - 1e-5 * (r2 + scene.node->norm2) / b;
 	}
 	tap_result(codes, "%s, %u dimensions, %u bits: codes are those of the residuals",
 			   index_metric_name(metric), n, bits);
-	tap_result(nearest, "%s, %u dimensions, %u bits: b is right to 8 bits",
+	tap_result(nearest, "%s, %u dimensions, %u bits: slopes are right to a 32nd",
 			   index_metric_name(metric), n, bits);
-	tap_result(sums, "%s, %u dimensions, %u bits: a is made from that b", index_metric_name(metric),
-			   n, bits);
+	tap_result(shifts, "%s, %u dimensions, %u bits: shifts are made from those slopes",
+			   index_metric_name(metric), n, bits);
 	scene_free(&scene);
 }
 
@@ -360,10 +361,8 @@ test_slots(void)
 		bool slot_same =
 			omendb_record_neighbours(layout, before)[k] ==
 				omendb_record_neighbours(layout, scene.node)[k] &&
-			omendb_record_factor_a(layout, before)[k] ==
-				omendb_record_factor_a(layout, scene.node)[k] &&
-			omendb_record_factor_b(layout, before)[k] ==
-				omendb_record_factor_b(layout, scene.node)[k] &&
+			omendb_edge_slope(layout, before, k) == omendb_edge_slope(layout, scene.node, k) &&
+			omendb_edge_shift(layout, before, k) == omendb_edge_shift(layout, scene.node, k) &&
 			memcmp(omendb_record_code(layout, before, k), omendb_record_code(layout, scene.node, k),
 				   omendb_code_bytes(layout)) == 0;
 
@@ -376,10 +375,93 @@ test_slots(void)
 	tap_result(same, "and read without them");
 
 	/* A count beyond the links, as a broken page may have. */
-	scene.node->count = UINT16_MAX;
+	scene.node->count = UINT8_MAX;
 	omendb_query_estimates(scene.query, scene.node, 1, first);
 	tap_result(memcmp(first, second, 40 * sizeof(float)) == 0, "a count too large is cut");
 	free(before);
+	scene_free(&scene);
+}
+
+/* Is what is kept of a link within the record's steps of what the vectors give? */
+static bool
+link_is_near(const Scene *scene, uint32_t slot, double want_b, double base, double of_v)
+{
+	const OmendbLayout *layout = &scene->codec->layout;
+	double b = omendb_edge_slope(layout, scene->node, slot);
+	double t = omendb_edge_shift(layout, scene->node, slot);
+	double least = omendb_edge_slope_least(scene->node);
+	bool good = fabs(b - want_b) <= fabs(want_b) / 31 + 0.003 * fabs(want_b) + least;
+
+	/* A slope that became the least is not that which the shift was made from. */
+	if (-b > least)
+		good = good &&
+			   fabs(t - (base / b - of_v)) <= omendb_edge_shift_unit(scene->node) - 1e-4 * base / b;
+	if (!good)
+		tap_diag("link %u: b %g for %g, t %g for %g", slot, b, want_b, t, base / b - of_v);
+	return good;
+}
+
+/*
+ * Links of very different lengths, each order of them: exponents are raised, and all links
+ * stay as near as the units allow. Units are no larger than the largest needs.
+ */
+static void
+test_ranges(int order)
+{
+	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 96, 16, 144);
+	const OmendbLayout *layout = &scene.codec->layout;
+	Random random = {(uint64_t) order + 40};
+	static float v[96], x[96];
+	double b[32], base[32], of_v[32];
+	double largest = 0;
+	bool good = true;
+
+	random_floats(&random, DIST_NORMAL, v, 96);
+	set_node(&scene, v);
+	for (uint32_t k = 0; k < 32; k++)
+	{
+		int random_power = (int) random_below(&random, 32) - 24;
+		int power = order == 0 ? (int) k - 24 : order == 1 ? 7 - (int) k : random_power;
+		double of_x, magnitude;
+		const uint8_t *code = omendb_record_code(layout, scene.node, k);
+
+		for (uint32_t i = 0; i < 96; i++)
+			x[i] = (float) (v[i] + ldexp(random_normal(&random), power));
+		add_neighbour(&scene, x);
+		base[k] = omendb_own_distance(scene.codec, scene.node, scene.neighbour, scene.scratch);
+		omendb_code_product(&scene.codec->plan, code,
+							omendb_code_vector(scene.codec, scene.node_stored, scene.node_code),
+							&of_v[k], &magnitude);
+		omendb_code_product(&scene.codec->plan, code,
+							omendb_code_vector(scene.codec, scene.other_stored, scene.other_code),
+							&of_x, &magnitude);
+		b[k] = -2 * base[k] / (of_x - of_v[k]);
+	}
+	for (uint32_t k = 0; k < 32; k++)
+	{
+		/* Where rounding of the own vectors is as large as the link, b is anything. */
+		if (base[k] > 1e-6 * scene.node->norm2)
+			good = link_is_near(&scene, k, b[k], base[k], of_v[k]) && good;
+		largest = fmax(largest, fabs(omendb_edge_shift(layout, scene.node, k)));
+	}
+	tap_result(good, "links of lengths from 2^-24 to 2^7, order %d: slopes and shifts fit", order);
+	tap_result(largest >= 1023 * omendb_edge_shift_unit(scene.node),
+			   "order %d: the unit of shifts is no larger than needed", order);
+
+	omendb_edge_move(layout, scene.node, 31, 3);
+	tap_result(
+		omendb_edge_slope(layout, scene.node, 3) == omendb_edge_slope(layout, scene.node, 31) &&
+			omendb_edge_shift(layout, scene.node, 3) == omendb_edge_shift(layout, scene.node, 31) &&
+			omendb_record_neighbours(layout, scene.node)[3] == 1031,
+		"order %d: a link is moved", order);
+	omendb_edge_free(layout, scene.node, 31);
+	tap_result(omendb_edge_shift(layout, scene.node, 31) == 0 &&
+				   omendb_edge_shift(layout, scene.node, 15) != 0,
+			   "order %d: and its slot cleared alone", order);
+	omendb_edge_clear(layout, scene.node);
+	tap_result(omendb_edge_slope(layout, scene.node, 0) == 0 &&
+				   omendb_edge_shift_unit(scene.node) == 0,
+			   "order %d: a record without links fits nothing", order);
 	scene_free(&scene);
 }
 
@@ -501,6 +583,8 @@ main(void)
 	test_lengths(64, 64);
 	test_lengths(100, 192);
 	test_slots();
+	for (int order = 0; order < 3; order++)
+		test_ranges(order);
 	test_degenerate();
 	return tap_done();
 }

@@ -1,0 +1,255 @@
+/*
+ * edge.c
+ *	  What a record keeps of a link besides the neighbour's number, and the estimates
+ *	  a query makes of it.
+ */
+#include "code/edge.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+
+#define SLOPE_STEPS   16 /* of an exponent of two */
+#define MOST_SLOPE    255
+#define MOST_SHIFT    2047
+#define SHIFT_BITS    11 /* of its magnitude */
+#define EXPONENT_BIAS 127
+#define MOST_EXPONENT 254
+
+static inline float
+float_of_bits(uint32_t bits)
+{
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+/* b, of a slope as it is kept. */
+static inline float
+slope_value(uint32_t slope, uint32_t exponent)
+{
+	return -float_of_bits((slope + SLOPE_STEPS * exponent) << 19);
+}
+
+/* Two to the power of exponent - 127; 0 for 0. */
+static inline float
+shift_unit(const OmendbRecord *record)
+{
+	return float_of_bits((uint32_t) record->shift_exponent << 23);
+}
+
+float
+omendb_edge_slope(const OmendbLayout *layout, const OmendbRecord *record, uint32_t slot)
+{
+	return slope_value(omendb_record_slopes(layout, record)[slot], record->slope_exponent);
+}
+
+float
+omendb_edge_shift(const OmendbLayout *layout, const OmendbRecord *record, uint32_t slot)
+{
+	const uint8_t *shifts = omendb_record_shifts(layout, record);
+
+	return (float) omendb_get_int12(shifts, layout->links, slot) * shift_unit(record);
+}
+
+float
+omendb_edge_slope_least(const OmendbRecord *record)
+{
+	return -slope_value(0, record->slope_exponent);
+}
+
+float
+omendb_edge_shift_unit(const OmendbRecord *record)
+{
+	return shift_unit(record);
+}
+
+void
+omendb_edge_clear(const OmendbLayout *layout, OmendbRecord *record)
+{
+	record->slope_exponent = 0;
+	record->shift_exponent = 0;
+	if (omendb_layout_is_coded(layout))
+		memset(omendb_record_slopes(layout, record), 0, omendb_factor_bytes(layout));
+}
+
+void
+omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot)
+{
+	omendb_record_neighbours(layout, record)[slot] = 0;
+	if (!omendb_layout_is_coded(layout))
+		return;
+	omendb_record_slopes(layout, record)[slot] = 0;
+	omendb_put_int12(omendb_record_shifts(layout, record), layout->links, slot, 0);
+	memset(omendb_record_code(layout, record, slot), 0, omendb_code_bytes(layout));
+}
+
+void
+omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from, uint32_t to)
+{
+	uint8_t *slopes = omendb_record_slopes(layout, record);
+	uint8_t *shifts = omendb_record_shifts(layout, record);
+	OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+
+	neighbours[to] = neighbours[from];
+	if (!omendb_layout_is_coded(layout))
+		return;
+	slopes[to] = slopes[from];
+	omendb_put_int12(shifts, layout->links, to, omendb_get_int12(shifts, layout->links, from));
+	memmove(omendb_record_code(layout, record, to), omendb_record_code(layout, record, from),
+			omendb_code_bytes(layout));
+}
+
+/* All slopes the same, but for those that become less than the least. */
+static void
+raise_slopes(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent)
+{
+	uint8_t *slopes = omendb_record_slopes(layout, record);
+	uint32_t less = SLOPE_STEPS * (exponent - record->slope_exponent);
+
+	for (uint32_t i = 0; i < layout->links; i++)
+		slopes[i] = slopes[i] > less ? (uint8_t) (slopes[i] - less) : 0;
+	record->slope_exponent = (uint8_t) exponent;
+}
+
+/* All shifts rounded to a larger unit. */
+static void
+raise_shifts(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent)
+{
+	uint8_t *shifts = omendb_record_shifts(layout, record);
+	uint32_t bits = exponent - record->shift_exponent;
+
+	for (uint32_t i = 0; i < layout->links; i++)
+	{
+		int x = omendb_get_int12(shifts, layout->links, i);
+
+		x = bits > SHIFT_BITS + 1 ? 0 : (x + (1 << bits) / 2) >> bits;
+		omendb_put_int12(shifts, layout->links, i, x < MOST_SHIFT ? x : MOST_SHIFT);
+	}
+	record->shift_exponent = (uint8_t) exponent;
+}
+
+/* b is 0 or less, and finite. What it became by rounding. */
+static float
+put_slope(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float b)
+{
+	float magnitude = fabsf(b);
+	uint32_t bits;
+	uint32_t steps;
+	uint32_t least;
+
+	memcpy(&bits, &magnitude, sizeof(bits));
+	steps = (bits + (1 << 18)) >> 19;
+	if (steps > SLOPE_STEPS * (MOST_EXPONENT + 1) - 1)
+		steps = SLOPE_STEPS * (MOST_EXPONENT + 1) - 1;
+	if (steps > MOST_SLOPE + SLOPE_STEPS * (uint32_t) record->slope_exponent)
+		raise_slopes(layout, record, (steps - MOST_SLOPE + SLOPE_STEPS - 1) / SLOPE_STEPS);
+	least = SLOPE_STEPS * (uint32_t) record->slope_exponent;
+	omendb_record_slopes(layout, record)[slot] = (uint8_t) (steps > least ? steps - least : 0);
+	return omendb_edge_slope(layout, record, slot);
+}
+
+static void
+put_shift(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float t)
+{
+	float units;
+	int exponent;
+
+	if (!isfinite(t))
+		t = 0;
+	frexpf(t, &exponent);
+	exponent += EXPONENT_BIAS - SHIFT_BITS;
+	if (exponent > MOST_EXPONENT)
+		exponent = MOST_EXPONENT;
+	if (t != 0 && exponent > record->shift_exponent)
+		raise_shifts(layout, record, (uint32_t) exponent);
+	units = record->shift_exponent > 0 ? rintf(t / shift_unit(record)) : 0;
+	units = units > MOST_SHIFT ? MOST_SHIFT : units < -MOST_SHIFT ? -MOST_SHIFT : units;
+	omendb_put_int12(omendb_record_shifts(layout, record), layout->links, slot, (int) units);
+}
+
+void
+omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot, OmendbNode node,
+				   const float *v, const float *x, float distance, float norm2_v, float norm2_x)
+{
+	const OmendbLayout *layout = &codec->layout;
+	bool ip = layout->metric == OMENDB_METRIC_IP;
+	float residual;
+	float origin;
+	float r2;
+	float f;
+	float b;
+
+	omendb_record_neighbours(layout, record)[slot] = node;
+	if (!omendb_layout_is_coded(layout))
+		return;
+	omendb_kernels.residual_code(v, x, &codec->plan, omendb_record_code(layout, record, slot),
+								 &residual, &origin);
+	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
+	/* Where dimensions have no group, f corrects for what is not seen of the residual. */
+	f = residual > 0 && r2 > 0 ? r2 / residual : 0;
+	if (!(f < FLT_MAX / 4))
+		f = 0;
+	b = put_slope(layout, record, slot, ip ? -f : -2 * f);
+	/* ip: -<v,r> = |v|^2 - <v,x> = norm2_v + distance */
+	put_shift(layout, record, slot, b < 0 ? (ip ? norm2_v + distance : r2) / b - origin : 0);
+}
+
+/*
+ * Is the query at least 16 times as long as its distance from the record? The rounding error of
+ * the tables is proportional to the query's length; from about 16 times on it is as large as the
+ * error of the codes. (Inner product: estimates are of the query without its part along the
+ * record, so the length of the rest counts as the distance.)
+ */
+static bool
+is_far_from_origin(const OmendbQuery *query, const OmendbRecord *record, float distance)
+{
+	float apart = distance;
+
+	if (query->codec->layout.metric == OMENDB_METRIC_IP)
+		apart = record->norm2 > 0 ? query->norm2 - distance * distance / record->norm2 : INFINITY;
+	return apart * 256 < query->norm2;
+}
+
+void
+omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, float distance,
+					   float *estimates)
+{
+	const OmendbLayout *layout = &query->codec->layout;
+	const uint8_t *slopes = omendb_record_slopes(layout, record);
+	int16_t shifts[OMENDB_ESTIMATES_ROOM];
+	uint16_t sums[OMENDB_ESTIMATES_ROOM];
+	uint16_t rests[OMENDB_ESTIMATES_ROOM];
+	uint32_t count = record->count < layout->links ? record->count : layout->links;
+	const uint8_t *codes = omendb_record_code(layout, record, 0);
+	size_t bytes = omendb_code_read_bits(layout) / 8;
+	uint32_t groups = omendb_code_groups(layout);
+	uint32_t exponent = record->slope_exponent;
+	float base = query->base;
+	float step = query->step;
+	/* -distance is <q,v>, so this is the w for which q - wv is shortest */
+	float w = layout->metric != OMENDB_METRIC_IP ? 1
+			  : record->norm2 > 0                ? -distance / record->norm2
+												 : 0;
+	float unit = w * shift_unit(record);
+
+	omendb_kernels.i12_to_i16(omendb_record_shifts(layout, record), shifts, layout->links);
+	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count, query->lut, sums);
+	for (uint32_t i = 0; i < count; i++)
+		estimates[i] = distance + slope_value(slopes[i], exponent) *
+									  (base + step * (float) sums[i] + unit * (float) shifts[i]);
+	if (!is_far_from_origin(query, record, distance))
+		return;
+	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count,
+							 query->lut + OMENDB_LUT_BYTES(groups), rests);
+	for (uint32_t i = 0; i < count; i++)
+	{
+		int rest = (int) rests[i] - OMENDB_LUT_REST * (int) groups;
+
+		estimates[i] +=
+			slope_value(slopes[i], exponent) * step * (float) rest / (2 * OMENDB_LUT_REST);
+	}
+}
