@@ -70,13 +70,32 @@ new_database('other', 'live');
 $node->safe_psql('other', "UPDATE items SET e = l2_normalize(e) WHERE id = 1000");
 isnt(digest('other'), $before, 'one changed value is a difference');
 
-# A subscriber, and sessions that have pgvector's library.
-new_database('subscriber');
-$node->safe_psql('subscriber', 'CREATE EXTENSION omendb; CREATE TABLE items (id int PRIMARY KEY, category int, e vector(16), h halfvec(16), s sparsevec(16), b bit(16), several vector(4)[], d vector(3));
-    CREATE TABLE long (id int PRIMARY KEY, e vector(1536), x sparsevec(100000))');
-$node->safe_psql('live', "SELECT pg_create_logical_replication_slot('sub', 'pgoutput')");
-$node->safe_psql('subscriber', "CREATE SUBSCRIPTION sub CONNECTION 'host=" . $node->host . " port=" . $node->port . " dbname=live' PUBLICATION pub WITH (create_slot = false)");
-$node->wait_for_subscription_sync($node, 'sub', 'live') if $node->can('wait_for_subscription_sync');
+# Subscribers, in text and in binary, and sessions that have pgvector's library.
+my %binary = (sub => 'false', sub_binary => 'true');
+for my $sub (sort keys %binary)
+{
+    new_database("of_$sub");
+    $node->safe_psql("of_$sub", 'CREATE EXTENSION omendb; CREATE TABLE items (id int PRIMARY KEY, category int, e vector(16), h halfvec(16), s sparsevec(16), b bit(16), several vector(4)[], d vector(3));
+        CREATE TABLE long (id int PRIMARY KEY, e vector(1536), x sparsevec(100000)); CREATE INDEX items_e ON items USING hnsw (e vector_l2_ops)');
+    $node->safe_psql('live', "SELECT pg_create_logical_replication_slot('$sub', 'pgoutput')");
+    $node->safe_psql("of_$sub", "CREATE SUBSCRIPTION $sub CONNECTION 'host=" . $node->host . " port=" . $node->port . " dbname=live' PUBLICATION pub WITH (create_slot = false, binary = $binary{$sub})");
+    $node->poll_query_until("of_$sub", "SELECT count(*) FILTER (WHERE srsubstate IN ('r', 's')) = 2 FROM pg_subscription_rel") or die "the first copy does not end, $sub";
+}
+# Changes by pgvector, too.
+$node->safe_psql('live', 'INSERT INTO items (id, category, e, h, s, b, several) SELECT id + 7000, category, e + e, h + h, s, ~b, several || several FROM items WHERE id BETWEEN 1 AND 100; UPDATE long SET x = NULL WHERE id > 90');
+
+# All rows of both tables.
+sub rows
+{
+    my ($db) = @_;
+    return $node->safe_psql($db, q{SELECT count(*), md5(string_agg(ROW(id, e, h, s, b, several, d)::text, '|' ORDER BY id)) FROM items; SELECT count(*), md5(string_agg(long::text, '|' ORDER BY id)) FROM long});
+}
+for my $sub (sort keys %binary)
+{
+    $node->wait_for_catchup($sub);
+    is(rows("of_$sub"), rows('live'), "logical replication from pgvector, binary $binary{$sub}");
+}
+$node->safe_psql('live', 'DELETE FROM items WHERE id > 7000; UPDATE long SET x = format(\'{%s:1,77777:%s}/100000\', id, id)::sparsevec WHERE id > 90');
 my $old = $node->background_psql('live', on_error_stop => 0);
 # Else it has to do all that follows within three minutes.
 $old->set_query_timer_restart;
@@ -185,12 +204,15 @@ is(digest('live'), $before, 'all is the same');
 is($node->safe_psql('live', "SELECT opcname FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod WHERE amname IN ('hnsw', 'ivfflat') AND NOT amvalidate(c.oid)"), '', 'amvalidate takes the operator classes');
 $node->safe_psql('live', 'CREATE TABLE fresh (e vector(3)); CREATE INDEX ON fresh USING ivfflat (e) WITH (lists = 7); INSERT INTO fresh VALUES (\'[1,2,3]\'); DROP TABLE fresh');
 
-# The subscriber has had everything.
+# The subscribers have had everything.
 $node->safe_psql('live', 'INSERT INTO items (id, category, e) SELECT 6000, 1, e FROM items WHERE id = 3');
-$node->wait_for_catchup('sub');
-is($node->safe_psql('subscriber', 'SELECT md5(string_agg(ROW(id, e, h, s, b, several, d)::text, \'|\' ORDER BY id)) FROM items'),
-    $node->safe_psql('live', 'SELECT md5(string_agg(ROW(id, e, h, s, b, several, d)::text, \'|\' ORDER BY id)) FROM items'), 'logical replication goes on');
-$node->safe_psql('subscriber', 'DROP SUBSCRIPTION sub');
+for my $sub (sort keys %binary)
+{
+    $node->wait_for_catchup($sub);
+    is(rows("of_$sub"), rows('live'), "logical replication goes on, binary $binary{$sub}");
+    is($node->safe_psql("of_$sub", "SELECT * FROM hnsw_index_check('items_e', true)"), '', "the subscriber's index is whole, binary $binary{$sub}");
+    $node->safe_psql("of_$sub", "DROP SUBSCRIPTION $sub");
+}
 $node->safe_psql('live', 'DELETE FROM items WHERE id > 5000');
 
 # ---------------------------------------------------------------- dump and restore

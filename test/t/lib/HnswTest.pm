@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems index_errors unreached lost_rows
-    strangers recall errors_in_log);
+    strangers recall errors_in_log make_small_tables small_tables small_scripts small_vacuum small_wrong small_contents small_answers);
 
 # The two scans of an index; the custom scan by a search, for it would rather sort the rows of a small table.
 my %scans = (
@@ -196,6 +196,93 @@ sub recall
         CREATE TEMP TABLE recalls (recall float8);
         $scans{plain} INSERT INTO recalls $found; $scans{graph} INSERT INTO recalls $found;
         SELECT min(recall) FROM recalls});
+}
+
+# Small tables of each type, with few links, where each of them counts: type, operator
+# class, operator, options of the index, a value of n.
+my %small = (
+    l => [ 'vector(12)',     'vector_l2_ops',      '<->', 'm = 2, ef_construction = 8', sub { "tight($_[0], 12)" } ],
+    h => [ 'halfvec(12)',    'halfvec_cosine_ops', '<=>', 'm = 4, ef_construction = 8', sub { "tight($_[0], 12)::halfvec" } ],
+    b => [ 'bit(64)',        'bit_hamming_ops',    '<~>', 'm = 4, ef_construction = 8', sub { "made_bits($_[0], 64)::bit(64)" } ],
+    s => [ 'sparsevec(480)', 'sparsevec_l2_ops',   '<->', 'm = 4, ef_construction = 8', sub { "made_sparse($_[0])" } ],);
+my $small_rows = 200;
+
+sub small_tables { return sort keys %small }
+
+# Makes them, each with an index: NAME_v.
+sub make_small_tables
+{
+    my ($node, $db) = @_;
+    for my $t (small_tables())
+    {
+        my ($type, $opclass, undef, $with, $value) = @{ $small{$t} };
+        $node->safe_psql($db, "CREATE TABLE $t (id bigserial PRIMARY KEY, v $type); INSERT INTO $t (v) SELECT " . $value->('n') . " FROM generate_series(1, $small_rows) n;
+            CREATE INDEX ${t}_v ON $t USING hnsw (v $opclass) WITH ($with)");
+    }
+    return;
+}
+
+# Scripts of clients that write to them.
+sub small_scripts
+{
+    my ($dir) = @_;
+    my @scripts;
+    for my $t (small_tables())
+    {
+        my $value = $small{$t}[4];
+        my $any = "\\set n random(1, 1000000000)\n\\set few random(1, 3)\n\\set id random(1, $small_rows)\n";
+        my %sql = (
+            insert => "INSERT INTO $t (v) VALUES (" . $value->(':n') . ');',
+            equal  => "INSERT INTO $t (v) VALUES (" . $value->(':few') . ');',
+            update => "UPDATE $t SET v = " . $value->(':n') . ' WHERE id = :id;',
+            delete => "DELETE FROM $t WHERE id BETWEEN :id AND :id + 3;",
+            abort  => "BEGIN;\nINSERT INTO $t (id, v) VALUES (-:n, " . $value->(':n') . ");\nROLLBACK;",);
+        push @scripts, map { write_script($dir, "$t.$_", $any . $sql{$_}) . ($_ eq 'insert' ? '@12' : '@6') } sort keys %sql;
+    }
+    return @scripts;
+}
+
+sub small_vacuum { return map { "VACUUM (INDEX_CLEANUP ON) $_;" } small_tables() }
+
+# What is wrong with them, '' where nothing: what hnsw_index_check says (which a standby cannot run), rows that a plain search for their own
+# vector does not find, rows that were rolled back.
+sub small_wrong
+{
+    my ($node, $db) = @_;
+    my $standby = $node->safe_psql($db, 'SELECT pg_is_in_recovery()') eq 't';
+    my @wrong;
+    for my $t (small_tables())
+    {
+        my ($rows, $aborted) = split /\|/, $node->safe_psql($db, "SELECT count(*), count(*) FILTER (WHERE id < 0) FROM $t");
+        push @wrong, "$t: $rows rows" if $rows < 20 || $rows >= 1000;
+        push @wrong, "$t: $aborted rows that were rolled back" if $aborted;
+        my $plan = $node->safe_psql($db, "LOAD 'omendb'; SET hnsw.custom_scan = off; SET enable_seqscan = off; SET enable_sort = off; EXPLAIN SELECT id FROM $t ORDER BY v $small{$t}[2] (SELECT v FROM $t LIMIT 1) LIMIT 1");
+        push @wrong, "$t: no scan of the index:\n$plan" if $plan !~ /Index Scan using ${t}_v/;
+        push @wrong, map { "$t: $_" } grep { $_ ne '' } ($standby ? () : index_errors($node, $db, "${t}_v", 1)), unreached($node, $db, $t, $small{$t}[2]);
+    }
+    return join "\n", @wrong;
+}
+
+# All rows, as one text.
+sub small_contents
+{
+    my ($node, $db) = @_;
+    return $node->safe_psql($db, join ' ', map { "SELECT '$_', count(*), md5(string_agg(id || ' ' || v::text, ',' ORDER BY id)) FROM $_;" } small_tables());
+}
+
+# What searches find, as one text: by both scans of the index.
+sub small_answers
+{
+    my ($node, $db) = @_;
+    my $sql = "LOAD 'omendb'; SET enable_seqscan = off; SET enable_sort = off;";
+    for my $scan (sort keys %scans)
+    {
+        $sql .= $scans{$scan} . join ' ', map {
+            my $query = $small{$_}[4]->('n + 3000000');
+            "SELECT '$_', n, (SELECT string_agg(id::text, ' ') FROM (SELECT id FROM $_ ORDER BY v $small{$_}[2] $query LIMIT 10) q) FROM generate_series(1, 25) n;"
+        } small_tables();
+    }
+    return $node->safe_psql($db, $sql);
 }
 
 # Lines of the server's log from that offset on that say of an error worse than
