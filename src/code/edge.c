@@ -227,20 +227,16 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	const uint8_t *codes = omendb_record_code(layout, record, 0);
 	size_t bytes = omendb_code_read_bits(layout) / 8;
 	uint32_t groups = omendb_code_groups(layout);
-	uint32_t exponent = record->slope_exponent;
-	float base = query->base;
-	float step = query->step;
 	/* -distance is <q,v>, so this is the w for which q - wv is shortest */
 	float w = layout->metric != OMENDB_METRIC_IP ? 1
 			  : record->norm2 > 0                ? -distance / record->norm2
 												 : 0;
-	float unit = w * shift_unit(record);
+	OmendbEstimate e = {distance, query->base, query->step, w * shift_unit(record),
+						record->slope_exponent};
 
 	omendb_kernels.i12_to_i16(omendb_record_shifts(layout, record), shifts, layout->links);
 	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count, query->lut, sums);
-	for (uint32_t i = 0; i < count; i++)
-		estimates[i] = distance + slope_value(slopes[i], exponent) *
-									  (base + step * (float) sums[i] + unit * (float) shifts[i]);
+	omendb_kernels.estimates(&e, slopes, shifts, sums, count, estimates);
 	if (!is_far_from_origin(query, record, distance))
 		return;
 	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count,
@@ -250,6 +246,6 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 		int rest = (int) rests[i] - OMENDB_LUT_REST * (int) groups;
 
 		estimates[i] +=
-			slope_value(slopes[i], exponent) * step * (float) rest / (2 * OMENDB_LUT_REST);
+			slope_value(slopes[i], e.exponent) * e.step * (float) rest / (2 * OMENDB_LUT_REST);
 	}
 }

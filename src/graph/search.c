@@ -333,6 +333,100 @@ add_visited(OmendbSearch *search, OmendbNode node)
 	return true;
 }
 
+/* Those of `near` that are not in the beam and were not visited, in order, with their places. */
+static uint32_t
+find_places(const OmendbSearch *search, OmendbCandidate *near, uint32_t n, uint32_t *places)
+{
+	uint32_t fresh = 0;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		near[fresh] = near[i];
+		fresh += !omendb_search_has_seen(search, omendb_candidate_node(near[i]));
+	}
+	for (uint32_t i = 0; i < fresh; i++)
+		places[i] = place(search, near[i]);
+	for (uint32_t i = 0; i < fresh; i++)
+	{
+		OmendbCandidate candidate = near[i];
+		uint32_t at = places[i];
+		uint32_t k = kept;
+
+		/* The same node with the same estimate: reached twice the same way. */
+		if (at < search->used && (search->beam[at] & ~OMENDB_VISITED) == candidate)
+			continue;
+		for (; k > 0 && near[k - 1] > candidate; k--)
+		{
+			near[k] = near[k - 1];
+			places[k] = places[k - 1];
+		}
+		near[k] = candidate;
+		places[k] = at;
+		kept++;
+	}
+	n = 0;
+	for (uint32_t i = 0; i < kept; i++)
+	{
+		near[n] = near[i];
+		places[n] = places[i];
+		/* A record that is damaged may have a link twice. */
+		n += i + 1 == kept || near[i + 1] != near[i];
+	}
+	return n;
+}
+
+/*
+ * What the beam has no room for: the last of the beam and of the n candidates, which are in
+ * order, are set aside. *n: how many candidates are left.
+ */
+static bool
+drop_last(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
+{
+	while (search->used + *n > search->width)
+	{
+		OmendbCandidate last = *n > 0 ? near[*n - 1] : 0;
+
+		if (search->used > 0 && search->beam[search->used - 1] > last)
+			last = search->beam[--search->used];
+		else
+			--*n;
+		if (!(last & OMENDB_VISITED) && !set_aside(search, last))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * All of these into the beam, as far as they belong there. Places are looked up before anything
+ * moves, for processors do such searches side by side; each entry of the beam then moves once.
+ */
+static bool
+insert_all(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
+{
+	OmendbCandidate *beam = search->beam;
+	uint32_t places[OMENDB_MAX_LINKS];
+	uint32_t end;
+
+	n = find_places(search, near, n, places);
+	if (!drop_last(search, near, &n))
+		return false;
+	if (n == 0)
+		return true;
+	end = search->used;
+	search->used += n;
+	for (uint32_t i = n; i-- > 0;)
+	{
+		memmove(&beam[places[i] + i + 1], &beam[places[i]],
+				(end - places[i]) * sizeof(OmendbCandidate));
+		beam[places[i] + i] = near[i];
+		end = places[i];
+	}
+	if (places[0] < search->cursor)
+		search->cursor = places[0];
+	return true;
+}
+
 static bool
 expand_coded(OmendbSearch *search)
 {
@@ -364,19 +458,7 @@ expand_coded(OmendbSearch *search)
 		}
 		search->aside_used = aside - search->aside;
 	}
-	for (uint32_t i = 0; i < n; i++)
-	{
-		/* The beam may have filled up, or its last become nearer. */
-		if (near[i] >> 32 >= threshold(search))
-		{
-			if (!set_aside(search, near[i]))
-				return false;
-		}
-		else if (!omendb_search_has_seen(search, omendb_candidate_node(near[i])) &&
-				 !insert(search, near[i]))
-			return false;
-	}
-	return true;
+	return insert_all(search, near, n);
 }
 
 static bool

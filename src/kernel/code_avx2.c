@@ -69,6 +69,9 @@ store_tables(const Ints *numbers, uint32_t width, uint8_t *lut)
 #define LOOK_UP_INT(table, index)                                                      \
 	((Ints) _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *) (table)), \
 										(__m256i) (index)))
+#define WIDEN_BYTES(p)   ((Ints) _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) (p))))
+#define WIDEN_NUMBERS(p) ((Ints) _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *) (p))))
+#define WIDEN_SHORTS(p)  ((Ints) _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *) (p))))
 #include "kernel/code_template.h"
 
 INLINE uint8_t
@@ -379,6 +382,7 @@ omendb_fill_code_avx2(OmendbKernels *table)
 	table->residual_code = residual_code;
 	table->lut_f32 = lut_f32;
 	table->code_sums = code_sums;
+	table->estimates = estimates;
 	table->hadamard = hadamard;
 	table->multiply_signs = multiply_signs;
 }

@@ -98,6 +98,29 @@ store_tables(const Ints *numbers, uint32_t width, uint8_t *lut)
 			lut[16 * l + z] = (uint8_t) numbers[z][l];
 }
 
+INLINE Ints
+widen_numbers(uint16x8_t x)
+{
+	uint32x4_t halves[2] = {vmovl_u16(vget_low_u16(x)), vmovl_high_u16(x)};
+	Ints result;
+
+	memcpy(&result, halves, sizeof(result));
+	return result;
+}
+
+INLINE Ints
+widen_shorts(int16x8_t x)
+{
+	int32x4_t halves[2] = {vmovl_s16(vget_low_s16(x)), vmovl_high_s16(x)};
+	Ints result;
+
+	memcpy(&result, halves, sizeof(result));
+	return result;
+}
+
+#define WIDEN_BYTES(p)   widen_numbers(vmovl_u8(vld1_u8(p)))
+#define WIDEN_NUMBERS(p) widen_numbers(vld1q_u16(p))
+#define WIDEN_SHORTS(p)  widen_shorts(vld1q_s16(p))
 #include "kernel/code_template.h"
 
 INLINE uint16x4_t
@@ -385,6 +408,7 @@ omendb_fill_code_neon(OmendbKernels *table)
 	table->residual_code = residual_code;
 	table->lut_f32 = lut_f32;
 	table->code_sums = code_sums;
+	table->estimates = estimates;
 	table->hadamard = hadamard;
 	table->multiply_signs = multiply_signs;
 }

@@ -187,6 +187,21 @@ code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const
 }
 
 static void
+estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
+		  const uint16_t *sums, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32_t bits = (slopes[i] + 16 * e->exponent) << 19;
+		float slope;
+
+		memcpy(&slope, &bits, sizeof(slope));
+		out[i] = e->distance -
+				 slope * (e->base + e->step * (float) sums[i] + e->unit * (float) shifts[i]);
+	}
+}
+
+static void
 multiply_signs(float *x, const uint8_t *bits, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -201,6 +216,7 @@ omendb_fill_code_scalar(OmendbKernels *table)
 	table->residual_code = residual_code;
 	table->lut_f32 = lut_f32;
 	table->code_sums = code_sums;
+	table->estimates = estimates;
 	table->hadamard = omendb_hadamard_plain;
 	table->multiply_signs = multiply_signs;
 }

@@ -14,6 +14,8 @@
  *		PAIR_PRODUCT(x, y)	low halves of x and y multiplied, plus high halves multiplied; as int16
  *		LOOK_UP(table, i)	the floats of a table of eight that the indices name
  *		LOOK_UP_INT(table, i)
+ *		WIDEN_BYTES(p)		eight of uint8_t as Ints; WIDEN_NUMBERS of uint16_t, WIDEN_SHORTS
+ *							of int16_t
  *
  * and store_tables(numbers, width, lut), which stores lane l of numbers[z], of 16, as byte
  * 16 * l + z, for l below width. Results are those of code_scalar.c, bit for bit but for
@@ -34,6 +36,7 @@
 #define STORE(p, from)     memcpy((p), &(from), sizeof(from))
 #define ALL(x)             ((Floats){x, x, x, x, x, x, x, x})
 #define MAGNITUDE(x)       ((Floats) ((Ints) (x) &INT32_MAX))
+#define TO_FLOATS(x)       __builtin_convertvector(x, Floats)
 #define FIRST_LANES(to, n) LOAD(to, lane_masks + WIDTH - (n))
 
 #define MOST_ELEMENTS (OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS + OMENDB_PLAN_SLACK)
@@ -399,6 +402,21 @@ lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, f
 	*step = unit / scale;
 }
 
+TARGET static void
+estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
+		  const uint16_t *sums, size_t n, float *out)
+{
+	for (size_t i = 0; i < n; i += WIDTH)
+	{
+		Bits slope = ((Bits) WIDEN_BYTES(slopes + i) + 16 * e->exponent) << 19;
+		Floats estimate = e->base + e->step * TO_FLOATS(WIDEN_NUMBERS(sums + i)) +
+						  e->unit * TO_FLOATS(WIDEN_SHORTS(shifts + i));
+
+		estimate = e->distance - (Floats) slope * estimate;
+		STORE(out + i, estimate);
+	}
+}
+
 #undef MOST
 #undef LOOK_UP
 #undef LOAD
@@ -412,6 +430,10 @@ lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, f
 #undef PAIR_PRODUCT
 #undef LOOK_UP_INT
 #undef PAIRS
+#undef TO_FLOATS
+#undef WIDEN_BYTES
+#undef WIDEN_NUMBERS
+#undef WIDEN_SHORTS
 #undef SET_ENTRY
 #undef FIRST_LANES
 #undef FOR_SIZES

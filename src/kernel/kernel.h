@@ -55,6 +55,16 @@ typedef struct OmendbBitOverlap
 	uint64_t either;
 } OmendbBitOverlap;
 
+/* What a query and a record give to all estimates of the record's links. */
+typedef struct OmendbEstimate
+{
+	float distance; /* of the record */
+	float base;
+	float step;
+	float unit;        /* of the shifts */
+	uint32_t exponent; /* of the slopes */
+} OmendbEstimate;
+
 typedef struct OmendbKernels
 {
 	/* sum of (a[i] - b[i])^2; sum of a[i] * b[i]; sum of |a[i] - b[i]| */
@@ -197,6 +207,16 @@ typedef struct OmendbKernels
 	 */
 	void (*code_sums)(const uint8_t *codes, size_t stride, size_t bytes, size_t slots,
 					  const uint8_t *lut, uint16_t *sums);
+
+	/*
+	 * Estimates of n links from what a record keeps of them (code/layout.h) and from the sums
+	 * of code_sums: out[i] = e->distance + b * (e->base + e->step * sums[i] + e->unit *
+	 * shifts[i]), b being minus the float whose bits are slopes[i] + 16 * e->exponent,
+	 * shifted left by 19. All arrays are read, and out is written, up to the next multiple of 8;
+	 * what stands there from n on is unspecified.
+	 */
+	void (*estimates)(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
+					  const uint16_t *sums, size_t n, float *out);
 
 	/*
 	 * The Walsh-Hadamard transform in place, not scaled: x[i] becomes the sum of

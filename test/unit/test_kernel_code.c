@@ -932,6 +932,60 @@ test_hadamard(void)
 	report("hadamard gives the scalar level's numbers, twice is n times");
 }
 
+/* Beside the formula in double. Slopes, shifts and sums end at a guard page, to a multiple of 8. */
+static void
+test_estimates(void)
+{
+	Random random = {61};
+
+	for (int round = 0; round < 400; round++)
+	{
+		size_t n = 1 + random_below(&random, 200);
+		size_t room = (n + 7) / 8 * 8;
+		OmendbEstimate e = {(float) random_normal(&random), (float) random_normal(&random), 0.01f,
+							0.002f, (uint32_t) random_below(&random, 230)};
+		uint8_t slopes[200];
+		int16_t shifts[200];
+		uint16_t sums[200];
+		const uint8_t *a;
+		const int16_t *b;
+		const uint16_t *c;
+
+		e.distance = ldexpf(e.distance, (int) e.exponent - 120);
+		for (size_t i = 0; i < room; i++)
+		{
+			slopes[i] = (uint8_t) random_below(&random, 256);
+			shifts[i] = (int16_t) ((int) random_below(&random, 4096) - 2048);
+			sums[i] = (uint16_t) random_below(&random, 65536);
+		}
+		a = guarded_place(&memory_a, slopes, room, random_offset(&random, 1));
+		b = guarded_place(&memory_b, shifts, room * sizeof(int16_t), random_offset(&random, 2));
+		c = guarded_place(&memory_c, sums, room * sizeof(uint16_t), random_offset(&random, 2));
+		for (size_t v = 0; v < n_variants; v++)
+		{
+			float out[200 + 8];
+
+			variants[v].kernels.estimates(&e, a, b, c, n, out);
+			for (size_t i = 0; i < n; i++)
+			{
+				/* Four bits of exponent, from that of the record on, and four of fraction. */
+				double slope =
+					slopes[i] < 16 && e.exponent == 0
+						? ldexp(slopes[i] / 16.0, 1 - 127)
+						: ldexp(1 + slopes[i] % 16 / 16.0, (int) e.exponent + slopes[i] / 16 - 127);
+				double terms =
+					fabs(e.base) + e.step * (double) sums[i] + fabs(e.unit * (double) shifts[i]);
+				double want = e.distance - slope * (e.base + e.step * (double) sums[i] +
+													e.unit * (double) shifts[i]);
+				double slack = 4e-7 * (fabs(e.distance) + slope * terms) + FLT_MIN;
+
+				failed[v] |= !(fabs(out[i] - want) <= slack) && fabs(want) < FLT_MAX / 2;
+			}
+		}
+	}
+	report("estimates are those of the formula");
+}
+
 static void
 test_multiply_signs(void)
 {
@@ -997,5 +1051,6 @@ main(void)
 	test_hadamard_rows();
 	test_hadamard();
 	test_multiply_signs();
+	test_estimates();
 	return tap_done();
 }
