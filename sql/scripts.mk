@@ -44,13 +44,16 @@ install-vector-scripts: $(VECTOR_FILES)
 
 # ---- make install-adoption: beside pgvector, from its version to omendb's and back
 
-PGVECTOR_VERSION = $(call default_version,'$(INSTALLED_CONTROL)')
+PGVECTOR_VERSION = $(if $(wildcard $(INSTALLED_CONTROL)),$(call default_version,'$(INSTALLED_CONTROL)'),none)
 ADOPTION_FILES = build/sql/adoption/vector--$(PGVECTOR_VERSION)--omendb.sql \
 	build/sql/adoption/vector--omendb--$(PGVECTOR_VERSION).sql
 
-install-adoption: install
+# Before anything is installed.
+check-adoption:
 	@case ' $(VECTOR_ALIKE) ' in *' $(PGVECTOR_VERSION) '*) ;; *) \
-		echo "pgvector '$(PGVECTOR_VERSION)' is installed; this needs one of: $(VECTOR_ALIKE)" >&2; exit 1;; esac
+		echo "install-adoption needs pgvector, one of: $(VECTOR_ALIKE); $(EXTENSION_DIR) has '$(PGVECTOR_VERSION)'" >&2; exit 1;; esac
+
+install-adoption: check-adoption install
 	@mkdir -p build/sql/adoption
 	$(SCRIPT) -v LIBRARY=omendb -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-adopt.sql.in \
 		>build/sql/adoption/vector--$(PGVECTOR_VERSION)--omendb.sql
@@ -58,4 +61,4 @@ install-adoption: install
 		>build/sql/adoption/vector--omendb--$(PGVECTOR_VERSION).sql
 	$(INSTALL_DATA) $(ADOPTION_FILES) '$(EXTENSION_DIR)/'
 
-.PHONY: install-vector install-vector-scripts install-adoption
+.PHONY: install-vector install-vector-scripts check-adoption install-adoption
