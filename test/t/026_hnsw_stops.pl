@@ -71,33 +71,13 @@ my $wanted = $ENV{OMENDB_STOPS} // 40;
 my %chosen = map { $_ => 1 } (shuffle 0 .. $#stops)[ 0 .. $wanted - 1 ];
 @stops = @stops[ grep { $chosen{$_} } 0 .. $#stops ];
 
-sub recover
-{
-    my ($name, $lsn, $action) = @_;
-    my $node = PostgreSQL::Test::Cluster->new($name);
-    $node->init_from_backup($primary, 'base', has_restoring => 0);
-    stop_at($node, $lsn, $action);
-    $node->append_conf('postgresql.conf', "restore_command = 'cp " . $primary->data_dir . "/pg_wal/%f %p'\nhot_standby = on");
-    $node->set_recovery_mode;
-    return $node;
-}
-
-sub stop_at
-{
-    my ($node, $lsn, $action) = @_;
-    $node->append_conf('postgresql.conf', "recovery_target_lsn = '$lsn'\nrecovery_target_action = '$action'");
-    return;
-}
-
 # One server, which goes on from one record to the next.
-my $replica = recover('replica', $stops[0][0], 'pause');
+my $replica = recovery_to($primary, 'replica', $stops[0][0], 'pause');
 my @lost;
 for my $stop (@stops)
 {
     my ($lsn, $m) = @$stop;
-    stop_at($replica, $lsn, 'pause');
-    $replica->start;
-    $replica->poll_query_until($db, "SELECT pg_get_wal_replay_pause_state() = 'paused'") or die "recovery did not come to $lsn";
+    go_on_to($replica, $db, $lsn);
     my $rows = unreached($replica, $db, "t$m", '<->');
     push @lost, "m = $m, $lsn: $rows" if $rows ne '';
     $replica->stop;
@@ -109,7 +89,7 @@ my $crashed = 0;
 for my $at (grep { $_ % 10 == 5 } 0 .. $#stops)
 {
     my ($lsn, $m) = @{ $stops[$at] };
-    my $node = recover('crashed' . ++$crashed, $lsn, 'promote');
+    my $node = recovery_to($primary, 'crashed' . ++$crashed, $lsn, 'promote');
     $node->start;
     $node->poll_query_until($db, 'SELECT NOT pg_is_in_recovery()') or die "recovery did not end at $lsn";
     is(index_errors($node, $db, "t${m}_v", 1), '', "crash at $lsn, m = $m: nothing is wrong");

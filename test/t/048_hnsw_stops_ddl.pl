@@ -94,24 +94,6 @@ for my $end (@ends)
 
 # ---------------------------------------------------------------- recovery
 
-sub recover
-{
-    my ($name, $lsn, $action) = @_;
-    my $node = PostgreSQL::Test::Cluster->new($name);
-    $node->init_from_backup($primary, 'base', has_restoring => 0);
-    stop_at($node, $lsn, $action);
-    $node->append_conf('postgresql.conf', "restore_command = 'cp " . $primary->data_dir . "/pg_wal/%f %p'\nhot_standby = on");
-    $node->set_recovery_mode;
-    return $node;
-}
-
-sub stop_at
-{
-    my ($node, $lsn, $action) = @_;
-    $node->append_conf('postgresql.conf', "recovery_target_lsn = '$lsn'\nrecovery_target_action = '$action'");
-    return;
-}
-
 # Tables that have a valid index, and that a transaction, which goes on, does not hold; those that can be read now.
 my $readable = q{
     SELECT t.relname FROM pg_class t JOIN pg_index ON indrelid = t.oid JOIN pg_class i ON i.oid = indexrelid JOIN pg_am a ON a.oid = i.relam
@@ -134,14 +116,12 @@ sub wrong
 }
 
 my $indexes = "SELECT indexrelid::regclass AS oid FROM pg_index JOIN pg_class c ON c.oid = indexrelid JOIN pg_am a ON a.oid = relam WHERE amname = 'hnsw' AND indisvalid";
-my $replica = recover('replica', $stops[0][1], 'pause');
+my $replica = recovery_to($primary, 'replica', $stops[0][1], 'pause');
 my @lost;
 for my $stop (@stops)
 {
     my ($name, $lsn) = @$stop;
-    stop_at($replica, $lsn, 'pause');
-    $replica->start;
-    $replica->poll_query_until($db, "SELECT pg_get_wal_replay_pause_state() = 'paused'") or die "recovery did not come to $lsn";
+    go_on_to($replica, $db, $lsn);
     my $rows = wrong($replica);
     push @lost, "$name, $lsn: $rows" if $rows ne '';
     $replica->stop;
@@ -153,7 +133,7 @@ my $crashed = 0;
 for my $at (grep { $_ % 5 == 3 } 0 .. $#stops)
 {
     my ($name, $lsn) = @{ $stops[$at] };
-    my $node = recover('crashed' . ++$crashed, $lsn, 'promote');
+    my $node = recovery_to($primary, 'crashed' . ++$crashed, $lsn, 'promote');
     $node->start;
     $node->poll_query_until($db, 'SELECT NOT pg_is_in_recovery()') or die "recovery did not end at $lsn";
     my $when = "crash at $lsn, $name";

@@ -9,11 +9,13 @@ use Exporter 'import';
 use File::Temp ();
 use IPC::Run ();
 use OmendbTest;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(seeded make_data_functions start_clients start_session finish write_script index_problems index_errors unreached lost_rows
-    strangers recall errors_in_log make_small_tables small_tables small_scripts small_vacuum small_wrong small_contents small_answers);
+    strangers recall errors_in_log make_small_tables small_tables small_scripts small_vacuum small_wrong small_contents small_answers
+    recovery_to go_on_to);
 
 # The two scans of an index; the custom scan by a search, for it would rather sort the rows of a small table.
 my %scans = (
@@ -292,6 +294,36 @@ sub errors_in_log
     my ($node, $from, $allowed) = @_;
     my $log = substr slurp_file($node->logfile), $from // 0;
     return join "\n", grep { /\b(ERROR|FATAL|PANIC|TRAP|WARNING)\b:?|terminated by signal/ && !($allowed && /$allowed/) } split /\n/, $log;
+}
+
+# A server of the primary's backup "base" whose recovery, out of the primary's WAL, ends at that record, and then does
+# that ("pause" or "promote"). Not started.
+sub recovery_to
+{
+    my ($primary, $name, $lsn, $action) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+    $node->init_from_backup($primary, 'base', has_restoring => 0);
+    set_recovery_end($node, $lsn, $action);
+    $node->append_conf('postgresql.conf', "restore_command = 'cp " . $primary->data_dir . "/pg_wal/%f %p'\nhot_standby = on");
+    $node->set_recovery_mode;
+    return $node;
+}
+
+sub set_recovery_end
+{
+    my ($node, $lsn, $action) = @_;
+    $node->append_conf('postgresql.conf', "recovery_target_lsn = '$lsn'\nrecovery_target_action = '$action'");
+    return;
+}
+
+# Start one of "pause", and wait until it is there. Once stopped, it may go on to a later record.
+sub go_on_to
+{
+    my ($node, $db, $lsn) = @_;
+    set_recovery_end($node, $lsn, 'pause');
+    $node->start;
+    $node->poll_query_until($db, "SELECT pg_get_wal_replay_pause_state() = 'paused'") or die "recovery did not come to $lsn";
+    return;
 }
 
 1;
