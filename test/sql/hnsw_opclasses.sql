@@ -46,7 +46,7 @@ CREATE OPERATOR CLASS more_ops FOR TYPE vector USING hnsw AS
 CREATE TABLE more (v vector(3));
 INSERT INTO more SELECT ARRAY[i, i % 3, 0] FROM generate_series(1, 50) i;
 CREATE INDEX more_v ON more USING hnsw (v more_ops);
-SET enable_sort = off;
+SET enable_seqscan = off;
 SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
 SELECT v FROM more ORDER BY v <~-> '[3,0,0]' LIMIT 1;
 SELECT v FROM more ORDER BY v <=> '[5,2,0]' LIMIT 1;
@@ -55,7 +55,7 @@ SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
 SELECT v FROM more ORDER BY v <~-> '[3,0,0]' LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT v FROM more ORDER BY v <-> '[3,0,0]' LIMIT 1;
 RESET hnsw.custom_scan;
-RESET enable_sort;
+RESET enable_seqscan;
 -- what an owner has done to the function
 ALTER FUNCTION l2_distance(vector, vector) SET work_mem = '5MB';
 REINDEX INDEX more_v;
