@@ -41,8 +41,8 @@ ok($defined{Pg_magic_func}, 'the magic block');
 ok($defined{_PG_init}, 'the start');
 
 my @sources  = split /\n/, $node->safe_psql('symbols', q{SELECT DISTINCT prosrc FROM pg_proc WHERE probin = '$libdir/omendb' ORDER BY 1});
-# Or that the script names which makes a database of pgvector's omendb's.
-my %source   = map { $_ => 1 } @sources, slurp_file(source_root() . '/sql/vector-adopt.sql.in') =~ /'(omendb_sql_\w+)'/g;
+# Or that the scripts name which make a database of pgvector's omendb's.
+my %source   = map { $_ => 1 } @sources, slurp_file(source_root() . '/sql/script.awk') =~ /"(omendb_sql_\w+)"/g;
 my @exported = grep { /^omendb_sql_/ } sort keys %defined;
 is_deeply([ grep { !$defined{$_} } @sources ], [], 'every function that SQL names is exported');
 is_deeply([ grep { !$source{$_} } @exported ], [], 'every exported function is one that SQL names');
