@@ -442,7 +442,8 @@ test_ranges(int order)
 		/* Where rounding of the own vectors is as large as the link, b is anything. */
 		if (base[k] > 1e-6 * scene.node->norm2)
 			good = link_is_near(&scene, k, b[k], base[k], of_v[k]) && good;
-		largest = fmax(largest, fabs(omendb_edge_shift(layout, scene.node, k)));
+		if (fabsf(omendb_edge_shift(layout, scene.node, k)) > largest)
+			largest = fabsf(omendb_edge_shift(layout, scene.node, k));
 	}
 	tap_result(good, "links of lengths from 2^-24 to 2^7, order %d: slopes and shifts fit", order);
 	tap_result(largest >= 1023 * omendb_edge_shift_unit(scene.node),
