@@ -128,7 +128,7 @@ sub same
             for my $column (@{ $indexed{$table} })
             {
                 my ($name, undef, $operator) = @$column;
-                push @wrong, grep { $_ ne '' } index_problems($subscriber, $format, "${table}_$name", 1),
+                push @wrong, grep { $_ ne '' } index_errors($subscriber, $format, "${table}_$name", 1),
                     unreached($subscriber, $format, "rows_${table}_$name", $operator);
             }
         }
