@@ -134,6 +134,15 @@ new_database('schemas2', 'CREATE SCHEMA a; CREATE EXTENSION vector SCHEMA a; CRE
 copy_by_dump('schemas2', 'schemas2_copy');
 is($node->safe_psql('schemas2_copy', "SELECT typnamespace::regnamespace FROM pg_type WHERE typname = 'vector'"), 'a', 'or in that of vector: a dump creates first what was first');
 
+# Of names that want quotes.
+for my $extension (qw(omendb vector))
+{
+    my $db = "quoted_$extension";
+    new_database($db, qq{CREATE SCHEMA "Ext Sch""ema"; CREATE EXTENSION $extension SCHEMA "Ext Sch""ema"; CREATE TABLE t (e "Ext Sch""ema".vector(3)); CREATE INDEX ON t USING hnsw (e "Ext Sch""ema".vector_l2_ops)});
+    copy_by_dump($db, "${db}_copy");
+    is($node->safe_psql("${db}_copy", "SELECT count(*) FROM hnsw_index_check('t_e_idx')" =~ s/hnsw_index_check/"Ext Sch""ema".hnsw_index_check/r), 0, "$extension in a schema whose name wants quotes, and a copy of it");
+}
+
 # Moved afterwards, each of them.
 for my $case ([ 'moved_omendb', 'omendb', 'vector' ], [ 'moved_vector', 'vector', 'omendb' ])
 {
