@@ -27,18 +27,11 @@ float_of_bits(uint32_t bits)
 	return f;
 }
 
-/* b, of a slope as it is kept. */
+/* The b that a kept slope stands for. */
 static inline float
 slope_value(uint32_t slope, uint32_t exponent)
 {
 	return -float_of_bits((slope + SLOPE_STEPS * exponent) << 19);
-}
-
-/* Two to the power of exponent - 127; 0 for 0. */
-static inline float
-shift_unit(const OmendbRecord *record)
-{
-	return float_of_bits((uint32_t) record->shift_exponent << 23);
 }
 
 float
@@ -47,24 +40,25 @@ omendb_edge_slope(const OmendbLayout *layout, const OmendbRecord *record, uint32
 	return slope_value(omendb_record_slopes(layout, record)[slot], record->slope_exponent);
 }
 
+/* Two to the power of exponent - 127; an exponent of 0 gives 0. */
+float
+omendb_edge_shift_unit(const OmendbRecord *record)
+{
+	return float_of_bits((uint32_t) record->shift_exponent << 23);
+}
+
 float
 omendb_edge_shift(const OmendbLayout *layout, const OmendbRecord *record, uint32_t slot)
 {
 	const uint8_t *shifts = omendb_record_shifts(layout, record);
 
-	return (float) omendb_get_int12(shifts, layout->links, slot) * shift_unit(record);
+	return (float) omendb_get_int12(shifts, layout->links, slot) * omendb_edge_shift_unit(record);
 }
 
 float
 omendb_edge_slope_least(const OmendbRecord *record)
 {
 	return -slope_value(0, record->slope_exponent);
-}
-
-float
-omendb_edge_shift_unit(const OmendbRecord *record)
-{
-	return shift_unit(record);
 }
 
 void
@@ -103,7 +97,7 @@ omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from
 			omendb_code_bytes(layout));
 }
 
-/* All slopes the same, but for those that become less than the least. */
+/* Raise the exponent of all slopes. Slopes below the new least one become the least one. */
 static void
 raise_slopes(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent)
 {
@@ -115,7 +109,7 @@ raise_slopes(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent
 	record->slope_exponent = (uint8_t) exponent;
 }
 
-/* All shifts rounded to a larger unit. */
+/* Raise the exponent of all shifts: each shift is rounded to the larger unit. */
 static void
 raise_shifts(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent)
 {
@@ -132,7 +126,7 @@ raise_shifts(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent
 	record->shift_exponent = (uint8_t) exponent;
 }
 
-/* b is 0 or less, and finite. What it became by rounding. */
+/* Keep b, which is finite and at most 0, in the slot. Returns b as it is kept, rounded. */
 static float
 put_slope(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float b)
 {
@@ -166,7 +160,7 @@ put_shift(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float
 		exponent = MOST_EXPONENT;
 	if (t != 0 && exponent > record->shift_exponent)
 		raise_shifts(layout, record, (uint32_t) exponent);
-	units = record->shift_exponent > 0 ? rintf(t / shift_unit(record)) : 0;
+	units = record->shift_exponent > 0 ? rintf(t / omendb_edge_shift_unit(record)) : 0;
 	units = units > MOST_SHIFT ? MOST_SHIFT : units < -MOST_SHIFT ? -MOST_SHIFT : units;
 	omendb_put_int12(omendb_record_shifts(layout, record), layout->links, slot, (int) units);
 }
@@ -189,7 +183,7 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 	omendb_kernels.residual_code(v, x, &codec->plan, omendb_record_code(layout, record, slot),
 								 &residual, &origin);
 	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
-	/* Where dimensions have no group, f corrects for what is not seen of the residual. */
+	/* Dimensions without a group add nothing to `residual`: f makes up for their share. */
 	f = residual > 0 && r2 > 0 ? r2 / residual : 0;
 	if (!(f < FLT_MAX / 4))
 		f = 0;
@@ -227,11 +221,11 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	const uint8_t *codes = omendb_record_code(layout, record, 0);
 	size_t bytes = omendb_code_read_bits(layout) / 8;
 	uint32_t groups = omendb_code_groups(layout);
-	/* -distance is <q,v>, so this is the w for which q - wv is shortest */
+	/* -distance is <q,v>, so w is the factor for which q - wv is shortest. */
 	float w = layout->metric != OMENDB_METRIC_IP ? 1
 			  : record->norm2 > 0                ? -distance / record->norm2
 												 : 0;
-	OmendbEstimate e = {distance, query->base, query->step, w * shift_unit(record),
+	OmendbEstimate e = {distance, query->base, query->step, w * omendb_edge_shift_unit(record),
 						record->slope_exponent};
 
 	omendb_kernels.i12_to_i16(omendb_record_shifts(layout, record), shifts, layout->links);

@@ -25,17 +25,20 @@ extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, u
 							   OmendbNode node, const float *v, const float *x, float distance,
 							   float norm2_v, float norm2_x);
 
-/* Let the record's links begin anew: no slope, no shift, no exponent. */
+/* Reset all slopes, all shifts and both exponents of the record to 0. */
 extern void omendb_edge_clear(const OmendbLayout *layout, OmendbRecord *record);
 
-/* Zero into a slot that is not in use. */
+/* Fill a slot that is not in use with zeros. */
 extern void omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot);
 
 /* Copy a link into another slot of its record. */
 extern void omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from,
 							 uint32_t to);
 
-/* b and t as they are kept; the least magnitude that b has here, and what t is a multiple of. */
+/*
+ * b and t of a link as they are kept. The least magnitude that b has in this record, and the unit
+ * of which every t in this record is a multiple.
+ */
 extern float omendb_edge_slope(const OmendbLayout *layout, const OmendbRecord *record,
 							   uint32_t slot);
 extern float omendb_edge_shift(const OmendbLayout *layout, const OmendbRecord *record,

@@ -333,7 +333,10 @@ add_visited(OmendbSearch *search, OmendbNode node)
 	return true;
 }
 
-/* Those of `near` that are not in the beam and were not visited, in order, with their places. */
+/*
+ * Keep the candidates that are not in the beam and were not visited, sort them, and look up
+ * the place of each in the beam. Returns how many candidates are kept.
+ */
 static uint32_t
 find_places(const OmendbSearch *search, OmendbCandidate *near, uint32_t n, uint32_t *places)
 {
@@ -377,8 +380,8 @@ find_places(const OmendbSearch *search, OmendbCandidate *near, uint32_t n, uint3
 }
 
 /*
- * What the beam has no room for: the last of the beam and of the n candidates, which are in
- * order, are set aside. *n: how many candidates are left.
+ * Set aside what the beam has no room for: the farthest entries of the beam and of the *n sorted
+ * candidates together. *n becomes the number of candidates that are left.
  */
 static bool
 drop_last(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
@@ -398,8 +401,8 @@ drop_last(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
 }
 
 /*
- * All of these into the beam, as far as they belong there. Places are looked up before anything
- * moves, for processors do such searches side by side; each entry of the beam then moves once.
+ * Insert n candidates into the beam. All places are looked up before any entry moves: processors
+ * do such searches side by side, and each entry of the beam moves only once.
  */
 static bool
 insert_all(OmendbSearch *search, OmendbCandidate *near, uint32_t n)

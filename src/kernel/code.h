@@ -60,7 +60,7 @@ omendb_codeword_offset(float mean, float norm2, int z)
 	float deviation = mean * 1.2533141f;
 	float bias = deviation * norm2 * (0.5f / OMENDB_CODEBOOK_UNIT);
 
-	/* What a mean of OMENDB_ELEMENT_MOST makes is less; NaN and infinity do not come through. */
+	/* Finite elements give less than this bound. NaN and infinity become the bound. */
 	if (!(bias < 1 << 24))
 		bias = 1 << 24;
 	return 7 - z - 8 * (int32_t) lrintf(bias);

@@ -131,7 +131,7 @@ get_residual(const float *v, const float *x, uint32_t n, float *r, float *sum)
 	return most;
 }
 
-/* To integers. */
+/* Scale the elements and round them to integers. */
 TARGET static void
 make_ints(float *r, uint32_t n, float scale)
 {
