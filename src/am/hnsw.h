@@ -198,44 +198,15 @@ extern HnswScanReport hnsw_last_scan;
  */
 extern void hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report);
 
-/* hnswbuild.c */
+/* build/hnswbuild.c */
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *info);
 extern void hnsw_build_empty(Relation index);
 
 extern char *hnsw_build_phase_name(int64 phase);
 
-/* hnswinsert.c */
+/* write/hnswinsert.c */
 extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 						IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
-
-/* For vacuum: what an insert does, a part at a time. Palloc'd. */
-typedef struct HnswInsert HnswInsert;
-extern HnswInsert *hnsw_insert_create(Relation index, const OmendbIndex *open);
-
-/*
- * A search of a level for the record's vector, from the entry point on. Of what
- * it visited some may be dead; at least one lives if any does there. NULL where
- * it comes to nothing.
- */
-extern const OmendbSearch *hnsw_find_near(HnswInsert *insert, const OmendbRecord *record,
-										  unsigned level);
-
-/*
- * Offer links to the node to n others: those for which it is good take one, or
- * else the first that can. record is a copy of the node's. False where none can.
- */
-extern bool hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
-							const OmendbRecord *record, const OmendbNode *to, uint32 n);
-
-/*
- * Give the node records up to the level of that entry point (or one more, with the
- * entry point, if it is of that level itself), of which the last has a link to
- * the entry point: it is to be the entry point in its place. Nothing leads there
- * until it is. The node has no record above that one. False where there are too
- * many levels.
- */
-extern bool hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level,
-							const OmendbRecord *record, OmendbNode *entry, unsigned *entry_level);
 
 /* hnswscan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
@@ -244,17 +215,11 @@ extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey ord
 extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
 extern void hnsw_end_scan(IndexScanDesc scan);
 
-/* hnswvacuum.c */
+/* write/hnswvacuum.c */
 extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 											   IndexBulkDeleteCallback callback, void *state);
 extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 												  IndexBulkDeleteResult *stats);
-
-/*
- * hnswvacuum.c: let links lead from the entry point to all nodes of an index that is being
- * built, whose levels above 0 are of one piece already and begin with that number.
- */
-extern void hnsw_join_new(Relation index, OmendbNode upper);
 
 /* hnswcost.c */
 extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path, double loop_count,

@@ -6,7 +6,7 @@
  * built in phases; a phase is done in positions. Within a phase positions are
  * independent of each other: any process may do any of them, at the same time, and the
  * result is the same. Between phases all must be finished: that is the caller's part
- * (am/hnswparallel.c with processes; one loop in tests).
+ * (build/hnswparallel.c with processes; one loop in tests).
  *
  *	size = omendb_build_prepare(level)
  *	omendb_build_attach(level, memory of that size)

@@ -153,9 +153,9 @@ def chain(*functions):
 
 SCAN = ["graph/search.c:omendb_search_run", "graph/search.c:omendb_search_settle", "am/hnswscan.c:hnsw_get_tuple",
         "index_getnext_tid", "standard_ExecutorRun", "PostgresMain", "main"]
-INSERT = ["am/hnswinsert.c:insert_record", "am/hnswinsert.c:hnsw_insert", "index_insert", "standard_ExecutorRun", "main"]
+INSERT = ["write/hnswinsert.c:insert_record", "write/hnswinsert.c:hnsw_insert", "index_insert", "standard_ExecutorRun", "main"]
 VISIT = ["graph/array.c:omendb_step_fill", "page/store.c:store_visit"]
-BACK = ["am/hnswlink.c:hnsw_link_back", "am/hnswinsert.c:link_all_back"]
+BACK = ["write/hnswlink.c:hnsw_link_back", "write/hnswinsert.c:link_all_back"]
 
 
 class Profile(unittest.TestCase):
@@ -171,7 +171,7 @@ class Profile(unittest.TestCase):
                 (profile.RECHECK, ["kernel/dense_template.h:cosine_f32", "types/distance.c:omendb_sql_vector_cosine_distance",
                                    "ExecInterpExpr", "main"]),
                 (profile.CHOICE, ["kernel/int16_template.h:l2sq_i16", "graph/link.c:pair_distance",
-                                  "graph/select.c:omendb_select", "am/hnswinsert.c:plan_level", *INSERT]),
+                                  "graph/select.c:omendb_select", "write/hnswinsert.c:plan_level", *INSERT]),
                 (profile.BACK, ["kernel/kernel_avx2.c:hamming", "graph/link.c:omendb_link_options", *BACK, *INSERT]),
                 (profile.GENERIC_WAL, ["[postgres]", "GenericXLogFinish", "page/change.c:omendb_record_put_link", *BACK, *INSERT]),
                 (profile.WAL, ["XLogInsertRecord", "XLogInsert", "GenericXLogFinish", *BACK, *INSERT]),

@@ -3,7 +3,7 @@
  *	  How much memory a build takes, how many rows it will have, and how long its
  *	  sparse vectors are.
  */
-#include "am/hnswbuildsize.h"
+#include "build/hnswbuildsize.h"
 
 #include <math.h>
 

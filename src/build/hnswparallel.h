@@ -13,7 +13,7 @@
 
 #include "postgres.h"
 
-#include "am/hnswrecords.h"
+#include "build/hnswrecords.h"
 #include "graph/build.h"
 #include "storage/itemptr.h"
 #include "page/format.h"

@@ -2,7 +2,7 @@
  * hnswrowfile.c
  *	  Temporary files of a build.
  */
-#include "am/hnswrowfile.h"
+#include "build/hnswrowfile.h"
 
 #include "compat.h"
 #include "miscadmin.h"

@@ -11,6 +11,7 @@
 #include "am/hnsw.h"
 #include "graph/link.h"
 #include "page/reach.h"
+#include "write/hnswinsert.h"
 
 typedef struct HnswEstimate
 {

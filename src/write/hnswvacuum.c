@@ -33,7 +33,8 @@
 
 #include "access/genam.h"
 #include "am/hnswcalibrate.h"
-#include "am/hnswvacuum.h"
+#include "write/hnswjoin.h"
+#include "write/hnswvacuum.h"
 #include "commands/progress.h"
 #include "commands/vacuum.h"
 #include "compat.h"

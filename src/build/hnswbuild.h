@@ -7,7 +7,7 @@
 
 #include "am/hnsw.h"
 
-#include "am/hnswparallel.h"
+#include "build/hnswparallel.h"
 #include "nodes/execnodes.h"
 #include "storage/itemptr.h"
 

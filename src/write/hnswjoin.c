@@ -3,9 +3,8 @@
  *	  Every live node is led to by links of live nodes: before vacuum replaces those
  *	  to dead ones, after which no row may be lost (see src/README.md).
  */
-#include "am/hnsw.h"
+#include "write/hnswvacuum.h"
 
-#include "am/hnswvacuum.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"

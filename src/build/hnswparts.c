@@ -21,11 +21,11 @@
  *
  * This file is long: its steps share the state of one build, and each one's files are the next one's input.
  */
-#include "am/hnswparts.h"
+#include "build/hnswparts.h"
 
-#include "am/hnswbuildsize.h"
-#include "am/hnswpages.h"
-#include "am/hnswrowfile.h"
+#include "build/hnswbuildsize.h"
+#include "build/hnswpages.h"
+#include "build/hnswrowfile.h"
 #include "commands/progress.h"
 #include "graph/parts.h"
 #include "miscadmin.h"

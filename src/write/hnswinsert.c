@@ -15,9 +15,8 @@
  * throughout: vacuum takes it exclusively to know that no insert still works
  * with nodes it has seen before they were marked dead.
  */
-#include "am/hnsw.h"
+#include "write/hnswinsert.h"
 
-#include "am/hnswlink.h"
 #include "common/pg_prng.h"
 #include "graph/link.h"
 #include "graph/search.h"
@@ -25,6 +24,7 @@
 #include "page/change.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
+#include "write/hnswlink.h"
 
 /* The plan for one level. */
 typedef struct LevelPlan

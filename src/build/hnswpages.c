@@ -6,7 +6,7 @@
  * of a build takes some of them, copies records into shared buffers, and logs the pages
  * as full images.
  */
-#include "am/hnswpages.h"
+#include "build/hnswpages.h"
 
 #include "access/xloginsert.h"
 #include "compat.h"

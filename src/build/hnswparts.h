@@ -5,7 +5,7 @@
 #ifndef OMENDB_HNSWPARTS_H
 #define OMENDB_HNSWPARTS_H
 
-#include "am/hnswbuild.h"
+#include "build/hnswbuild.h"
 
 /* Memory for fewer nodes than that is too little to build in parts. */
 #define HNSW_LEAST_PART 1000

@@ -19,11 +19,11 @@
 
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "am/hnswbuild.h"
-#include "am/hnswbuildsize.h"
+#include "build/hnswbuild.h"
+#include "build/hnswbuildsize.h"
 #include "am/hnswcalibrate.h"
-#include "am/hnswpages.h"
-#include "am/hnswparts.h"
+#include "build/hnswpages.h"
+#include "build/hnswparts.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "graph/build.h"
@@ -35,6 +35,7 @@
 #include "utils/backend_progress.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "write/hnswjoin.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
  * 64 MB of shared memory. Then the records are moved into the leader's own memory,
  * segment by segment, so that little more than one of them exists twice.
  */
-#include "am/hnswrecords.h"
+#include "build/hnswrecords.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>

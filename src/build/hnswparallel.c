@@ -18,10 +18,10 @@
  * memory. Then the records are moved into the leader's own memory, segment by segment,
  * and the leader goes on alone.
  */
-#include "am/hnswparallel.h"
+#include "build/hnswparallel.h"
 
 #include "am/hnsw.h"
-#include "am/hnswpages.h"
+#include "build/hnswpages.h"
 
 #include "access/genam.h"
 #include "access/parallel.h"

@@ -15,7 +15,7 @@
 
 #include <math.h>
 
-#include "am/hnswlink.h"
+#include "write/hnswlink.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 
