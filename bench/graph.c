@@ -140,10 +140,10 @@ graph_hash(const OmendbArray *array)
 	for (uint32_t i = 0; i < array->n; i++)
 	{
 		const OmendbRecord *record = omendb_array_record(array, i);
-		const OmendbNode *links = omendb_record_neighbours(&array->codec->layout, record);
+		const OmendbNode *edges = omendb_record_neighbours(&array->codec->layout, record);
 
 		for (uint32_t k = 0; k < record->count; k++)
-			hash = omendb_hash64(hash * 31 + links[k]);
+			hash = omendb_hash64(hash * 31 + edges[k]);
 	}
 	return hash;
 }
@@ -208,7 +208,7 @@ main(int argc, char **argv)
 	for (unsigned level = 0; members > 0 && level < 15; level++)
 	{
 		OmendbBuildLevel build = {0};
-		uint32_t linked;
+		uint32_t connected;
 		OmendbNode next_first = array.n + members;
 		double t0 = now(), c0 = cpu();
 		static const char *const names[] = {"",       "search", "merge", "quantize",
@@ -237,7 +237,7 @@ main(int argc, char **argv)
 		build.first = first;
 		build.n = members;
 		build.level = level;
-		build.links = level == 0 ? layout.links : layout.m;
+		build.edges = level == 0 ? layout.edges : layout.m;
 		build.ef_construction = (uint32_t) option("ef_construction", 64);
 		build.beam = (uint32_t) option("beam", 2 * option("ef_construction", 64));
 		build.passes = (uint32_t) option("passes", 1);
@@ -264,17 +264,17 @@ main(int argc, char **argv)
 					   names[build.phase], (cpu() - c1) / members * 1e6, now() - t1, t1 - t0);
 		}
 		t0 = now();
-		if (!omendb_build_connect(builders[0], &build, &linked))
+		if (!omendb_build_connect(builders[0], &build, &connected))
 			abort();
 		{
-			double links = 0;
+			double edges = 0;
 			uint32_t next_members = 0;
 			uint32_t from = first;
 
 			for (uint32_t i = 0; i < members; i++)
-				links += omendb_array_record(&array, from + i)->count;
-			printf("level %u: %u nodes, %.1f links, %u connected in %.2f s\n", level, members,
-				   links / members, linked, now() - t0);
+				edges += omendb_array_record(&array, from + i)->count;
+			printf("level %u: %u nodes, %.1f edges, %u connected in %.2f s\n", level, members,
+				   edges / members, connected, now() - t0);
 			entry = omendb_build_entry(&build);
 			top = level;
 			first = array.n;

@@ -865,7 +865,7 @@ CREATE FUNCTION hnsw_index_info(index regclass,
     OUT vector_storage text, OUT code_bits integer, OUT record_bytes integer, OUT records_per_page integer,
     OUT pages bigint, OUT nodes bigint, OUT records bigint, OUT overflow_records bigint, OUT free_records bigint,
     OUT heap_tids bigint, OUT levels integer, OUT nodes_by_level bigint[], OUT entry_point bigint, OUT entry_level integer,
-    OUT dead_nodes bigint, OUT dead_share float8, OUT links_per_node float8, OUT bytes_per_row float8,
+    OUT dead_nodes bigint, OUT dead_share float8, OUT edges_per_node float8, OUT bytes_per_row float8,
     OUT recall_curve jsonb)
     RETURNS record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_index_info';
 COMMENT ON FUNCTION hnsw_index_info(regclass) IS

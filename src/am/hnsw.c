@@ -115,8 +115,9 @@ hnsw_init_module(void (*define)(void))
 	add_int_reloption(reloption_kind, "m", "neighbours of a node: up to 2 m", HNSW_DEFAULT_M,
 					  OMENDB_MIN_M, OMENDB_MAX_M, AccessExclusiveLock);
 	add_int_reloption(reloption_kind, "ef_construction",
-					  "candidates considered when a node is linked", HNSW_DEFAULT_EF_CONSTRUCTION,
-					  HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+					  "candidates considered when a node is connected",
+					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION,
+					  HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
 	add_bool_reloption(reloption_kind, "compact",
 					   "keep vectors in 8 bits a dimension: half the size, more rechecks", false,
 					   AccessExclusiveLock);

@@ -369,8 +369,8 @@ take_results(HnswScan *state)
  * Start again from the entry point, or from every node of the levels above,
  * beside what was visited.
  *
- * Links lead one way, and the node of level 0 that the search came down to may
- * lie among a few whose links lead nowhere else.
+ * Edges lead one way, and the node of level 0 that the search came down to may
+ * lie among a few whose edges lead nowhere else.
  */
 static void
 enter_from_above(HnswScan *state, bool all)
@@ -776,8 +776,8 @@ find_next(HnswScan *state)
 }
 
 /*
- * Was all returned that links led to? Inserts and vacuums replace links while the
- * scan goes on, so a node may have lost the link by which the scan would have come
+ * Was all returned that edges led to? Inserts and vacuums replace edges while the
+ * scan goes on, so a node may have lost the edge by which the scan would have come
  * to it, and have got another from a node that the scan had visited before. A scan
  * that has to be complete reads the index then. (A driver reads the table.)
  */

@@ -11,7 +11,7 @@
  *
  *	paused					the budget is used up; raise it and call again, or call again
  *							to finish the first round
- *	report.stop EXHAUSTED	every node that links lead to was returned
+ *	report.stop EXHAUSTED	every node that edges lead to was returned
  *	report.stop EF_SEARCH	hnsw.iterative_scan is off
  *	report.stop otherwise	a limit was reached: hnsw_scan_sweep or hnsw_scan_finish
  */

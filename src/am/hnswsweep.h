@@ -3,9 +3,9 @@
  *	  All rows of an index in order of distance, by reading it from its first
  *	  block to its last.
  *
- * Where so many rows are wanted that following links costs more, or more
+ * Where so many rows are wanted that following edges costs more, or more
  * memory, than looking at every node once. Nearly as exact as a search that
- * visited everything, and complete: it does not depend on links.
+ * visited everything, and complete: it does not depend on edges.
  */
 #ifndef OMENDB_HNSWSWEEP_H
 #define OMENDB_HNSWSWEEP_H

@@ -33,12 +33,12 @@ typedef struct DoneRecord
 #include "lib/simplehash.h"
 
 /* What an overflow record says beside its TIDs. */
-typedef struct Link
+typedef struct NextOverflow
 {
 	OmendbNode next;
 	uint32 version;
 	uint16 incarnation;
-} Link;
+} NextOverflow;
 
 void
 hnsw_tids_init(HnswTids *tids, OmendbStore *store)
@@ -93,7 +93,7 @@ lock_record(HnswTids *tids, OmendbNode node, Buffer *buffer)
 
 /* Copy the TIDs of tids->at and say what follows it; false where it is not the node's. */
 static bool
-copy_overflow(HnswTids *tids, Link *link)
+copy_overflow(HnswTids *tids, NextOverflow *next)
 {
 	Buffer buffer;
 	OmendbRecord *record = lock_record(tids, tids->at, &buffer);
@@ -101,7 +101,7 @@ copy_overflow(HnswTids *tids, Link *link)
 	bool good;
 
 	tids->ntids = tids->next_tid = 0;
-	*link = (Link){OMENDB_NO_NODE, 0, 0};
+	*next = (NextOverflow){OMENDB_NO_NODE, 0, 0};
 	if (!record)
 		return false;
 	overflow = omendb_record_overflow(record);
@@ -111,7 +111,7 @@ copy_overflow(HnswTids *tids, Link *link)
 	{
 		tids->ntids = overflow->count;
 		memcpy(tids->tids, overflow->tids, overflow->count * sizeof(ItemPointerData));
-		*link = (Link){record->overflow, record->version, record->incarnation};
+		*next = (NextOverflow){record->overflow, record->version, record->incarnation};
 	}
 	UnlockReleaseBuffer(buffer);
 	return good;
@@ -179,11 +179,11 @@ read_overflow(HnswTids *tids)
 {
 	while (tids->at != OMENDB_NO_NODE)
 	{
-		Link link;
+		NextOverflow next;
 		bool good;
 
 		CHECK_FOR_INTERRUPTS();
-		good = copy_overflow(tids, &link);
+		good = copy_overflow(tids, &next);
 		if (!is_unchanged(tids))
 		{
 			begin_chain(tids);
@@ -193,10 +193,10 @@ read_overflow(HnswTids *tids)
 			omendb_corrupt_page(tids->store->relation,
 								omendb_node_block(&tids->store->index->codec.layout, tids->at),
 								"An overflow record does not belong to the node that names it.");
-		good = note_done(tids, link.incarnation);
+		good = note_done(tids, next.incarnation);
 		tids->from = tids->at;
-		tids->from_version = link.version;
-		tids->at = link.next;
+		tids->from_version = next.version;
+		tids->at = next.next;
 		if (good)
 		{
 			tids->record = tids->from;

@@ -116,10 +116,10 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 
 		if (!omendb_layout_choose_sparse(&layout, build->opclass->metric, dimensions, m, elements,
 										 OMENDB_PAGE_BYTES))
-			elog(ERROR, "no record has room for %d links", 2 * m);
+			elog(ERROR, "no record has room for %d edges", 2 * m);
 	}
 	else
-		/* The widest vectors leave no room for so many links: then as many as fit. */
+		/* The widest vectors leave no room for so many edges: then as many as fit. */
 		while (!omendb_layout_choose(&layout, build->opclass->metric, dimensions, m,
 									 hnsw_get_compact(build->index), OMENDB_PAGE_BYTES))
 			if (--m < OMENDB_MIN_M)
@@ -371,13 +371,13 @@ build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 
 {
 	const OmendbLayout *layout = &build->open->codec.layout;
 	OmendbBuilder *builder = hnsw_crew_builder(build->crew);
-	uint32 linked;
+	uint32 added;
 
 	hnsw_build_set_level(build, level);
 	level->first = first;
 	level->n = n;
 	level->level = number;
-	level->links = number == 0 ? layout->links : layout->m;
+	level->edges = number == 0 ? layout->edges : layout->m;
 	level->beam = hnsw_beam_width(layout, build->open->meta.ef_construction);
 	level->passes = REFINING_PASSES;
 	omendb_build_prepare(level);
@@ -393,7 +393,7 @@ build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 
 			show_phase(level);
 		hnsw_crew_run(build->crew, level, number == 0);
 	}
-	if (!omendb_build_connect(builder, level, &linked))
+	if (!omendb_build_connect(builder, level, &added))
 		elog(ERROR, "out of memory");
 	build->entry = omendb_build_entry(level);
 	build->entry_level = number;
@@ -606,7 +606,7 @@ begin_loading(HnswBuild *build)
 static bool
 is_full(HnswBuild *build)
 {
-	uint32 most = PG_UINT32_MAX / build->open->codec.layout.links;
+	uint32 most = PG_UINT32_MAX / build->open->codec.layout.edges;
 
 	if (build->used <= build->budget && build->records.array.n < most)
 		return false;
@@ -625,7 +625,7 @@ hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level)
 
 	memset(level, 0, sizeof(*level));
 	level->array = &build->records.array;
-	level->links = build->open->codec.layout.links;
+	level->edges = build->open->codec.layout.edges;
 	level->ef_construction = meta->ef_construction;
 	level->seed = meta->seed;
 	level->interrupt = hnsw_build_interrupt;

@@ -17,7 +17,7 @@
  * Nothing depends on who does what: the same heap and the same memory give the same index.
  *
  * Only the leader reads and writes files; workers make rows, compare them, choose
- * links and write pages, as they do it with all of an index (hnswparallel.c).
+ * edges and write pages, as they do it with all of an index (hnswparallel.c).
  *
  * This file is long: its steps share the state of one build, and each one's files are the next one's input.
  */
@@ -76,7 +76,7 @@ struct HnswParts
 {
 	HnswBuild *build;
 	OmendbBuildLevel level;
-	Size record_bytes; /* of a record up to its links */
+	Size record_bytes; /* of a record up to its edges */
 	HnswRowFile rows;  /* as they came */
 	HnswRowFile upper; /* nodes of level 1; rows are the numbers of those below */
 	uint32 untold;     /* nodes whose nearest ones rounding hides */
@@ -550,7 +550,7 @@ load_nodes(HnswParts *parts, Piece *piece)
 	hnsw_row_file_close(&piece->tids);
 }
 
-/* Note the nodes of other pieces that links lead to. */
+/* Note the nodes of other pieces that edges lead to. */
 static void
 want_neighbours(HnswParts *parts, const Piece *piece)
 {
@@ -600,9 +600,9 @@ load_wanted(HnswParts *parts, const Piece *piece, uint32 *node)
 	return n;
 }
 
-/* Make the codes of the piece's links. */
+/* Make the codes of the piece's edges. */
 static void
-encode_links(HnswParts *parts, const Piece *piece)
+encode_edges(HnswParts *parts, const Piece *piece)
 {
 	bool first = true;
 	uint32 node = 0;
@@ -617,7 +617,7 @@ encode_links(HnswParts *parts, const Piece *piece)
 	parts->build->records.array.n = piece->n;
 }
 
-/* Links lead to nodes as they were counted; on pages, to their numbers. */
+/* Edges lead to nodes as they were counted; on pages, to their numbers. */
 static void
 set_numbers(HnswParts *parts, const Piece *piece)
 {
@@ -686,7 +686,7 @@ build_piece(HnswParts *parts, Piece *piece)
 	load_found(parts, piece);
 	hnsw_build_phase(HNSW_PHASE_CHOOSE, piece->n);
 	hnsw_crew_run(parts->build->crew, &parts->level, true);
-	encode_links(parts, piece);
+	encode_edges(parts, piece);
 	set_numbers(parts, piece);
 	add_overflow(parts, piece);
 	write_records(parts, piece->base);
@@ -783,7 +783,7 @@ allocate(HnswParts *parts)
 
 /*
  * Where vectors are too close together for int8, a build in memory looks at their differences.
- * In parts it has not all of them at hand, and links are as good as drawn by lot.
+ * In parts it has not all of them at hand, and edges are as good as drawn by lot.
  */
 static void
 warn_of_untold(const HnswParts *parts)

@@ -21,10 +21,10 @@
  *
  * (The estimate from the quantized residual's direction alone: Gao and Long, "RaBitQ", SIGMOD
  * 2024; kept with each edge as in Gou et al., "SymphonyQG", SIGMOD 2025. There c are signs.)
- * A link keeps the code, b (the slope of the estimate in <q, c>) and t (its shift). b is rounded,
+ * An edge keeps the code, b (the slope of the estimate in <q, c>) and t (its shift). b is rounded,
  * to a 32nd at most, before t is computed from it, so that this rounding touches only the small
- * difference q - v. t is -<v + r/2, c>, the product with the middle of the link: of one size for
- * near links and far ones, which a = b t is not; so the links of a node share a unit of t.
+ * difference q - v. t is -<v + r/2, c>, the product with the middle of the edge: of one size for
+ * near edges and far ones, which a = b t is not; so the edges of a node share a unit of t.
  *
  * The inner product has no such difference: <q,n> = <q,v> + w <v,r> + <q - wv,r> for
  * every w, and only the last term is estimated. w = <q,v> / |v|^2 makes q - wv shortest,

@@ -1,6 +1,6 @@
 /*
  * edge.c
- *	  What a record keeps of a link besides the neighbour's number, and the estimates
+ *	  What a record keeps of an edge besides the neighbour's number, and the estimates
  *	  a query makes of it.
  */
 #include "code/edge.h"
@@ -52,7 +52,7 @@ omendb_edge_shift(const OmendbLayout *layout, const OmendbRecord *record, uint32
 {
 	const uint8_t *shifts = omendb_record_shifts(layout, record);
 
-	return (float) omendb_get_int12(shifts, layout->links, slot) * omendb_edge_shift_unit(record);
+	return (float) omendb_get_int12(shifts, layout->edges, slot) * omendb_edge_shift_unit(record);
 }
 
 float
@@ -77,7 +77,7 @@ omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot
 	if (!omendb_layout_is_coded(layout))
 		return;
 	omendb_record_slopes(layout, record)[slot] = 0;
-	omendb_put_int12(omendb_record_shifts(layout, record), layout->links, slot, 0);
+	omendb_put_int12(omendb_record_shifts(layout, record), layout->edges, slot, 0);
 	memset(omendb_record_code(layout, record, slot), 0, omendb_code_bytes(layout));
 }
 
@@ -92,7 +92,7 @@ omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from
 	if (!omendb_layout_is_coded(layout))
 		return;
 	slopes[to] = slopes[from];
-	omendb_put_int12(shifts, layout->links, to, omendb_get_int12(shifts, layout->links, from));
+	omendb_put_int12(shifts, layout->edges, to, omendb_get_int12(shifts, layout->edges, from));
 	memmove(omendb_record_code(layout, record, to), omendb_record_code(layout, record, from),
 			omendb_code_bytes(layout));
 }
@@ -104,7 +104,7 @@ raise_slopes(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent
 	uint8_t *slopes = omendb_record_slopes(layout, record);
 	uint32_t less = SLOPE_STEPS * (exponent - record->slope_exponent);
 
-	for (uint32_t i = 0; i < layout->links; i++)
+	for (uint32_t i = 0; i < layout->edges; i++)
 		slopes[i] = slopes[i] > less ? (uint8_t) (slopes[i] - less) : 0;
 	record->slope_exponent = (uint8_t) exponent;
 }
@@ -116,12 +116,12 @@ raise_shifts(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent
 	uint8_t *shifts = omendb_record_shifts(layout, record);
 	uint32_t bits = exponent - record->shift_exponent;
 
-	for (uint32_t i = 0; i < layout->links; i++)
+	for (uint32_t i = 0; i < layout->edges; i++)
 	{
-		int x = omendb_get_int12(shifts, layout->links, i);
+		int x = omendb_get_int12(shifts, layout->edges, i);
 
 		x = bits > SHIFT_BITS + 1 ? 0 : (x + (1 << bits) / 2) >> bits;
-		omendb_put_int12(shifts, layout->links, i, x < MOST_SHIFT ? x : MOST_SHIFT);
+		omendb_put_int12(shifts, layout->edges, i, x < MOST_SHIFT ? x : MOST_SHIFT);
 	}
 	record->shift_exponent = (uint8_t) exponent;
 }
@@ -162,7 +162,7 @@ put_shift(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float
 		raise_shifts(layout, record, (uint32_t) exponent);
 	units = record->shift_exponent > 0 ? rintf(t / omendb_edge_shift_unit(record)) : 0;
 	units = units > MOST_SHIFT ? MOST_SHIFT : units < -MOST_SHIFT ? -MOST_SHIFT : units;
-	omendb_put_int12(omendb_record_shifts(layout, record), layout->links, slot, (int) units);
+	omendb_put_int12(omendb_record_shifts(layout, record), layout->edges, slot, (int) units);
 }
 
 void
@@ -217,7 +217,7 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	int16_t shifts[OMENDB_ESTIMATES_ROOM];
 	uint16_t sums[OMENDB_ESTIMATES_ROOM];
 	uint16_t rests[OMENDB_ESTIMATES_ROOM];
-	uint32_t count = record->count < layout->links ? record->count : layout->links;
+	uint32_t count = record->count < layout->edges ? record->count : layout->edges;
 	const uint8_t *codes = omendb_record_code(layout, record, 0);
 	size_t bytes = omendb_code_read_bits(layout) / 8;
 	uint32_t groups = omendb_code_groups(layout);
@@ -228,7 +228,7 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	OmendbEstimate e = {distance, query->base, query->step, w * omendb_edge_shift_unit(record),
 						record->slope_exponent};
 
-	omendb_kernels.i12_to_i16(omendb_record_shifts(layout, record), shifts, layout->links);
+	omendb_kernels.i12_to_i16(omendb_record_shifts(layout, record), shifts, layout->edges);
 	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count, query->lut, sums);
 	omendb_kernels.estimates(&e, slopes, shifts, sums, count, estimates);
 	if (!is_far_from_origin(query, record, distance))

@@ -1,9 +1,9 @@
 /*
  * edge.h
- *	  What a record keeps of a link besides the neighbour's number, in the slot that the link
+ *	  What a record keeps of an edge besides the neighbour's number, in the slot that the edge
  *	  has: a code, a slope and a shift (codec.h has the formulas, layout.h the bytes).
  *
- * Slopes and shifts have exponents in common, the record's. Encoding a link raises them where
+ * Slopes and shifts have exponents in common, the record's. Encoding an edge raises them where
  * its slope or shift would not fit: the record's other shifts are then rounded anew, by half a
  * unit of the new exponent at most, so that none is ever further off than one unit; slopes
  * become the least there is where they are less. Exponents of 0, as in a record of zeros, fit
@@ -31,12 +31,12 @@ extern void omendb_edge_clear(const OmendbLayout *layout, OmendbRecord *record);
 /* Fill a slot that is not in use with zeros. */
 extern void omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot);
 
-/* Copy a link into another slot of its record. */
+/* Copy an edge into another slot of its record. */
 extern void omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from,
 							 uint32_t to);
 
 /*
- * b and t of a link as they are kept. The least magnitude that b has in this record, and the unit
+ * b and t of an edge as they are kept. The least magnitude that b has in this record, and the unit
  * of which every t in this record is a multiple.
  */
 extern float omendb_edge_slope(const OmendbLayout *layout, const OmendbRecord *record,
@@ -53,6 +53,6 @@ extern float omendb_edge_shift_unit(const OmendbRecord *record);
 extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record,
 								   float distance, float *estimates);
 
-#define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_LINKS + 31) / 32 * 32)
+#define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_EDGES + 31) / 32 * 32)
 
 #endif /* OMENDB_EDGE_H */

@@ -69,18 +69,18 @@ derive(OmendbLayout *layout, uint32_t page_bytes)
 	uint32_t at = sizeof(OmendbRecord);
 	bool coded = layout->code_bits > 0;
 
-	layout->links = 2 * layout->m;
+	layout->edges = 2 * layout->m;
 	at += round_up(layout->own_bytes, 8);
 	layout->neighbours_offset = at;
-	at += 4 * layout->links;
+	at += 4 * layout->edges;
 	layout->codes_offset = at;
-	at += layout->links * (layout->code_bits / 8);
+	at += layout->edges * (layout->code_bits / 8);
 	layout->slopes_offset = at;
 	if (coded)
-		at += layout->links;
+		at += layout->edges;
 	layout->shifts_offset = at;
 	if (coded)
-		at += 3 * layout->links / 2;
+		at += 3 * layout->edges / 2;
 	layout->record_bytes = round_up(at, 8);
 	layout->per_page = page_bytes / layout->record_bytes;
 	return layout->per_page > 0;
@@ -173,7 +173,7 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
 			 uint32_t page_bytes)
 {
 	uint32_t share = page_bytes / k / 8 * 8;
-	/* A link's node, slope and shift have 6.5 bytes. */
+	/* An edge's node, slope and shift have 6.5 bytes. */
 	uint32_t fixed = sizeof(OmendbRecord) + round_up(own_bytes(own, dimensions), 8) + 13 * m;
 	uint32_t bits = fixed < share ? (share - fixed) / (2 * m) * 8 : 0;
 

@@ -91,7 +91,7 @@ typedef enum OmendbRecordKind
 	OMENDB_RECORD_OVERFLOW = 2, /* more heap TIDs of a node (page layer) */
 } OmendbRecordKind;
 
-/* No heap TID is left: scans pass through, inserts do not link to it. */
+/* No heap TID is left: scans pass through, inserts give no edge to it. */
 #define OMENDB_RECORD_DEAD 0x01
 
 #define OMENDB_INLINE_TIDS 4
@@ -123,7 +123,7 @@ _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 
 #define OMENDB_MIN_M     2
 #define OMENDB_MAX_M     100
-#define OMENDB_MAX_LINKS (2 * OMENDB_MAX_M)
+#define OMENDB_MAX_EDGES (2 * OMENDB_MAX_M)
 #define OMENDB_MAX_DIM   16000
 /* Of sparse vectors; how many elements one may have that are not 0. */
 #define OMENDB_MAX_SPARSE_DIM 1000000000
@@ -138,7 +138,7 @@ typedef struct OmendbLayout
 	uint8_t metric; /* OmendbMetric */
 	uint8_t own;    /* OmendbOwn */
 	uint16_t m;
-	uint16_t links; /* R */
+	uint16_t edges; /* R */
 	uint16_t code_bits;
 	uint32_t dimensions;
 	uint32_t elements; /* that an own sparse vector has room for; else 0 */
@@ -240,13 +240,13 @@ omendb_record_prefetch(const OmendbLayout *layout, const OmendbRecord *record)
 		__builtin_prefetch((const char *) record + i, 0, 2);
 }
 
-/* Does the record have a link to that node? */
+/* Does the record have an edge to that node? */
 static inline bool
-omendb_record_has_link(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
+omendb_record_has_edge(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
 {
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
 
-	for (uint32_t i = 0; i < record->count && i < layout->links; i++)
+	for (uint32_t i = 0; i < record->count && i < layout->edges; i++)
 		if (neighbours[i] == to)
 			return true;
 	return false;
@@ -268,7 +268,7 @@ omendb_record_shifts(const OmendbLayout *layout, const OmendbRecord *record)
 static inline size_t
 omendb_factor_bytes(const OmendbLayout *layout)
 {
-	return layout->shifts_offset + 3 * layout->links / 2 - layout->slopes_offset;
+	return layout->shifts_offset + 3 * layout->edges / 2 - layout->slopes_offset;
 }
 
 /* Element i of n of 12 bits. */

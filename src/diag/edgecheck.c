@@ -1,9 +1,9 @@
 /*
  * edgecheck.c
  *	  Own vectors are numbers, nodes above hold the vectors of those below, and
- *	  every link's code and factors are those of the vectors at its ends.
+ *	  every edge's code and factors are those of the vectors at its ends.
  *
- * A link whose neighbour's slot was reused for another vector is found here:
+ * An edge whose neighbour's slot was reused for another vector is found here:
  * its code is that of the vector that was there before.
  *
  * Kernels of different instruction sets sum in different orders: factors may
@@ -19,13 +19,13 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 
-/* What is needed to look at one link after another; all of it reused. */
+/* What is needed to look at one edge after another; all of it reused. */
 typedef struct EdgeCheck
 {
 	OmendbCheck *check;
 	const OmendbCodec *codec;
-	OmendbRecord *other; /* header and own vector of a link's other end */
-	OmendbRecord *fresh; /* the link written anew, in slot 0 */
+	OmendbRecord *other; /* header and own vector of an edge's other end */
+	OmendbRecord *fresh; /* the edge written anew, in slot 0 */
 	float *own;          /* in stored space */
 	float *own_code;
 	float *other_own;
@@ -184,17 +184,17 @@ check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 	if (!omendb_own_equal(edge->codec, record, edge->other) ||
 		memcmp(record->identity, edge->other->identity, sizeof(record->identity)) != 0)
 		omendb_check_problem(edge->check, 0, node,
-							 "the link down leads to node %u, which has another vector",
+							 "the pointer down leads to node %u, which has another vector",
 							 record->down);
 }
 
 /*
- * Compare a link with the one written anew. With t = base / b - <v, c>: compare codes, slopes b,
- * and then shifts t by the link's own b. Codes are computed in integers: the same vectors give
+ * Compare an edge with the one written anew. With t = base / b - <v, c>: compare codes, slopes b,
+ * and then shifts t by the edge's own b. Codes are computed in integers: the same vectors give
  * the same code.
  */
 static void
-compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,
+compare_edge(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,
 			 double distance)
 {
 	const OmendbLayout *layout = &edge->codec->layout;
@@ -216,7 +216,7 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	double origin = 0;
 	double magnitude = 0;
 	unsigned wrong = 0;
-	CheckSeverity severity = omendb_check_link_severity(edge->check, node);
+	CheckSeverity severity = omendb_check_edge_severity(edge->check, node);
 
 	if (b == fresh_b && t == fresh_t && memcmp(code, fresh_code, omendb_code_bytes(layout)) == 0)
 		return;
@@ -232,7 +232,7 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	if (wrong > 0)
 		omendb_check_report(
 			edge->check, severity, 0, node,
-			"the code of link %u, to node %u, differs in %u groups from that of the "
+			"the code of edge %u, to node %u, differs in %u groups from that of the "
 			"vectors: stale",
 			slot, omendb_record_neighbours(layout, record)[slot], wrong);
 	/*
@@ -243,14 +243,14 @@ compare_link(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 15.0 + 2 * share + 2 * r2_slack / r2) +
 										omendb_edge_slope_least(record)))
 		omendb_check_report(edge->check, severity, 0, node,
-							"the slope of link %u, to node %u, is %g where the vectors give %g",
+							"the slope of edge %u, to node %u, is %g where the vectors give %g",
 							slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
 	/* The least slope may have been less when the shift was made. */
 	else if (-b > omendb_edge_slope_least(record) &&
 			 !(fabs(t - (base / b - origin)) <=
 			   omendb_edge_shift_unit(record) - base_slack / b + 2 * share * magnitude))
 		omendb_check_report(edge->check, severity, 0, node,
-							"the shift of link %u, to node %u, is %g where the vectors give %g",
+							"the shift of edge %u, to node %u, is %g where the vectors give %g",
 							slot, omendb_record_neighbours(layout, record)[slot], t,
 							base / b - origin);
 }
@@ -263,7 +263,7 @@ check_codes(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
 
 	edge->v = omendb_code_vector(codec, edge->own, edge->own_code);
-	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+	for (uint32 i = 0; i < Min(record->count, layout->edges); i++)
 	{
 		const float *x;
 		float distance;
@@ -281,7 +281,7 @@ check_codes(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		omendb_edge_clear(layout, edge->fresh);
 		omendb_edge_encode(codec, edge->fresh, 0, neighbours[i], edge->v, x, distance,
 						   record->norm2, edge->other->norm2);
-		compare_link(edge, node, record, i, distance);
+		compare_edge(edge, node, record, i, distance);
 	}
 }
 

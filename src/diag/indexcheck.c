@@ -8,10 +8,10 @@
  * A problem is a notice where it is what a crash, or a cancelled command, may
  * leave, and no row is lost by it: vacuum takes it away. These are nodes that are
  * not reached, of rows that did not commit or above level 0; an entry point lower
- * than such nodes; and what links of dead nodes that are not reached lead to.
- * Links to dead nodes are no problem: vacuum will replace them.
+ * than such nodes; and what edges of dead nodes that are not reached lead to.
+ * Edges to dead nodes are no problem: vacuum will replace them.
  *
- * Memory: 24 bytes a record, 4 a link, 16 a heap TID.
+ * Memory: 24 bytes a record, 4 an edge, 16 a heap TID.
  */
 #include "diag/indexcheck.h"
 
@@ -70,15 +70,15 @@ omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ri
 }
 
 static void
-add_link(OmendbCheck *check, OmendbNode node)
+add_edge(OmendbCheck *check, OmendbNode node)
 {
-	if (check->nlinks == check->links_room)
+	if (check->nedges == check->edges_room)
 	{
-		check->links_room = Max(4096, check->links_room * 2);
-		check->links = omendb_palloc_allocator.resize(NULL, check->links,
-													  check->links_room * sizeof(OmendbNode));
+		check->edges_room = Max(4096, check->edges_room * 2);
+		check->edges = omendb_palloc_allocator.resize(NULL, check->edges,
+													  check->edges_room * sizeof(OmendbNode));
 	}
-	check->links[check->nlinks++] = node;
+	check->edges[check->nedges++] = node;
 }
 
 static void
@@ -105,36 +105,36 @@ add_tid(OmendbCheck *check, OmendbNode at, OmendbNode node, const uint8 *bytes)
 }
 
 static void
-take_links(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+take_edges(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
 {
 	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
-	uint32 most = record->level == 0 ? layout->links : layout->m;
+	uint32 most = record->level == 0 ? layout->edges : layout->m;
 
-	entry->first = check->nlinks;
+	entry->first = check->nedges;
 	if (record->count > most)
-		omendb_check_problem(check, 0, node, "%u links, more than the %u of its level",
+		omendb_check_problem(check, 0, node, "%u edges, more than the %u of its level",
 							 record->count, most);
-	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+	for (uint32 i = 0; i < Min(record->count, layout->edges); i++)
 	{
 		if (neighbours[i] >= check->diagnosis.nodes)
 		{
-			omendb_check_problem(check, 0, node, "link %u leads beyond the end of the index, to %u",
+			omendb_check_problem(check, 0, node, "edge %u leads beyond the end of the index, to %u",
 								 i, neighbours[i]);
 			continue;
 		}
 		if (neighbours[i] == node)
-			omendb_check_problem(check, 0, node, "link %u leads to the node itself", i);
+			omendb_check_problem(check, 0, node, "edge %u leads to the node itself", i);
 		for (uint32 k = 0; k < i; k++)
 			if (neighbours[k] == neighbours[i])
 			{
-				omendb_check_problem(check, 0, node, "links %u and %u both lead to node %u", k, i,
+				omendb_check_problem(check, 0, node, "edges %u and %u both lead to node %u", k, i,
 									 neighbours[i]);
 				break;
 			}
-		add_link(check, neighbours[i]);
+		add_edge(check, neighbours[i]);
 	}
-	entry->count = check->nlinks - entry->first;
+	entry->count = check->nedges - entry->first;
 }
 
 static void
@@ -165,20 +165,21 @@ take_node(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, Check
 		if (record->ntids > 0 || record->overflow != OMENDB_NO_NODE)
 			omendb_check_problem(check, 0, node, "heap TIDs on level %u", record->level);
 		if (record->down >= check->diagnosis.nodes)
-			omendb_check_problem(check, 0, node, "the link down leads beyond the end of the index");
+			omendb_check_problem(check, 0, node,
+								 "the pointer down leads beyond the end of the index");
 	}
 	else
 	{
 		bool tids = record->ntids > 0 || record->overflow != OMENDB_NO_NODE;
 
 		if (record->down != OMENDB_NO_NODE)
-			omendb_check_problem(check, 0, node, "a link down, to %u, on level 0", record->down);
+			omendb_check_problem(check, 0, node, "a pointer down, to %u, on level 0", record->down);
 		if (tids && dead)
 			omendb_check_problem(check, 0, node, "heap TIDs, but marked as dead");
 		if (!tids && !dead)
 			omendb_check_problem(check, 0, node, "no heap TIDs, but not marked as dead");
 	}
-	take_links(check, node, record, entry);
+	take_edges(check, node, record, entry);
 }
 
 static void
@@ -237,7 +238,7 @@ take_records(OmendbCheck *check)
 	}
 }
 
-/* What is wrong with a link to that record as a node of that level? */
+/* What is wrong with an edge to that record as a node of that level? */
 static const char *
 wrong_end(const OmendbCheck *check, OmendbNode node, unsigned level)
 {
@@ -253,19 +254,19 @@ wrong_end(const OmendbCheck *check, OmendbNode node, unsigned level)
 }
 
 static void
-check_links(OmendbCheck *check, OmendbNode node)
+check_edges(OmendbCheck *check, OmendbNode node)
 {
 	const CheckRecord *record = &check->records[node];
 	const char *wrong;
 
 	for (uint32 i = 0; i < record->count; i++)
 	{
-		OmendbNode other = check->links[record->first + i];
+		OmendbNode other = check->edges[record->first + i];
 
 		wrong = wrong_end(check, other, record->level);
 		if (wrong)
-			omendb_check_report(check, omendb_check_link_severity(check, node), 0, node,
-								"a link leads to record %u, %s", other, wrong);
+			omendb_check_report(check, omendb_check_edge_severity(check, node), 0, node,
+								"an edge leads to record %u, %s", other, wrong);
 	}
 	if (record->level > 0 && record->down < check->diagnosis.nodes)
 	{
@@ -273,11 +274,11 @@ check_links(OmendbCheck *check, OmendbNode node)
 
 		wrong = wrong_end(check, record->down, record->level - 1);
 		if (wrong)
-			omendb_check_problem(check, 0, node, "the link down leads to record %u, %s",
+			omendb_check_problem(check, 0, node, "the pointer down leads to record %u, %s",
 								 record->down, wrong);
 		else if (down->seen & CHECK_NAMED)
 			omendb_check_problem(check, 0, node,
-								 "the link down leads to node %u, as that of another node does",
+								 "the pointer down leads to node %u, as that of another node does",
 								 record->down);
 		else
 			down->seen |= CHECK_NAMED;
@@ -319,13 +320,13 @@ check_chain(OmendbCheck *check, OmendbNode node)
 }
 
 static void
-check_all_links(OmendbCheck *check)
+check_all_edges(OmendbCheck *check)
 {
 	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
 	{
 		if (check->records[node].kind != OMENDB_RECORD_NODE)
 			continue;
-		check_links(check, node);
+		check_edges(check, node);
 		check_chain(check, node);
 	}
 	for (OmendbNode node = 0; node < check->diagnosis.nodes; node++)
@@ -335,7 +336,7 @@ check_all_links(OmendbCheck *check)
 								 check->records[node].down);
 }
 
-/* Follow links from queue[0 .. n), which are marked; more may come to the queue. */
+/* Follow edges from queue[0 .. n), which are marked; more may come to the queue. */
 static size_t
 spread(OmendbCheck *check, OmendbNode *queue, size_t n)
 {
@@ -347,7 +348,7 @@ spread(OmendbCheck *check, OmendbNode *queue, size_t n)
 			CHECK_FOR_INTERRUPTS();
 		for (uint32 i = 0; i < record->count; i++)
 		{
-			OmendbNode other = check->links[record->first + i];
+			OmendbNode other = check->edges[record->first + i];
 			CheckRecord *end = &check->records[other];
 
 			if ((end->seen & CHECK_REACHED) || wrong_end(check, other, record->level))
@@ -361,7 +362,7 @@ spread(OmendbCheck *check, OmendbNode *queue, size_t n)
 
 /*
  * Every live node is reached as searches go: from the entry point, along the
- * links of a level, and down from any node reached there.
+ * edges of a level, and down from any node reached there.
  */
 static void
 check_reach(OmendbCheck *check)
@@ -477,7 +478,7 @@ omendb_sql_hnsw_index_check(PG_FUNCTION_ARGS)
 	check_meta(&check);
 	take_records(&check);
 	check_reach(&check);
-	check_all_links(&check);
+	check_all_edges(&check);
 	report_unreached(&check);
 	omendb_check_vectors(&check);
 	omendb_check_tids(&check);
@@ -485,8 +486,8 @@ omendb_sql_hnsw_index_check(PG_FUNCTION_ARGS)
 		omendb_check_heap(&check);
 
 	pfree(check.records);
-	if (check.links)
-		pfree(check.links);
+	if (check.edges)
+		pfree(check.edges);
 	if (check.tids)
 		pfree(check.tids);
 	FreeAccessStrategy(check.ring);

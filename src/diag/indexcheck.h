@@ -3,7 +3,7 @@
  *	  What the parts of hnsw_index_check share.
  *
  * indexcheck.c reads all records once, into the tables below, and checks what
- * follows from them: pages, records, links, chains, the entry point, who can be
+ * follows from them: pages, records, edges, chains, the entry point, who can be
  * reached. edgecheck.c reads them again for the vectors and codes. heapcheck.c
  * compares heap TIDs with each other and with the table.
  */
@@ -16,10 +16,10 @@
 /* What is remembered of a record. */
 typedef struct CheckRecord
 {
-	uint64 first;        /* its links are links[first ..] */
+	uint64 first;        /* its edges are edges[first ..] */
 	OmendbNode down;     /* overflow records: the owner */
 	OmendbNode overflow; /* the next one */
-	uint16 count;        /* links that lead to some slot of the index */
+	uint16 count;        /* edges that lead to some slot of the index */
 	uint16 incarnation;  /* overflow records: the owner's */
 	uint8 kind;          /* OMENDB_RECORD_FREE where the page is unusable */
 	uint8 level;
@@ -46,9 +46,9 @@ typedef struct OmendbCheck
 	ReturnSetInfo *result;
 	BufferAccessStrategy ring;
 	CheckRecord *records; /* of all slots */
-	OmendbNode *links;
-	size_t nlinks;
-	size_t links_room;
+	OmendbNode *edges;
+	size_t nedges;
+	size_t edges_room;
 	CheckTid *tids;
 	size_t ntids;
 	size_t tids_room;
@@ -68,9 +68,9 @@ extern void omendb_check_report(OmendbCheck *check, CheckSeverity severity, Bloc
 #define omendb_check_problem(check, block, node, ...) \
 	omendb_check_report(check, CHECK_ERROR, block, node, __VA_ARGS__)
 
-/* Of a link of that node: nothing follows links of a dead node to which none lead. */
+/* Of an edge of that node: nothing follows edges of a dead node to which none lead. */
 static inline CheckSeverity
-omendb_check_link_severity(const OmendbCheck *check, OmendbNode node)
+omendb_check_edge_severity(const OmendbCheck *check, OmendbNode node)
 {
 	const CheckRecord *record = &check->records[node];
 
@@ -82,8 +82,8 @@ extern bool omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAcces
 							  PGAlignedBlock *copy);
 
 /*
- * Own vectors, links' codes and factors. Decodes every link's other end: as
- * many page accesses as there are links.
+ * Own vectors, edges' codes and factors. Decodes every edge's other end: as
+ * many page accesses as there are edges.
  */
 extern void omendb_check_vectors(OmendbCheck *check);
 

@@ -23,7 +23,7 @@ typedef struct IndexTotals
 	int64 free;
 	int64 tids;
 	int64 dead;  /* of level 0 */
-	int64 links; /* of level 0 */
+	int64 edges; /* of level 0 */
 } IndexTotals;
 
 static const char *
@@ -85,7 +85,7 @@ count_record(IndexTotals *totals, const OmendbRecord *record)
 			if (record->level > 0)
 				break;
 			totals->tids += record->ntids;
-			totals->links += record->count;
+			totals->edges += record->count;
 			totals->dead += (record->flags & OMENDB_RECORD_DEAD) != 0;
 			break;
 		case OMENDB_RECORD_OVERFLOW:
@@ -208,7 +208,7 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 	/* shares of nothing */
 	nulls[at] = nulls[at + 1] = totals.nodes[0] == 0;
 	values[at++] = Float8GetDatum((double) totals.dead / (double) Max(totals.nodes[0], 1));
-	values[at++] = Float8GetDatum((double) totals.links / (double) Max(totals.nodes[0], 1));
+	values[at++] = Float8GetDatum((double) totals.edges / (double) Max(totals.nodes[0], 1));
 	nulls[at] = totals.tids == 0;
 	values[at++] =
 		Float8GetDatum((double) diagnosis.blocks * BLCKSZ / (double) Max(totals.tids, 1));

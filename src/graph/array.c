@@ -24,7 +24,7 @@ void
 omendb_step_fill(const OmendbRecord *record, const OmendbQuery *query, OmendbStep *step)
 {
 	const OmendbLayout *layout = &query->codec->layout;
-	uint32_t count = record->count < layout->links ? record->count : layout->links;
+	uint32_t count = record->count < layout->edges ? record->count : layout->edges;
 
 	step->distance = omendb_query_distance(query, record);
 	step->count = count;

@@ -46,15 +46,15 @@ static size_t
 attach_rounds(OmendbBuildLevel *level, void *memory)
 {
 	size_t n = level->n;
-	size_t pairs = n * level->links;
+	size_t pairs = n * level->edges;
 	size_t used = 0;
 
 	level->order = build_part(memory, &used, n * sizeof(uint32_t));
 	level->begin = build_part(memory, &used, n * sizeof(uint32_t));
 	level->end = build_part(memory, &used, n * sizeof(uint32_t));
-	level->incoming = build_part(memory, &used, pairs * sizeof(OmendbLink));
-	level->now = build_part(memory, &used, pairs * sizeof(OmendbLink));
-	level->next = build_part(memory, &used, pairs * sizeof(OmendbLink));
+	level->incoming = build_part(memory, &used, pairs * sizeof(OmendbEdge));
+	level->now = build_part(memory, &used, pairs * sizeof(OmendbEdge));
+	level->next = build_part(memory, &used, pairs * sizeof(OmendbEdge));
 	level->now_count = build_part(memory, &used, n * sizeof(uint16_t));
 	level->next_count = build_part(memory, &used, n * sizeof(uint16_t));
 	level->turned = (uint32_t *) level->incoming;
@@ -79,7 +79,7 @@ attach_bulk(OmendbBuildLevel *level, void *memory)
 	level->bulk.order = level->order;
 	level->begin = build_part(memory, &used, n * sizeof(uint32_t));
 	level->end = build_part(memory, &used, n * sizeof(uint32_t));
-	level->turned = build_part(memory, &used, n * level->links * sizeof(uint32_t));
+	level->turned = build_part(memory, &used, n * level->edges * sizeof(uint32_t));
 	return used > bulk ? used : bulk;
 }
 
@@ -96,21 +96,21 @@ omendb_build_prepare(OmendbBuildLevel *level)
 					 (layout->metric != OMENDB_METRIC_IP || lengths_are_alike(level));
 	if (!level->in_bulk)
 		return attach_rounds(level, NULL);
-	omendb_bulk_set(&level->bulk, layout, level->n, level->links, level->ef_construction);
+	omendb_bulk_set(&level->bulk, layout, level->n, level->edges, level->ef_construction);
 	return attach_bulk(level, NULL);
 }
 
 size_t
 omendb_build_bytes(const OmendbLayout *layout, uint32_t n, uint32_t ef_construction)
 {
-	OmendbBuildLevel level = {.n = n, .links = layout->links, .ef_construction = ef_construction};
+	OmendbBuildLevel level = {.n = n, .edges = layout->edges, .ef_construction = ef_construction};
 
 	size_t rounds = attach_rounds(&level, NULL);
 	size_t bulk;
 
 	if (!omendb_layout_is_coded(layout))
 		return rounds;
-	omendb_bulk_set(&level.bulk, layout, n, level.links, ef_construction);
+	omendb_bulk_set(&level.bulk, layout, n, level.edges, ef_construction);
 	bulk = attach_bulk(&level, NULL);
 	/* Which way it will be is known by the vectors alone. */
 	return layout->metric == OMENDB_METRIC_IP && rounds > bulk ? rounds : bulk;
@@ -243,23 +243,23 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
  * omendb_chooser_set was called for.
  */
 static uint32_t
-choose(OmendbBuilder *builder, size_t n, uint32_t want, OmendbLink *out)
+choose(OmendbBuilder *builder, size_t n, uint32_t want, OmendbEdge *out)
 {
 	OmendbChooser *chooser = &builder->chooser;
-	uint16_t chosen[OMENDB_MAX_LINKS];
+	uint16_t chosen[OMENDB_MAX_EDGES];
 	uint32_t count = omendb_choose(chooser, n, want, candidate_record, builder->array, chosen);
 
 	for (uint32_t i = 0; i < count; i++)
-		out[i] = (OmendbLink){chooser->candidates[chosen[i]].distance,
+		out[i] = (OmendbEdge){chooser->candidates[chosen[i]].distance,
 							  chooser->candidates[chosen[i]].node};
 	return count;
 }
 
 static int
-by_link(const void *a, const void *b)
+by_edge(const void *a, const void *b)
 {
-	const OmendbLink *x = a;
-	const OmendbLink *y = b;
+	const OmendbEdge *x = a;
+	const OmendbEdge *y = b;
 
 	if (x->distance != y->distance)
 		return x->distance < y->distance ? -1 : 1;
@@ -297,7 +297,7 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 		if (!omendb_search_begin(search, &builder->query, level->level,
 								 level->refines ? level->beam : level->ef_construction) ||
 			!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
-			!omendb_chooser_room(&builder->chooser, search->visited_used + level->links))
+			!omendb_chooser_room(&builder->chooser, search->visited_used + level->edges))
 			return false;
 		for (size_t i = 0; i < search->visited_used; i++)
 			if (search->visited[i].node != node)
@@ -305,23 +305,23 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 					search->visited[i].distance, search->visited[i].node, 0};
 		for (uint32_t i = 0; i < level->now_count[self]; i++)
 		{
-			OmendbLink *link = &level->now[(size_t) self * level->links + i];
+			OmendbEdge *edge = &level->now[(size_t) self * level->edges + i];
 			bool fresh = true;
 
 			if (search->coded)
-				fresh = !omendb_search_has_seen(search, link->node);
+				fresh = !omendb_search_has_seen(search, edge->node);
 			else
 				for (size_t k = 0; k < search->visited_used && fresh; k++)
-					fresh = search->visited[k].node != link->node;
+					fresh = search->visited[k].node != edge->node;
 			if (fresh)
 				builder->chooser.candidates[n++] =
-					(OmendbSelectCandidate){link->distance, link->node, 0};
+					(OmendbSelectCandidate){edge->distance, edge->node, 0};
 		}
 	}
 	omendb_chooser_set(&builder->chooser, omendb_array_record(builder->array, node));
 	level->next_count[self] =
-		choose(builder, n, level->refines ? level->links : (level->links + 1) / 2,
-			   &level->next[(size_t) self * level->links]);
+		choose(builder, n, level->refines ? level->edges : (level->edges + 1) / 2,
+			   &level->next[(size_t) self * level->edges]);
 	return true;
 }
 
@@ -335,11 +335,11 @@ gather(OmendbBuildLevel *level)
 	for (uint32_t p = level->from; p < level->to; p++)
 	{
 		uint32_t i = level->order[p];
-		const OmendbLink *links = &level->next[(size_t) i * level->links];
+		const OmendbEdge *edges = &level->next[(size_t) i * level->edges];
 
 		build_interruptible(level, p);
 		for (uint32_t k = 0; k < level->next_count[i]; k++)
-			level->end[links[k].node - level->first]++;
+			level->end[edges[k].node - level->first]++;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
@@ -351,25 +351,25 @@ gather(OmendbBuildLevel *level)
 	for (uint32_t p = level->from; p < level->to; p++)
 	{
 		uint32_t i = level->order[p];
-		const OmendbLink *links = &level->next[(size_t) i * level->links];
+		const OmendbEdge *edges = &level->next[(size_t) i * level->edges];
 
 		build_interruptible(level, p);
 		for (uint32_t k = 0; k < level->next_count[i]; k++)
-			level->incoming[level->end[links[k].node - level->first]++] =
-				(OmendbLink){links[k].distance, level->first + i};
+			level->incoming[level->end[edges[k].node - level->first]++] =
+				(OmendbEdge){edges[k].distance, level->first + i};
 	}
 }
 
 static void
-write_links(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self)
+write_edges(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self)
 {
 	OmendbRecord *record = omendb_array_record(builder->array, level->first + self);
-	const OmendbLink *links = &level->now[(size_t) self * level->links];
+	const OmendbEdge *edges = &level->now[(size_t) self * level->edges];
 
 	omendb_edge_clear(&builder->array->codec->layout, record);
 	for (uint32_t i = 0; i < level->now_count[self]; i++)
-		omendb_link_write(&builder->chooser, record, i, links[i].node,
-						  omendb_array_record(builder->array, links[i].node), links[i].distance);
+		omendb_edge_write(&builder->chooser, record, i, edges[i].node,
+						  omendb_array_record(builder->array, edges[i].node), edges[i].distance);
 	record->count = level->now_count[self];
 }
 
@@ -378,9 +378,9 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 {
 	uint32_t self = level->order[position];
 	bool searched = position >= level->from;
-	const OmendbLink *base = &(searched ? level->next : level->now)[(size_t) self * level->links];
+	const OmendbEdge *base = &(searched ? level->next : level->now)[(size_t) self * level->edges];
 	uint32_t count = searched ? level->next_count[self] : level->now_count[self];
-	OmendbLink *out = &level->now[(size_t) self * level->links];
+	OmendbEdge *out = &level->now[(size_t) self * level->edges];
 	size_t n = count;
 
 	if (!searched && level->begin[self] == level->end[self])
@@ -400,17 +400,17 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 				(OmendbSelectCandidate){level->incoming[i].distance, level->incoming[i].node, 0};
 	}
 	omendb_chooser_set(&builder->chooser, omendb_array_record(builder->array, level->first + self));
-	if (n <= level->links)
+	if (n <= level->edges)
 	{
 		for (size_t i = 0; i < n; i++)
-			out[i] = (OmendbLink){builder->chooser.candidates[i].distance,
+			out[i] = (OmendbEdge){builder->chooser.candidates[i].distance,
 								  builder->chooser.candidates[i].node};
-		qsort(out, n, sizeof(OmendbLink), by_link);
+		qsort(out, n, sizeof(OmendbEdge), by_edge);
 		level->now_count[self] = n;
 	}
 	else
-		level->now_count[self] = choose(builder, n, level->links, out);
-	write_links(builder, level, self);
+		level->now_count[self] = choose(builder, n, level->edges, out);
+	write_edges(builder, level, self);
 	return true;
 }
 

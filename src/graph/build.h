@@ -22,7 +22,7 @@
  *
  *	search	every joining node is searched for in the graph as the last step left it, and
  *			its neighbours are chosen
- *	merge	every node's list and the links it is the end of become its neighbours, and
+ *	merge	every node's list and the edges it is the end of become its neighbours, and
  *			are written into its record
  */
 #ifndef OMENDB_BUILD_H
@@ -30,14 +30,14 @@
 
 #include "graph/array.h"
 #include "graph/bulk.h"
-#include "graph/link.h"
+#include "graph/neighbours.h"
 #include "graph/search.h"
 
-typedef struct OmendbLink
+typedef struct OmendbEdge
 {
 	float distance;
 	OmendbNode node;
-} OmendbLink;
+} OmendbEdge;
 
 typedef enum OmendbBuildPhase
 {
@@ -63,7 +63,7 @@ typedef struct OmendbBuildLevel
 	OmendbNode first; /* the level's records are first .. first + n - 1 */
 	uint32_t n;
 	unsigned level;
-	uint32_t links; /* neighbours a node may have on this level */
+	uint32_t edges; /* neighbours a node may have on this level */
 	uint32_t ef_construction;
 	uint32_t beam;   /* of searches of refining passes and of connecting */
 	uint32_t passes; /* that refine, after rounds */
@@ -87,14 +87,15 @@ typedef struct OmendbBuildLevel
 	bool led; /* parts: the leaders are chosen */
 
 	/* in the level's memory */
-	uint32_t *order;  /* n: rounds: the node that joins i-th; bulk: near nodes together */
-	uint32_t *begin;  /* n: incoming links of node i are .. */
-	uint32_t *end;    /* n: .. those from begin[i] to end[i] - 1 */
-	uint32_t *turned; /* n * links: nodes that link to a node, while it is connected */
+	uint32_t *order; /* n: rounds: the node that joins i-th; bulk: near nodes together */
+	uint32_t *begin; /* n: incoming edges of node i are .. */
+	uint32_t *end;   /* n: .. those from begin[i] to end[i] - 1 */
+	uint32_t
+		*turned; /* n * edges: nodes that have an edge to a node, while reverse edges are made */
 	/* rounds alone */
-	OmendbLink *incoming; /* n * links; in the place of turned */
-	OmendbLink *now;      /* n * links: the graph's lists */
-	OmendbLink *next;     /* n * links: what the step's searches chose */
+	OmendbEdge *incoming; /* n * edges; in the place of turned */
+	OmendbEdge *now;      /* n * edges: the graph's lists */
+	OmendbEdge *next;     /* n * edges: what the step's searches chose */
 	uint16_t *now_count;  /* n */
 	uint16_t *next_count; /* n */
 
@@ -149,10 +150,10 @@ extern bool omendb_build_chunk(OmendbBuilder *builder, OmendbBuildLevel *level, 
 extern OmendbNode omendb_build_entry(const OmendbBuildLevel *level);
 
 /*
- * Is every node reached from the entry, and the entry from every node? Link those that
- * are not. One process, after the last phase. False when out of memory; *linked counts
- * the links that had to be made.
+ * Is every node reached from the entry, and the entry from every node? Edge those that
+ * are not. One process, after the last phase. False when out of memory; *added counts
+ * the edges that had to be made.
  */
-extern bool omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked);
+extern bool omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *added);
 
 #endif /* OMENDB_BUILD_H */

@@ -29,7 +29,7 @@ clamp(uint32_t x, uint32_t low, uint32_t high)
  * constants are measured (bench/README.md, "Bulk build").
  */
 void
-omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32_t links,
+omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32_t edges,
 				uint32_t ef_construction)
 {
 	uint32_t most;
@@ -41,7 +41,7 @@ omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32
 	bulk->leaf = BULK_MOST_LEAF;
 	bulk->forward = bulk->backward = 4;
 	bulk->far = 8;
-	most = links + 32 < OMENDB_BULK_POOL ? links + 32 : OMENDB_BULK_POOL;
+	most = edges + 32 < OMENDB_BULK_POOL ? edges + 32 : OMENDB_BULK_POOL;
 	bulk->pool = clamp(2 * ef_construction, most, OMENDB_BULK_POOL);
 	bulk->fanout[0] = clamp(bulk->pool / 16, 4, 32);
 	bulk->fanout[1] = 3;

@@ -18,7 +18,7 @@
  *				In a leaf each row keeps the nearest others as candidates, and those
  *				others to which it is among the nearest
  *	choose		out of the candidates from all its leaves, and of some leaders, each node
- *				chooses its neighbours (occlusion rule, then the widest angles); links
+ *				chooses its neighbours (occlusion rule, then the widest angles); edges
  *				and codes are written into its record
  *
  * A level of few nodes has no leaves: all its nodes are candidates of each other.
@@ -100,7 +100,7 @@ typedef struct OmendbBulk
 	uint32_t slots;   /* leaves of a row: fanout[0] * fanout[1] */
 	uint32_t leaders; /* of the root; 0 where all are compared with all */
 	uint32_t dimensions;
-	bool in_records; /* candidates lie where the record's links will be */
+	bool in_records; /* candidates lie where the record's edges will be */
 
 	/* All below in the level's memory; indices are of nodes within the level. */
 	OmendbRows rows;        /* n */

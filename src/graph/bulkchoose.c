@@ -442,7 +442,7 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
 	return count;
 }
 
-/* ---------------------------------------------------------------- links */
+/* ---------------------------------------------------------------- edges */
 
 /* The code-space vector of a node. */
 static const float *
@@ -466,14 +466,14 @@ prefetch_own(const OmendbBulkWork *work, uint32_t i)
 
 /* Zero in the slots that are not in use: candidates may have lain there. */
 static void
-clear_links(const OmendbLayout *layout, OmendbRecord *record)
+clear_edges(const OmendbLayout *layout, OmendbRecord *record)
 {
-	for (uint32_t i = record->count; i < layout->links; i++)
+	for (uint32_t i = record->count; i < layout->edges; i++)
 		omendb_edge_free(layout, record, i);
 }
 
 static void
-write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
+write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
 			uint32_t count)
 {
 	OmendbBuildLevel *level = work->level;
@@ -497,12 +497,12 @@ write_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const u
 						   record->norm2, neighbour->norm2);
 	}
 	record->count = (uint8_t) count;
-	clear_links(&codec->layout, record);
+	clear_edges(&codec->layout, record);
 }
 
 /* The same, but for codes and factors: vectors of neighbours may not be in memory. */
 static void
-note_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
+note_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
 		   uint32_t count)
 {
 	const OmendbLayout *layout = &work->level->array->codec->layout;
@@ -513,10 +513,10 @@ note_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const ui
 		omendb_record_neighbours(layout, record)[i] =
 			bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
 	record->count = (uint8_t) count;
-	clear_links(layout, record);
+	clear_edges(layout, record);
 }
 
-/* A neighbour's record, if it is in memory now and the link was not encoded before. */
+/* A neighbour's record, if it is in memory now and the edge was not encoded before. */
 static const OmendbRecord *
 find_neighbour(const OmendbBuildLevel *level, uint32_t node)
 {
@@ -567,20 +567,20 @@ omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
  * members of the rows.
  */
 static void
-choose_links(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
+choose_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
 			 const uint32_t *members, uint32_t near, uint32_t far)
 {
 	const OmendbBulk *bulk = work->bulk;
 	uint32_t most = bulk->leaders == 0 ? bulk->pool : bulk->pool - (bulk->fanout[0] + bulk->far);
-	uint16_t chosen[OMENDB_MAX_LINKS];
+	uint16_t chosen[OMENDB_MAX_EDGES];
 	uint32_t ranked = rank(work, near, most);
 	uint32_t n = append(work, rows, self, members + near, far, ranked);
 
-	n = choose(work, rows, self, n, ranked, work->level->links, chosen);
+	n = choose(work, rows, self, n, ranked, work->level->edges, chosen);
 	if (work->level->in_parts)
-		note_links(work, rows, node, chosen, n);
+		note_edges(work, rows, node, chosen, n);
 	else
-		write_links(work, rows, node, chosen, n);
+		write_edges(work, rows, node, chosen, n);
 }
 
 bool
@@ -610,7 +610,7 @@ omendb_bulk_choose(OmendbBulkWork *work, uint32_t node)
 		untold += key_distance(work->keys[i]) < blunt;
 	if (untold <= bulk->forward)
 	{
-		choose_links(work, rows, node, node, members + 1, near, far);
+		choose_edges(work, rows, node, node, members + 1, near, far);
 		return true;
 	}
 	if (!omendb_bulk_local(work, rows, members, 1 + near + far, 0, &local))
@@ -618,7 +618,7 @@ omendb_bulk_choose(OmendbBulkWork *work, uint32_t node)
 	for (uint32_t i = 0; i <= near + far; i++)
 		members[i] = i;
 	measure(work, &local, 0, members + 1, near, work->keys);
-	choose_links(work, &local, 0, node, members + 1, near, far);
+	choose_edges(work, &local, 0, node, members + 1, near, far);
 	omendb_bulk_local_free(work, &local);
 	return true;
 }

@@ -248,9 +248,9 @@ bulk_interrupt(const OmendbBuildLevel *level)
 
 /* bulk.c */
 
-/* The parameters for a level of n nodes with so many links. */
+/* The parameters for a level of n nodes with so many edges. */
 extern void omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n,
-							uint32_t links, uint32_t ef_construction);
+							uint32_t edges, uint32_t ef_construction);
 
 /* Point the arrays into the level's memory (NULL: nowhere); returns the bytes they take. */
 extern size_t omendb_bulk_attach(OmendbBulk *bulk, uint32_t n, void *memory);

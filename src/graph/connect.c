@@ -1,6 +1,6 @@
 /*
  * connect.c
- *	  Links that a level's graph lacks to be one: from the entry to every node, and back.
+ *	  Edges that a level's graph lacks to be one: from the entry to every node, and back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +10,14 @@
 #define UNREACHED UINT32_MAX
 
 static inline const OmendbNode *
-links_of(const OmendbBuildLevel *level, uint32_t i)
+edges_of(const OmendbBuildLevel *level, uint32_t i)
 {
 	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
 }
 
 /*
  * Note by which node each one is reached from the start, as far as it was not
- * before: the links from those nodes make a tree.
+ * before: the edges from those nodes make a tree.
  */
 static void
 reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
@@ -31,12 +31,12 @@ reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *pare
 	while (used > 0)
 	{
 		uint32_t i = stack[--used];
-		const OmendbNode *links = links_of(level, i);
+		const OmendbNode *edges = edges_of(level, i);
 
 		build_interruptible(level, steps++);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
 		{
-			uint32_t other = links[k] - level->first;
+			uint32_t other = edges[k] - level->first;
 
 			if (parents[other] == UNREACHED)
 			{
@@ -58,9 +58,9 @@ by_candidate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/* All links the other way round into level->turned. */
+/* All edges the other way round into level->turned. */
 static void
-turn_links(OmendbBuildLevel *level)
+turn_edges(OmendbBuildLevel *level)
 {
 	uint32_t total = 0;
 
@@ -69,7 +69,7 @@ turn_links(OmendbBuildLevel *level)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->end[links_of(level, i)[k] - level->first]++;
+			level->end[edges_of(level, i)[k] - level->first]++;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
@@ -82,11 +82,11 @@ turn_links(OmendbBuildLevel *level)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->turned[level->end[links_of(level, i)[k] - level->first]++] = i;
+			level->turned[level->end[edges_of(level, i)[k] - level->first]++] = i;
 	}
 }
 
-/* Mark the nodes from which the target is reached, by the turned links. */
+/* Mark the nodes from which the target is reached, by the turned edges. */
 static void
 reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint32_t *stack)
 {
@@ -114,33 +114,33 @@ reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint3
 }
 
 /*
- * A slot of the node for one more link: a free one, or the farthest by which
- * nothing is reached that is not reached otherwise. level->links: none.
+ * A slot of the node for one more edge: a free one, or the farthest by which
+ * nothing is reached that is not reached otherwise. level->edges: none.
  */
 static uint32_t
 spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
 {
-	const OmendbNode *links = links_of(level, self);
+	const OmendbNode *edges = edges_of(level, self);
 	uint32_t slot = build_record(level, self)->count;
 
-	if (slot < level->links)
+	if (slot < level->edges)
 		return slot;
-	while (slot > 0 && parents[links[slot - 1] - level->first] == self)
+	while (slot > 0 && parents[edges[slot - 1] - level->first] == self)
 		slot--;
-	return slot == 0 ? level->links : slot - 1;
+	return slot == 0 ? level->edges : slot - 1;
 }
 
 static void
-put_link(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
-		 OmendbLink link)
+put_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
+		 OmendbEdge edge)
 {
 	OmendbRecord *record = build_record(level, self);
 
 	if (slot == record->count)
 		record->count++;
 	omendb_chooser_set(&builder->chooser, record);
-	omendb_link_write(&builder->chooser, record, slot, link.node,
-					  omendb_array_record(builder->array, link.node), link.distance);
+	omendb_edge_write(&builder->chooser, record, slot, edge.node,
+					  omendb_array_record(builder->array, edge.node), edge.distance);
 }
 
 /*
@@ -168,11 +168,11 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
 }
 
 /*
- * Link an unreached node from the nearest reached one that can spare a slot;
+ * Edge an unreached node from the nearest reached one that can spare a slot;
  * by: which, or UNREACHED.
  */
 static bool
-link_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+edge_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 			   const uint32_t *parents, uint32_t *by)
 {
 	size_t n;
@@ -185,22 +185,22 @@ link_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 		uint32_t other = builder->chooser.candidates[i].node - level->first;
 		uint32_t slot = spare_slot(level, other, parents);
 
-		if (parents[other] == UNREACHED || slot == level->links)
+		if (parents[other] == UNREACHED || slot == level->edges)
 			continue;
-		put_link(builder, level, other, slot,
-				 (OmendbLink){builder->chooser.candidates[i].distance, level->first + self});
+		put_edge(builder, level, other, slot,
+				 (OmendbEdge){builder->chooser.candidates[i].distance, level->first + self});
 		*by = other;
 	}
-	/* None near can: any. There is one, a tree of n nodes needs n - 1 links. */
+	/* None near can: any. There is one, a tree of n nodes needs n - 1 edges. */
 	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
 	{
 		uint32_t other = level->order[i];
 		uint32_t slot = spare_slot(level, other, parents);
 
-		if (parents[other] == UNREACHED || slot == level->links)
+		if (parents[other] == UNREACHED || slot == level->edges)
 			continue;
-		put_link(builder, level, other, slot,
-				 (OmendbLink){
+		put_edge(builder, level, other, slot,
+				 (OmendbEdge){
 					 omendb_own_distance(builder->array->codec,
 										 omendb_array_record(builder->array, level->first + other),
 										 omendb_array_record(builder->array, level->first + self),
@@ -211,33 +211,33 @@ link_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 	return true;
 }
 
-/* Link a node from which the entry is not reached to the nearest that leads there. */
+/* Edge a node from which the entry is not reached to the nearest that leads there. */
 static bool
-link_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			 const uint32_t *parents, const uint8_t *leads, bool *linked)
+edge_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+			 const uint32_t *parents, const uint8_t *leads, bool *added)
 {
 	uint32_t slot = spare_slot(level, self, parents);
 	size_t n;
 
-	*linked = false;
-	if (slot == level->links)
+	*added = false;
+	if (slot == level->edges)
 		return true;
 	if (!find_near(builder, level, self, &n))
 		return false;
-	for (size_t i = 0; i < n && !*linked; i++)
+	for (size_t i = 0; i < n && !*added; i++)
 	{
 		const OmendbSelectCandidate *near = &builder->chooser.candidates[i];
 
 		if (!leads[near->node - level->first])
 			continue;
-		put_link(builder, level, self, slot, (OmendbLink){near->distance, near->node});
-		*linked = true;
+		put_edge(builder, level, self, slot, (OmendbEdge){near->distance, near->node});
+		*added = true;
 	}
 	return true;
 }
 
 bool
-omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *linked)
+omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *added)
 {
 	const OmendbAllocator *allocator = builder->allocator;
 	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
@@ -248,10 +248,10 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	bool progress;
 
 	/*
-	 * From the root to every node. No link of the tree is replaced, so that each
-	 * node linked is one less to do.
+	 * From the root to every node. No edge of the tree is replaced, so that each
+	 * node added is one less to do.
 	 */
-	*linked = 0;
+	*added = 0;
 	if (good)
 	{
 		memset(parents, 0xff, level->n * sizeof(uint32_t));
@@ -267,10 +267,10 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 			if (parents[i] != UNREACHED)
 				continue;
 			build_interruptible(level, 0);
-			good = link_from_near(builder, level, i, parents, &by);
+			good = edge_from_near(builder, level, i, parents, &by);
 			if (good && by != UNREACHED)
 			{
-				(*linked)++;
+				(*added)++;
 				progress = true;
 				reach(level, i, by, parents, stack);
 			}
@@ -279,12 +279,12 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 
 	/*
 	 * From every node to the root, for a search may come down anywhere. What a
-	 * replaced link led to does not lead to the root either.
+	 * replaced edge led to does not lead to the root either.
 	 */
 	if (good)
 	{
 		memset(leads, 0, level->n);
-		turn_links(level);
+		turn_edges(level);
 		reach_back(level, root, leads, stack);
 	}
 	for (progress = true; good && progress;)
@@ -297,10 +297,10 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 			if (leads[i])
 				continue;
 			build_interruptible(level, 0);
-			good = link_to_near(builder, level, i, parents, leads, &made);
+			good = edge_to_near(builder, level, i, parents, leads, &made);
 			if (good && made)
 			{
-				(*linked)++;
+				(*added)++;
 				progress = true;
 				reach_back(level, i, leads, stack);
 			}

@@ -43,7 +43,7 @@ typedef struct OmendbStep
 	float distance; /* between the query and the node's own vector */
 	uint32_t count; /* neighbours */
 	OmendbPayload payload;
-	OmendbNode neighbours[OMENDB_MAX_LINKS];
+	OmendbNode neighbours[OMENDB_MAX_EDGES];
 	float estimates[OMENDB_ESTIMATES_ROOM]; /* coded layouts */
 } OmendbStep;
 
@@ -51,7 +51,7 @@ typedef struct OmendbGraphOps
 {
 	/*
 	 * Fill *step for a node of that level. False where the number holds no
-	 * node of that level now (a stale link): then nothing is filled.
+	 * node of that level now (a stale edge): then nothing is filled.
 	 */
 	bool (*visit)(void *store, OmendbNode node, unsigned level, const OmendbQuery *query,
 				  OmendbStep *step);

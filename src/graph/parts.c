@@ -83,7 +83,7 @@ omendb_parts_prepare(OmendbBuildLevel *level, uint32_t room, uint32_t window_roo
 	level->room = room;
 	level->window_room = window_room;
 	level->window = level->in_window = 0;
-	omendb_bulk_set(bulk, layout, room > OMENDB_BULK_FEW ? room : OMENDB_BULK_FEW + 1, level->links,
+	omendb_bulk_set(bulk, layout, room > OMENDB_BULK_FEW ? room : OMENDB_BULK_FEW + 1, level->edges,
 					level->ef_construction);
 	bulk->outside_room = outside_room;
 	bulk->group_room = group_room;

@@ -16,9 +16,9 @@
  *	omendb_parts_next_group	some clusters into leaves; omendb_parts_found gives
  *							candidates, for the caller to keep
  *	omendb_parts_choose		with the records of a part, and the candidates of its nodes
- *							(omendb_parts_candidates): the nodes that links lead to
+ *							(omendb_parts_candidates): the nodes that edges lead to
  *	omendb_parts_encode		with records of those outside of the part, a number of them at
- *							a time: the codes of the links
+ *							a time: the codes of the edges
  *
  * A window goes through omendb_build_next as a level does. What the last three begin is
  * one phase.
@@ -88,7 +88,7 @@ extern void omendb_parts_choose(OmendbBuildLevel *level, uint32_t first, uint32_
 
 /*
  * Behind these, the array has records of n other nodes, which are in bulk.outside in
- * ascending order: make the codes of links to them. first: of those within the part, too.
+ * ascending order: make the codes of edges to them. first: of those within the part, too.
  */
 extern void omendb_parts_encode(OmendbBuildLevel *level, uint32_t n, bool first);
 

@@ -373,7 +373,7 @@ find_places(const OmendbSearch *search, OmendbCandidate *near, uint32_t n, uint3
 	{
 		near[n] = near[i];
 		places[n] = places[i];
-		/* A record that is damaged may have a link twice. */
+		/* A record that is damaged may have an edge twice. */
 		n += i + 1 == kept || near[i + 1] != near[i];
 	}
 	return n;
@@ -408,7 +408,7 @@ static bool
 insert_all(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 {
 	OmendbCandidate *beam = search->beam;
-	uint32_t places[OMENDB_MAX_LINKS];
+	uint32_t places[OMENDB_MAX_EDGES];
 	uint32_t end;
 
 	n = find_places(search, near, n, places);
@@ -434,8 +434,8 @@ static bool
 expand_coded(OmendbSearch *search)
 {
 	const OmendbStep *step = &search->step;
-	OmendbCandidate candidates[OMENDB_MAX_LINKS];
-	OmendbCandidate near[OMENDB_MAX_LINKS];
+	OmendbCandidate candidates[OMENDB_MAX_EDGES];
+	OmendbCandidate near[OMENDB_MAX_EDGES];
 	uint64_t limit = threshold(search);
 	uint32_t n = 0;
 

@@ -41,7 +41,7 @@ uint32_t
 omendb_select(const OmendbSelectCandidate *candidates, uint32_t n, uint32_t want,
 			  const OmendbSelectInput *input, uint16_t *chosen)
 {
-	uint16_t kept[OMENDB_MAX_LINKS];
+	uint16_t kept[OMENDB_MAX_EDGES];
 	uint16_t left[OMENDB_SELECT_MAX];
 	const uint8_t *codes[OMENDB_SELECT_MAX];
 	uint32_t nkept = 0;

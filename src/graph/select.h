@@ -34,7 +34,7 @@ typedef struct OmendbSelectInput
 	size_t code_bytes;
 	/*
 	 * Do candidates i and j coincide? NULL: none do. Of those that do one is
-	 * kept, or the links of a node that many others coincide with would all stay
+	 * kept, or the edges of a node that many others coincide with would all stay
 	 * among them.
 	 */
 	bool (*same)(void *context, uint32_t i, uint32_t j);

@@ -56,7 +56,7 @@ extern void omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint
 							  const OmendbNode *nodes, const OmendbRecord *const *records,
 							  void *memory);
 
-/* One more record, of that number; it is copied up to its links if need be. */
+/* One more record, of that number; it is copied up to its edges if need be. */
 extern void omendb_truth_add(OmendbTruth *truth, OmendbNode node, const OmendbRecord *record);
 
 /* After all records: the distance of the kth nearest to a query; infinite where there are fewer. */

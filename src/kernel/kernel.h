@@ -55,7 +55,7 @@ typedef struct OmendbBitOverlap
 	uint64_t either;
 } OmendbBitOverlap;
 
-/* What a query and a record give to all estimates of the record's links. */
+/* What a query and a record give to all estimates of the record's edges. */
 typedef struct OmendbEstimate
 {
 	float distance; /* of the record */
@@ -209,7 +209,7 @@ typedef struct OmendbKernels
 					  const uint8_t *lut, uint16_t *sums);
 
 	/*
-	 * Estimates of n links from what a record keeps of them (code/layout.h) and from the sums
+	 * Estimates of n edges from what a record keeps of them (code/layout.h) and from the sums
 	 * of code_sums: out[i] = e->distance + b * (e->base + e->step * sums[i] + e->unit *
 	 * shifts[i]), b being minus the float whose bits are slopes[i] + 16 * e->exponent,
 	 * shifted left by 19. All arrays are read, and out is written, up to the next multiple of 8;

@@ -242,7 +242,7 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 }
 
 bool
-omendb_record_copy_links(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
 	return copy_record(store, node, level, out, store->index->codec.layout.codes_offset);
 }
@@ -254,7 +254,7 @@ omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level, Omen
 }
 
 bool
-omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level, OmendbNode to)
+omendb_record_has_edge_to(OmendbStore *store, OmendbNode node, unsigned level, OmendbNode to)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
@@ -266,7 +266,7 @@ omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level, Omen
 	record = omendb_store_record(store, buffer, node);
 	found = record->kind == OMENDB_RECORD_NODE && record->level == level;
 	if (found)
-		found = omendb_record_has_link(layout, record, to);
+		found = omendb_record_has_edge(layout, record, to);
 	UnlockReleaseBuffer(buffer);
 	return found;
 }
@@ -313,7 +313,7 @@ lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 	return InvalidBuffer;
 }
 
-/* Does the record on the locked page live, and have a link to that node? */
+/* Does the record on the locked page live, and have an edge to that node? */
 static bool
 leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
 {
@@ -321,19 +321,19 @@ leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, Ome
 	const OmendbRecord *record = omendb_store_record(store, buffer, node);
 
 	return record->kind == OMENDB_RECORD_NODE && record->level == level &&
-		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_link(layout, record, to);
+		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_edge(layout, record, to);
 }
 
-/* The page of a link that is to be replaced, and those of a detour, each once. */
-typedef struct LinkPages
+/* The page of an edge that is to be replaced, and those of a detour, each once. */
+typedef struct EdgePages
 {
 	uint32 n;
 	BlockNumber blocks[1 + OMENDB_DETOUR_NODES]; /* ascending */
 	Buffer buffers[1 + OMENDB_DETOUR_NODES];
-} LinkPages;
+} EdgePages;
 
 static void
-add_link_page(LinkPages *pages, BlockNumber block)
+add_edge_page(EdgePages *pages, BlockNumber block)
 {
 	uint32 at = pages->n;
 
@@ -348,15 +348,15 @@ add_link_page(LinkPages *pages, BlockNumber block)
 
 /* Lock the node's page exclusively, and those of the detour, or NULL, shared. */
 static void
-lock_link_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour, LinkPages *pages)
+lock_edge_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour, EdgePages *pages)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber block = omendb_node_block(layout, node);
 
 	pages->n = 0;
-	add_link_page(pages, block);
+	add_edge_page(pages, block);
 	for (uint32 i = 0; detour && i < detour->n; i++)
-		add_link_page(pages, omendb_node_block(layout, detour->nodes[i]));
+		add_edge_page(pages, omendb_node_block(layout, detour->nodes[i]));
 	for (uint32 i = 0; i < pages->n; i++)
 		pages->buffers[i] = omendb_store_read(store, pages->blocks[i]);
 	for (uint32 i = 0; i < pages->n; i++)
@@ -368,14 +368,14 @@ lock_link_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour,
 }
 
 static void
-unlock_link_pages(LinkPages *pages)
+unlock_edge_pages(EdgePages *pages)
 {
 	for (uint32 i = 0; i < pages->n; i++)
 		UnlockReleaseBuffer(pages->buffers[i]);
 }
 
 static Buffer
-link_page(const OmendbStore *store, const LinkPages *pages, OmendbNode node)
+edge_page(const OmendbStore *store, const EdgePages *pages, OmendbNode node)
 {
 	BlockNumber block = omendb_node_block(&store->index->codec.layout, node);
 	uint32 i = 0;
@@ -387,23 +387,23 @@ link_page(const OmendbStore *store, const LinkPages *pages, OmendbNode node)
 
 /* Is the detour there, all of whose pages are locked? It may not go by the node itself. */
 static bool
-leads_by(OmendbStore *store, const LinkPages *pages, OmendbNode node, const OmendbDetour *detour,
+leads_by(OmendbStore *store, const EdgePages *pages, OmendbNode node, const OmendbDetour *detour,
 		 unsigned level, OmendbNode end)
 {
 	for (uint32 i = 0; i < detour->n; i++)
 		if (detour->nodes[i] == node ||
-			!leads_to(store, link_page(store, pages, detour->nodes[i]), detour->nodes[i], level,
+			!leads_to(store, edge_page(store, pages, detour->nodes[i]), detour->nodes[i], level,
 					  i + 1 < detour->n ? detour->nodes[i + 1] : end))
 			return false;
 	return true;
 }
 
 /*
- * All of them, for a new link may have changed the others' shifts (code/edge.h); WAL has what
+ * All of them, for a new edge may have changed the others' shifts (code/edge.h); WAL has what
  * differs.
  */
 static void
-copy_links(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
+copy_edges(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
 {
 	memcpy((char *) to + layout->neighbours_offset, (const char *) from + layout->neighbours_offset,
 		   layout->record_bytes - layout->neighbours_offset);
@@ -413,17 +413,17 @@ copy_links(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *fro
 }
 
 bool
-omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot,
+omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *from, uint32 slot,
 					   const OmendbDetour *detour)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	const OmendbRecord *present;
-	LinkPages pages;
+	EdgePages pages;
 	Buffer buffer;
 	bool good;
 
-	lock_link_pages(store, node, detour, &pages);
-	buffer = link_page(store, &pages, node);
+	lock_edge_pages(store, node, detour, &pages);
+	buffer = edge_page(store, &pages, node);
 	present = same_version(store, buffer, node, from);
 	good = present && (!detour || leads_by(store, &pages, node, detour, present->level,
 										   omendb_record_neighbours(layout, present)[slot]));
@@ -433,16 +433,16 @@ omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *
 		OmendbRecord *record = omendb_page_record(
 			layout, GenericXLogRegisterBuffer(state, buffer, 0), node % layout->per_page);
 
-		copy_links(layout, record, from);
+		copy_edges(layout, record, from);
 		record->version++;
 		GenericXLogFinish(state);
 	}
-	unlock_link_pages(&pages);
+	unlock_edge_pages(&pages);
 	return good;
 }
 
 bool
-omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord *from)
+omendb_record_put_edges(OmendbStore *store, OmendbNode node, const OmendbRecord *from)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer = lock_version(store, node, from);
@@ -454,7 +454,7 @@ omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord 
 	state = GenericXLogStart(store->relation);
 	record = omendb_page_record(layout, GenericXLogRegisterBuffer(state, buffer, 0),
 								node % layout->per_page);
-	copy_links(layout, record, from);
+	copy_edges(layout, record, from);
 	record->version++;
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);

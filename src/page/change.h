@@ -4,7 +4,7 @@
  *	  before its locks are released. The only callers of generic WAL.
  *
  * Locks. Callers hold none on pages. A function locks pages in ascending order of
- * blocks: one or two, and where a link is replaced those of its detour; only extending
+ * blocks: one or two, and where an edge is replaced those of its detour; only extending
  * the file (the new block is the highest) and the metapage take others. The metapage is
  * locked alone or last: who holds it waits for no other page. See src/README.md for the
  * order with the heavyweight locks.
@@ -37,17 +37,17 @@ extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned
 								   OmendbRecord *out);
 
 /* The same up to its neighbours (codes_offset bytes). */
-extern bool omendb_record_copy_links(OmendbStore *store, OmendbNode node, unsigned level,
+extern bool omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level,
 									 OmendbRecord *out);
 
-/* Does that node link to that other one? */
-extern bool omendb_record_links_to(OmendbStore *store, OmendbNode node, unsigned level,
-								   OmendbNode to);
+/* Does that node edge to that other one? */
+extern bool omendb_record_has_edge_to(OmendbStore *store, OmendbNode node, unsigned level,
+									  OmendbNode to);
 
 /* The level of a node; false where it is no node. */
 extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level);
 
-/* Nodes between a node and an end of its links: links lead from each to the next one. */
+/* Nodes between a node and an end of its edges: edges lead from each to the next one. */
 #define OMENDB_DETOUR_NODES 6
 
 typedef struct OmendbDetour
@@ -57,23 +57,23 @@ typedef struct OmendbDetour
 } OmendbDetour;
 
 /*
- * Write the links of `from`, a copy of the node's record of which slot `slot` is changed, to
+ * Write the edges of `from`, a copy of the node's record of which slot `slot` is changed, to
  * the page, if the page's record still has the copy's version. from->count is the
  * new count of neighbours.
  *
- * Where that replaces a link, the nodes of the detour have to live and to have links to
- * the next one, the last one to where the replaced link leads, else nothing is done: all
- * their pages are locked, so no link of the detour goes before this one does. NULL if
+ * Where that replaces an edge, the nodes of the detour have to live and to have edges to
+ * the next one, the last one to where the replaced edge leads, else nothing is done: all
+ * their pages are locked, so no edge of the detour goes before this one does. NULL if
  * the caller knows that no detour is needed, as where nothing leads to the node yet.
  */
-extern bool omendb_record_put_link(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
+extern bool omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
 								   uint32 slot, const OmendbDetour *detour);
 
 /*
  * Replace all neighbours of a node by those of `from`, under the same
  * condition.
  */
-extern bool omendb_record_put_links(OmendbStore *store, OmendbNode node, const OmendbRecord *from);
+extern bool omendb_record_put_edges(OmendbStore *store, OmendbNode node, const OmendbRecord *from);
 
 /*
  * Add a heap TID to a node that has that identity and own vector; false where

@@ -1,6 +1,6 @@
 /*
  * reach.c
- *	  Which nodes links lead to, level by level.
+ *	  Which nodes edges lead to, level by level.
  */
 #include "page/reach.h"
 
@@ -72,7 +72,7 @@ add_child(OmendbReach *reach, OmendbNode parent, OmendbNode node)
 /* record: NULL where the page was never initialised. */
 static void
 follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned level,
-	   OmendbReach *below, bool links)
+	   OmendbReach *below, bool edges)
 {
 	const OmendbLayout *layout = &reach->store->index->codec.layout;
 
@@ -89,14 +89,14 @@ follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned
 		return;
 	if (below)
 		add_child(below, node, record->down);
-	for (uint32 i = 0; links && i < record->count; i++)
+	for (uint32 i = 0; edges && i < record->count; i++)
 		add_child(reach, node, omendb_record_neighbours(layout, record)[i]);
 }
 
 /* Follow what waits on one page; its own nodes may be reached by that. */
 static void
 follow_page(OmendbReach *reach, Page page, BlockNumber block, unsigned level, OmendbReach *below,
-			bool links)
+			bool edges)
 {
 	const OmendbLayout *layout = &reach->store->index->codec.layout;
 	OmendbNode first = omendb_block_node(layout, block, 0);
@@ -104,11 +104,11 @@ follow_page(OmendbReach *reach, Page page, BlockNumber block, unsigned level, Om
 
 	while ((node = omendb_reach_next(reach, first)) < first + layout->per_page)
 		follow(reach, node, PageIsNew(page) ? NULL : omendb_page_record(layout, page, node - first),
-			   level, below, links);
+			   level, below, edges);
 }
 
 static void
-follow_all(OmendbReach *reach, unsigned level, OmendbReach *below, bool links)
+follow_all(OmendbReach *reach, unsigned level, OmendbReach *below, bool edges)
 {
 	const OmendbLayout *layout = &reach->store->index->codec.layout;
 
@@ -129,7 +129,7 @@ follow_all(OmendbReach *reach, unsigned level, OmendbReach *below, bool links)
 			LockBuffer(buffer, BUFFER_LOCK_SHARE);
 			if (!PageIsNew(BufferGetPage(buffer)))
 				omendb_store_check(reach->store, buffer);
-			follow_page(reach, BufferGetPage(buffer), block, level, below, links);
+			follow_page(reach, BufferGetPage(buffer), block, level, below, edges);
 			UnlockReleaseBuffer(buffer);
 			node = omendb_block_node(layout, block + 1, 0);
 		}
@@ -143,7 +143,7 @@ omendb_reach_follow(OmendbReach *reach, unsigned level)
 }
 
 void
-omendb_reach_descend(OmendbReach *reach, unsigned level, bool links)
+omendb_reach_descend(OmendbReach *reach, unsigned level, bool edges)
 {
 	OmendbReach below = *reach;
 
@@ -151,7 +151,7 @@ omendb_reach_descend(OmendbReach *reach, unsigned level, bool links)
 	below.waiting = make_bits(reach->nodes);
 	below.nwaiting = 0;
 	below.first = InvalidBlockNumber;
-	follow_all(reach, level, &below, links);
+	follow_all(reach, level, &below, edges);
 	omendb_reach_free(reach);
 	*reach = below;
 }

@@ -1,10 +1,10 @@
 /*
  * reach.h
- *	  Which nodes links lead to, level by level.
+ *	  Which nodes edges lead to, level by level.
  *
  * For those who need every node there is, whatever its distance: a search with
  * nothing left to visit, a vacuum. Pages are read in the order of the file,
- * each a few times at most, as long as links lead forth and back alike.
+ * each a few times at most, as long as edges lead forth and back alike.
  */
 #ifndef OMENDB_REACH_H
 #define OMENDB_REACH_H
@@ -38,16 +38,16 @@ omendb_reach_has(const OmendbReach *reach, OmendbNode node)
 extern void omendb_reach_add(OmendbReach *reach, OmendbNode node);
 
 /*
- * Follow the links of all waiting nodes, which are of that level, or of none
+ * Follow the edges of all waiting nodes, which are of that level, or of none
  * any more: then they do not count as reached.
  */
 extern void omendb_reach_follow(OmendbReach *reach, unsigned level);
 
 /*
  * Replace the waiting nodes, which are of that level above 0, by the records
- * below them; with `links`, also by those below all that links lead to.
+ * below them; with `edges`, also by those below all that edges lead to.
  */
-extern void omendb_reach_descend(OmendbReach *reach, unsigned level, bool links);
+extern void omendb_reach_descend(OmendbReach *reach, unsigned level, bool edges);
 
 /* The first waiting node from that one on, or OMENDB_NO_NODE. */
 extern OmendbNode omendb_reach_next(const OmendbReach *reach, OmendbNode from);

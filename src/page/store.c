@@ -336,7 +336,7 @@ omendb_store_read(OmendbStore *store, BlockNumber block)
 	store->counters.misses++;
 	forget_request(store, block);
 	if (!has_block(store, block))
-		omendb_corrupt_page(relation, block, "A link leads there, beyond the end of the index.");
+		omendb_corrupt_page(relation, block, "An edge leads there, beyond the end of the index.");
 	buffer = ReadBuffer(relation, block);
 	/* A local buffer (of a temporary table) is found by its own table. */
 	if (!BufferIsLocal(buffer))
@@ -358,7 +358,7 @@ omendb_store_check_meta(OmendbStore *store, Buffer buffer)
 
 /* Two at a time: there are many. */
 static inline bool
-has_impossible_link(const OmendbLayout *layout, const OmendbRecord *record)
+has_impossible_edge(const OmendbLayout *layout, const OmendbRecord *record)
 {
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
 	uint64 all = record->count % 2 ? neighbours[record->count - 1] : 0;
@@ -373,7 +373,7 @@ has_impossible_link(const OmendbLayout *layout, const OmendbRecord *record)
 	return ((all | all >> 32) & ~OMENDB_MAX_NODE & PG_UINT32_MAX) != 0;
 }
 
-/* What is wrong with a node's header and links; NULL for nothing. */
+/* What is wrong with a node's header and edges; NULL for nothing. */
 static inline const char *
 node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 {
@@ -390,10 +390,10 @@ node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 		return "A record has heap TIDs where none may be, or none where it must have some.";
 	if (record->level == 0 && record->down != OMENDB_NO_NODE)
 		return "A record of level 0 has one below it.";
-	if (record->count > (record->level == 0 ? layout->links : layout->m))
-		return "A record has too many links.";
-	if (has_impossible_link(layout, record))
-		return "A record has a link to what no record can be.";
+	if (record->count > (record->level == 0 ? layout->edges : layout->m))
+		return "A record has too many edges.";
+	if (has_impossible_edge(layout, record))
+		return "A record has an edge to what no record can be.";
 	/* Not so, too, where it is not a number. */
 	if (!(record->error >= 0))
 		return "A record has an impossible error of its own vector.";

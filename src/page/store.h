@@ -30,7 +30,7 @@ typedef struct OmendbCounters
 {
 	uint64 pages;  /* accessed */
 	uint64 misses; /* of them, not found where they were last seen */
-	uint64 stale;  /* links to what is no node (any more) */
+	uint64 stale;  /* edges to what is no node (any more) */
 } OmendbCounters;
 
 #define OMENDB_REQUESTED 128
@@ -125,8 +125,8 @@ extern void omendb_store_check_records(OmendbStore *store, Buffer buffer);
 extern OmendbRecord *omendb_store_record(OmendbStore *store, Buffer buffer, OmendbNode node);
 
 /*
- * An error where the header of a record is impossible: more heap TIDs or links than
- * fit, links to what no number is of, a level that there is not, floats that are
+ * An error where the header of a record is impossible: more heap TIDs or edges than
+ * fit, edges to what no number is of, a level that there is not, floats that are
  * none. What is possible and wrong is for hnsw_index_check to find.
  */
 extern void omendb_store_check_record(OmendbStore *store, OmendbNode node,

@@ -4,9 +4,9 @@
  *
  * The row's vector is searched for on every level it will be on, and its
  * neighbours are chosen, before anything is written. Then, from level 0 up: its
- * record is written with its links, and each neighbour takes a link back if it
+ * record is written with its edges, and each neighbour takes a reverse edge if it
  * is the better for it; one has to. A crash in between leaves a node with fewer
- * links to it, never a link to nothing, nor another node without a way to it.
+ * edges to it, never an edge to nothing, nor another node without a way to it.
  *
  * A row whose vector the index holds already becomes another heap TID of that
  * node.
@@ -18,20 +18,20 @@
 #include "write/hnswinsert.h"
 
 #include "common/pg_prng.h"
-#include "graph/link.h"
+#include "graph/neighbours.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
-#include "write/hnswlink.h"
+#include "write/hnswedges.h"
 
 /* The plan for one level. */
 typedef struct LevelPlan
 {
 	uint32 n;
-	OmendbSelectCandidate links[OMENDB_MAX_LINKS];
-	OmendbRecord *records[OMENDB_MAX_LINKS]; /* header and own vector of each */
+	OmendbSelectCandidate edges[OMENDB_MAX_EDGES];
+	OmendbRecord *records[OMENDB_MAX_EDGES]; /* header and own vector of each */
 } LevelPlan;
 
 struct HnswInsert
@@ -41,7 +41,7 @@ struct HnswInsert
 	OmendbQuery query;
 	OmendbChooser chooser;
 	OmendbRecord *record; /* the new node's */
-	HnswLinker linker;
+	HnswEdgeWriter writer;
 	/* copies of the records visited in the present search, in its order */
 	uint8 *arena;
 	Size copy_bytes;
@@ -110,8 +110,8 @@ typedef struct Entrances
 } Entrances;
 
 /*
- * Search a level; wider as long as most of what is found is dead, for to that
- * nothing may be linked. want: live nodes that are enough. False where none can
+ * Search a level; wider as long as most of what is found is dead, for to those
+ * no edge may lead. want: live nodes that are enough. False where none can
  * be reached.
  */
 static bool
@@ -180,7 +180,7 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 {
 	OmendbChooser *chooser = &insert->chooser;
 	Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
-	uint16_t chosen[OMENDB_MAX_LINKS];
+	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 
 	omendb_chooser_room(chooser, insert->search.visited_used + 1);
@@ -196,22 +196,22 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 	plan->n = omendb_choose(chooser, n, want, candidate_record, insert, chosen);
 	for (uint32 i = 0; i < plan->n; i++)
 	{
-		plan->links[i] = chooser->candidates[chosen[i]];
+		plan->edges[i] = chooser->candidates[chosen[i]];
 		plan->records[i] = palloc(own_bytes);
-		memcpy(plan->records[i], arena_record(insert, plan->links[i].tag), own_bytes);
+		memcpy(plan->records[i], arena_record(insert, plan->edges[i].tag), own_bytes);
 	}
 }
 
-/* Most questions about who links to whom are about nodes that were just visited. */
+/* Most questions about which node has an edge to which are about nodes that were just visited. */
 static void
 remember_visited(HnswInsert *insert, unsigned level)
 {
 	const OmendbSearch *search = &insert->search;
 
-	hnsw_linker_remember(&insert->linker, level);
+	hnsw_edge_writer_remember(&insert->writer, level);
 	for (size_t i = 0; i < search->visited_used; i++)
 		if (search->visited[i].payload.live)
-			hnsw_linker_add(&insert->linker, search->visited[i].node, arena_record(insert, i));
+			hnsw_edge_writer_add(&insert->writer, search->visited[i].node, arena_record(insert, i));
 }
 
 static unsigned
@@ -233,8 +233,8 @@ random_level(void)
  * fresh: nothing leads to it yet. False if none could take it.
  */
 static bool
-link_all_back(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level,
-			  bool fresh)
+add_reverse_edges(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level,
+				  bool fresh)
 {
 	const OmendbRecord *record = insert->record;
 	uint32 taken = 0;
@@ -245,15 +245,15 @@ link_all_back(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsign
 	 * at most, for twice the pages written).
 	 */
 	for (uint32 i = 0; i < Min(plan->n, insert->store.index->codec.layout.m); i++)
-		taken += hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
-								plan->links[i].distance, false);
+		taken += hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record, level,
+									   plan->edges[i].distance, false);
 	if (taken > 0)
 		return true;
 	for (uint32 i = 0; i < plan->n; i++)
-		if (fresh ? hnsw_link_between(&insert->linker, plan->links[i].node, node, record, level,
-									  plan->links[i].distance)
-				  : hnsw_link_back(&insert->linker, plan->links[i].node, node, record, level,
-								   plan->links[i].distance, true))
+		if (fresh ? hnsw_add_first_reverse_edge(&insert->writer, plan->edges[i].node, node, record,
+												level, plan->edges[i].distance)
+				  : hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record, level,
+										  plan->edges[i].distance, true))
 			return true;
 	return false;
 }
@@ -276,11 +276,11 @@ make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNod
 	omendb_edge_clear(&insert->store.index->codec.layout, record);
 	omendb_chooser_set(&insert->chooser, record);
 	for (uint32 i = 0; i < plan->n; i++)
-		omendb_link_write(&insert->chooser, record, i, plan->links[i].node, plan->records[i],
-						  plan->links[i].distance);
+		omendb_edge_write(&insert->chooser, record, i, plan->edges[i].node, plan->records[i],
+						  plan->edges[i].distance);
 }
 
-/* The same without links, above the node. */
+/* The same without edges, above the node. */
 static OmendbNode
 put_above(HnswInsert *insert, unsigned level, OmendbNode down)
 {
@@ -291,8 +291,8 @@ put_above(HnswInsert *insert, unsigned level, OmendbNode down)
 }
 
 /*
- * No neighbour of a new node can take a link to it. So it becomes the entry point
- * and leads to the one before; on the levels in between it has no links.
+ * No neighbour of a new node can take an edge to it. So it becomes the entry point
+ * and leads to the one before; on the levels in between it has no edges.
  */
 static void
 become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
@@ -311,10 +311,10 @@ become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
 		}
 		/*
 		 * It may be dead. Then no vacuum repairs as long as this insert goes on, for it
-		 * first makes a live node the entry point, without inserts; and a link to a
+		 * first makes a live node the entry point, without inserts; and an edge to a
 		 * dead node that is there when it begins to repair does no harm.
 		 */
-		if (!hnsw_link_forward(&insert->linker, node, entry, level, true))
+		if (!hnsw_add_edge(&insert->writer, node, entry, level, true))
 			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 							errmsg("index \"%s\" has an entry point that is no node",
 								   RelationGetRelationName(insert->store.relation)),
@@ -336,7 +336,7 @@ begin_graph(HnswInsert *insert, OmendbNode entry)
 		elog(ERROR, "the entry point changed under lock");
 }
 
-/* Let the plan have a link to the entry point among its own. */
+/* Let the plan have an edge to the entry point among its own. */
 static void
 plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level)
 {
@@ -344,24 +344,24 @@ plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level
 	OmendbRecord *record;
 	uint32 i = 0;
 
-	while (i < plan->n && plan->links[i].node != entry)
+	while (i < plan->n && plan->edges[i].node != entry)
 		i++;
 	if (i < plan->n)
 		return;
 	record = palloc(codec->layout.neighbours_offset);
 	if (!omendb_record_copy_own(&insert->store, entry, level, record))
 		return;
-	if (plan->n == (level == 0 ? codec->layout.links : codec->layout.m))
+	if (plan->n == (level == 0 ? codec->layout.edges : codec->layout.m))
 		plan->n--;
-	plan->links[plan->n] = (OmendbSelectCandidate){
+	plan->edges[plan->n] = (OmendbSelectCandidate){
 		omendb_own_distance(codec, insert->record, record, insert->chooser.scratch), entry, 0};
 	plan->records[plan->n++] = record;
 }
 
 /*
- * Write the planned records, from below, with the links back to them. Above the
+ * Write the planned records, from below, with the reverse edges to them. Above the
  * entry point the last one becomes it: for what the entry point led to, the
- * record below has a link to that.
+ * record below has an edge to that.
  */
 static void
 write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode entry,
@@ -382,8 +382,8 @@ write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode en
 			return;
 		}
 		node = omendb_record_put(&insert->store, insert->record);
-		/* Its link to the entry point must not make room for another. */
-		known |= link_all_back(insert, &plans[at], node, at, at < entry_level || at == level);
+		/* Its edge to the entry point must not make room for another. */
+		known |= add_reverse_edges(insert, &plans[at], node, at, at < entry_level || at == level);
 	}
 	if (!known)
 		become_entry(insert, node, level);
@@ -466,7 +466,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 			if (insert->search.visited[i].node == same)
 				insert->search.visited[i].payload.live = false;
 	}
-	plan_level(insert, &plans[0], layout->links);
+	plan_level(insert, &plans[0], layout->edges);
 	remember_visited(insert, 0);
 	write_levels(insert, plans, level, entry, entry_level);
 	UnlockPage(index, OMENDB_META_BLOCK, mode);
@@ -488,7 +488,7 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_room * insert->copy_bytes);
 	omendb_query_init(&insert->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_chooser_init(&insert->chooser, codec, &omendb_palloc_allocator);
-	hnsw_linker_init(&insert->linker, &insert->store, &insert->chooser);
+	hnsw_edge_writer_init(&insert->writer, &insert->store, &insert->chooser);
 	omendb_search_init(&insert->search, &insert_ops, insert, &omendb_palloc_allocator,
 					   omendb_layout_is_coded(&codec->layout));
 	return insert;
@@ -524,12 +524,12 @@ hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 
 	plan.n = 0;
 	for (uint32 i = 0; i < n; i++)
-		if (omendb_record_copy(&insert->store, to[i], level, insert->linker.copy))
-			plan.links[plan.n++] = (OmendbSelectCandidate){
-				omendb_own_distance(codec, record, insert->linker.copy, insert->chooser.scratch),
+		if (omendb_record_copy(&insert->store, to[i], level, insert->writer.copy))
+			plan.edges[plan.n++] = (OmendbSelectCandidate){
+				omendb_own_distance(codec, record, insert->writer.copy, insert->chooser.scratch),
 				to[i], i};
 	memcpy(insert->record, record, codec->layout.neighbours_offset);
-	return link_all_back(insert, &plan, node, level, false);
+	return add_reverse_edges(insert, &plan, node, level, false);
 }
 
 bool
@@ -551,7 +551,7 @@ hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 		level++;
 		node = put_above(insert, level, node);
 	}
-	if (!hnsw_link_forward(&insert->linker, node, *entry, level, false))
+	if (!hnsw_add_edge(&insert->writer, node, *entry, level, false))
 		return false;
 	*entry = node;
 	return true;

@@ -21,7 +21,7 @@ extern const OmendbSearch *hnsw_find_near(HnswInsert *insert, const OmendbRecord
 										  unsigned level);
 
 /*
- * Offer links to the node to n others: those for which it is good take one, or
+ * Offer edges to the node to n others: those for which it is good take one, or
  * else the first that can. record is a copy of the node's. False where none can.
  */
 extern bool hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
@@ -29,7 +29,7 @@ extern bool hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
 
 /*
  * Give the node records up to the level of that entry point (or one more, with the
- * entry point, if it is of that level itself), of which the last has a link to
+ * entry point, if it is of that level itself), of which the last has an edge to
  * the entry point: it is to be the entry point in its place. Nothing leads there
  * until it is. The node has no record above that one. False where there are too
  * many levels.

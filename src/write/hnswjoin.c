@@ -1,6 +1,6 @@
 /*
  * hnswjoin.c
- *	  Every live node is led to by links of live nodes: before vacuum replaces those
+ *	  Every live node is led to by edges of live nodes: before vacuum replaces those
  *	  to dead ones, after which no row may be lost (see src/README.md).
  */
 #include "write/hnswvacuum.h"
@@ -10,7 +10,7 @@
 #include "page/change.h"
 #include "storage/lmgr.h"
 
-/* So many reached nodes at most are asked to take a link to one that is not. */
+/* So many reached nodes at most are asked to take an edge to one that is not. */
 #define JOIN_NEAR 64
 
 /*
@@ -49,8 +49,8 @@ reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, Omend
 
 /*
  * Note by which node each one was reached, from the entry point, dead ones included:
- * these links make a tree. Where one is given up meanwhile, its end is reached by a
- * detour of live nodes instead (hnswlink.c), which ends with another link there. False
+ * these edges make a tree. Where one is given up meanwhile, its end is reached by a
+ * detour of live nodes instead (hnswedges.c), which ends with another edge there. False
  * where a vacuum may not take as much memory.
  */
 static bool
@@ -82,9 +82,9 @@ note_parents(HnswVacuum *vacuum)
 }
 
 /*
- * May the node's link to a dead one be replaced? Only if the tree reaches the dead one by
- * another node, its parent. *way: the parent, if its link may be replaced meanwhile. Links
- * of dead nodes and links to the level below are never replaced, so *way is empty there.
+ * May the node's edge to a dead one be replaced? Only if the tree reaches the dead one by
+ * another node, its parent. *way: the parent, if its edge may be replaced meanwhile. Edges
+ * of dead nodes and edges to the level below are never replaced, so *way is empty there.
  */
 static bool
 is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, OmendbDetour *way)
@@ -100,7 +100,7 @@ is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, O
 	return true;
 }
 
-/* Let a node have a link to vacuum->record in place of one to a dead node that is to spare. */
+/* Let a node have an edge to vacuum->record in place of one to a dead node that is to spare. */
 static bool
 replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level)
 {
@@ -120,17 +120,17 @@ replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level
 		if (!hnsw_vacuum_is_dead(vacuum, end) || !is_spare(vacuum, at, end, level, &way))
 			continue;
 		omendb_chooser_set(&vacuum->chooser, whole);
-		omendb_link_write(&vacuum->chooser, whole, slot, node, vacuum->record,
+		omendb_edge_write(&vacuum->chooser, whole, slot, node, vacuum->record,
 						  omendb_own_distance(&vacuum->store.index->codec, whole, vacuum->record,
 											  vacuum->chooser.scratch));
-		if (omendb_record_put_link(&vacuum->store, at, whole, slot, &way))
+		if (omendb_record_put_edge(&vacuum->store, at, whole, slot, &way))
 			return true;
 	}
 	return false;
 }
 
 /*
- * Let links of live nodes lead to the node. Reached nodes near it are asked for a link
+ * Let edges of live nodes lead to the node. Reached nodes near it are asked for an edge
  * first, then `last`, the node that was joined last. If none has room, the node becomes
  * vacuum->entry, the next entry point. False if there are too many levels for that.
  */
@@ -227,7 +227,7 @@ join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
 	else
 		look_below(vacuum, reach, SIZE_MAX);
 	/*
-	 * An insert may change links of its new node as it likes as long as nothing
+	 * An insert may change edges of its new node as it likes as long as nothing
 	 * leads there. So nothing is led there before that insert is over.
 	 */
 	if (vacuum->missing.n > 0)
@@ -274,8 +274,8 @@ choose_entry(HnswVacuum *vacuum, OmendbNode entry, unsigned level)
 }
 
 /*
- * Let links of live nodes lead from vacuum->entry to all live nodes, level by level.
- * Nodes that come meanwhile are linked to from live ones.
+ * Let edges of live nodes lead from vacuum->entry to all live nodes, level by level.
+ * Nodes that are inserted meanwhile get edges from live ones.
  */
 static bool
 join_levels(HnswVacuum *vacuum)

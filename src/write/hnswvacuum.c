@@ -3,25 +3,25 @@
  *	  Dead rows out of the index.
  *
  * 1. Every page: heap TIDs of dead rows are removed; a node without any left
- *    is marked dead. Scans pass through dead nodes, inserts link to none.
+ *    is marked dead. Scans pass through dead nodes, inserts give no edge to one.
  * 2. Upper-level records of dead nodes are marked dead too. Where few nodes died, that is
  *    all for now. Else wait until no insert runs that saw a node before it was marked.
  * 3. Live nodes are joined (hnswjoin.c). The start is the entry point or, if the entry
- *    point is dead, the live node that will replace it. A live node that no links of
- *    live nodes lead to from the start gets a link from one that they lead to.
- * 4. Every page: a node's links to dead ones are replaced by the best of those
- *    that the dead ones had; no link to a live node is given up, for it may be
+ *    point is dead, the live node that will replace it. A live node that no edges of
+ *    live nodes lead to from the start gets an edge from one that they lead to.
+ * 4. Every page: a node's edges to dead ones are replaced by the best of those
+ *    that the dead ones had; no edge to a live node is given up, for it may be
  *    the only one that leads there. The nearest neighbours of a dead node are its
- *    heirs: they take over its farthest links, which may be all that leads to
+ *    heirs: they take over its farthest edges, which may be all that leads to
  *    another part of the graph. A node that has few left looks around as an
  *    insert does.
- *    Then, the nodes that dead ones had links to: one that none of its
+ *    Then, the nodes that dead ones had edges to: one that none of its
  *    neighbours knows is made known to one.
  * 5. Wait until no insert runs that began at the old entry point.
  * 6. Dead nodes' slots are freed, the upper levels' first.
  *
  * Each page change is WAL-logged by itself. Stopped anywhere, the graph is
- * whole: until all live nodes are joined, dead nodes keep their links; from then on
+ * whole: until all live nodes are joined, dead nodes keep their edges; from then on
  * no live node depends on dead ones. Dead nodes stay marked, and the next vacuum begins
  * with them.
  *
@@ -38,7 +38,7 @@
 #include "commands/progress.h"
 #include "commands/vacuum.h"
 #include "compat.h"
-#include "graph/link.h"
+#include "graph/neighbours.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
@@ -51,10 +51,10 @@
 #define HEIR_SHARE 8
 
 /*
- * Of what dead neighbours had, so many are candidates for each link that has to be replaced, and a few
- * more; but no more than so many times a node's links.
+ * Of what dead neighbours had, so many are candidates for each edge that has to be replaced, and a few
+ * more; but no more than so many times a node's edges.
  */
-#define POOL_A_LINK 4
+#define POOL_A_EDGE 4
 #define POOL_SHARE  2
 
 /*
@@ -343,7 +343,7 @@ add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 			add_candidate(vacuum, n, self, search->visited[i].node, level);
 }
 
-/* Note the nodes that dead ones have links to. */
+/* Note the nodes that dead ones have edges to. */
 static void
 note_lost(HnswVacuum *vacuum)
 {
@@ -369,7 +369,7 @@ note_lost(HnswVacuum *vacuum)
 
 			if (record->kind != OMENDB_RECORD_NODE || !(record->flags & OMENDB_RECORD_DEAD))
 				continue;
-			for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+			for (uint32 i = 0; i < Min(record->count, layout->edges); i++)
 			{
 				OmendbNode node = omendb_record_neighbours(layout, record)[i];
 
@@ -389,7 +389,7 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 
 	if (record->kind != OMENDB_RECORD_NODE || (record->flags & OMENDB_RECORD_DEAD))
 		return false;
-	for (uint32 i = 0; i < Min(record->count, layout->links); i++)
+	for (uint32 i = 0; i < Min(record->count, layout->edges); i++)
 		if (hnsw_vacuum_is_dead(vacuum, neighbours[i]))
 			return true;
 	return false;
@@ -400,7 +400,7 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
  * from the query, from which that node is so far, as codes tell them; where there
  * are none, with their places, for plain ones stay about as they were chosen:
  * nearest first. Returns their number; *own is self's, infinite where the node has
- * no link to self.
+ * no edge to self.
  */
 static uint32
 live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, OmendbNode self,
@@ -444,7 +444,7 @@ pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
 
 /*
  * The same as the dead node sees them. *rank: how many are nearer than self, all where it
- * has no link to self.
+ * has no edge to self.
  */
 static uint32
 survivors(HnswVacuum *vacuum, OmendbNode self, HnswEstimate *out, uint32 *rank)
@@ -484,39 +484,39 @@ have_common_neighbour(const HnswVacuum *vacuum)
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 
 	for (uint32 i = 0; i < vacuum->whole->count; i++)
-		if (omendb_record_has_link(layout, vacuum->record,
+		if (omendb_record_has_edge(layout, vacuum->record,
 								   omendb_record_neighbours(layout, vacuum->whole)[i]))
 			return true;
 	return false;
 }
 
-/* Let a slot of vacuum->record have a link to a node, if that lives and has none yet. */
+/* Let a slot of vacuum->record have an edge to a node, if that lives and has none yet. */
 static bool
-relink(HnswVacuum *vacuum, unsigned level, uint32 slot, OmendbNode node)
+replace_edge(HnswVacuum *vacuum, unsigned level, uint32 slot, OmendbNode node)
 {
 	const OmendbCodec *codec = &vacuum->store.index->codec;
 
-	if (omendb_record_has_link(&codec->layout, vacuum->record, node) ||
+	if (omendb_record_has_edge(&codec->layout, vacuum->record, node) ||
 		!omendb_record_copy_own(&vacuum->store, node, level, vacuum->whole) ||
 		(vacuum->whole->flags & OMENDB_RECORD_DEAD))
 		return false;
-	omendb_link_write(
+	omendb_edge_write(
 		&vacuum->chooser, vacuum->record, slot, node, vacuum->whole,
 		omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch));
 	return true;
 }
 
 /*
- * The node that a slot of vacuum->record has a link to is dead: note what there
+ * The node that a slot of vacuum->record has an edge to is dead: note what there
  * is instead, in vacuum->pool and vacuum->apart. If self is an heir, the slot
- * gets one of the dead node's farthest links, another for each heir: true then.
+ * gets one of the dead node's farthest edges, another for each heir: true then.
  */
 static bool
 inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32 heirs)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[slot];
-	HnswEstimate live[OMENDB_MAX_LINKS];
+	HnswEstimate live[OMENDB_MAX_EDGES];
 	float distance;
 	uint32 rank;
 	uint32 n;
@@ -530,7 +530,7 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
 	if (rank >= Min(heirs, n))
 		return false;
 	qsort(live, n, sizeof(HnswEstimate), by_estimate);
-	return relink(vacuum, level, slot, live[n - 1 - rank].node);
+	return replace_edge(vacuum, level, slot, live[n - 1 - rank].node);
 }
 
 /*
@@ -539,18 +539,18 @@ inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32
  * are chosen, with present ones.
  */
 static uint32
-fill_slots(HnswVacuum *vacuum, size_t n, uint32 links, uint16_t *chosen)
+fill_slots(HnswVacuum *vacuum, size_t n, uint32 edges, uint16_t *chosen)
 {
 	OmendbChooser *chooser = &vacuum->chooser;
 	uint32 count;
 
-	count = omendb_choose(chooser, n, links, candidate_record, vacuum, chosen);
-	for (uint32 i = 0; i < count && vacuum->record->count < links; i++)
+	count = omendb_choose(chooser, n, edges, candidate_record, vacuum, chosen);
+	for (uint32 i = 0; i < count && vacuum->record->count < edges; i++)
 	{
 		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
 
-		if (!omendb_record_has_link(&vacuum->store.index->codec.layout, vacuum->record, c->node))
-			omendb_link_write(chooser, vacuum->record, vacuum->record->count++, c->node,
+		if (!omendb_record_has_edge(&vacuum->store.index->codec.layout, vacuum->record, c->node))
+			omendb_edge_write(chooser, vacuum->record, vacuum->record->count++, c->node,
 							  arena_record(vacuum, c->tag), c->distance);
 	}
 	return count;
@@ -566,16 +566,16 @@ add_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 }
 
 /*
- * Replace the links of vacuum->record to dead nodes, as far as the neighbours
+ * Replace the edges of vacuum->record to dead nodes, as far as the neighbours
  * of those go: one to another part of the graph by one to there, the others by
  * what is best for the node. Leaves vacuum->whole changed.
  */
 static void
-replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links)
+replace_dead_edges(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	OmendbRecord *record = vacuum->record;
-	uint16_t chosen[OMENDB_MAX_LINKS];
+	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 	size_t most;
 
@@ -586,20 +586,20 @@ replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 l
 	vacuum->apart = (HnswEstimate){-INFINITY, OMENDB_NO_NODE};
 	for (uint32 i = record->count; i-- > 0;)
 		if (hnsw_vacuum_is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
-			!inherit(vacuum, node, level, i, Max(links / HEIR_SHARE, 1)))
+			!inherit(vacuum, node, level, i, Max(edges / HEIR_SHARE, 1)))
 			omendb_edge_move(layout, record, --record->count, i);
-	if (record->count < links && vacuum->apart.node != OMENDB_NO_NODE &&
-		relink(vacuum, level, record->count, vacuum->apart.node))
+	if (record->count < edges && vacuum->apart.node != OMENDB_NO_NODE &&
+		replace_edge(vacuum, level, record->count, vacuum->apart.node))
 		record->count++;
-	if (record->count == links || vacuum->npool == 0)
+	if (record->count == edges || vacuum->npool == 0)
 		return;
 	add_neighbours(vacuum, &n, node, level);
-	most = n + Min(POOL_SHARE * links, POOL_A_LINK * (links - record->count + 1));
+	most = n + Min(POOL_SHARE * edges, POOL_A_EDGE * (edges - record->count + 1));
 	qsort(vacuum->pool, vacuum->npool, sizeof(HnswEstimate), by_estimate);
 	for (size_t i = 0; i < vacuum->npool && n < most; i++)
 		add_candidate(vacuum, &n, node, vacuum->pool[i].node, level);
 	if (n > 0)
-		fill_slots(vacuum, n, links, chosen);
+		fill_slots(vacuum, n, edges, chosen);
 }
 
 /*
@@ -608,10 +608,10 @@ replace_dead_links(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 l
  * to: nodes near that can be reached from the entry point. Returns their number.
  */
 static uint32
-look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, OmendbNode *to)
+look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges, OmendbNode *to)
 {
 	OmendbChooser *chooser = &vacuum->chooser;
-	uint16_t chosen[OMENDB_MAX_LINKS];
+	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 	size_t found;
 	uint32 count;
@@ -622,7 +622,7 @@ look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 links, O
 	add_neighbours(vacuum, &n, node, level);
 	if (n == 0)
 		return 0;
-	count = fill_slots(vacuum, n, links, chosen);
+	count = fill_slots(vacuum, n, edges, chosen);
 	for (uint32 i = 0; i < count; i++)
 		if (chooser->candidates[chosen[i]].tag < found)
 			to[nto++] = chooser->candidates[chosen[i]].node;
@@ -637,9 +637,9 @@ static void
 repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	uint32 links = level == 0 ? layout->links : layout->m;
+	uint32 edges = level == 0 ? layout->edges : layout->m;
 	OmendbRecord *record = vacuum->record;
-	OmendbNode to[OMENDB_MAX_LINKS];
+	OmendbNode to[OMENDB_MAX_EDGES];
 
 	for (;;)
 	{
@@ -653,13 +653,13 @@ repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 		broken = has_dead_neighbour(vacuum, record);
 		if (record->count > 0 && !broken)
 			return;
-		replace_dead_links(vacuum, node, level, links);
+		replace_dead_edges(vacuum, node, level, edges);
 		/* A whole neighbourhood died. */
-		if (record->count < links / 2)
-			nto = look_around(vacuum, node, level, links, to);
+		if (record->count < edges / 2)
+			nto = look_around(vacuum, node, level, edges, to);
 		if (!broken && record->count == 0)
 			return;
-		if (!omendb_record_put_links(&vacuum->store, node, record))
+		if (!omendb_record_put_edges(&vacuum->store, node, record))
 			continue;
 		if (nto > 0)
 			hnsw_make_known(vacuum->insert, node, level, record, to, nto);
@@ -702,7 +702,7 @@ prepare_repairs(HnswVacuum *vacuum)
 		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
 	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_query_init(&vacuum->around, codec, palloc(omendb_query_bytes(codec) + 1));
-	vacuum->pool = palloc((Size) layout->links * layout->links * sizeof(HnswEstimate));
+	vacuum->pool = palloc((Size) layout->edges * layout->edges * sizeof(HnswEstimate));
 	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
 	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
 }
@@ -737,7 +737,7 @@ repair_graph(HnswVacuum *vacuum)
 	}
 }
 
-/* Make the node known to a neighbour if none of them has a link to it. */
+/* Make the node known to a neighbour if none of them has an edge to it. */
 static void
 make_known(HnswVacuum *vacuum, OmendbNode node)
 {
@@ -760,7 +760,7 @@ make_known(HnswVacuum *vacuum, OmendbNode node)
 	{
 		OmendbNode neighbour = omendb_record_neighbours(layout, record)[i];
 
-		if (omendb_record_links_to(&vacuum->store, neighbour, level, node))
+		if (omendb_record_has_edge_to(&vacuum->store, neighbour, level, node))
 			return;
 	}
 	hnsw_make_known(vacuum->insert, node, level, record, omendb_record_neighbours(layout, record),
@@ -801,7 +801,7 @@ may_free(OmendbNode node, void *context)
 static void
 free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 {
-	/* From above, so that no link down ever leads to what is not the same vector's. */
+	/* From above, so that no pointer down ever leads to what is not the same vector's. */
 	for (size_t i = vacuum->nupper; i > 0; i--)
 	{
 		Buffer buffer;

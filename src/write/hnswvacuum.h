@@ -2,14 +2,14 @@
  * hnswvacuum.h
  *	  A vacuum of an index: what its two files share.
  *
- * hnswvacuum.c removes dead rows and repairs links. Before the repairs, hnswjoin.c makes
- * links of live nodes lead to all live nodes.
+ * hnswvacuum.c removes dead rows and repairs edges. Before the repairs, hnswjoin.c makes
+ * edges of live nodes lead to all live nodes.
  */
 #ifndef OMENDB_HNSWVACUUM_H
 #define OMENDB_HNSWVACUUM_H
 
 #include "am/hnsw.h"
-#include "graph/link.h"
+#include "graph/neighbours.h"
 #include "page/reach.h"
 #include "write/hnswinsert.h"
 
@@ -45,8 +45,8 @@ typedef struct HnswVacuum
 	uint64 nnodes;      /* slots in them */
 	uint8 *dead;        /* a bit for each */
 	uint64 ndead;
-	BlockNumber lost_blocks; /* that the index had when dead nodes got no more links */
-	uint8 *lost;             /* a bit for each slot in them: a dead node has a link to it */
+	BlockNumber lost_blocks; /* that the index had when dead nodes got no more edges */
+	uint8 *lost;             /* a bit for each slot in them: a dead node has an edge to it */
 	OmendbNode only;         /* the only one that may be freed now, or OMENDB_NO_NODE */
 	HnswUpper *upper;
 	size_t nupper;
@@ -92,7 +92,7 @@ extern void hnsw_wait_for_inserts(HnswVacuum *vacuum);
 extern void hnsw_note_node(HnswNodeList *list, OmendbNode node);
 
 /*
- * Let links of live nodes lead from the entry point, which lives then, to all live
+ * Let edges of live nodes lead from the entry point, which lives then, to all live
  * nodes. False if that cannot be: then dead ones have to stay.
  */
 extern bool hnsw_join_living(HnswVacuum *vacuum);

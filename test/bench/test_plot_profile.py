@@ -155,7 +155,7 @@ SCAN = ["graph/search.c:omendb_search_run", "graph/search.c:omendb_search_settle
         "index_getnext_tid", "standard_ExecutorRun", "PostgresMain", "main"]
 INSERT = ["write/hnswinsert.c:insert_record", "write/hnswinsert.c:hnsw_insert", "index_insert", "standard_ExecutorRun", "main"]
 VISIT = ["graph/array.c:omendb_step_fill", "page/store.c:store_visit"]
-BACK = ["write/hnswlink.c:hnsw_link_back", "write/hnswinsert.c:link_all_back"]
+BACK = ["write/hnswedges.c:hnsw_edge_back", "write/hnswinsert.c:edge_all_back"]
 
 
 class Profile(unittest.TestCase):
@@ -170,10 +170,10 @@ class Profile(unittest.TestCase):
                 (profile.BEAM, ["[libc.so.6]", "memmove", "graph/search.c:insert", *SCAN]),
                 (profile.RECHECK, ["kernel/dense_template.h:cosine_f32", "types/distance.c:omendb_sql_vector_cosine_distance",
                                    "ExecInterpExpr", "main"]),
-                (profile.CHOICE, ["kernel/int16_template.h:l2sq_i16", "graph/link.c:pair_distance",
+                (profile.CHOICE, ["kernel/int16_template.h:l2sq_i16", "graph/neighbours.c:pair_distance",
                                   "graph/select.c:omendb_select", "write/hnswinsert.c:plan_level", *INSERT]),
-                (profile.BACK, ["kernel/kernel_avx2.c:hamming", "graph/link.c:omendb_link_options", *BACK, *INSERT]),
-                (profile.GENERIC_WAL, ["[postgres]", "GenericXLogFinish", "page/change.c:omendb_record_put_link", *BACK, *INSERT]),
+                (profile.BACK, ["kernel/kernel_avx2.c:hamming", "graph/neighbours.c:omendb_edge_options", *BACK, *INSERT]),
+                (profile.GENERIC_WAL, ["[postgres]", "GenericXLogFinish", "page/change.c:omendb_record_put_edge", *BACK, *INSERT]),
                 (profile.WAL, ["XLogInsertRecord", "XLogInsert", "GenericXLogFinish", *BACK, *INSERT]),
                 (profile.WAL, ["XLogInsertRecord", "XLogInsert", "heap_insert", "ExecInsert", "main"]),
                 (profile.HEAP, ["LWLockAcquire", "ReadBufferExtended", "heapam_index_fetch_tuple", "ExecScan", "main"]),

@@ -207,7 +207,7 @@ REFRESH MATERIALIZED VIEW t;
 SELECT i FROM t ORDER BY v <-> '[5.2,0]' LIMIT 2;
 DROP MATERIALIZED VIEW t;
 
--- With few links, too, no change leaves a node that none leads to: a scan that
+-- With few edges, too, no change leaves a node that none leads to: a scan that
 -- goes on to the end finds every row, wherever it begins, without a sweep.
 CREATE TABLE t (i int, v vector(8));
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops) WITH (m = 2, ef_construction = 4);

@@ -22,7 +22,7 @@ FROM pg_class, hnsw_index_info(oid) i WHERE relname LIKE 'd\_%' ORDER BY relname
 SELECT relname, i.pages = relpages AND i.pages = (i.records + i.overflow_records + i.free_records) / i.records_per_page + 1 AS pages, i.nodes = distinct_vectors AS nodes,
     i.records = (SELECT sum(n) FROM unnest(i.nodes_by_level) n) AS records, i.overflow_records, i.heap_tids, i.levels = cardinality(i.nodes_by_level) AS levels,
     i.nodes_by_level[1] = i.nodes AS by_level, i.entry_point < i.records AS entry, i.entry_level = i.levels - 1 AS top, i.dead_nodes, i.dead_share,
-    i.links_per_node BETWEEN i.m AND 2 * i.m AS links, i.bytes_per_row = i.pages * current_setting('block_size')::float8 / i.heap_tids AS bytes
+    i.edges_per_node BETWEEN i.m AND 2 * i.m AS edges, i.bytes_per_row = i.pages * current_setting('block_size')::float8 / i.heap_tids AS bytes
 FROM pg_class, hnsw_index_info(oid) i, (SELECT count(DISTINCT v) AS distinct_vectors FROM d) x WHERE relname LIKE 'd\_l%' ORDER BY relname;
 -- nothing is wrong
 SELECT relname, c.* FROM pg_class, hnsw_index_check(oid) c WHERE relname LIKE 'd\_%';
@@ -57,7 +57,7 @@ CREATE INDEX e_part ON e USING hnsw (v vector_l2_ops) WHERE kind = 1;
 CREATE INDEX e_expression ON e USING hnsw ((subvector(v, 1, 2)::vector(2)) vector_l2_ops);
 CREATE INDEX e_quantized ON e USING hnsw ((binary_quantize(v)::bit(3)) bit_hamming_ops);
 -- empty
-SELECT nodes, records, heap_tids, levels, nodes_by_level, entry_point, entry_level, dead_share, links_per_node, bytes_per_row FROM hnsw_index_info('e_cosine');
+SELECT nodes, records, heap_tids, levels, nodes_by_level, entry_point, entry_level, dead_share, edges_per_node, bytes_per_row FROM hnsw_index_info('e_cosine');
 SELECT * FROM hnsw_index_check('e_cosine', true);
 SELECT hnsw_recall('e_cosine');
 INSERT INTO e SELECT n, CASE WHEN n % 10 = 0 THEN NULL WHEN n % 10 = 1 THEN '[0,0,0]' WHEN n % 10 = 2 THEN '[1,2,3]' ELSE array[n % 7, n % 5, n]::vector END, n % 2 FROM generate_series(1, 1500) n;

@@ -75,21 +75,21 @@ sub set_meta
 }
 
 # Where the parts of a record begin, after int16 of 8 dimensions.
-sub links_at  { return HEADER + 2 * 8 }
-sub codes_at  { return links_at() + 4 * 2 * $info{m} }
+sub edges_at  { return HEADER + 2 * 8 }
+sub codes_at  { return edges_at() + 4 * 2 * $info{m} }
 sub slopes_at { return codes_at() + 2 * $info{m} * $info{code_bits} / 8 }
 sub shifts_at { return slopes_at() + 2 * $info{m} }
 
-sub get_link
+sub get_edge
 {
     my ($number, $slot) = @_;
-    return unpack 'L', substr $file, record_at($number) + links_at() + 4 * $slot, 4;
+    return unpack 'L', substr $file, record_at($number) + edges_at() + 4 * $slot, 4;
 }
 
-sub set_link
+sub set_edge
 {
     my ($number, $slot, $value) = @_;
-    substr($file, record_at($number) + links_at() + 4 * $slot, 4) = pack 'L', $value;
+    substr($file, record_at($number) + edges_at() + 4 * $slot, 4) = pack 'L', $value;
     return;
 }
 
@@ -114,15 +114,15 @@ sub find
     die "no record of kind $kind and level $level";
 }
 
-# Take away all links to a node.
+# Take away all edges to a node.
 sub forget
 {
     my ($node) = @_;
     for my $number (0 .. records() - 1)
     {
         next unless get($number, 'kind') == 1;
-        my @kept = grep { $_ != $node } map { get_link($number, $_) } 0 .. get($number, 'count') - 1;
-        set_link($number, $_, $kept[$_]) for 0 .. $#kept;
+        my @kept = grep { $_ != $node } map { get_edge($number, $_) } 0 .. get($number, 'count') - 1;
+        set_edge($number, $_, $kept[$_]) for 0 .. $#kept;
         set($number, 'count', scalar @kept);
     }
     return;
@@ -130,21 +130,21 @@ sub forget
 
 # name => [ what to do to $file, what must be said, heap_check? ]
 my @damages = (
-    link_beyond    => [ sub { set_link(5, 1, 0x70000000) }, qr/^\d+\|5\|link 1 leads beyond the end of the index, to 1879048192$/m ],
-    link_self      => [ sub { set_link(5, 1, 5) }, qr/^\d+\|5\|link 1 leads to the node itself$/m ],
-    link_twice     => [ sub { set_link(5, 1, get_link(5, 0)) }, qr/^\d+\|5\|links 0 and 1 both lead to node \d+$/m ],
-    link_free      => [ sub { set(get_link(5, 1), 'kind', 0) }, qr/^\d+\|5\|a link leads to record \d+, which is free$/m ],
-    link_level     => [ sub { set_link(5, 1, find(0, 1, 1)) }, qr/^\d+\|5\|a link leads to record \d+, which is of another level$/m ],
-    link_overflow  => [ sub { set_link(5, 1, find(0, 2, 0)) }, qr/^\d+\|5\|a link leads to record \d+, which is an overflow record$/m ],
+    edge_beyond    => [ sub { set_edge(5, 1, 0x70000000) }, qr/^\d+\|5\|edge 1 leads beyond the end of the index, to 1879048192$/m ],
+    edge_self      => [ sub { set_edge(5, 1, 5) }, qr/^\d+\|5\|edge 1 leads to the node itself$/m ],
+    edge_twice     => [ sub { set_edge(5, 1, get_edge(5, 0)) }, qr/^\d+\|5\|edges 0 and 1 both lead to node \d+$/m ],
+    edge_free      => [ sub { set(get_edge(5, 1), 'kind', 0) }, qr/^\d+\|5\|an edge leads to record \d+, which is free$/m ],
+    edge_level     => [ sub { set_edge(5, 1, find(0, 1, 1)) }, qr/^\d+\|5\|an edge leads to record \d+, which is of another level$/m ],
+    edge_overflow  => [ sub { set_edge(5, 1, find(0, 2, 0)) }, qr/^\d+\|5\|an edge leads to record \d+, which is an overflow record$/m ],
     # as where a slot was reused
-    link_stale     => [ sub { set_link(5, 1, get_link(get_link(5, 7), 7)) }, qr/^\d+\|5\|the code of link 1, to node \d+, differs in \d+ groups from that of the vectors: stale$/m ],
-    many_links     => [ sub { set(5, 'count', 9) }, qr/^\d+\|5\|9 links, more than the 8 of its level$/m ],
-    many_above     => [ sub { set(find(0, 1, 1), 'count', 5) }, qr/\|5 links, more than the 4 of its level$/m ],
-    code           => [ sub { flip(5, codes_at() + 3, 0xff) }, qr/^\d+\|5\|the code of link 0, to node \d+, differs in 2 groups/m ],
-    slope          => [ sub { flip(5, slopes_at() + 2, 0x40) }, qr/^\d+\|5\|the slope of link 2, to node \d+, is \S+ where the vectors give \S+$/m ],
-    shift          => [ sub { flip(5, shifts_at() + 1, 0x10) }, qr/^\d+\|5\|the shift of link 1, to node \d+, is \S+ where the vectors give \S+$/m ],
-    slope_exponent => [ sub { flip(5, 1, 0x02) }, qr/^\d+\|5\|the slope of link 0, to node \d+, is \S+ where the vectors give \S+$/m ],
-    shift_exponent => [ sub { flip(5, 17, 0x02) }, qr/^\d+\|5\|the shift of link \d, to node \d+, is \S+ where the vectors give \S+$/m ],
+    edge_stale     => [ sub { set_edge(5, 1, get_edge(get_edge(5, 7), 7)) }, qr/^\d+\|5\|the code of edge 1, to node \d+, differs in \d+ groups from that of the vectors: stale$/m ],
+    many_edges     => [ sub { set(5, 'count', 9) }, qr/^\d+\|5\|9 edges, more than the 8 of its level$/m ],
+    many_above     => [ sub { set(find(0, 1, 1), 'count', 5) }, qr/\|5 edges, more than the 4 of its level$/m ],
+    code           => [ sub { flip(5, codes_at() + 3, 0xff) }, qr/^\d+\|5\|the code of edge 0, to node \d+, differs in 2 groups/m ],
+    slope          => [ sub { flip(5, slopes_at() + 2, 0x40) }, qr/^\d+\|5\|the slope of edge 2, to node \d+, is \S+ where the vectors give \S+$/m ],
+    shift          => [ sub { flip(5, shifts_at() + 1, 0x10) }, qr/^\d+\|5\|the shift of edge 1, to node \d+, is \S+ where the vectors give \S+$/m ],
+    slope_exponent => [ sub { flip(5, 1, 0x02) }, qr/^\d+\|5\|the slope of edge 0, to node \d+, is \S+ where the vectors give \S+$/m ],
+    shift_exponent => [ sub { flip(5, 17, 0x02) }, qr/^\d+\|5\|the shift of edge \d, to node \d+, is \S+ where the vectors give \S+$/m ],
     own            => [ sub { flip(5, HEADER + 3, 0x18) }, qr/^\d+\|5\|its heap TID \(0,\d+\) is of a row with another vector$/m, 1 ],
     own_stale      => [ sub { flip(5, HEADER + 3, 0x18) }, qr/stale$/m ],
     own_infinite   => [ sub { set(5, 'scale', 3e38) }, qr/^\d+\|5\|the own vector is not finite$/m ],
@@ -165,11 +165,11 @@ my @damages = (
     tid_marked     => [ sub { flip(5, 45, 0x80) }, qr/^\d+\|5\|its heap TID \(\d+,\d+\) is marked as a dead row's, but the row lives$/m, 1 ],
     tid_null       => [ sub { substr($file, record_at(5) + 40, 6) = pack 'SSS', 0, 0, 1 }, qr/^\d+\|5\|its heap TID \(0,1\) is of a row that has no vector to index$/m, 1 ],
     freed          => [ sub { set(5, 'kind', 0) }, qr/^\|\|the table's row \(0,\d+\) is not in the index$/m, 1 ],
-    down_beyond    => [ sub { set(find(0, 1, 1), 'down', 0x70000000) }, qr/the link down leads beyond the end of the index$/m ],
-    down_free      => [ sub { set(get(find(0, 1, 1), 'down'), 'kind', 0) }, qr/the link down leads to record \d+, which is free$/m ],
-    down_vector    => [ sub { set(find(0, 1, 1), 'down', 5) }, qr/the link down leads to node 5, which has another vector$/m ],
-    down_twice     => [ sub { my $first = find(0, 1, 1); set(find($first + 1, 1, 1), 'down', get($first, 'down')) }, qr/the link down leads to node \d+, as that of another node does$/m ],
-    down_bottom    => [ sub { set(5, 'down', 6) }, qr/^\d+\|5\|a link down, to 6, on level 0$/m ],
+    down_beyond    => [ sub { set(find(0, 1, 1), 'down', 0x70000000) }, qr/the pointer down leads beyond the end of the index$/m ],
+    down_free      => [ sub { set(get(find(0, 1, 1), 'down'), 'kind', 0) }, qr/the pointer down leads to record \d+, which is free$/m ],
+    down_vector    => [ sub { set(find(0, 1, 1), 'down', 5) }, qr/the pointer down leads to node 5, which has another vector$/m ],
+    down_twice     => [ sub { my $first = find(0, 1, 1); set(find($first + 1, 1, 1), 'down', get($first, 'down')) }, qr/the pointer down leads to node \d+, as that of another node does$/m ],
+    down_bottom    => [ sub { set(5, 'down', 6) }, qr/^\d+\|5\|a pointer down, to 6, on level 0$/m ],
     tids_above     => [ sub { set(find(0, 1, 1), 'ntids', 1) }, qr/heap TIDs on level 1$/m ],
     entry_level    => [ sub { set_meta('entry', 5) }, qr/^0\|\|the entry point, record 5, is no node of level [1-9]$/m ],
     entry_low      => [ sub { set_meta('entry', 5); set_meta('entry_level', 0) }, qr/^0\|\|the entry point, node 5, is of level 0, but there are nodes of level [1-9]$/m ],
@@ -177,7 +177,7 @@ my @damages = (
     entry_none     => [ sub { set_meta('entry', NO_NODE) }, qr/^\d+\|5\|not reached from the entry point, on level 0$/m ],
     unreached      => [ sub { forget(5) }, qr/^\d+\|5\|not reached from the entry point, on level 0$/m ],
     # a vacuum that was interrupted leaves such a one
-    dead_free      => [ sub { forget(5); set(5, 'flags', 1); set(5, 'ntids', 0); set_link(5, 1, find(0, 0, 0)) }, qr/^\d+\|5\|a link leads to record \d+, which is free$/m ],
+    dead_free      => [ sub { forget(5); set(5, 'flags', 1); set(5, 'ntids', 0); set_edge(5, 1, find(0, 0, 0)) }, qr/^\d+\|5\|an edge leads to record \d+, which is free$/m ],
     chain_owner    => [ sub { set(find(0, 2, 0), 'owner', 5) }, qr/its chain leads to overflow record \d+, which is of node 5$/m ],
     chain_orphan   => [ sub { my $first = find(0, 2, 0); set(get($first, 'owner'), 'overflow', NO_NODE) }, qr/an overflow record of no node \(it names node \d+\)$/m ],
     chain_circle   => [ sub { my $first = find(0, 2, 0); set($first, 'overflow', $first) }, qr/its chain comes to overflow record \d+ twice$/m ],
@@ -190,7 +190,7 @@ my @damages = (
     page_size      => [ sub { substr($file, PAGE + 18, 2) = pack 'S', 0x1004 }, qr/^1\|\|the page's header has a wrong size or version$/m ],
     # what a crash may leave of extending the file is no problem by itself
     page_zero      => [ sub { $file .= "\0" x PAGE }, qr/^$/ ],
-    page_lost      => [ sub { substr($file, PAGE, PAGE) = "\0" x PAGE }, qr/a link leads to record \d+, which is free$/m ],
+    page_lost      => [ sub { substr($file, PAGE, PAGE) = "\0" x PAGE }, qr/an edge leads to record \d+, which is free$/m ],
     undamaged      => [ sub { }, qr/^$/, 1 ],
 );
 
@@ -235,8 +235,8 @@ sub severity
     my ($name, $problem) = @_;
     return $node->safe_psql('damage', "SELECT DISTINCT severity FROM hnsw_index_check('$name') WHERE problem ~ '$problem' AND coalesce(node, 5) = 5");
 }
-is(severity('link_free', 'a link leads to record'), 'error', 'a link of a live node to a free record is an error');
-is(severity('dead_free', 'a link leads to record'), 'notice', 'one of a dead node is not');
+is(severity('edge_free', 'an edge leads to record'), 'error', 'an edge of a live node to a free record is an error');
+is(severity('dead_free', 'an edge leads to record'), 'notice', 'one of a dead node is not');
 is(severity('entry_low', 'the entry point, node'), 'notice', 'nor is an entry point lower than a node');
 is($node->safe_psql('damage', "SELECT DISTINCT severity FROM hnsw_index_check('entry_low') WHERE problem ~ 'not reached from the entry point, on level [1-9]'"), 'notice', 'nor a node above level 0 that is not reached');
 is(severity('unreached', 'not reached'), 'error', 'one of level 0 is an error');
@@ -265,8 +265,8 @@ my @sparse   = (
     sparse_scale    => [ sub { set(5, 'scale', 0) }, qr/^\d+\|5\|impossible scale of the own vector: 0$/m ],
     sparse_other    => [ sub { $put->($at_index->(0), pack 'L', unpack('L', substr $file, $at_index->(0), 4) + 1) }, qr/^\d+\|5\|its heap TID \(\d+,\d+\) is of a row with another vector$/m, 1 ],
     sparse_tid      => [ sub { substr($file, record_at(5) + 40, 6) = pack 'SSS', 0, 0, 250 }, qr/^\|\|the table's row \(\d+,\d+\) is not in the index$/m, 1 ],
-    sparse_link     => [ sub { set(5, 'count', 9) }, qr/^\d+\|5\|9 links, more than the 8 of its level$/m ],
-    sparse_free     => [ sub { set(5, 'kind', 0) }, qr/a link leads to record 5, which is free$/m ],
+    sparse_edge     => [ sub { set(5, 'count', 9) }, qr/^\d+\|5\|9 edges, more than the 8 of its level$/m ],
+    sparse_free     => [ sub { set(5, 'kind', 0) }, qr/an edge leads to record 5, which is free$/m ],
     sparse_chain    => [ sub { set(find(0, 2, 0), 'owner', 5) }, qr/its chain leads to overflow record \d+, which is of node 5$/m ],
     sparse_whole    => [ sub { }, qr/^$/, 1 ],);
 my @sparse_names = map { $sparse[ 2 * $_ ] } 0 .. $#sparse / 2;

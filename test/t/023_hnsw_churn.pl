@@ -64,7 +64,7 @@ for my $round (1 .. 10)
 }
 is(index_problems($node, $db, 't_v', 1), '', 'ten rounds: nothing is wrong');
 my (undef, $narrowly) = lost_rows($node, $db, 't', '<->');
-# The centres lie so far apart that few links lead from one to another.
+# The centres lie so far apart that few edges lead from one to another.
 cmp_ok($narrowly, '<=', $rows / 200, "ten rounds: $narrowly rows are not found by a narrow search");
 cmp_ok($most, '<=', $start * 1.15, "ten rounds: at most $most pages, from $start");
 my $churned = quality();
@@ -72,7 +72,7 @@ sql('REINDEX INDEX t_v');
 my $fresh = quality();
 cmp_ok($churned, '>=', $fresh - 0.02, "recall $churned, and $fresh of an index built afresh");
 
-# What takes the place of links to dead nodes is as good as what a build chooses.
+# What takes the place of edges to dead nodes is as good as what a build chooses.
 sql("CREATE TABLE spread (id int, v vector(64));
     INSERT INTO spread SELECT n, (SELECT array_agg(noise(n, i) ORDER BY i) FROM generate_series(1, 64) i WHERE n > 0)::vector FROM generate_series(1, 8000) n;
     CREATE INDEX spread_v ON spread USING hnsw (v vector_l2_ops)");

@@ -43,7 +43,7 @@ for my $kind (sort keys %kinds)
     my @columns = qw(records_per_page record_bytes levels overflow_records);
     @{ $info{$kind} }{@columns} = split /\|/, $node->safe_psql($db, 'SELECT ' . join(', ', @columns) . " FROM hnsw_index_info('${kind}_v')");
     $info{$kind}{file} = read_file($node->data_dir . '/' . $node->safe_psql($db, "SELECT pg_relation_filepath('${kind}_v')"));
-    # All but the header and 8 links is the own vector, which has no codes beside it.
+    # All but the header and 8 edges is the own vector, which has no codes beside it.
     $kinds{$kind}[4] //= $info{$kind}{record_bytes} - HEADER - 4 * 8;
     cmp_ok($info{$kind}{levels}, '>=', 2, "$kind: there are nodes above level 0");
     cmp_ok($info{$kind}{overflow_records}, '>=', 2, "$kind: and overflow records");
@@ -127,7 +127,7 @@ for my $kind (sort keys %kinds)
     for my $what (sort keys %at)
     {
         flip($kind, $what, $at{$what}, 0, $whole ? (0 .. HEADER + $own + 15, map { HEADER + $own + 15 + 7 * $_ } 1 .. ($bytes - HEADER - $own - 16) / 7) : grep { !$sparse || $_ % 4 == 0 } 0 .. 31);
-        for my $field ([ down => 8 ], [ overflow => 12 ], [ error => 20 ], [ scale => 28 ], [ owner => HEADER + 4 ], [ link => HEADER + $own ])
+        for my $field ([ down => 8 ], [ overflow => 12 ], [ error => 20 ], [ scale => 28 ], [ owner => HEADER + 4 ], [ edge => HEADER + $own ])
         {
             damage($kind, "$what, $field->[0] $_", $at{$what} + $field->[1], pack('L', $_), 0) for $whole ? (0, 1, 0x7fffffff, 0x80000001, 0xfffffffe, 0xffffffff) : (0, 0xfffffffe);
         }
@@ -137,7 +137,7 @@ for my $kind (sort keys %kinds)
         [ scale => 28, pack 'f', -1 ], [ scale => 28, pack 'L', 0x7f800000 ], [ scale => 28, pack 'L', 0x7fc00000 ],
         [ dead => 0, "\x11" ], [ ntids => 3, "\x00" ],
         [ tid => 40, "\xff" x 6 ], [ tid => 40, "\xff\xff\xfe\xff\x01\x00" ], [ tid => 40, pack 'SSS', 0, 4000, 1 ], [ tid => 44, "\0\0" ], [ tid => 44, "\xff\xff" ],
-        [ link => HEADER + $own, pack 'L', 0xffffffff ], [ link => HEADER + $own, pack 'L', 0x70000000 ])
+        [ edge => HEADER + $own, pack 'L', 0xffffffff ], [ edge => HEADER + $own, pack 'L', 0x70000000 ])
     {
         damage($kind, "node, impossible $field->[0] " . unpack('H*', $field->[2]), $at{node} + $field->[1], $field->[2], 1);
     }
@@ -159,7 +159,7 @@ for my $kind (sort keys %kinds)
 }
 push @damages, [ $_, 'no damage', 0, '', 0 ] for sort keys %kinds;
 
-# Not impossible, and yet no row may be missed: nodes without links.
+# Not impossible, and yet no row may be missed: nodes without edges.
 for my $kind (sort keys %kinds)
 {
     my $file = $info{$kind}{file};
@@ -168,10 +168,10 @@ for my $kind (sort keys %kinds)
         my $at = record_at($kind, $number);
         substr($file, $at + 16, 1) = "\0" if ord(substr $file, $at, 1) == 1;
     }
-    damage($kind, 'no links', 0, $file, 0);
+    damage($kind, 'no edges', 0, $file, 0);
 }
 
-# Each node has a link to itself.
+# Each node has an edge to itself.
 for my $kind (sort keys %kinds)
 {
     my $file = $info{$kind}{file};
@@ -180,7 +180,7 @@ for my $kind (sort keys %kinds)
         my $at = record_at($kind, $number);
         substr($file, $at + HEADER + $kinds{$kind}[4], 4) = pack 'L', $number if ord(substr $file, $at, 1) == 1 && ord(substr $file, $at + 16, 1) > 0;
     }
-    damage($kind, 'links to oneself', 0, $file, 0);
+    damage($kind, 'edges to oneself', 0, $file, 0);
 }
 
 # A table and an index for each.
@@ -254,7 +254,7 @@ for my $i (0 .. $#damages)
     push @unnoticed, "$kind: $what" if $noticed && !@errors;
     # Of 300 rows 200 are left, of the equal ones 3, and one comes.
     my $all = 300 + $kinds{$kind}[5];
-    push @bad, "$kind: $what: @{ $rows{$i} } rows, @errors" if $what =~ /^no (?:damage|links)$/ && "@{ $rows{$i} }" ne "$all $all 204 204";
+    push @bad, "$kind: $what: @{ $rows{$i} } rows, @errors" if $what =~ /^no (?:damage|edges)$/ && "@{ $rows{$i} }" ne "$all $all 204 204";
 }
 is(join("\n", @bad[ 0 .. ($#bad < 19 ? $#bad : 19) ]), '', 'a damaged index works, or the error is index_corrupted');
 is(scalar @bad, 0, 'so of all of them');

@@ -1,5 +1,5 @@
 # Stopped at any WAL record, cancelled at any moment, by several sessions at once:
-# links lead to every committed row. With few links, where each of them counts.
+# edges lead to every committed row. With few edges, where each of them counts.
 # OMENDB_STOPS: at so many WAL records, by default 40.
 use strict;
 use warnings;
@@ -82,7 +82,7 @@ for my $stop (@stops)
     push @lost, "m = $m, $lsn: $rows" if $rows ne '';
     $replica->stop;
 }
-is(join("\n", @lost), '', 'ended at any record: links lead to every committed row');
+is(join("\n", @lost), '', 'ended at any record: edges lead to every committed row');
 
 # Some of them for good.
 my $crashed = 0;

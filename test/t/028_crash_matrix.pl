@@ -36,7 +36,7 @@ my $dir = scratch_dir();
 
 sub sql { return $node->safe_psql($db, $_[0]) }
 
-# Tables that clients write to all the time; a value of n; few links, where each counts.
+# Tables that clients write to all the time; a value of n; few edges, where each counts.
 my %tables = (
     l => [ 'vector(12)',  'vector_l2_ops',      '<->', 'WITH (m = 2, ef_construction = 8)', sub { "tight($_[0], 12)" } ],
     h => [ 'halfvec(12)', 'halfvec_cosine_ops', '<=>', 'WITH (m = 4, ef_construction = 8)', sub { "tight($_[0], 12)::halfvec" } ],

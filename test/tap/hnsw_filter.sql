@@ -94,7 +94,7 @@ SET hnsw.max_scan_tuples = 100;
 SET hnsw.exhaustive_scan = off;
 SELECT isnt(far_problem(scan, 'vector_l2_ops'), NULL, scan || ': but not if the whole index may not be read') FROM scans;
 RESET hnsw.max_scan_tuples;
--- and by following links alone as many rows as there are, too
+-- and by following edges alone as many rows as there are, too
 SELECT is(filter_problem(scan, 'vector_l2_ops', condition, 10), NULL, format('%s: without a sweep, %s', scan, name)) FROM scans, conditions WHERE name IN ('a tenth', 'a hundredth');
 RESET hnsw.exhaustive_scan;
 -- the custom scan checks the filter before the distance, for which a vector is read that is out of line

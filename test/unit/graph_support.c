@@ -135,12 +135,12 @@ graph_recall(const TestGraph *graph, OmendbNode entry, const float *vectors, uin
 	return found / (double) (nqueries * (k < n ? k : n));
 }
 
-/* Links within the level, each once, none to itself; as many as allowed. */
+/* Edges within the level, each once, none to itself; as many as allowed. */
 bool
 graph_is_sound(const TestGraph *graph, OmendbNode first, uint32_t n, unsigned level)
 {
 	const OmendbLayout *layout = &graph->codec->layout;
-	uint32_t most = level == 0 ? layout->links : layout->m;
+	uint32_t most = level == 0 ? layout->edges : layout->m;
 	uint8_t *seen = calloc(graph->array.n, 1);
 	bool good = true;
 
@@ -160,7 +160,7 @@ graph_is_sound(const TestGraph *graph, OmendbNode first, uint32_t n, unsigned le
 		}
 		for (uint32_t i = 0; i < record->count && good; i++)
 			seen[neighbours[i]] = 0;
-		for (uint32_t i = record->count; i < layout->links; i++)
+		for (uint32_t i = record->count; i < layout->edges; i++)
 			good = good && neighbours[i] == 0;
 	}
 	free(seen);
@@ -168,18 +168,18 @@ graph_is_sound(const TestGraph *graph, OmendbNode first, uint32_t n, unsigned le
 }
 
 /*
- * Is the code of a link right? v and x: of node and neighbour in code space. Factors have
+ * Is the code of an edge right? v and x: of node and neighbour in code space. Factors have
  * to fit the bits there are (codec.h has the formulas).
  */
 static bool
-link_is_right(const OmendbCodec *codec, const OmendbRecord *record, uint32_t link,
+edge_is_right(const OmendbCodec *codec, const OmendbRecord *record, uint32_t edge,
 			  const OmendbRecord *neighbour, float distance, const float *v, const float *x)
 {
 	const OmendbLayout *layout = &codec->layout;
-	const uint8_t *code = omendb_record_code(layout, record, link);
+	const uint8_t *code = omendb_record_code(layout, record, edge);
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	double b = omendb_edge_slope(layout, record, link);
-	double t = omendb_edge_shift(layout, record, link);
+	double b = omendb_edge_slope(layout, record, edge);
+	double t = omendb_edge_shift(layout, record, edge);
 	double least = omendb_edge_slope_least(record);
 	double r2 = ip ? (double) record->norm2 + neighbour->norm2 + 2.0 * distance : distance;
 	double base = ip ? (double) record->norm2 + distance : distance;
@@ -237,11 +237,11 @@ graph_codes_are_right(const TestGraph *graph, uint32_t n)
 			const OmendbRecord *neighbour = graph_record(graph, other);
 
 			omendb_own_decode(codec, neighbour, x_stored);
-			good = link_is_right(codec, record, i, neighbour,
+			good = edge_is_right(codec, record, i, neighbour,
 								 omendb_own_distance(codec, record, neighbour, scratch), v,
 								 omendb_code_vector(codec, x_stored, x_code));
 			if (!good)
-				tap_diag("link %u of node %u", i, node);
+				tap_diag("edge %u of node %u", i, node);
 		}
 	}
 	free(floats);

@@ -26,10 +26,10 @@ extern double graph_recall(const TestGraph *graph, OmendbNode entry, const float
 						   uint32_t n, const float *queries, uint32_t nqueries, uint32_t k,
 						   uint32_t ef);
 
-/* Links within the level, each once, none to itself; as many as allowed, and zeros. */
+/* Edges within the level, each once, none to itself; as many as allowed, and zeros. */
 extern bool graph_is_sound(const TestGraph *graph, OmendbNode first, uint32_t n, unsigned level);
 
-/* Are the codes of a built record those of its links? */
+/* Are the codes of a built record those of its edges? */
 extern bool graph_codes_are_right(const TestGraph *graph, uint32_t n);
 
 /* Not a byte differs. */

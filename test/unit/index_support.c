@@ -359,7 +359,7 @@ run_phase(OmendbBuildLevel *level, const BuildOptions *options, OmendbBuilder **
 
 static bool
 build_with(TestGraph *graph, const BuildOptions *options, OmendbBuilder **builders,
-		   OmendbNode *entry, uint32_t *linked)
+		   OmendbNode *entry, uint32_t *connected)
 {
 	const OmendbLayout *layout = &graph->codec->layout;
 	OmendbBuildLevel level = {0};
@@ -372,7 +372,7 @@ build_with(TestGraph *graph, const BuildOptions *options, OmendbBuilder **builde
 	level.first = options->first;
 	level.n = options->n;
 	level.level = options->level;
-	level.links = options->level == 0 ? layout->links : layout->m;
+	level.edges = options->level == 0 ? layout->edges : layout->m;
 	level.beam = omendb_layout_is_coded(layout) ? 2 * options->ef + 8 : options->ef;
 	level.ef_construction = options->ef;
 	level.passes = options->passes;
@@ -385,16 +385,16 @@ build_with(TestGraph *graph, const BuildOptions *options, OmendbBuilder **builde
 		   level.phase != OMENDB_BUILD_DONE)
 		good = run_phase(&level, options, builders, &random);
 	*entry = omendb_build_entry(&level);
-	*linked = 0;
+	*connected = 0;
 	if (good && options->connect)
-		good = omendb_build_connect(builders[0], &level, linked);
+		good = omendb_build_connect(builders[0], &level, connected);
 	free(memory);
 	return good;
 }
 
 bool
 graph_build(TestGraph *graph, const BuildOptions *options, TestAllocator *allocator,
-			OmendbNode *entry, uint32_t *linked)
+			OmendbNode *entry, uint32_t *connected)
 {
 	TestAllocator own[MAX_THREADS + 1];
 	OmendbBuilder *builders[MAX_THREADS + 1];
@@ -409,7 +409,7 @@ graph_build(TestGraph *graph, const BuildOptions *options, TestAllocator *alloca
 		good = good && builders[i];
 	}
 	if (good)
-		good = build_with(graph, options, builders, entry, linked);
+		good = build_with(graph, options, builders, entry, connected);
 	for (unsigned i = 0; i <= options->threads; i++)
 	{
 		if (builders[i])

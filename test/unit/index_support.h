@@ -89,9 +89,9 @@ typedef struct BuildOptions
 	bool connect;
 } BuildOptions;
 
-/* True unless out of memory; *linked as omendb_build_connect says. */
+/* True unless out of memory; *connected as omendb_build_connect says. */
 extern bool graph_build(TestGraph *graph, const BuildOptions *options, TestAllocator *allocator,
-						OmendbNode *entry, uint32_t *linked);
+						OmendbNode *entry, uint32_t *connected);
 
 /* How many nodes of that level lead from the entry, itself included. */
 extern uint32_t graph_reached(const TestGraph *graph, OmendbNode entry, unsigned level);

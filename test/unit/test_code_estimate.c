@@ -374,7 +374,7 @@ test_slots(void)
 		same = same && (first[k] == second[k]) == (k != 17);
 	tap_result(same, "and read without them");
 
-	/* A count beyond the links, as a broken page may have. */
+	/* A count beyond the edges, as a broken page may have. */
 	scene.node->count = UINT8_MAX;
 	omendb_query_estimates(scene.query, scene.node, 1, first);
 	tap_result(memcmp(first, second, 40 * sizeof(float)) == 0, "a count too large is cut");
@@ -382,9 +382,9 @@ test_slots(void)
 	scene_free(&scene);
 }
 
-/* Is what is kept of a link within the record's steps of what the vectors give? */
+/* Is what is kept of an edge within the record's steps of what the vectors give? */
 static bool
-link_is_near(const Scene *scene, uint32_t slot, double want_b, double base, double of_v)
+edge_is_near(const Scene *scene, uint32_t slot, double want_b, double base, double of_v)
 {
 	const OmendbLayout *layout = &scene->codec->layout;
 	double b = omendb_edge_slope(layout, scene->node, slot);
@@ -397,12 +397,12 @@ link_is_near(const Scene *scene, uint32_t slot, double want_b, double base, doub
 		good = good &&
 			   fabs(t - (base / b - of_v)) <= omendb_edge_shift_unit(scene->node) - 1e-4 * base / b;
 	if (!good)
-		tap_diag("link %u: b %g for %g, t %g for %g", slot, b, want_b, t, base / b - of_v);
+		tap_diag("edge %u: b %g for %g, t %g for %g", slot, b, want_b, t, base / b - of_v);
 	return good;
 }
 
 /*
- * Links of very different lengths, each order of them: exponents are raised, and all links
+ * Edges of very different lengths, each order of them: exponents are raised, and all edges
  * stay as near as the units allow. Units are no larger than the largest needs.
  */
 static void
@@ -439,13 +439,13 @@ test_ranges(int order)
 	}
 	for (uint32_t k = 0; k < 32; k++)
 	{
-		/* Where rounding of the own vectors is as large as the link, b is anything. */
+		/* Where rounding of the own vectors is as large as the edge, b is anything. */
 		if (base[k] > 1e-6 * scene.node->norm2)
-			good = link_is_near(&scene, k, b[k], base[k], of_v[k]) && good;
+			good = edge_is_near(&scene, k, b[k], base[k], of_v[k]) && good;
 		if (fabsf(omendb_edge_shift(layout, scene.node, k)) > largest)
 			largest = fabsf(omendb_edge_shift(layout, scene.node, k));
 	}
-	tap_result(good, "links of lengths from 2^-24 to 2^7, order %d: slopes and shifts fit", order);
+	tap_result(good, "edges of lengths from 2^-24 to 2^7, order %d: slopes and shifts fit", order);
 	tap_result(largest >= 1023 * omendb_edge_shift_unit(scene.node),
 			   "order %d: the unit of shifts is no larger than needed", order);
 
@@ -454,7 +454,7 @@ test_ranges(int order)
 		omendb_edge_slope(layout, scene.node, 3) == omendb_edge_slope(layout, scene.node, 31) &&
 			omendb_edge_shift(layout, scene.node, 3) == omendb_edge_shift(layout, scene.node, 31) &&
 			omendb_record_neighbours(layout, scene.node)[3] == 1031,
-		"order %d: a link is moved", order);
+		"order %d: an edge is moved", order);
 	omendb_edge_free(layout, scene.node, 31);
 	tap_result(omendb_edge_shift(layout, scene.node, 31) == 0 &&
 				   omendb_edge_shift(layout, scene.node, 15) != 0,
@@ -462,7 +462,7 @@ test_ranges(int order)
 	omendb_edge_clear(layout, scene.node);
 	tap_result(omendb_edge_slope(layout, scene.node, 0) == 0 &&
 				   omendb_edge_shift_unit(scene.node) == 0,
-			   "order %d: a record without links fits nothing", order);
+			   "order %d: a record without edges fits nothing", order);
 	scene_free(&scene);
 }
 

@@ -37,16 +37,16 @@ static bool
 is_as_documented(const OmendbLayout *l, OmendbMetric metric, OmendbOwn own, uint32_t dimensions,
 				 uint32_t m, uint32_t bits)
 {
-	uint32_t links = 2 * m;
+	uint32_t edges = 2 * m;
 	uint32_t own_end = 64 + (own_bytes(own, dimensions) + 7) / 8 * 8;
-	uint32_t factors = bits > 0 ? links : 0;
-	uint32_t codes_end = own_end + 4 * links + links * bits / 8;
+	uint32_t factors = bits > 0 ? edges : 0;
+	uint32_t codes_end = own_end + 4 * edges + edges * bits / 8;
 	uint32_t end = codes_end + factors + 3 * factors / 2;
 
-	return l->metric == metric && l->own == own && l->m == m && l->links == links &&
+	return l->metric == metric && l->own == own && l->m == m && l->edges == edges &&
 		   l->dimensions == dimensions && l->code_bits == bits &&
 		   l->own_bytes == own_bytes(own, dimensions) && l->neighbours_offset == own_end &&
-		   l->codes_offset == own_end + 4 * links && l->slopes_offset == codes_end &&
+		   l->codes_offset == own_end + 4 * edges && l->slopes_offset == codes_end &&
 		   l->shifts_offset == codes_end + factors && l->record_bytes == (end + 7) / 8 * 8;
 }
 

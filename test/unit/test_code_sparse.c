@@ -50,7 +50,7 @@ test_layout(void)
 					continue;
 				}
 				end = 64 + (4 + 6 * l.elements + 7) / 8 * 8;
-				good = good && l.neighbours_offset == end && l.links == 2 * m &&
+				good = good && l.neighbours_offset == end && l.edges == 2 * m &&
 					   l.record_bytes == end + 8 * m && l.own == OMENDB_OWN_SPARSE &&
 					   l.dimensions == OMENDB_MAX_SPARSE_DIM && l.code_bits == 0 &&
 					   l.metric == metrics[i] && l.per_page == TEST_PAGE_BYTES / l.record_bytes;
@@ -64,7 +64,7 @@ test_layout(void)
 	tap_result(omendb_layout_choose_sparse(&l, OMENDB_METRIC_L2, 1, OMENDB_MAX_M,
 										   OMENDB_MAX_NONZERO, TEST_PAGE_BYTES) &&
 				   l.elements >= 1000,
-			   "1,000 elements fit with the most links");
+			   "1,000 elements fit with the most edges");
 	tap_result(!omendb_layout_set_sparse(&l, OMENDB_METRIC_HAMMING, 10, 10, 16, 8160) &&
 				   !omendb_layout_set_sparse(&l, OMENDB_METRIC_L2, 0, 10, 16, 8160) &&
 				   !omendb_layout_set_sparse(&l, OMENDB_METRIC_L2, OMENDB_MAX_SPARSE_DIM + 1, 10,
@@ -313,7 +313,7 @@ test_graph(OmendbMetric metric, uint32_t elements)
 	TestAllocator allocator;
 	OmendbSearch search;
 	OmendbNode entry;
-	uint32_t linked;
+	uint32_t connected;
 	Random random = {4};
 	uint32_t found = 0;
 
@@ -328,7 +328,7 @@ test_graph(OmendbMetric metric, uint32_t elements)
 		omendb_own_encode_sparse(graph->codec, vectors[i].indices, stored, vectors[i].n, record);
 	}
 	allocator_init(&allocator, -1);
-	if (!graph_build(graph, &options, &allocator, &entry, &linked))
+	if (!graph_build(graph, &options, &allocator, &entry, &connected))
 		abort();
 	omendb_search_init(&search, &omendb_array_ops, &graph->array, &allocator.operations, false);
 	for (int q = 0; q < QUERIES; q++)

@@ -22,7 +22,7 @@ test_recall(OmendbMetric metric, OmendbOwn own, uint32_t dimensions, double leas
 	Random random = {metric};
 	float *vectors = malloc((size_t) (n + nqueries) * dimensions * sizeof(float));
 	OmendbNode entry;
-	uint32_t linked;
+	uint32_t connected;
 	double got;
 
 	graph_clustered(&random, vectors, n + nqueries, dimensions, 40, 1);
@@ -30,15 +30,15 @@ test_recall(OmendbMetric metric, OmendbOwn own, uint32_t dimensions, double leas
 		graph_to_bits(vectors, n + nqueries, dimensions);
 	for (uint32_t i = 0; i < n; i++)
 		graph_set(graph, i, 0, vectors + (size_t) i * dimensions);
-	graph_build(graph, &options, NULL, &entry, &linked);
+	graph_build(graph, &options, NULL, &entry, &connected);
 	got =
 		graph_recall(graph, entry, vectors, n, vectors + (size_t) n * dimensions, nqueries, 10, 10);
-	tap_diag("%s own %d: recall@10 %.4f, %u links made", name, own, got, linked);
+	tap_diag("%s own %d: recall@10 %.4f, %u edges made", name, own, got, connected);
 	tap_result(got >= least, "%s, %s: recall@10 of at least %.3f", name, own_name(own), least);
 	tap_result(graph_is_sound(graph, 0, n, 0) && graph_reached(graph, entry, 0) == n,
 			   "%s, %s: the graph is sound and connected", name, own_name(own));
 	if (!metric_is_plain(metric))
-		tap_result(graph_codes_are_right(graph, n), "%s, %s: codes are those of the links", name,
+		tap_result(graph_codes_are_right(graph, n), "%s, %s: codes are those of the edges", name,
 				   own_name(own));
 	free(vectors);
 	graph_free(graph);
@@ -64,7 +64,7 @@ test_determinism(OmendbMetric metric)
 	Random random = {20};
 	float *vectors = malloc((size_t) n * d * sizeof(float));
 	OmendbNode entries[5];
-	uint32_t linked[5];
+	uint32_t connected[5];
 
 	graph_clustered(&random, vectors, n, d, 20, 0.4);
 	if (metric_is_bits(metric))
@@ -74,10 +74,10 @@ test_determinism(OmendbMetric metric)
 		graphs[g] = graph_new(codec, n);
 		for (uint32_t i = 0; i < n; i++)
 			graph_set(graphs[g], i, 0, vectors + (size_t) i * d);
-		graph_build(graphs[g], &options[g], NULL, &entries[g], &linked[g]);
+		graph_build(graphs[g], &options[g], NULL, &entries[g], &connected[g]);
 		if (g > 0)
 			tap_result(graph_same_records(graphs[0], graphs[g]) && entries[g] == entries[0] &&
-						   linked[g] == linked[0],
+						   connected[g] == connected[0],
 					   "%s: the same graph %s", index_metric_name(metric), how[g]);
 	}
 	for (int g = 0; g < 5; g++)
@@ -98,7 +98,7 @@ test_islands(OmendbMetric metric, uint32_t n, uint32_t m, uint32_t clusters, dou
 	Random random = {30};
 	float center[16], x[16];
 	OmendbNode entry;
-	uint32_t linked, before;
+	uint32_t connected, before;
 
 	for (uint32_t i = 0; i < n; i++)
 	{
@@ -111,7 +111,7 @@ test_islands(OmendbMetric metric, uint32_t n, uint32_t m, uint32_t clusters, dou
 		graph_set(graph, i, 0, x);
 	}
 	options.connect = false;
-	graph_build(graph, &options, NULL, &entry, &linked);
+	graph_build(graph, &options, NULL, &entry, &connected);
 	before = graph_reached(graph, entry, 0);
 	graph_free(graph);
 
@@ -127,10 +127,10 @@ test_islands(OmendbMetric metric, uint32_t n, uint32_t m, uint32_t clusters, dou
 		graph_set(graph, i, 0, x);
 	}
 	options.connect = true;
-	graph_build(graph, &options, NULL, &entry, &linked);
-	tap_diag("%s, %u clusters of %u%s, m = %u: %u reached before, %u after, by %u links",
+	graph_build(graph, &options, NULL, &entry, &connected);
+	tap_diag("%s, %u clusters of %u%s, m = %u: %u reached before, %u after, by %u edges",
 			 index_metric_name(metric), clusters, n / clusters, duplicates ? " alike" : "", m,
-			 before, graph_reached(graph, entry, 0), linked);
+			 before, graph_reached(graph, entry, 0), connected);
 	tap_result(graph_reached(graph, entry, 0) == n && graph_is_sound(graph, 0, n, 0),
 			   "%s, %u far clusters of %u%s, m = %u: all are reached", index_metric_name(metric),
 			   clusters, n / clusters, duplicates ? " alike" : "", m);
@@ -155,7 +155,7 @@ test_sizes(OmendbMetric metric)
 		Random random = {s};
 		float *vectors = malloc((size_t) n * d * sizeof(float));
 		OmendbNode entry;
-		uint32_t linked;
+		uint32_t connected;
 		bool sound;
 
 		graph_clustered(&random, vectors, n, d, 1, 1);
@@ -163,7 +163,7 @@ test_sizes(OmendbMetric metric)
 			graph_to_bits(vectors, n, d);
 		for (uint32_t i = 0; i < n; i++)
 			graph_set(graph, i, 0, vectors + (size_t) i * d);
-		sound = graph_build(graph, &options, NULL, &entry, &linked) &&
+		sound = graph_build(graph, &options, NULL, &entry, &connected) &&
 				graph_is_sound(graph, 0, n, 0) && entry < n && graph_reached(graph, entry, 0) == n;
 		if (!sound)
 			tap_diag("%u nodes", n);
@@ -189,7 +189,7 @@ test_ties(OmendbMetric metric, uint32_t kinds)
 	Random random = {40};
 	float x[16];
 	OmendbNode entry;
-	uint32_t linked;
+	uint32_t connected;
 
 	for (uint32_t i = 0; i < n; i++)
 	{
@@ -199,7 +199,7 @@ test_ties(OmendbMetric metric, uint32_t kinds)
 			memset(x, (int) random_below(&random, kinds), sizeof(x));
 		graph_set(graph, i, 0, x);
 	}
-	graph_build(graph, &options, NULL, &entry, &linked);
+	graph_build(graph, &options, NULL, &entry, &connected);
 	tap_result(graph_is_sound(graph, 0, n, 0) && graph_reached(graph, entry, 0) == n, "%s: %s",
 			   index_metric_name(metric),
 			   kinds == 1 ? "one vector 600 times" : "many equal distances");
@@ -207,7 +207,7 @@ test_ties(OmendbMetric metric, uint32_t kinds)
 	codec_free(codec);
 }
 
-/* Of rounds: where there is room a link goes both ways, after them as after a pass. */
+/* Of rounds: where there is room an edge goes both ways, after them as after a pass. */
 static void
 test_both_ways(OmendbMetric metric, uint32_t passes)
 {
@@ -219,33 +219,33 @@ test_both_ways(OmendbMetric metric, uint32_t passes)
 	Random random = {70};
 	float x[16];
 	OmendbNode entry;
-	uint32_t linked, links = 0, missing = 0;
+	uint32_t connected, edges = 0, missing = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 	{
 		random_floats(&random, DIST_NORMAL, x, d);
 		graph_set(graph, i, 0, x);
 	}
-	graph_build(graph, &options, NULL, &entry, &linked);
+	graph_build(graph, &options, NULL, &entry, &connected);
 	for (OmendbNode node = 0; node < n; node++)
 		for (uint32_t i = 0; i < graph_record(graph, node)->count; i++)
 		{
 			OmendbNode other = omendb_record_neighbours(layout, graph_record(graph, node))[i];
 			const OmendbRecord *back = graph_record(graph, other);
-			bool found = back->count == layout->links;
+			bool found = back->count == layout->edges;
 
 			for (uint32_t k = 0; k < back->count; k++)
 				found = found || omendb_record_neighbours(layout, back)[k] == node;
-			links++;
+			edges++;
 			missing += !found;
 		}
-	tap_result(missing == 0 && links > 10 * n, "%s, %u passes: links go both ways",
+	tap_result(missing == 0 && edges > 10 * n, "%s, %u passes: edges go both ways",
 			   index_metric_name(metric), passes);
 	graph_free(graph);
 	codec_free(codec);
 }
 
-/* A level above another in the same array, with half of the links. */
+/* A level above another in the same array, with half of the edges. */
 static void
 test_upper_level(OmendbMetric metric)
 {
@@ -259,7 +259,7 @@ test_upper_level(OmendbMetric metric)
 	float *vectors = malloc((size_t) n * d * sizeof(float));
 	OmendbRecord *below = record_new(codec);
 	OmendbNode entry;
-	uint32_t linked;
+	uint32_t connected;
 	bool good;
 
 	graph_clustered(&random, vectors, n, d, 10, 0.5);
@@ -270,14 +270,14 @@ test_upper_level(OmendbMetric metric)
 		graph_set(graph, n + i, 1, vectors + (size_t) i * d);
 		graph_record(graph, n + i)->down = i;
 	}
-	graph_build(graph, &lower, NULL, &entry, &linked);
+	graph_build(graph, &lower, NULL, &entry, &connected);
 	good = entry < n && graph_reached(graph, entry, 0) == n;
 	memcpy(below, graph_record(graph, 3), codec->layout.record_bytes);
-	graph_build(graph, &higher, NULL, &entry, &linked);
+	graph_build(graph, &higher, NULL, &entry, &connected);
 	good = good && entry >= n && graph_reached(graph, entry, 1) == upper &&
 		   graph_is_sound(graph, 0, n, 0) && graph_is_sound(graph, n, upper, 1) &&
 		   memcmp(below, graph_record(graph, 3), codec->layout.record_bytes) == 0;
-	tap_result(good, "%s: an upper level has links of its own", index_metric_name(metric));
+	tap_result(good, "%s: an upper level has edges of its own", index_metric_name(metric));
 	free(below);
 	free(vectors);
 	graph_free(graph);
@@ -301,7 +301,7 @@ test_out_of_memory(void)
 	{
 		TestAllocator allocator;
 		OmendbNode entry;
-		uint32_t linked;
+		uint32_t connected;
 
 		for (uint32_t i = 0; i < n; i++)
 		{
@@ -309,7 +309,7 @@ test_out_of_memory(void)
 			graph_set(graph, i, 0, x);
 		}
 		allocator_init(&allocator, k);
-		succeeded = graph_build(graph, &options, &allocator, &entry, &linked);
+		succeeded = graph_build(graph, &options, &allocator, &entry, &connected);
 		told = told && (succeeded || allocator.calls == k);
 		freed = freed && allocator.live == 0;
 	}
@@ -325,7 +325,7 @@ test_rounds(uint32_t n, uint32_t passes, const uint32_t (*steps)[2], uint32_t co
 {
 	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 8, 4);
 	TestGraph *graph = graph_new(codec, n);
-	OmendbBuildLevel level = {.array = &graph->array, .n = n, .links = 8, .passes = passes};
+	OmendbBuildLevel level = {.array = &graph->array, .n = n, .edges = 8, .passes = passes};
 	void *memory = malloc(omendb_build_prepare(&level));
 	uint32_t seen = 0, joined = 0;
 	bool good = true;
@@ -370,7 +370,7 @@ test_order(void)
 {
 	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 8, 4);
 	TestGraph *graph = graph_new(codec, 1000);
-	OmendbBuildLevel level = {.array = &graph->array, .n = 1000, .links = 4, .seed = 9};
+	OmendbBuildLevel level = {.array = &graph->array, .n = 1000, .edges = 4, .seed = 9};
 	void *memory = malloc(omendb_build_prepare(&level));
 	uint8_t seen[1000] = {0};
 	uint32_t first;

@@ -122,29 +122,29 @@ test_recall(const Case *c, Maker maker, const char *data, uint32_t nqueries)
 	float *vectors = malloc((size_t) (c->n + nqueries) * c->dimensions * sizeof(float));
 	TestGraph *graph;
 	OmendbNode entry;
-	uint32_t linked;
+	uint32_t connected;
 	double got;
 
 	maker(&random, vectors, c->n + nqueries, c->dimensions);
 	graph = make_graph(codec, vectors, c->n);
-	graph_build(graph, &options, NULL, &entry, &linked);
+	graph_build(graph, &options, NULL, &entry, &connected);
 	got = graph_recall(graph, entry, vectors, c->n,
 					   nqueries > 0 ? vectors + (size_t) c->n * c->dimensions : vectors,
 					   nqueries > 0 ? nqueries : 50, 10, 20);
-	tap_diag("%s, %s: recall@10 %.4f, %u links made", c->name, data, got, linked);
+	tap_diag("%s, %s: recall@10 %.4f, %u edges made", c->name, data, got, connected);
 	tap_result(got >= c->least, "%s, %s: recall@10 of at least %.3f", c->name, data, c->least);
 	tap_result(graph_is_sound(graph, 0, c->n, 0) && graph_reached(graph, entry, 0) == c->n,
 			   "%s, %s: the graph is sound and connected", c->name, data);
-	tap_result(graph_codes_are_right(graph, c->n), "%s, %s: codes are those of the links", c->name,
+	tap_result(graph_codes_are_right(graph, c->n), "%s, %s: codes are those of the edges", c->name,
 			   data);
 	graph_free(graph);
 	codec_free(codec);
 	free(vectors);
 }
 
-/* Do two graphs have the same links? Their factors may differ by a rounding. */
+/* Do two graphs have the same edges? Their factors may differ by a rounding. */
 static bool
-same_links(const TestGraph *a, const TestGraph *b)
+same_edges(const TestGraph *a, const TestGraph *b)
 {
 	const OmendbLayout *layout = &a->codec->layout;
 
@@ -181,16 +181,16 @@ test_determinism(const Case *c, Maker maker)
 	float *vectors = malloc((size_t) c->n * c->dimensions * sizeof(float));
 	TestGraph *first, *other;
 	OmendbNode entry, other_entry;
-	uint32_t linked;
+	uint32_t connected;
 	bool same = true;
 
 	maker(&random, vectors, c->n, c->dimensions);
 	first = make_graph(codec, vectors, c->n);
-	graph_build(first, &options[0], NULL, &entry, &linked);
+	graph_build(first, &options[0], NULL, &entry, &connected);
 	for (size_t i = 1; i < LENGTH(options); i++)
 	{
 		other = make_graph(codec, vectors, c->n);
-		graph_build(other, &options[i], NULL, &other_entry, &linked);
+		graph_build(other, &options[i], NULL, &other_entry, &connected);
 		same = same && entry == other_entry && graph_same_records(first, other);
 		graph_free(other);
 	}
@@ -200,12 +200,12 @@ test_determinism(const Case *c, Maker maker)
 	{
 		other = make_graph(codec, vectors, c->n);
 		omendb_kernels_use(levels[i]);
-		graph_build(other, &options[0], NULL, &other_entry, &linked);
-		same = same && entry == other_entry && same_links(first, other);
+		graph_build(other, &options[0], NULL, &other_entry, &connected);
+		same = same && entry == other_entry && same_edges(first, other);
 		graph_free(other);
 	}
 	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
-	tap_result(same, "%s: the same links at every one of %zu levels", c->name, nlevels);
+	tap_result(same, "%s: the same edges at every one of %zu levels", c->name, nlevels);
 	graph_free(first);
 	codec_free(codec);
 	free(vectors);
@@ -227,12 +227,12 @@ test_sizes(void)
 		float *vectors = malloc((size_t) c.n * c.dimensions * sizeof(float));
 		TestGraph *graph;
 		OmendbNode entry;
-		uint32_t linked;
+		uint32_t connected;
 		bool sound;
 
 		make_normal(&random, vectors, c.n, c.dimensions);
 		graph = make_graph(codec, vectors, c.n);
-		sound = graph_build(graph, &options, NULL, &entry, &linked) &&
+		sound = graph_build(graph, &options, NULL, &entry, &connected) &&
 				graph_is_sound(graph, 0, c.n, 0) && entry < c.n &&
 				graph_reached(graph, entry, 0) == c.n;
 		if (!sound)
@@ -270,7 +270,7 @@ test_degenerate(void)
 			float *vectors = malloc((size_t) n * d * sizeof(float));
 			TestGraph *graph;
 			OmendbNode entry;
-			uint32_t linked;
+			uint32_t connected;
 
 			for (uint32_t i = 0; i < n; i++)
 			{
@@ -283,7 +283,7 @@ test_degenerate(void)
 						(kind == 0 ? (float) k : 0) + times * (float) random_normal(&random);
 			}
 			graph = make_graph(codec, vectors, n);
-			tap_result(graph_build(graph, &options, NULL, &entry, &linked) &&
+			tap_result(graph_build(graph, &options, NULL, &entry, &connected) &&
 						   graph_is_sound(graph, 0, n, 0) && graph_reached(graph, entry, 0) == n,
 					   "%s, %s: the graph is sound and connected", index_metric_name(c.metric),
 					   names[kind]);
@@ -312,10 +312,10 @@ test_out_of_memory(void)
 		TestGraph *graph = make_graph(codec, vectors, n);
 		TestAllocator allocator;
 		OmendbNode entry;
-		uint32_t linked;
+		uint32_t connected;
 
 		allocator_init(&allocator, k);
-		succeeded = graph_build(graph, &options, &allocator, &entry, &linked);
+		succeeded = graph_build(graph, &options, &allocator, &entry, &connected);
 		told = told && (succeeded || allocator.calls >= k);
 		freed = freed && allocator.live == 0;
 		graph_free(graph);

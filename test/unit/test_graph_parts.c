@@ -81,7 +81,7 @@ open_parts(Parts *parts, OmendbCodec *codec, uint32_t n, const Memory *memory)
 	allocator_init(&parts->allocator, -1);
 	parts->builder = omendb_builder_create(&parts->memory->array, &parts->allocator.operations);
 	level->array = &parts->memory->array;
-	level->links = codec->layout.links;
+	level->edges = codec->layout.edges;
 	level->ef_construction = 64;
 	level->seed = 7;
 	bytes = omendb_parts_prepare(level, n, memory->window, memory->outside, memory->group);
@@ -172,7 +172,7 @@ find_candidates(Parts *parts)
 	}
 }
 
-/* Mark the nodes outside of the part that links lead to. */
+/* Mark the nodes outside of the part that edges lead to. */
 static void
 mark_wanted(const Parts *parts, uint32_t first, uint32_t n, bool *wanted)
 {
@@ -190,9 +190,9 @@ mark_wanted(const Parts *parts, uint32_t first, uint32_t n, bool *wanted)
 	}
 }
 
-/* The links of a part's nodes, and these back to those kept. */
+/* The edges of a part's nodes, and these back to those kept. */
 static void
-choose_links(Parts *parts, uint32_t first, uint32_t n, uint32_t outside)
+choose_edges(Parts *parts, uint32_t first, uint32_t n, uint32_t outside)
 {
 	uint32_t fanout = parts->level.bulk.fanout[0];
 	uint32_t node = 0;
@@ -244,7 +244,7 @@ build(Parts *parts, const uint32_t *starts, const Memory *memory)
 			(uint32_t) ((uint64_t) s * parts->level.n / parts->level.bulk.leaders);
 	find_candidates(parts);
 	for (uint32_t p = 0; p < PARTS; p++)
-		choose_links(parts, starts[p], starts[p + 1] - starts[p], memory->outside);
+		choose_edges(parts, starts[p], starts[p + 1] - starts[p], memory->outside);
 }
 
 static void
@@ -252,7 +252,7 @@ test_parts(OmendbMetric metric, uint32_t dimensions, uint32_t clusters, double s
 {
 	const uint32_t n = 6000;
 	const uint32_t nqueries = 100;
-	/* The last one cuts clusters up: that changes links. */
+	/* The last one cuts clusters up: that changes edges. */
 	const Memory memories[] = {
 		{2500, 600, 60000}, {2500, 6000, 9000}, {2500, 100, 6000}, {2500, 600, 500}};
 	OmendbCodec *codec = graph_codec(metric, OMENDB_OWN_INT16, dimensions, 16);
@@ -266,7 +266,7 @@ test_parts(OmendbMetric metric, uint32_t dimensions, uint32_t clusters, double s
 	Parts first, other;
 	uint32_t starts[PARTS + 1];
 	OmendbNode entry;
-	uint32_t linked;
+	uint32_t connected;
 	double want, got, largest;
 	bool same = true;
 	bool sound = false;
@@ -281,7 +281,7 @@ test_parts(OmendbMetric metric, uint32_t dimensions, uint32_t clusters, double s
 	whole = graph_new(codec, n);
 	for (uint32_t i = 0; i < n; i++)
 		graph_set(whole, i, 0, vectors + (size_t) i * dimensions);
-	graph_build(whole, &options, NULL, &entry, &linked);
+	graph_build(whole, &options, NULL, &entry, &connected);
 	want = graph_recall(whole, entry, vectors, n, queries, nqueries, 10, 40);
 	graph_free(whole);
 
@@ -321,10 +321,10 @@ test_parts(OmendbMetric metric, uint32_t dimensions, uint32_t clusters, double s
 		close_parts(&other);
 	}
 	omendb_kernels_use(omendb_best_level(omendb_cpu_features()));
-	tap_result(same, "%u clusters: the same links with any memory and at all %zu levels", clusters,
+	tap_result(same, "%u clusters: the same edges with any memory and at all %zu levels", clusters,
 			   nlevels);
-	tap_result(graph_is_sound(first.nodes, 0, n, 0), "%u clusters: links are sound", clusters);
-	tap_result(graph_codes_are_right(first.nodes, n), "%u clusters: codes are those of the links",
+	tap_result(graph_is_sound(first.nodes, 0, n, 0), "%u clusters: edges are sound", clusters);
+	tap_result(graph_codes_are_right(first.nodes, n), "%u clusters: codes are those of the edges",
 			   clusters);
 	tap_result(sound, "%u clusters: and so where clusters are cut up", clusters);
 	got = graph_recall(first.nodes, 0, vectors, n, queries, nqueries, 10, 40);

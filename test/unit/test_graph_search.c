@@ -1,7 +1,7 @@
 /*
  * test_graph_search.c
  *	  Best-first search: over a graph that answers as the test wants it to, and
- *	  over records in memory with links that lead nowhere.
+ *	  over records in memory with edges that lead nowhere.
  */
 #include <float.h>
 #include <math.h>
@@ -13,7 +13,7 @@
 
 /* ---------------------------------------------------------------- a graph of our own */
 
-#define MOCK_LINKS 12
+#define MOCK_EDGES 12
 
 typedef enum Place
 {
@@ -26,7 +26,7 @@ typedef struct Mock
 {
 	uint32_t n;
 	float *distances;
-	OmendbNode *links; /* n * MOCK_LINKS */
+	OmendbNode *edges; /* n * MOCK_EDGES */
 	bool *stale;       /* holds no node */
 	float noise;       /* of estimates, relative */
 	uint32_t every;    /* n-th estimate (or distance) is NaN or infinite; 0: none */
@@ -91,13 +91,13 @@ mock_visit(void *store, OmendbNode node, unsigned level, const OmendbQuery *quer
 	mock->visits++;
 	mock_read(mock, node);
 	step->distance = mock->distances[node];
-	step->count = MOCK_LINKS;
+	step->count = MOCK_EDGES;
 	memset(&step->payload, 0, sizeof(step->payload));
 	step->payload.down = node * 3;
 	step->payload.live = node % 3 != 0;
-	for (int i = 0; i < MOCK_LINKS; i++)
+	for (int i = 0; i < MOCK_EDGES; i++)
 	{
-		OmendbNode to = mock->links[node * MOCK_LINKS + i];
+		OmendbNode to = mock->edges[node * MOCK_EDGES + i];
 
 		step->neighbours[i] = to;
 		step->estimates[i] = to < mock->n ? estimate_of(mock, node, to) : 0;
@@ -136,21 +136,21 @@ mock_request(void *store, OmendbNode node)
 
 static const OmendbGraphOps mock_ops = {mock_visit, mock_distance, mock_prefetch, mock_request};
 
-/* A ring, so that all is reached, and links at random. */
+/* A ring, so that all is reached, and edges at random. */
 static void
 mock_make(Mock *mock, Random *random, uint32_t n)
 {
 	memset(mock, 0, sizeof(*mock));
 	mock->n = n;
 	mock->distances = malloc(n * sizeof(float));
-	mock->links = malloc((size_t) n * MOCK_LINKS * sizeof(OmendbNode));
+	mock->edges = malloc((size_t) n * MOCK_EDGES * sizeof(OmendbNode));
 	mock->stale = calloc(n, sizeof(bool));
 	for (uint32_t i = 0; i < n; i++)
 	{
 		mock->distances[i] = (float) (1 + random_uniform(random) * 1000);
-		mock->links[i * MOCK_LINKS] = (i + 1) % n;
-		for (int k = 1; k < MOCK_LINKS; k++)
-			mock->links[i * MOCK_LINKS + k] = (OmendbNode) random_below(random, n);
+		mock->edges[i * MOCK_EDGES] = (i + 1) % n;
+		for (int k = 1; k < MOCK_EDGES; k++)
+			mock->edges[i * MOCK_EDGES + k] = (OmendbNode) random_below(random, n);
 	}
 }
 
@@ -158,7 +158,7 @@ static void
 mock_free(Mock *mock)
 {
 	free(mock->distances);
-	free(mock->links);
+	free(mock->edges);
 	free(mock->stale);
 }
 
@@ -313,7 +313,7 @@ test_exactness(bool coded)
 
 		/* Estimates of one node may differ, and each takes its place. */
 		mock.noise = 0.5;
-		run_begin(&run, &mock, coded, n * MOCK_LINKS + 1, 0);
+		run_begin(&run, &mock, coded, n * MOCK_EDGES + 1, 0);
 		noisy = noisy && omendb_search_run(&run.search) && run.search.visited_used == n &&
 				visited_once(&run.search, n);
 		freed = freed && run_end(&run);
@@ -353,8 +353,8 @@ naive_search(const Mock *mock, OmendbNode entry, uint32_t width, OmendbNode *ord
 			break;
 		visited[best] = true;
 		order[used++] = best;
-		for (int k = 0; k < MOCK_LINKS; k++)
-			scored[mock->links[best * MOCK_LINKS + k]] = true;
+		for (int k = 0; k < MOCK_EDGES; k++)
+			scored[mock->edges[best * MOCK_EDGES + k]] = true;
 	}
 	free(scored);
 	free(visited);
@@ -736,8 +736,8 @@ test_several_entries(bool coded)
 	mock_make(&mock, &random, 300);
 	/* Three islands: each node leads only to itself and the next two of its hundred. */
 	for (uint32_t i = 0; i < 300; i++)
-		for (int k = 0; k < MOCK_LINKS; k++)
-			mock.links[i * MOCK_LINKS + k] = i / 100 * 100 + (i % 100 + (uint32_t) k % 3) % 100;
+		for (int k = 0; k < MOCK_EDGES; k++)
+			mock.edges[i * MOCK_EDGES + k] = i / 100 * 100 + (i % 100 + (uint32_t) k % 3) % 100;
 	run_begin(&run, &mock, coded, 400, 5);
 	omendb_search_enter(&run.search, 250);
 	omendb_search_enter(&run.search, 5);
@@ -780,7 +780,7 @@ test_not_numbers(bool coded)
 			else if (mock.distances[i] < best)
 				best = mock.distances[i];
 		}
-		run_begin(&run, &mock, coded, n * MOCK_LINKS + 1, 0);
+		run_begin(&run, &mock, coded, n * MOCK_EDGES + 1, 0);
 		omendb_search_run(&run.search);
 		order = order && beam_in_order(&run.search);
 		all = all && run.search.visited_used == n && visited_once(&run.search, n);
@@ -904,9 +904,9 @@ test_out_of_memory(bool coded)
 
 /* ---------------------------------------------------------------- records */
 
-/* Links of every wrong kind are passed over, as long as there are right ones. */
+/* Edges of every wrong kind are passed over, as long as there are right ones. */
 static void
-test_stale_links(OmendbMetric metric)
+test_stale_edges(OmendbMetric metric)
 {
 	const uint32_t n = 300;
 	Random random = {10};
@@ -920,7 +920,7 @@ test_stale_links(OmendbMetric metric)
 	TestAllocator allocator;
 	OmendbSearch search;
 	OmendbNode entry;
-	uint32_t linked, live = 0;
+	uint32_t connected, live = 0;
 	float x[64];
 	bool good, none = true;
 
@@ -929,9 +929,9 @@ test_stale_links(OmendbMetric metric)
 		random_floats(&random, DIST_NORMAL, x, 64);
 		graph_set(graph, i, 0, x);
 	}
-	graph_build(graph, &options, NULL, &entry, &linked);
+	graph_build(graph, &options, NULL, &entry, &connected);
 
-	/* One in four changes into something else; some links lead beyond the end. */
+	/* One in four changes into something else; some edges lead beyond the end. */
 	for (uint32_t i = 0; i < n; i++)
 	{
 		OmendbRecord *record = graph_record(graph, i);
@@ -972,7 +972,7 @@ test_stale_links(OmendbMetric metric)
 						   omendb_query_distance(query, graph_record(graph, node));
 	}
 	tap_result(good && search.visited_used * 10 >= live * 9 && visited_once(&search, n),
-			   "%s: stale links are passed over (%zu of %u visited)", index_metric_name(metric),
+			   "%s: stale edges are passed over (%zu of %u visited)", index_metric_name(metric),
 			   search.visited_used, live);
 
 	/* An entry that is none. */
@@ -1027,8 +1027,8 @@ main(void)
 	test_against_naive();
 	test_forgetful();
 	test_settle();
-	test_stale_links(OMENDB_METRIC_L2);
-	test_stale_links(OMENDB_METRIC_L1);
-	test_stale_links(OMENDB_METRIC_HAMMING);
+	test_stale_edges(OMENDB_METRIC_L2);
+	test_stale_edges(OMENDB_METRIC_L1);
+	test_stale_edges(OMENDB_METRIC_HAMMING);
 	return tap_done();
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/link.h"
+#include "graph/neighbours.h"
 #include "index_support.h"
 #include "tap.h"
 
@@ -317,16 +317,16 @@ write_neighbour(OmendbChooser *chooser, OmendbRecord *node, uint32_t i, OmendbRe
 	omendb_codec_store(chooser->codec, x, stored);
 	omendb_own_encode(chooser->codec, stored, other);
 	distance = omendb_own_distance(chooser->codec, node, other, scratch);
-	if (i < chooser->codec->layout.links)
-		omendb_link_write(chooser, node, i, 100 + i, other, distance);
+	if (i < chooser->codec->layout.edges)
+		omendb_edge_write(chooser, node, i, 100 + i, other, distance);
 	return distance;
 }
 
 /* What a full node gives up for a new neighbour. */
 static void
-test_link_options(OmendbMetric metric)
+test_edge_options(OmendbMetric metric)
 {
-	const uint32_t n = SLOT_DIM, links = 16;
+	const uint32_t n = SLOT_DIM, edges = 16;
 	const char *name = index_metric_name(metric);
 	/* Two bits a dimension, and many of them: codes tell what hides without doubt. */
 	OmendbCodec *codec = codec_new(metric, metric_own(metric), n, 8, 2 * SLOT_DIM);
@@ -335,7 +335,7 @@ test_link_options(OmendbMetric metric)
 	OmendbQuery *query = query_new(codec);
 	TestAllocator allocator;
 	OmendbChooser chooser;
-	OmendbLinkOption options[OMENDB_LINK_OPTIONS];
+	OmendbEdgeOption options[OMENDB_EDGE_OPTIONS];
 	Random random = {3};
 	float center[SLOT_DIM], x[SLOT_DIM], stored[SLOT_DIM];
 	float hidden[SLOT_DIM] = {0}, hidden_too[SLOT_DIM] = {0};
@@ -356,7 +356,7 @@ test_link_options(OmendbMetric metric)
 		omendb_own_encode(codec, stored, node);
 		omendb_chooser_set(&chooser, node);
 		omendb_query_set_record(query, node);
-		node->count = links;
+		node->count = edges;
 		/*
 		 * Neighbour 11 hides close behind neighbour 3, and 5 less closely behind
 		 * 8. The 17th, which is new, is the farthest but hides behind none.
@@ -379,15 +379,15 @@ test_link_options(OmendbMetric metric)
 			}
 			distance = write_neighbour(&chooser, node, i, others[i], x);
 		}
-		count = omendb_link_options(&chooser, query, node, others[16], distance, false, options);
+		count = omendb_edge_options(&chooser, query, node, others[16], distance, false, options);
 		/* After normalising, others may hide behind what became shorter. */
 		order = order && options[0].slot == 11 && options[0].occluder == 103 &&
 				(metric != OMENDB_METRIC_L2 ||
 				 (count == 2 && options[1].slot == 5 && options[1].occluder == 108));
-		sane = sane && count >= 1 && count <= OMENDB_LINK_OPTIONS;
+		sane = sane && count >= 1 && count <= OMENDB_EDGE_OPTIONS;
 		for (uint32_t i = 0; i < count; i++)
 		{
-			sane = sane && (options[i].slot < links || options[i].slot == OMENDB_MAX_LINKS) &&
+			sane = sane && (options[i].slot < edges || options[i].slot == OMENDB_MAX_EDGES) &&
 				   (options[i].occluder == OMENDB_NO_NODE ||
 					(options[i].occluder >= 100 && options[i].occluder < 116));
 			for (uint32_t k = 0; k < i; k++)
@@ -398,13 +398,13 @@ test_link_options(OmendbMetric metric)
 		for (uint32_t k = 0; k < n; k++)
 			x[k] = center[k] + 1.5f * hidden[k];
 		distance = write_neighbour(&chooser, node, 16, others[16], x);
-		count = omendb_link_options(&chooser, query, node, others[16], distance, false, options);
-		new_hides = new_hides && (options[0].slot == OMENDB_MAX_LINKS ||
-								  (count > 1 && options[1].slot == OMENDB_MAX_LINKS));
-		count = omendb_link_options(&chooser, query, node, others[16], distance, true, options);
+		count = omendb_edge_options(&chooser, query, node, others[16], distance, false, options);
+		new_hides = new_hides && (options[0].slot == OMENDB_MAX_EDGES ||
+								  (count > 1 && options[1].slot == OMENDB_MAX_EDGES));
+		count = omendb_edge_options(&chooser, query, node, others[16], distance, true, options);
 		forced = forced && count >= 1;
 		for (uint32_t i = 0; i < count; i++)
-			forced = forced && options[i].slot < links;
+			forced = forced && options[i].slot < edges;
 
 		/* Now none hides. */
 		for (uint32_t i = 0; i < 17; i++)
@@ -414,11 +414,11 @@ test_link_options(OmendbMetric metric)
 					x[k] = center[k] + (float) random_normal(&random) * (i == 16 ? 0.7f : 0.5f);
 				distance = write_neighbour(&chooser, node, i, others[i], x);
 			}
-		count = omendb_link_options(&chooser, query, node, others[16], distance, false, options);
-		refused = refused && count == 1 && options[0].slot == OMENDB_MAX_LINKS &&
+		count = omendb_edge_options(&chooser, query, node, others[16], distance, false, options);
+		refused = refused && count == 1 && options[0].slot == OMENDB_MAX_EDGES &&
 				  options[0].occluder == OMENDB_NO_NODE;
-		count = omendb_link_options(&chooser, query, node, others[16], distance, true, options);
-		forced = forced && options[0].slot < links;
+		count = omendb_edge_options(&chooser, query, node, others[16], distance, true, options);
+		forced = forced && options[0].slot < edges;
 	}
 	tap_result(sane, "%s: options are slots, each once", name);
 	tap_result(forced, "%s: the new one is no option where it is forced", name);
@@ -447,8 +447,8 @@ main(void)
 	test_rule(true);
 	test_angles();
 	test_same();
-	test_link_options(OMENDB_METRIC_L2);
-	test_link_options(OMENDB_METRIC_COSINE);
-	test_link_options(OMENDB_METRIC_IP);
+	test_edge_options(OMENDB_METRIC_L2);
+	test_edge_options(OMENDB_METRIC_COSINE);
+	test_edge_options(OMENDB_METRIC_IP);
 	return tap_done();
 }

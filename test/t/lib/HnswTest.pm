@@ -113,7 +113,7 @@ sub index_errors
 }
 
 # Values that a plain search for them, of a beam wider than the table (of less than 1,000
-# rows), does not bring all rows of: 'value|found|of all'. Such a search ends where links
+# rows), does not bring all rows of: 'value|found|of all'. Such a search ends where edges
 # lead to nothing that was not visited.
 sub unreached
 {
@@ -200,7 +200,7 @@ sub recall
         SELECT min(recall) FROM recalls});
 }
 
-# Small tables of each type, with few links, where each of them counts: type, operator
+# Small tables of each type, with few edges, where each of them counts: type, operator
 # class, operator, options of the index, a value of n.
 my %small = (
     l => [ 'vector(12)',     'vector_l2_ops',      '<->', 'm = 2, ef_construction = 8', sub { "tight($_[0], 12)" } ],

@@ -1,8 +1,8 @@
 /*
- * link.c
- *	  Choosing neighbours, writing links, making room for one.
+ * edge.c
+ *	  Choosing neighbours, writing edges, making room for one.
  */
-#include "graph/link.h"
+#include "graph/neighbours.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ angle_bytes(const OmendbCodec *codec)
 	return (angle_bits(codec) + 7) / 8;
 }
 
-/* Bytes of the signs of a link's codewords: a full node has only the codes of its links. */
+/* Bytes of the signs of an edge's codewords: a full node has only the codes of its edges. */
 static size_t
 signs_bytes(const OmendbCodec *codec)
 {
@@ -65,8 +65,8 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 	return true;
 }
 
-_Static_assert(OMENDB_SELECT_MAX > OMENDB_MAX_LINKS,
-			   "there is room for the codes of all links and one");
+_Static_assert(OMENDB_SELECT_MAX > OMENDB_MAX_EDGES,
+			   "there is room for the codes of all edges and one");
 
 void
 omendb_chooser_free(OmendbChooser *chooser)
@@ -179,7 +179,7 @@ omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 }
 
 void
-omendb_link_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot, OmendbNode neighbour,
+omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot, OmendbNode neighbour,
 				  const OmendbRecord *neighbour_record, float distance)
 {
 	const float *x = coded(chooser) ? other_in_code_space(chooser, neighbour_record) : NULL;
@@ -215,7 +215,7 @@ root(float x)
 }
 
 /*
- * The node's neighbours and the new one (slot OMENDB_MAX_LINKS), nearest first,
+ * The node's neighbours and the new one (slot OMENDB_MAX_EDGES), nearest first,
  * and the signs of their codes in the same order in chooser->signs.
  */
 static uint32_t
@@ -227,9 +227,9 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	bool ip = layout->metric == OMENDB_METRIC_IP;
 	uint8_t *signs = chooser->signs;
 	float estimates[OMENDB_ESTIMATES_ROOM];
-	uint32_t n = node->count < layout->links ? node->count : layout->links;
+	uint32_t n = node->count < layout->edges ? node->count : layout->edges;
 
-	/* The estimates for the node itself as the query are its links' distances. */
+	/* The estimates for the node itself as the query are its edges' distances. */
 	omendb_query_estimates(query, node, ip ? -node->norm2 : 0, estimates);
 	for (uint32_t i = 0; i < n; i++)
 	{
@@ -245,7 +245,7 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	}
 	spokes[n].distance = distance;
 	spokes[n].length = root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance);
-	spokes[n].slot = OMENDB_MAX_LINKS;
+	spokes[n].slot = OMENDB_MAX_EDGES;
 	n++;
 	qsort(spokes, n, sizeof(Spoke), by_spoke);
 	for (uint32_t i = 0; i < n; i++, signs += signs_bytes(codec))
@@ -255,7 +255,7 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 		float residual;
 		float origin;
 
-		if (spokes[i].slot == OMENDB_MAX_LINKS)
+		if (spokes[i].slot == OMENDB_MAX_EDGES)
 			omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, neighbour),
 										 &codec->plan, fresh, &residual, &origin);
 		else
@@ -266,18 +266,18 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 }
 
 uint32_t
-omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
 					const OmendbRecord *neighbour, float distance, bool forced,
-					OmendbLinkOption options[OMENDB_LINK_OPTIONS])
+					OmendbEdgeOption options[OMENDB_EDGE_OPTIONS])
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
 	size_t bytes = signs_bytes(codec);
-	Spoke spokes[OMENDB_MAX_LINKS + 1];
-	uint32_t differ[OMENDB_MAX_LINKS + 1];
-	uint32_t kept[OMENDB_MAX_LINKS + 1];  /* by the occlusion rule */
-	uint32_t narrow[OMENDB_LINK_OPTIONS]; /* ascending, of the options */
+	Spoke spokes[OMENDB_MAX_EDGES + 1];
+	uint32_t differ[OMENDB_MAX_EDGES + 1];
+	uint32_t kept[OMENDB_MAX_EDGES + 1];  /* by the occlusion rule */
+	uint32_t narrow[OMENDB_EDGE_OPTIONS]; /* ascending, of the options */
 	uint32_t nkept = 0;
 	uint32_t noptions = 0;
 	uint32_t n = get_spokes(chooser, query, node, neighbour, distance, spokes);
@@ -302,32 +302,32 @@ omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		}
 		if (!occluded)
 			kept[nkept++] = i;
-		if (!occluded || (forced && a->slot == OMENDB_MAX_LINKS))
+		if (!occluded || (forced && a->slot == OMENDB_MAX_EDGES))
 			continue;
 		for (uint32_t k = 1; k < i; k++)
 			if (differ[k] < differ[occluder])
 				occluder = k;
 		for (at = noptions; at > 0 && narrow[at - 1] > differ[occluder]; at--)
-			if (at < OMENDB_LINK_OPTIONS)
+			if (at < OMENDB_EDGE_OPTIONS)
 			{
 				options[at] = options[at - 1];
 				narrow[at] = narrow[at - 1];
 			}
-		if (at == OMENDB_LINK_OPTIONS)
+		if (at == OMENDB_EDGE_OPTIONS)
 			continue;
 		options[at].slot = a->slot;
-		options[at].occluder = spokes[occluder].slot == OMENDB_MAX_LINKS
+		options[at].occluder = spokes[occluder].slot == OMENDB_MAX_EDGES
 								   ? OMENDB_NO_NODE
 								   : omendb_record_neighbours(layout, node)[spokes[occluder].slot];
 		narrow[at] = differ[occluder];
-		if (noptions < OMENDB_LINK_OPTIONS)
+		if (noptions < OMENDB_EDGE_OPTIONS)
 			noptions++;
 	}
 	if (noptions == 0)
 	{
-		uint32_t farthest = forced && spokes[n - 1].slot == OMENDB_MAX_LINKS ? n - 2 : n - 1;
+		uint32_t farthest = forced && spokes[n - 1].slot == OMENDB_MAX_EDGES ? n - 2 : n - 1;
 
-		options[noptions++] = (OmendbLinkOption){spokes[farthest].slot, OMENDB_NO_NODE};
+		options[noptions++] = (OmendbEdgeOption){spokes[farthest].slot, OMENDB_NO_NODE};
 	}
 	return noptions;
 }

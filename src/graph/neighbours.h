@@ -1,10 +1,10 @@
 /*
- * link.h
- *	  Links between nodes: choosing a node's neighbours among visited ones, and
+ * edge.h
+ *	  Edges between nodes: choosing a node's neighbours among visited ones, and
  *	  the slot in which a full node takes a new neighbour.
  */
-#ifndef OMENDB_LINK_H
-#define OMENDB_LINK_H
+#ifndef OMENDB_NEIGHBOURS_H
+#define OMENDB_NEIGHBOURS_H
 
 #include "graph/select.h"
 
@@ -17,7 +17,7 @@ typedef struct OmendbChooser
 	size_t room;
 	const OmendbRecord *records[OMENDB_SELECT_MAX]; /* of the first candidates */
 	const float *own;                               /* the node's vector in code space */
-	uint8_t *signs;                                 /* of the first candidates, or of links */
+	uint8_t *signs;                                 /* of the first candidates, or of edges */
 	float *memory;                                  /* all floats */
 	float *own_stored;                              /* parts of memory */
 	float *own_code;
@@ -48,19 +48,19 @@ extern uint32_t omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 															const OmendbSelectCandidate *candidate),
 							  void *context, uint16_t *chosen);
 
-/* Write a link from `node` (omendb_chooser_set was called for it) into its slot. */
-extern void omendb_link_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot,
+/* Write an edge from `node` (omendb_chooser_set was called for it) into its slot. */
+extern void omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot,
 							  OmendbNode neighbour, const OmendbRecord *neighbour_record,
 							  float distance);
 
 /* A neighbour that a full node could give up for a new one. */
-typedef struct OmendbLinkOption
+typedef struct OmendbEdgeOption
 {
-	uint32_t slot;       /* OMENDB_MAX_LINKS: the new one itself */
+	uint32_t slot;       /* OMENDB_MAX_EDGES: the new one itself */
 	OmendbNode occluder; /* a nearer neighbour in nearly its direction, or none */
-} OmendbLinkOption;
+} OmendbEdgeOption;
 
-#define OMENDB_LINK_OPTIONS 16
+#define OMENDB_EDGE_OPTIONS 16
 
 /*
  * Which neighbour does a full node give up for a new one at that distance?
@@ -70,9 +70,9 @@ typedef struct OmendbLinkOption
  * option. query is set to the node (omendb_query_set_record), and
  * omendb_chooser_set was called for it. Returns how many, at least one.
  */
-extern uint32_t omendb_link_options(OmendbChooser *chooser, const OmendbQuery *query,
+extern uint32_t omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query,
 									const OmendbRecord *node, const OmendbRecord *neighbour,
 									float distance, bool forced,
-									OmendbLinkOption options[OMENDB_LINK_OPTIONS]);
+									OmendbEdgeOption options[OMENDB_EDGE_OPTIONS]);
 
-#endif /* OMENDB_LINK_H */
+#endif /* OMENDB_NEIGHBOURS_H */
