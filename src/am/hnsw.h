@@ -129,10 +129,10 @@ extern void hnsw_check_query(Relation index, Datum query, bool ordered);
 /*
  * A non-null value for the index: detoasted, dimensions checked. Sets the
  * record's own vector from it (and its identity). False where the index does
- * not take it (a zero vector under cosine). room: hnsw_value_room bytes.
+ * not take it (a zero vector under cosine). buffer: hnsw_value_bytes bytes.
  */
 extern bool hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
-							  void *room, OmendbRecord *record);
+							  void *buffer, OmendbRecord *record);
 
 /* The same in two steps, for opclasses with floats; the floats are overwritten. */
 extern void hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
@@ -140,15 +140,16 @@ extern void hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass
 extern bool hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record);
 
 /*
- * Set the query from a value of the opclass's type; errors as above. The room
+ * Set the query from a value of the opclass's type; errors as above. The buffer
  * belongs to the query then.
  */
-extern bool hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void *room);
+extern bool hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value,
+						   void *buffer);
 
-/* The query that is as near to all vectors: the zero vector. room: as above. */
-extern void hnsw_set_zero_query(OmendbQuery *query, void *room);
+/* The query that is as near to all vectors: the zero vector. buffer: as above. */
+extern void hnsw_set_zero_query(OmendbQuery *query, void *buffer);
 
-extern Size hnsw_value_room(const OmendbLayout *layout);
+extern Size hnsw_value_bytes(const OmendbLayout *layout);
 
 /* Elements that are not 0 of a value of a sparse type, which need not be detoasted. */
 extern int hnsw_nonzero_elements(Datum value);

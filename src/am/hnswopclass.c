@@ -329,7 +329,7 @@ encode_bits(const OmendbCodec *codec, const uint8 *bits, OmendbRecord *record)
 }
 
 bool
-hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *room,
+hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *buffer,
 				  OmendbRecord *record)
 {
 	struct varlena *flat;
@@ -337,12 +337,12 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 
 	if (opclass->floats)
 	{
-		hnsw_get_floats(index, opclass, value, room);
-		return hnsw_encode_floats(&index->codec, room, record);
+		hnsw_get_floats(index, opclass, value, buffer);
+		return hnsw_encode_floats(&index->codec, buffer, record);
 	}
 	flat = PG_DETOAST_DATUM(value);
 	check_dimensions(&index->codec.layout, opclass, flat);
-	taken = opclass->sparse ? encode_sparse(&index->codec, (SparseVector *) flat, room, record)
+	taken = opclass->sparse ? encode_sparse(&index->codec, (SparseVector *) flat, buffer, record)
 							: encode_bits(&index->codec, VARBITS((VarBit *) flat), record);
 	if ((Pointer) flat != DatumGetPointer(value))
 		pfree(flat);
@@ -363,7 +363,7 @@ hnsw_nonzero_elements(Datum value)
 }
 
 bool
-hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void *room)
+hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void *buffer)
 {
 	const OmendbLayout *layout = &query->codec->layout;
 	struct varlena *flat = PG_DETOAST_DATUM(value);
@@ -378,19 +378,20 @@ hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void
 
 		for (int i = 0; i < v->nnz; i++)
 			norm2 += (double) values[i] * values[i];
-		good = omendb_sparse_store(query->codec, values, v->nnz, room);
+		good = omendb_sparse_store(query->codec, values, v->nnz, buffer);
 		if (good)
-			omendb_query_set_sparse(query, (const uint32 *) v->indices, room, v->nnz, sqrt(norm2));
+			omendb_query_set_sparse(query, (const uint32 *) v->indices, buffer, v->nnz,
+									sqrt(norm2));
 	}
 	else if (!opclass->floats)
 	{
-		memcpy(room, VARBITS((VarBit *) flat), layout->own_bytes);
-		omendb_query_set_bits(query, room);
+		memcpy(buffer, VARBITS((VarBit *) flat), layout->own_bytes);
+		omendb_query_set_bits(query, buffer);
 	}
 	else
 	{
-		opclass->floats(PointerGetDatum(flat), room);
-		good = omendb_query_set(query, room);
+		opclass->floats(PointerGetDatum(flat), buffer);
+		good = omendb_query_set(query, buffer);
 	}
 	/* A scan is rescanned for every row of an outer one. */
 	if ((Pointer) flat != DatumGetPointer(value))
@@ -399,7 +400,7 @@ hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void
 }
 
 void
-hnsw_set_zero_query(OmendbQuery *query, void *room)
+hnsw_set_zero_query(OmendbQuery *query, void *buffer)
 {
 	const OmendbLayout *layout = &query->codec->layout;
 
@@ -408,15 +409,15 @@ hnsw_set_zero_query(OmendbQuery *query, void *room)
 		omendb_query_set_sparse(query, NULL, NULL, 0, 0);
 		return;
 	}
-	memset(room, 0, hnsw_value_room(layout));
+	memset(buffer, 0, hnsw_value_bytes(layout));
 	if (layout->own == OMENDB_OWN_BITS)
-		omendb_query_set_bits(query, room);
+		omendb_query_set_bits(query, buffer);
 	else
-		omendb_query_set_stored(query, room);
+		omendb_query_set_stored(query, buffer);
 }
 
 Size
-hnsw_value_room(const OmendbLayout *layout)
+hnsw_value_bytes(const OmendbLayout *layout)
 {
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return OMENDB_MAX_NONZERO * sizeof(float);

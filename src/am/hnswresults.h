@@ -20,7 +20,7 @@ typedef struct HnswResults
 {
 	HnswResult *items;
 	size_t n;
-	size_t room;
+	size_t capacity;
 } HnswResults;
 
 static inline void
@@ -29,12 +29,13 @@ hnsw_results_push(HnswResults *results, MemoryContext context, HnswResult result
 	HnswResult *heap;
 	size_t i = results->n++;
 
-	if (i == results->room)
+	if (i == results->capacity)
 	{
-		results->room = Max(128, results->room * 2);
-		results->items = results->items
-							 ? repalloc_huge(results->items, results->room * sizeof(HnswResult))
-							 : MemoryContextAllocHuge(context, results->room * sizeof(HnswResult));
+		results->capacity = Max(128, results->capacity * 2);
+		results->items =
+			results->items
+				? repalloc_huge(results->items, results->capacity * sizeof(HnswResult))
+				: MemoryContextAllocHuge(context, results->capacity * sizeof(HnswResult));
 	}
 	heap = results->items;
 	for (; i > 0 && heap[(i - 1) / 2].low > result.low; i = (i - 1) / 2)

@@ -93,7 +93,7 @@ typedef struct HnswScan
 	OmendbStore store;
 	const HnswOpclass *opclass;
 	OmendbQuery query;
-	void *room; /* hnsw_value_room bytes */
+	void *buffer; /* hnsw_value_bytes bytes */
 	OmendbSearch search;
 	bool started;
 	bool empty;
@@ -118,7 +118,7 @@ typedef struct HnswScan
 	/* rows that turned out to be dead and are not marked yet */
 	OmendbDeadTid *dead;
 	size_t ndead;
-	size_t dead_room;
+	size_t dead_capacity;
 
 	/* the node being returned */
 	HnswTids tids;
@@ -153,7 +153,7 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	state->store.requests = omendb_store_may_request(index);
 	state->opclass = hnsw_opclass(index);
 	omendb_query_init(&state->query, &open->codec, palloc(omendb_query_bytes(&open->codec) + 1));
-	state->room = palloc(hnsw_value_room(layout));
+	state->buffer = palloc(hnsw_value_bytes(layout));
 	omendb_search_init(&state->search, &omendb_store_ops, &state->store, &omendb_palloc_allocator,
 					   omendb_layout_is_coded(layout));
 	hnsw_tids_init(&state->tids, &state->store);
@@ -233,13 +233,13 @@ hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place, const ItemPointe
 {
 	HnswScan *state = scan->opaque;
 
-	if (state->ndead == state->dead_room)
+	if (state->ndead == state->dead_capacity)
 	{
 		MemoryContext old = MemoryContextSwitchTo(state->context);
 
-		state->dead_room = Max(64, 2 * state->dead_room);
+		state->dead_capacity = Max(64, 2 * state->dead_capacity);
 		state->dead = omendb_palloc_allocator.resize(NULL, state->dead,
-													 state->dead_room * sizeof(OmendbDeadTid));
+													 state->dead_capacity * sizeof(OmendbDeadTid));
 		MemoryContextSwitchTo(old);
 	}
 	state->dead[state->ndead++] = (OmendbDeadTid){place->record, place->version, *tid};
@@ -619,7 +619,7 @@ start(IndexScanDesc scan)
 		state->null_order = true;
 		state->null_is_null = true;
 	}
-	else if (!hnsw_set_query(&state->query, state->opclass, key->sk_argument, state->room))
+	else if (!hnsw_set_query(&state->query, state->opclass, key->sk_argument, state->buffer))
 	{
 		/* Zero under cosine: NaN from everything. */
 		state->null_order = true;
@@ -629,7 +629,7 @@ start(IndexScanDesc scan)
 	if (state->null_order)
 	{
 		/* Any order will do: that of some vector. */
-		hnsw_set_zero_query(&state->query, state->room);
+		hnsw_set_zero_query(&state->query, state->buffer);
 	}
 
 	/*
@@ -979,7 +979,7 @@ add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, do
 }
 
 size_t
-hnsw_scan_known_within(IndexScanDesc scan, double distance)
+hnsw_scan_candidates_within(IndexScanDesc scan, double distance)
 {
 	const HnswScan *state = scan->opaque;
 	const OmendbSearch *search = &state->search;

@@ -69,7 +69,7 @@ extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);
 extern HnswScanReport *hnsw_scan_progress(IndexScanDesc scan);
 
 /* Nodes that the search knows of, did not visit, and that may lie within that distance. */
-extern size_t hnsw_scan_known_within(IndexScanDesc scan, double distance);
+extern size_t hnsw_scan_candidates_within(IndexScanDesc scan, double distance);
 
 /*
  * Did the index leave out rows whose distance is NaN from everything? NaN is above all

@@ -48,7 +48,7 @@ hnsw_tids_init(HnswTids *tids, OmendbStore *store)
 	memset(tids, 0, sizeof(*tids));
 	tids->store = store;
 	tids->context = CurrentMemoryContext;
-	tids->tids = palloc(omendb_overflow_room(layout) * sizeof(ItemPointerData));
+	tids->tids = palloc(omendb_overflow_capacity(layout) * sizeof(ItemPointerData));
 	hnsw_tids_reset(tids);
 }
 

@@ -164,14 +164,14 @@ hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
 		memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES, tid, OMENDB_TID_BYTES);
 		return;
 	}
-	if (build->nextra == build->extra_room)
+	if (build->nextra == build->extra_capacity)
 	{
-		build->extra_room = Max(1024, build->extra_room * 2);
+		build->extra_capacity = Max(1024, build->extra_capacity * 2);
 		build->extra =
-			build->extra
-				? repalloc_huge(build->extra, build->extra_room * sizeof(HnswExtraTid))
-				: MemoryContextAllocHuge(build->context, build->extra_room * sizeof(HnswExtraTid));
-		build->used += build->extra_room / 2 * sizeof(HnswExtraTid);
+			build->extra ? repalloc_huge(build->extra, build->extra_capacity * sizeof(HnswExtraTid))
+						 : MemoryContextAllocHuge(build->context,
+												  build->extra_capacity * sizeof(HnswExtraTid));
+		build->used += build->extra_capacity / 2 * sizeof(HnswExtraTid);
 	}
 	build->extra[build->nextra] = (HnswExtraTid){node, (uint32) build->nextra, *tid};
 	build->nextra++;
@@ -194,7 +194,7 @@ load_row(HnswBuild *build, ItemPointer tid, Datum value)
 		OmendbRecord *record = add_record(build);
 
 		/* A zero vector under cosine: its record's place is given to another one. */
-		if (!hnsw_encode_value(build->open, opclass, value, build->room, record))
+		if (!hnsw_encode_value(build->open, opclass, value, build->buffer, record))
 			record->kind = OMENDB_RECORD_FREE;
 		memcpy(record->tids, tid, OMENDB_TID_BYTES);
 		record->ntids = 1;
@@ -500,7 +500,7 @@ void
 hnsw_build_add_overflow(HnswBuild *build)
 {
 	const OmendbLayout *layout = &build->open->codec.layout;
-	uint32 room = omendb_overflow_room(layout);
+	uint32 capacity = omendb_overflow_capacity(layout);
 
 	hnsw_build_sort_extra(build);
 	for (size_t i = 0; i < build->nextra;)
@@ -515,7 +515,7 @@ hnsw_build_add_overflow(HnswBuild *build)
 		owner->overflow = build->records.array.n - 1;
 		overflow->owner = node;
 		overflow->owner_incarnation = owner->incarnation;
-		while (i < build->nextra && build->extra[i].node == node && overflow->count < room)
+		while (i < build->nextra && build->extra[i].node == node && overflow->count < capacity)
 			overflow->tids[overflow->count++] = build->extra[i++].tid;
 	}
 }
@@ -714,7 +714,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 
 	fill_meta(&build, &meta);
 	build.open = omendb_index_make(index, &meta);
-	build.room = palloc(hnsw_value_room(&build.open->codec.layout));
+	build.buffer = palloc(hnsw_value_bytes(&build.open->codec.layout));
 	build.node_bytes = hnsw_build_node_bytes(&build.open->codec.layout, meta.ef_construction);
 	build.vectors = vectors_create(build.context, 1024, NULL);
 

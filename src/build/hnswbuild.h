@@ -61,7 +61,7 @@ typedef struct HnswBuild
 	OmendbIndex *open;
 	MemoryContext context; /* of all that lives until the end */
 	MemoryContext row;     /* reset for every row */
-	void *room;
+	void *buffer;
 	Size budget;
 	Size used;
 	Size node_bytes;  /* of one node */
@@ -80,7 +80,7 @@ typedef struct HnswBuild
 	vectors_hash *vectors; /* by identity */
 	HnswExtraTid *extra;
 	size_t nextra;
-	size_t extra_room;
+	size_t extra_capacity;
 	OmendbNode entry;
 	unsigned entry_level;
 	uint32 risen;  /* nodes of upper levels */

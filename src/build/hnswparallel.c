@@ -115,7 +115,7 @@ struct HnswCrew
 	void *own_memory;   /* the leader's own for the level, or NULL */
 	void *level_memory; /* aligned */
 	dsm_segment *level_segment;
-	float *room;              /* for the floats of a vector, where there is no ring */
+	float *buffer;            /* for the floats of a vector, where there is no ring */
 	ItemPointerData tid;      /* of its row */
 	uint32 published;         /* records, that workers know of */
 	bool loading;             /* such records are made */
@@ -154,20 +154,20 @@ give_up(HnswCrew *crew, const char *why)
 }
 
 static void
-ensure_room(HnswCrew *crew)
+ensure_capacity(HnswCrew *crew)
 {
 	char *why = NULL;
 
-	if (hnsw_records_room(crew->records, &why))
+	if (hnsw_records_reserve(crew->records, &why))
 		return;
 	give_up(crew, why);
-	(void) hnsw_records_room(crew->records, &why);
+	(void) hnsw_records_reserve(crew->records, &why);
 }
 
 OmendbRecord *
 hnsw_crew_add_record(HnswCrew *crew)
 {
-	ensure_room(crew);
+	ensure_capacity(crew);
 	return hnsw_init_record(&crew->records->array, crew->records->array.n++, false);
 }
 
@@ -179,7 +179,7 @@ hnsw_crew_create(HnswRecords *records, Oid index, const OmendbMetaPage *meta)
 	crew->records = records;
 	crew->index = index;
 	crew->meta = meta;
-	crew->room = palloc(hnsw_value_room(&records->array.codec->layout));
+	crew->buffer = palloc(hnsw_value_bytes(&records->array.codec->layout));
 	return crew;
 }
 
@@ -190,7 +190,7 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 	Shared *shared;
 	Size text = debug_query_string ? strlen(debug_query_string) + 1 : 0;
 	Size entry_bytes =
-		MAXALIGN(offsetof(Entry, floats) + hnsw_value_room(&crew->records->array.codec->layout));
+		MAXALIGN(offsetof(Entry, floats) + hnsw_value_bytes(&crew->records->array.codec->layout));
 	uint32 entries = Max(LEAST_IN_RING, RING_BYTES / entry_bytes);
 	Size shared_bytes = MAXALIGN(sizeof(Shared)) + entries * entry_bytes;
 
@@ -528,11 +528,11 @@ hnsw_crew_next(HnswCrew *crew, ItemPointer tid)
 {
 	Entry *entry;
 
-	ensure_room(crew);
+	ensure_capacity(crew);
 	if (!crew->shared)
 	{
 		crew->tid = *tid;
-		return crew->room;
+		return crew->buffer;
 	}
 	entry = entry_of(crew->shared, crew->records->array.n);
 	if (pg_atomic_read_u32(&entry->in_use) != 0)
@@ -548,7 +548,7 @@ hnsw_crew_add(HnswCrew *crew)
 
 	if (!crew->shared)
 	{
-		make_record(array, array->n++, false, &crew->tid, crew->room);
+		make_record(array, array->n++, false, &crew->tid, crew->buffer);
 		return;
 	}
 	pg_atomic_write_u32(&entry_of(crew->shared, array->n++)->in_use, 1);
@@ -748,6 +748,6 @@ hnsw_crew_free(HnswCrew *crew)
 		dsm_detach(crew->level_segment);
 	if (crew->own_memory)
 		pfree(crew->own_memory);
-	pfree(crew->room);
+	pfree(crew->buffer);
 	pfree(crew);
 }

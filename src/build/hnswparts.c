@@ -84,7 +84,7 @@ struct HnswParts
 	uint32 nparts;
 	Piece *pieces;
 	uint32 npieces;
-	uint32 pieces_room;
+	uint32 pieces_capacity;
 	uint32 capacity; /* records in memory at a time */
 	uint32 most;     /* rows that there is memory for */
 	unsigned shift;  /* one of 2^shift nodes is on level 1 */
@@ -317,9 +317,9 @@ split_rows(HnswParts *parts)
 static uint32
 overflow_records(const OmendbLayout *layout, uint32 tids)
 {
-	uint32 room = omendb_overflow_room(layout);
+	uint32 capacity = omendb_overflow_capacity(layout);
 
-	return tids <= OMENDB_INLINE_TIDS ? 0 : (tids - OMENDB_INLINE_TIDS + room - 1) / room;
+	return tids <= OMENDB_INLINE_TIDS ? 0 : (tids - OMENDB_INLINE_TIDS + capacity - 1) / capacity;
 }
 
 /* The records in memory are a piece's nodes. */
@@ -349,12 +349,12 @@ add_piece(HnswParts *parts)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("hnsw index \"%s\" cannot have more than %u records",
 							   RelationGetRelationName(parts->build->index), OMENDB_MAX_NODE)));
-	if (parts->npieces == parts->pieces_room)
+	if (parts->npieces == parts->pieces_capacity)
 	{
-		parts->pieces_room = Max(64, 2 * parts->pieces_room);
+		parts->pieces_capacity = Max(64, 2 * parts->pieces_capacity);
 		parts->pieces = parts->pieces
-							? repalloc_huge(parts->pieces, parts->pieces_room * sizeof(Piece))
-							: palloc(parts->pieces_room * sizeof(Piece));
+							? repalloc_huge(parts->pieces, parts->pieces_capacity * sizeof(Piece))
+							: palloc(parts->pieces_capacity * sizeof(Piece));
 	}
 	piece.tids = parts->tids;
 	memset(&parts->tids, 0, sizeof(HnswRowFile));
@@ -410,7 +410,7 @@ number_nodes(HnswParts *parts)
 {
 	uint32 done = 0;
 
-	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.room);
+	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.capacity);
 	parts->build->records.array.n = 0;
 	vectors_reset(parts->build->vectors);
 	for (uint32 p = 0; p < parts->nparts; p++)
@@ -582,7 +582,7 @@ load_wanted(HnswParts *parts, const Piece *piece, uint32 *node)
 	uint32 n = 0;
 
 	parts->build->records.array.n = piece->n;
-	for (; *node < parts->nodes && n < bulk->outside_room; (*node)++)
+	for (; *node < parts->nodes && n < bulk->outside_capacity; (*node)++)
 	{
 		Piece *other;
 		OmendbRecord *record;

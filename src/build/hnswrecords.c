@@ -67,31 +67,31 @@ allocate_chunk(HnswRecords *records, uint32 chunk)
 
 /* Room for pointers to so many chunks. */
 static void
-make_room(HnswRecords *records, uint32 chunks)
+reserve(HnswRecords *records, uint32 chunks)
 {
 	OmendbArray *array = &records->array;
-	uint32 room = Max(64, records->room);
+	uint32 capacity = Max(64, records->capacity);
 
-	while (room < chunks)
-		room *= 2;
-	if (room == records->room)
+	while (capacity < chunks)
+		capacity *= 2;
+	if (capacity == records->capacity)
 		return;
-	if (records->room == 0)
+	if (records->capacity == 0)
 	{
-		records->memory = MemoryContextAlloc(records->context, room * sizeof(void *));
-		array->chunks = MemoryContextAlloc(records->context, room * sizeof(uint8 *));
+		records->memory = MemoryContextAlloc(records->context, capacity * sizeof(void *));
+		array->chunks = MemoryContextAlloc(records->context, capacity * sizeof(uint8 *));
 	}
 	else
 	{
-		records->memory = repalloc_huge(records->memory, room * sizeof(void *));
-		array->chunks = repalloc_huge(array->chunks, room * sizeof(uint8 *));
+		records->memory = repalloc_huge(records->memory, capacity * sizeof(void *));
+		array->chunks = repalloc_huge(array->chunks, capacity * sizeof(uint8 *));
 	}
-	for (uint32 i = records->room; i < room; i++)
+	for (uint32 i = records->capacity; i < capacity; i++)
 	{
 		records->memory[i] = NULL;
 		array->chunks[i] = NULL;
 	}
-	records->room = room;
+	records->capacity = capacity;
 }
 
 /*
@@ -169,7 +169,7 @@ hnsw_records_attach(HnswRecords *records, dsm_segment *segment)
 	uint32 n = chunks_of_segment(records->nsegments);
 	uint8 *at = dsm_segment_address(segment);
 
-	make_room(records, records->shared_chunks + n);
+	reserve(records, records->shared_chunks + n);
 	for (uint32 i = 0; i < n; i++)
 		array->chunks[records->shared_chunks++] = at + i * chunk_bytes(array);
 	records->segments[records->nsegments++] = segment;
@@ -215,7 +215,7 @@ hnsw_records_withdraw(HnswRecords *records)
 }
 
 bool
-hnsw_records_room(HnswRecords *records, char **why)
+hnsw_records_reserve(HnswRecords *records, char **why)
 {
 	OmendbArray *array = &records->array;
 	uint32 chunk = array->n >> array->chunk_shift;
@@ -232,8 +232,8 @@ hnsw_records_room(HnswRecords *records, char **why)
 			return false;
 		hnsw_records_attach(records, segment);
 	}
-	if (chunk >= records->room)
-		make_room(records, chunk + 1);
+	if (chunk >= records->capacity)
+		reserve(records, chunk + 1);
 	if (array->chunks[chunk] == NULL)
 		allocate_chunk(records, chunk);
 	return true;
@@ -255,17 +255,17 @@ hnsw_init_record(const OmendbArray *array, OmendbNode node, bool fresh)
 void
 hnsw_records_free(HnswRecords *records)
 {
-	for (uint32 i = 0; i < records->room; i++)
+	for (uint32 i = 0; i < records->capacity; i++)
 		if (records->memory[i])
 			pfree(records->memory[i]);
-	if (records->room > 0)
+	if (records->capacity > 0)
 	{
 		pfree(records->memory);
 		pfree(records->array.chunks);
 	}
 	for (uint32 i = 0; i < records->nsegments; i++)
 		dsm_detach(records->segments[i]);
-	records->room = records->nsegments = records->shared_chunks = 0;
+	records->capacity = records->nsegments = records->shared_chunks = 0;
 	records->array.n = 0;
 	return_freed_memory();
 }

@@ -23,7 +23,7 @@ typedef struct HnswRecords
 {
 	OmendbArray array;
 	void **memory;
-	uint32 room; /* of the two arrays, in chunks */
+	uint32 capacity; /* of the two arrays, in chunks */
 	MemoryContext context;
 	bool shared; /* further chunks are shared memory */
 	uint32 nsegments;
@@ -40,7 +40,7 @@ extern void hnsw_records_share(HnswRecords *records);
  * Room for one more record. False where it would have to be shared memory, of which there
  * is not enough: *why gets the server's words.
  */
-extern bool hnsw_records_room(HnswRecords *records, char **why);
+extern bool hnsw_records_reserve(HnswRecords *records, char **why);
 
 /* For a worker: the next segment that the leader has. */
 extern void hnsw_records_attach(HnswRecords *records, dsm_segment *segment);

@@ -394,14 +394,14 @@ unpack(const OmendbLayout *layout, const uint8_t *own, int8_t *out)
 			}
 }
 
-/* The bytes of an own vector that is_short, unpacked into room where needed. */
+/* The bytes of an own vector that is_short, unpacked into the buffer where needed. */
 static const int8_t *
-own_ints(const OmendbLayout *layout, const OmendbRecord *record, void *room)
+own_ints(const OmendbLayout *layout, const OmendbRecord *record, void *buffer)
 {
 	if (!omendb_own_is_packed(layout->own))
 		return (const int8_t *) omendb_record_own(record);
-	unpack(layout, omendb_record_own(record), room);
-	return room;
+	unpack(layout, omendb_record_own(record), buffer);
+	return buffer;
 }
 
 static inline bool
@@ -410,14 +410,14 @@ is_wide(const OmendbLayout *layout)
 	return layout->own == OMENDB_OWN_INT16 || layout->own == OMENDB_OWN_INT12;
 }
 
-/* The elements of an own vector that is_wide, unpacked into room where needed. */
+/* The elements of an own vector that is_wide, unpacked into the buffer where needed. */
 static const int16_t *
-own_wide(const OmendbLayout *layout, const OmendbRecord *record, void *room)
+own_wide(const OmendbLayout *layout, const OmendbRecord *record, void *buffer)
 {
 	if (layout->own == OMENDB_OWN_INT16)
 		return (const int16_t *) omendb_record_own(record);
-	omendb_kernels.i12_to_i16(omendb_record_own(record), room, layout->dimensions);
-	return room;
+	omendb_kernels.i12_to_i16(omendb_record_own(record), buffer, layout->dimensions);
+	return buffer;
 }
 
 void
@@ -582,15 +582,15 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 
 /* Bytes of a vector in memory, and 0 where there is none. */
 static size_t
-vector_room(size_t floats)
+vector_bytes(size_t floats)
 {
 	return floats > 0 ? align8((floats + OMENDB_PLAN_SLACK) * sizeof(float)) : 0;
 }
 
 static size_t
-code_room(const OmendbCodec *codec)
+code_vector_bytes(const OmendbCodec *codec)
 {
-	return vector_room(codec->expands ? codec->expand.n : 0);
+	return vector_bytes(codec->expands ? codec->expand.n : 0);
 }
 
 size_t
@@ -603,7 +603,7 @@ omendb_query_bytes(const OmendbCodec *codec)
 	if (codec->layout.own == OMENDB_OWN_SPARSE)
 		return omendb_sparse_table_bytes(OMENDB_MAX_NONZERO);
 	/* stored, code, scratch, lut */
-	return vector_room(n) + code_room(codec) + align8(2 * n * sizeof(float)) +
+	return vector_bytes(n) + code_vector_bytes(codec) + align8(2 * n * sizeof(float)) +
 		   2 * OMENDB_LUT_BYTES(omendb_code_groups(&codec->layout));
 }
 
@@ -623,11 +623,11 @@ omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory)
 		return;
 	}
 	query->stored = (float *) at;
-	memset(at, 0, vector_room(n));
-	at += vector_room(n);
+	memset(at, 0, vector_bytes(n));
+	at += vector_bytes(n);
 	query->code = codec->expands ? (float *) at : query->stored;
-	memset(at, 0, code_room(codec));
-	at += code_room(codec);
+	memset(at, 0, code_vector_bytes(codec));
+	at += code_vector_bytes(codec);
 	query->scratch = (float *) at;
 	at += align8(2 * n * sizeof(float));
 	query->lut = at;

@@ -152,14 +152,14 @@ omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t 
 	for (uint32_t k = page_bytes / sizeof(OmendbRecord); k > 0; k--)
 	{
 		uint32_t share = page_bytes / k / 8 * 8;
-		uint32_t room = share > fixed ? (share - fixed) / SPARSE_ELEMENT_BYTES : 0;
+		uint32_t capacity = share > fixed ? (share - fixed) / SPARSE_ELEMENT_BYTES : 0;
 
 		/* What is longer than a page has room for is cut. */
-		if (room == 0 || (room < wanted && k > 1))
+		if (capacity == 0 || (capacity < wanted && k > 1))
 			continue;
-		if (room > OMENDB_MAX_NONZERO)
-			room = OMENDB_MAX_NONZERO;
-		return omendb_layout_set_sparse(layout, metric, dimensions, room, m, page_bytes);
+		if (capacity > OMENDB_MAX_NONZERO)
+			capacity = OMENDB_MAX_NONZERO;
+		return omendb_layout_set_sparse(layout, metric, dimensions, capacity, m, page_bytes);
 	}
 	return false;
 }

@@ -23,7 +23,7 @@ typedef struct HeapCheck
 {
 	OmendbCheck *check;
 	MemoryContext row; /* reset for every row */
-	void *room;        /* hnsw_value_room bytes; has the stored-space vector afterwards */
+	void *buffer;      /* hnsw_value_bytes bytes; has the stored-space vector afterwards */
 	float *kept;
 	OmendbRecord *value;  /* header and own vector of the row's value */
 	OmendbRecord *record; /* of the node */
@@ -110,7 +110,7 @@ holds_value(HeapCheck *heap)
 {
 	const OmendbCodec *codec = &heap->check->diagnosis.index->codec;
 	uint32 n = codec->layout.dimensions;
-	const float *stored = heap->room;
+	const float *stored = heap->buffer;
 	double error = 0;
 	double length = 0;
 	bool l1 = codec->layout.metric == OMENDB_METRIC_L1;
@@ -143,7 +143,7 @@ check_row(HeapCheck *heap, ItemPointer tid, Datum value, bool isnull, bool alive
 	OmendbCheck *check = heap->check;
 	CheckTid *found = find_tid(check, omendb_check_tid(tid));
 	bool indexed = !isnull && hnsw_encode_value(check->diagnosis.index, check->diagnosis.opclass,
-												value, heap->room, heap->value);
+												value, heap->buffer, heap->value);
 
 	if (!found)
 	{
@@ -277,7 +277,7 @@ omendb_check_heap(OmendbCheck *check)
 	heap.check = check;
 	heap.row =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw_index_check row", ALLOCSET_DEFAULT_SIZES);
-	heap.room = palloc(hnsw_value_room(layout));
+	heap.buffer = palloc(hnsw_value_bytes(layout));
 	if (layout->own != OMENDB_OWN_SPARSE)
 		heap.kept = palloc(layout->dimensions * sizeof(float));
 	heap.value = palloc0(layout->record_bytes);

@@ -72,11 +72,11 @@ omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ri
 static void
 add_edge(OmendbCheck *check, OmendbNode node)
 {
-	if (check->nedges == check->edges_room)
+	if (check->nedges == check->edges_capacity)
 	{
-		check->edges_room = Max(4096, check->edges_room * 2);
+		check->edges_capacity = Max(4096, check->edges_capacity * 2);
 		check->edges = omendb_palloc_allocator.resize(NULL, check->edges,
-													  check->edges_room * sizeof(OmendbNode));
+													  check->edges_capacity * sizeof(OmendbNode));
 	}
 	check->edges[check->nedges++] = node;
 }
@@ -95,11 +95,11 @@ add_tid(OmendbCheck *check, OmendbNode at, OmendbNode node, const uint8 *bytes)
 							 ItemPointerGetOffsetNumberNoCheck(&tid));
 		return;
 	}
-	if (check->ntids == check->tids_room)
+	if (check->ntids == check->tids_capacity)
 	{
-		check->tids_room = Max(4096, check->tids_room * 2);
-		check->tids =
-			omendb_palloc_allocator.resize(NULL, check->tids, check->tids_room * sizeof(CheckTid));
+		check->tids_capacity = Max(4096, check->tids_capacity * 2);
+		check->tids = omendb_palloc_allocator.resize(NULL, check->tids,
+													 check->tids_capacity * sizeof(CheckTid));
 	}
 	check->tids[check->ntids++] = (CheckTid){omendb_check_tid(&tid), node, false, marked};
 }
@@ -186,16 +186,16 @@ static void
 take_overflow(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
 {
 	const OmendbOverflow *overflow = omendb_record_overflow((OmendbRecord *) record);
-	uint32 room = omendb_overflow_room(&check->diagnosis.index->codec.layout);
+	uint32 capacity = omendb_overflow_capacity(&check->diagnosis.index->codec.layout);
 
 	entry->down = overflow->owner;
 	entry->overflow = record->overflow;
 	entry->incarnation = overflow->owner_incarnation;
-	if (overflow->count == 0 || overflow->count > room)
+	if (overflow->count == 0 || overflow->count > capacity)
 		omendb_check_problem(check, 0, node,
 							 "%u heap TIDs in an overflow record, which has 1 to %u",
-							 overflow->count, room);
-	for (uint32 i = 0; i < Min(overflow->count, room); i++)
+							 overflow->count, capacity);
+	for (uint32 i = 0; i < Min(overflow->count, capacity); i++)
 		add_tid(check, node, overflow->owner, (const uint8 *) &overflow->tids[i]);
 }
 

@@ -48,10 +48,10 @@ typedef struct OmendbCheck
 	CheckRecord *records; /* of all slots */
 	OmendbNode *edges;
 	size_t nedges;
-	size_t edges_room;
+	size_t edges_capacity;
 	CheckTid *tids;
 	size_t ntids;
-	size_t tids_room;
+	size_t tids_capacity;
 } OmendbCheck;
 
 /* How bad a problem is. */

@@ -277,7 +277,7 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 	if (level->joined == 0)
 	{
 		/* The first round: all with all. */
-		if (!omendb_chooser_room(&builder->chooser, level->to))
+		if (!omendb_chooser_reserve(&builder->chooser, level->to))
 			return false;
 		for (uint32_t i = level->from; i < level->to; i++)
 			if (i != position)
@@ -297,7 +297,7 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 		if (!omendb_search_begin(search, &builder->query, level->level,
 								 level->refines ? level->beam : level->ef_construction) ||
 			!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
-			!omendb_chooser_room(&builder->chooser, search->visited_used + level->edges))
+			!omendb_chooser_reserve(&builder->chooser, search->visited_used + level->edges))
 			return false;
 		for (size_t i = 0; i < search->visited_used; i++)
 			if (search->visited[i].node != node)
@@ -385,7 +385,7 @@ merge_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 
 	if (!searched && level->begin[self] == level->end[self])
 		return true;
-	if (!omendb_chooser_room(&builder->chooser, count + (level->end[self] - level->begin[self])))
+	if (!omendb_chooser_reserve(&builder->chooser, count + (level->end[self] - level->begin[self])))
 		return false;
 	for (uint32_t i = 0; i < count; i++)
 		builder->chooser.candidates[i] = (OmendbSelectCandidate){base[i].distance, base[i].node, 0};

@@ -82,8 +82,8 @@ typedef struct OmendbBuildLevel
 	uint32_t window;
 	uint32_t in_window;
 	bool in_parts;
-	uint32_t room; /* parts: nodes, and nodes in the window, that there is memory for */
-	uint32_t window_room;
+	uint32_t capacity; /* parts: nodes, and nodes in the window, that there is memory for */
+	uint32_t window_capacity;
 	bool led; /* parts: the leaders are chosen */
 
 	/* in the level's memory */

@@ -119,17 +119,17 @@ typedef struct OmendbBulk
 	uint8_t *packed;        /* leaders as groups of columns */
 
 	/* A level in parts: clusters are split into leaves a group of them at a time. */
-	uint32_t group_room;  /* members that a group may have */
-	uint32_t group_n;     /* clusters of the group; their members are from starts[i] on */
-	uint32_t group_first; /* which cluster is the first of them */
-	uint32_t members_n;   /* members of the group */
-	uint32_t next;        /* the cluster that the next group begins with, .. */
-	uint32_t next_from;   /* .. at that one of its members */
-	uint32_t *sizes;      /* leaders: members of each cluster */
-	uint32_t *found;      /* group_room * fanout[1] * (forward + backward): candidates */
+	uint32_t group_capacity; /* members that a group may have */
+	uint32_t group_n;        /* clusters of the group; their members are from starts[i] on */
+	uint32_t group_first;    /* which cluster is the first of them */
+	uint32_t members_n;      /* members of the group */
+	uint32_t next;           /* the cluster that the next group begins with, .. */
+	uint32_t next_from;      /* .. at that one of its members */
+	uint32_t *sizes;         /* leaders: members of each cluster */
+	uint32_t *found;         /* group_capacity * fanout[1] * (forward + backward): candidates */
 
 	/* And records of nodes outside of the window, behind those in it. */
-	uint32_t outside_room;
+	uint32_t outside_capacity;
 	uint32_t outside_n;
 	bool outside_first; /* the first ones that there are for the window */
 	uint32_t *outside;  /* their nodes, ascending */

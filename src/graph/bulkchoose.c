@@ -182,10 +182,10 @@ near_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
 	const uint32_t *candidates = bulk_candidates(work->level, self);
-	uint32_t room = bulk->slots * (bulk->forward + bulk->backward);
+	uint32_t capacity = bulk->slots * (bulk->forward + bulk->backward);
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < room; i++)
+	for (uint32_t i = 0; i < capacity; i++)
 		if (candidates[i] != OMENDB_BULK_NONE && gather(work, candidates[i]))
 			nodes[n++] = candidates[i];
 	for (uint32_t i = 0; i < n; i++)

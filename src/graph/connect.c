@@ -157,7 +157,7 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
 	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
 	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
 		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
-		!omendb_chooser_room(&builder->chooser, search->visited_used))
+		!omendb_chooser_reserve(&builder->chooser, search->visited_used))
 		return false;
 	for (size_t i = 0; i < search->visited_used; i++)
 		if (search->visited[i].node != node)

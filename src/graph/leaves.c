@@ -230,14 +230,14 @@ write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *m
 				 const uint32_t *slots, uint32_t m)
 {
 	const OmendbBulk *bulk = work->bulk;
-	uint32_t room = bulk->forward + bulk->backward;
+	uint32_t capacity = bulk->forward + bulk->backward;
 
 	for (uint32_t i = 0; i < m; i++)
 	{
 		uint32_t *out =
 			(work->level->in_parts ? bulk->found
 								   : bulk_candidates(work->level, bulk_node(rows, members[i]))) +
-			(size_t) slots[i] * room;
+			(size_t) slots[i] * capacity;
 
 		uint32_t back = work->back_count[i];
 		uint32_t left = bulk->backward - work->beyond_count[i] - work->back_beyond_count[i];
@@ -527,7 +527,7 @@ omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster)
 	const OmendbBulk *bulk = work->bulk;
 	uint32_t from = bulk->starts[cluster];
 	uint32_t m = bulk->starts[cluster + 1] - from;
-	size_t room = bulk->fanout[1] * (bulk->forward + bulk->backward);
+	size_t capacity = bulk->fanout[1] * (bulk->forward + bulk->backward);
 	uint32_t *slots = allocator->resize(allocator->context, NULL, (m + 1) * sizeof(uint32_t));
 	bool good;
 
@@ -538,7 +538,7 @@ omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster)
 		slots[i] =
 			work->level->in_parts ? (from + i) * bulk->fanout[1] : bulk->member_slots[from + i];
 	if (work->level->in_parts)
-		memset(bulk->found + from * room, 0xff, m * room * sizeof(uint32_t));
+		memset(bulk->found + from * capacity, 0xff, m * capacity * sizeof(uint32_t));
 	else
 		work->next_place = bulk->order_starts[cluster];
 	good = split(work, &bulk->rows, bulk->members + from, slots, m, bulk->fanout[1], false,

@@ -85,11 +85,11 @@ omendb_chooser_free(OmendbChooser *chooser)
 }
 
 bool
-omendb_chooser_room(OmendbChooser *chooser, size_t n)
+omendb_chooser_reserve(OmendbChooser *chooser, size_t n)
 {
 	void *grown;
 
-	if (n <= chooser->room)
+	if (n <= chooser->capacity)
 		return true;
 	n += n / 2;
 	grown = chooser->allocator->resize(chooser->allocator->context, chooser->candidates,
@@ -97,7 +97,7 @@ omendb_chooser_room(OmendbChooser *chooser, size_t n)
 	if (!grown)
 		return false;
 	chooser->candidates = grown;
-	chooser->room = n;
+	chooser->capacity = n;
 	return true;
 }
 

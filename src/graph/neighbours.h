@@ -14,7 +14,7 @@ typedef struct OmendbChooser
 	const OmendbCodec *codec;
 	const OmendbAllocator *allocator;
 	OmendbSelectCandidate *candidates;
-	size_t room;
+	size_t capacity;
 	const OmendbRecord *records[OMENDB_SELECT_MAX]; /* of the first candidates */
 	const float *own;                               /* the node's vector in code space */
 	uint8_t *signs;                                 /* of the first candidates, or of edges */
@@ -32,7 +32,7 @@ extern bool omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec
 extern void omendb_chooser_free(OmendbChooser *chooser);
 
 /* Room for n candidates, to be filled in by the caller. */
-extern bool omendb_chooser_room(OmendbChooser *chooser, size_t n);
+extern bool omendb_chooser_reserve(OmendbChooser *chooser, size_t n);
 
 /* The node whose neighbours are to be chosen. */
 extern void omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node);

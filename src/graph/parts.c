@@ -38,7 +38,7 @@ size_t
 omendb_parts_attach(OmendbBuildLevel *level, void *memory)
 {
 	OmendbBulk *bulk = &level->bulk;
-	size_t n = level->room;
+	size_t n = level->capacity;
 	size_t leaders = bulk->leaders;
 	size_t used = 0;
 
@@ -55,23 +55,23 @@ omendb_parts_attach(OmendbBuildLevel *level, void *memory)
 	bulk->packed = build_part(memory, &used,
 							  (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
 								  OMENDB_PACKED_BYTES(bulk->dimensions));
-	bulk->members = build_part(memory, &used, bulk->group_room * sizeof(uint32_t));
-	bulk->member_slots = build_part(memory, &used, bulk->group_room);
+	bulk->members = build_part(memory, &used, bulk->group_capacity * sizeof(uint32_t));
+	bulk->member_slots = build_part(memory, &used, bulk->group_capacity);
 	/* Candidates are found before they are chosen from. */
 	bulk->found = bulk->candidates = NULL;
 	if (!bulk->in_records)
 		bulk->candidates = build_part(memory, &used,
-									  (size_t) level->window_room * nearest(level) *
+									  (size_t) level->window_capacity * nearest(level) *
 										  found_of_member(bulk) * sizeof(uint32_t));
-	bulk->outside = build_part(memory, &used, bulk->outside_room * sizeof(uint32_t));
-	bulk->found = build_part(memory, &used,
-							 (size_t) bulk->group_room * found_of_member(bulk) * sizeof(uint32_t));
+	bulk->outside = build_part(memory, &used, bulk->outside_capacity * sizeof(uint32_t));
+	bulk->found = build_part(
+		memory, &used, (size_t) bulk->group_capacity * found_of_member(bulk) * sizeof(uint32_t));
 	return used;
 }
 
 size_t
-omendb_parts_prepare(OmendbBuildLevel *level, uint32_t room, uint32_t window_room,
-					 uint32_t outside_room, uint32_t group_room)
+omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity, uint32_t window_capacity,
+					 uint32_t outside_capacity, uint32_t group_capacity)
 {
 	OmendbBulk *bulk = &level->bulk;
 	const OmendbLayout *layout = &level->array->codec->layout;
@@ -80,16 +80,16 @@ omendb_parts_prepare(OmendbBuildLevel *level, uint32_t room, uint32_t window_roo
 	level->phase = OMENDB_BUILD_NEW;
 	level->in_bulk = level->in_parts = true;
 	level->led = false;
-	level->room = room;
-	level->window_room = window_room;
+	level->capacity = capacity;
+	level->window_capacity = window_capacity;
 	level->window = level->in_window = 0;
-	omendb_bulk_set(bulk, layout, room > OMENDB_BULK_FEW ? room : OMENDB_BULK_FEW + 1, level->edges,
-					level->ef_construction);
-	bulk->outside_room = outside_room;
-	bulk->group_room = group_room;
+	omendb_bulk_set(bulk, layout, capacity > OMENDB_BULK_FEW ? capacity : OMENDB_BULK_FEW + 1,
+					level->edges, level->ef_construction);
+	bulk->outside_capacity = outside_capacity;
+	bulk->group_capacity = group_capacity;
 	/* They are chosen from a window of rows. */
-	leaders =
-		window_room / 2 > OMENDB_PARTS_LEAST_LEADERS ? window_room / 2 : OMENDB_PARTS_LEAST_LEADERS;
+	leaders = window_capacity / 2 > OMENDB_PARTS_LEAST_LEADERS ? window_capacity / 2
+															   : OMENDB_PARTS_LEAST_LEADERS;
 	if (bulk->leaders > leaders)
 		bulk->leaders = leaders;
 	return omendb_parts_attach(level, NULL);
@@ -159,7 +159,7 @@ next_clusters(OmendbBulk *bulk, uint32_t *skip, uint32_t *take)
 		return false;
 	left = bulk->sizes[bulk->next] - bulk->next_from;
 	*skip = bulk->next_from;
-	*take = left < bulk->group_room ? left : bulk->group_room;
+	*take = left < bulk->group_capacity ? left : bulk->group_capacity;
 	bulk->starts[0] = 0;
 	bulk->starts[++bulk->group_n] = bulk->members_n = *take;
 	bulk->next_from += *take;
@@ -167,7 +167,7 @@ next_clusters(OmendbBulk *bulk, uint32_t *skip, uint32_t *take)
 		return true;
 	bulk->next_from = 0;
 	for (bulk->next++; bulk->next < bulk->leaders &&
-					   bulk->sizes[bulk->next] <= bulk->group_room - bulk->members_n;
+					   bulk->sizes[bulk->next] <= bulk->group_capacity - bulk->members_n;
 		 bulk->next++)
 	{
 		bulk->members_n += bulk->sizes[bulk->next];

@@ -41,8 +41,9 @@
  * level take, with so many records in memory, so many others outside, and so many members of
  * clusters at a time?
  */
-extern size_t omendb_parts_prepare(OmendbBuildLevel *level, uint32_t room, uint32_t window_room,
-								   uint32_t outside_room, uint32_t group_room);
+extern size_t omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity,
+								   uint32_t window_capacity, uint32_t outside_capacity,
+								   uint32_t group_capacity);
 
 /* For omendb_build_attach. */
 extern size_t omendb_parts_attach(OmendbBuildLevel *level, void *memory);

@@ -60,40 +60,40 @@ omendb_search_free(OmendbSearch *search)
 	if (search->visited)
 		allocator->release(allocator->context, search->visited);
 	search->beam = NULL;
-	search->width_room = 0;
+	search->width_capacity = 0;
 	search->aside = NULL;
-	search->aside_room = 0;
+	search->aside_capacity = 0;
 	search->seen = NULL;
-	search->seen_room = 0;
+	search->seen_capacity = 0;
 	search->visited = NULL;
-	search->visited_room = 0;
+	search->visited_capacity = 0;
 }
 
 static bool
-grow(const OmendbAllocator *allocator, void **memory, size_t *room, size_t need, size_t size)
+grow(const OmendbAllocator *allocator, void **memory, size_t *capacity, size_t need, size_t size)
 {
-	size_t want = *room * 2 > need ? *room * 2 : need;
+	size_t want = *capacity * 2 > need ? *capacity * 2 : need;
 	void *grown = allocator->resize(allocator->context, *memory, want * size);
 
 	if (!grown)
 		return false;
 	*memory = grown;
-	*room = want;
+	*capacity = want;
 	return true;
 }
 
 static inline size_t
-slot_of(uint32_t node, size_t room)
+slot_of(uint32_t node, size_t capacity)
 {
-	return (node * UINT32_C(0x9e3779b1) >> 7) & (room - 1);
+	return (node * UINT32_C(0x9e3779b1) >> 7) & (capacity - 1);
 }
 
 bool
 omendb_search_has_seen(const OmendbSearch *search, OmendbNode node)
 {
-	size_t mask = search->seen_room - 1;
+	size_t mask = search->seen_capacity - 1;
 
-	for (size_t i = slot_of(node, search->seen_room);; i = (i + 1) & mask)
+	for (size_t i = slot_of(node, search->seen_capacity);; i = (i + 1) & mask)
 	{
 		if (search->seen[i] == node)
 			return true;
@@ -106,24 +106,24 @@ static bool
 grow_seen(OmendbSearch *search)
 {
 	const OmendbAllocator *allocator = search->allocator;
-	size_t room = search->seen_room * 2;
-	uint32_t *seen = allocator->resize(allocator->context, NULL, room * sizeof(uint32_t));
+	size_t capacity = search->seen_capacity * 2;
+	uint32_t *seen = allocator->resize(allocator->context, NULL, capacity * sizeof(uint32_t));
 
 	if (!seen)
 		return false;
-	memset(seen, 0xff, room * sizeof(uint32_t));
-	for (size_t i = 0; i < search->seen_room; i++)
+	memset(seen, 0xff, capacity * sizeof(uint32_t));
+	for (size_t i = 0; i < search->seen_capacity; i++)
 		if (search->seen[i] != OMENDB_NO_NODE)
 		{
-			size_t k = slot_of(search->seen[i], room);
+			size_t k = slot_of(search->seen[i], capacity);
 
 			while (seen[k] != OMENDB_NO_NODE)
-				k = (k + 1) & (room - 1);
+				k = (k + 1) & (capacity - 1);
 			seen[k] = search->seen[i];
 		}
 	allocator->release(allocator->context, search->seen);
 	search->seen = seen;
-	search->seen_room = room;
+	search->seen_capacity = capacity;
 	return true;
 }
 
@@ -131,8 +131,8 @@ grow_seen(OmendbSearch *search)
 static inline bool
 note_seen(OmendbSearch *search, OmendbNode node, bool *fresh)
 {
-	size_t mask = search->seen_room - 1;
-	size_t i = slot_of(node, search->seen_room);
+	size_t mask = search->seen_capacity - 1;
+	size_t i = slot_of(node, search->seen_capacity);
 
 	while (search->seen[i] != OMENDB_NO_NODE)
 	{
@@ -145,7 +145,7 @@ note_seen(OmendbSearch *search, OmendbNode node, bool *fresh)
 	}
 	*fresh = true;
 	search->seen[i] = node;
-	if (++search->seen_used * 2 > search->seen_room)
+	if (++search->seen_used * 2 > search->seen_capacity)
 		return grow_seen(search);
 	return true;
 }
@@ -162,32 +162,32 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 	search->visited_used = 0;
 	search->width = width;
 	search->rest = UINT32_MAX;
-	if (width > search->width_room)
+	if (width > search->width_capacity)
 	{
-		size_t room = search->width_room;
+		size_t capacity = search->width_capacity;
 
-		if (!grow(search->allocator, (void **) &search->beam, &room, width,
+		if (!grow(search->allocator, (void **) &search->beam, &capacity, width,
 				  sizeof(OmendbCandidate)))
 			return false;
-		search->width_room = room;
+		search->width_capacity = capacity;
 	}
 	if (!search->seen)
 	{
-		if (!grow(search->allocator, (void **) &search->seen, &search->seen_room, FIRST_SEEN,
+		if (!grow(search->allocator, (void **) &search->seen, &search->seen_capacity, FIRST_SEEN,
 				  sizeof(uint32_t)))
 			return false;
 	}
-	memset(search->seen, 0xff, search->seen_room * sizeof(uint32_t));
+	memset(search->seen, 0xff, search->seen_capacity * sizeof(uint32_t));
 	search->seen_used = 0;
 	return true;
 }
 
 static bool
-aside_room(OmendbSearch *search, size_t n)
+aside_capacity(OmendbSearch *search, size_t n)
 {
-	if (search->aside_used + n <= search->aside_room)
+	if (search->aside_used + n <= search->aside_capacity)
 		return true;
-	return grow(search->allocator, (void **) &search->aside, &search->aside_room,
+	return grow(search->allocator, (void **) &search->aside, &search->aside_capacity,
 				search->aside_used + n + 1024, sizeof(OmendbCandidate));
 }
 
@@ -196,7 +196,7 @@ set_aside(OmendbSearch *search, OmendbCandidate candidate)
 {
 	if (!search->keep_aside)
 		return true;
-	if (!aside_room(search, 1))
+	if (!aside_capacity(search, 1))
 		return false;
 	search->aside[search->aside_used++] = candidate;
 	return true;
@@ -322,8 +322,8 @@ add_visited(OmendbSearch *search, OmendbNode node)
 {
 	OmendbVisited *visited;
 
-	if (search->visited_used == search->visited_room &&
-		!grow(search->allocator, (void **) &search->visited, &search->visited_room, 128,
+	if (search->visited_used == search->visited_capacity &&
+		!grow(search->allocator, (void **) &search->visited, &search->visited_capacity, 128,
 			  sizeof(OmendbVisited)))
 		return false;
 	visited = &search->visited[search->visited_used++];
@@ -451,7 +451,7 @@ expand_coded(OmendbSearch *search)
 	{
 		OmendbCandidate *aside;
 
-		if (!aside_room(search, step->count))
+		if (!aside_capacity(search, step->count))
 			return false;
 		aside = search->aside + search->aside_used;
 		for (uint32_t i = 0; i < step->count; i++)
@@ -730,14 +730,14 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 {
 	if (width <= search->width)
 		return true;
-	if (width > search->width_room)
+	if (width > search->width_capacity)
 	{
-		size_t room = search->width_room;
+		size_t capacity = search->width_capacity;
 
-		if (!grow(search->allocator, (void **) &search->beam, &room, width,
+		if (!grow(search->allocator, (void **) &search->beam, &capacity, width,
 				  sizeof(OmendbCandidate)))
 			return false;
-		search->width_room = room;
+		search->width_capacity = capacity;
 	}
 	search->width = width;
 	drop_seen(search);

@@ -72,7 +72,7 @@ typedef struct OmendbSearch
 
 	OmendbCandidate *beam; /* ascending */
 	uint32_t width;
-	uint32_t width_room;
+	uint32_t width_capacity;
 	uint32_t used;
 	uint32_t cursor; /* no unvisited entry lies before it */
 	uint32_t rest;   /* rest when all entries before it were visited; at most width counts */
@@ -86,16 +86,16 @@ typedef struct OmendbSearch
 	OmendbCandidate *aside; /* unordered */
 	size_t aside_used;
 	size_t aside_kept; /* when those that were visited were looked for last */
-	size_t aside_room;
+	size_t aside_capacity;
 
 	/* Nodes that were visited (coded) or scored (plain): open addressing. */
 	uint32_t *seen;
 	size_t seen_used;
-	size_t seen_room; /* a power of two */
+	size_t seen_capacity; /* a power of two */
 
 	OmendbVisited *visited; /* in the order of the visits */
 	size_t visited_used;
-	size_t visited_room;
+	size_t visited_capacity;
 	size_t visit_limit; /* rest after that many visits altogether */
 
 	OmendbStep step;

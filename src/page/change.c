@@ -51,7 +51,7 @@ lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
  * insert that fails would leave a page.
  */
 static void
-check_room(OmendbStore *store)
+check_capacity(OmendbStore *store)
 {
 	if (!omendb_block_has_numbers(&store->index->codec.layout,
 								  RelationGetNumberOfBlocks(store->relation)))
@@ -69,7 +69,7 @@ extend(OmendbStore *store)
 
 	if (!local)
 		LockRelationForExtension(relation, ExclusiveLock);
-	check_room(store);
+	check_capacity(store);
 	buffer = ReadBuffer(relation, P_NEW);
 	if (!local)
 		UnlockRelationForExtension(relation, ExclusiveLock);

@@ -178,7 +178,7 @@ omendb_record_overflow(OmendbRecord *record)
 
 /* TIDs that fit an overflow record. */
 static inline uint32
-omendb_overflow_room(const OmendbLayout *layout)
+omendb_overflow_capacity(const OmendbLayout *layout)
 {
 	return (layout->record_bytes - sizeof(OmendbRecord) - offsetof(OmendbOverflow, tids)) /
 		   sizeof(ItemPointerData);

@@ -419,7 +419,7 @@ record_problem(const OmendbLayout *layout, const OmendbRecord *record)
 		return "A record is of an unknown kind.";
 	if (record->level != 0 || record->ntids != 0 || record->flags != 0)
 		return "An overflow record has what only nodes have.";
-	if (omendb_record_overflow((OmendbRecord *) record)->count > omendb_overflow_room(layout))
+	if (omendb_record_overflow((OmendbRecord *) record)->count > omendb_overflow_capacity(layout))
 		return "An overflow record has too many heap TIDs.";
 	return NULL;
 }

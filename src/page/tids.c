@@ -87,7 +87,7 @@ add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, O
 		record = omendb_store_record(store, head_buffer, head);
 		overflow = omendb_record_overflow(record);
 		check_overflow(store, head_block, record, node, owner->incarnation);
-		if (overflow->count < omendb_overflow_room(layout))
+		if (overflow->count < omendb_overflow_capacity(layout))
 		{
 			GenericXLogState *state = GenericXLogStart(store->relation);
 			Page page = GenericXLogRegisterBuffer(state, head_buffer, 0);
@@ -259,7 +259,7 @@ record_tids(OmendbStore *store, Buffer buffer, OmendbRecord *record, uint8 **tid
 		OmendbOverflow *overflow = omendb_record_overflow(record);
 
 		*tids = (uint8 *) overflow->tids;
-		if (overflow->count > omendb_overflow_room(layout))
+		if (overflow->count > omendb_overflow_capacity(layout))
 			omendb_corrupt_page(store->relation, BufferGetBlockNumber(buffer),
 								"An overflow record has too many heap TIDs.");
 		return overflow->count;

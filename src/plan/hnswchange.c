@@ -245,7 +245,7 @@ hnsw_choose_action(HnswState *state, bool must_stop)
 		best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
 		if (!isinf(state->run.radius) && Min(outlook.exact, cost_of_sweep(state, &outlook)) < best)
 		{
-			double known = hnsw_scan_known_within(state->scan, state->run.radius);
+			double known = hnsw_scan_candidates_within(state->scan, state->run.radius);
 
 			outlook.nodes = Min(outlook.nodes, known * NODES_A_KNOWN_NODE);
 			best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;

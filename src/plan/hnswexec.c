@@ -124,7 +124,7 @@ end_run(HnswState *state)
 		publish_exact_run(state);
 	hnsw_rows_reset(&state->rows);
 	state->seen = NULL;
-	state->nseen = state->seen_room = 0;
+	state->nseen = state->seen_capacity = 0;
 	MemoryContextReset(state->context);
 	memset(&state->run, 0, sizeof(HnswRun));
 }
@@ -277,14 +277,14 @@ note_seen(HnswState *state, ItemPointer tid)
 {
 	if (!state->run.may_read_all)
 		return;
-	if (state->nseen == state->seen_room)
+	if (state->nseen == state->seen_capacity)
 	{
 		MemoryContext old = MemoryContextSwitchTo(state->context);
 
-		state->seen_room = Max(state->seen_room * 2, 128);
-		state->seen = state->seen
-						  ? repalloc_huge(state->seen, state->seen_room * sizeof(ItemPointerData))
-						  : palloc(state->seen_room * sizeof(ItemPointerData));
+		state->seen_capacity = Max(state->seen_capacity * 2, 128);
+		state->seen =
+			state->seen ? repalloc_huge(state->seen, state->seen_capacity * sizeof(ItemPointerData))
+						: palloc(state->seen_capacity * sizeof(ItemPointerData));
 		MemoryContextSwitchTo(old);
 	}
 	state->seen[state->nseen++] = *tid;

@@ -48,7 +48,7 @@ struct HnswMembers
 {
 	MemberBlock *blocks;
 	size_t nblocks;
-	size_t room;
+	size_t capacity;
 	membertable_hash *table;
 	double count;
 	/* reading */
@@ -63,12 +63,12 @@ add_block(HnswMembers *members, BlockNumber block)
 	MemberSlot *slot;
 	bool found;
 
-	if (members->nblocks == members->room)
+	if (members->nblocks == members->capacity)
 	{
-		members->room = Max(members->room * 2, 64);
-		members->blocks = members->blocks
-							  ? repalloc_huge(members->blocks, members->room * sizeof(MemberBlock))
-							  : palloc(members->room * sizeof(MemberBlock));
+		members->capacity = Max(members->capacity * 2, 64);
+		members->blocks = members->blocks ? repalloc_huge(members->blocks,
+														  members->capacity * sizeof(MemberBlock))
+										  : palloc(members->capacity * sizeof(MemberBlock));
 	}
 	slot = membertable_insert(members->table, block, &found);
 	slot->at = members->nblocks;

@@ -10,11 +10,11 @@
 static void
 push(HnswRowList *list, const HnswRow *row)
 {
-	if (list->used == list->room)
+	if (list->used == list->capacity)
 	{
-		list->room = Max(list->room * 2, 64);
-		list->rows = list->rows ? repalloc_huge(list->rows, list->room * sizeof(HnswRow))
-								: palloc(list->room * sizeof(HnswRow));
+		list->capacity = Max(list->capacity * 2, 64);
+		list->rows = list->rows ? repalloc_huge(list->rows, list->capacity * sizeof(HnswRow))
+								: palloc(list->capacity * sizeof(HnswRow));
 	}
 	list->rows[list->used++] = *row;
 }

@@ -29,7 +29,7 @@ typedef struct HnswRowList
 {
 	HnswRow *rows;
 	size_t used;
-	size_t room;
+	size_t capacity;
 } HnswRowList;
 
 typedef struct HnswRows HnswRows;

@@ -126,7 +126,7 @@ struct HnswState
 	HnswRows rows;
 	ItemPointerData *seen; /* TIDs of rows whose clauses were checked */
 	size_t nseen;
-	size_t seen_room;
+	size_t seen_capacity;
 	HnswRun run;
 	HnswLearned learned;
 	HnswCounts counts;

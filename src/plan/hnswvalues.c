@@ -86,7 +86,7 @@ static Node *
 value_of(Param *param, Values *values)
 {
 	ParamListInfo external = values->external;
-	ParamExternData room;
+	ParamExternData place;
 	const ParamExternData *known;
 
 	if (param->paramkind == PARAM_EXEC)
@@ -101,7 +101,7 @@ value_of(Param *param, Values *values)
 	if (param->paramkind != PARAM_EXTERN || !external || param->paramid <= 0 ||
 		param->paramid > external->numParams)
 		return (Node *) param;
-	known = external->paramFetch ? external->paramFetch(external, param->paramid, true, &room)
+	known = external->paramFetch ? external->paramFetch(external, param->paramid, true, &place)
 								 : &external->params[param->paramid - 1];
 	if (known->ptype != param->paramtype)
 		return (Node *) param;

@@ -416,7 +416,7 @@ plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned 
 }
 
 static uint32
-edge_room(const HnswEdgeWriter *writer, unsigned level)
+edge_capacity(const HnswEdgeWriter *writer, unsigned level)
 {
 	const OmendbLayout *layout = &writer->store->index->codec.layout;
 
@@ -437,7 +437,7 @@ choose_slot(HnswEdgeWriter *writer, OmendbNode self, OmendbNode node, const Omen
 	uint32 n;
 
 	detour->n = 0;
-	if (writer->copy->count < edge_room(writer, level))
+	if (writer->copy->count < edge_capacity(writer, level))
 		return writer->copy->count;
 	if (omendb_layout_is_coded(layout))
 	{
@@ -482,7 +482,7 @@ hnsw_add_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, unsigned l
 			return true;
 		omendb_chooser_set(writer->chooser, record);
 		/* The last one is the farthest. */
-		slot = Min(record->count, edge_room(writer, level) - 1);
+		slot = Min(record->count, edge_capacity(writer, level) - 1);
 		omendb_edge_write(
 			writer->chooser, record, slot, to, writer->other,
 			omendb_own_distance(codec, record, writer->other, writer->chooser->scratch));

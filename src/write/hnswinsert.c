@@ -45,7 +45,7 @@ struct HnswInsert
 	/* copies of the records visited in the present search, in its order */
 	uint8 *arena;
 	Size copy_bytes;
-	size_t arena_room; /* records */
+	size_t arena_capacity; /* records */
 };
 
 static OmendbRecord *
@@ -62,10 +62,10 @@ insert_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *
 	HnswInsert *insert = context;
 	size_t at = insert->search.visited_used;
 
-	if (at >= insert->arena_room)
+	if (at >= insert->arena_capacity)
 	{
-		insert->arena_room *= 2;
-		insert->arena = repalloc_huge(insert->arena, insert->arena_room * insert->copy_bytes);
+		insert->arena_capacity *= 2;
+		insert->arena = repalloc_huge(insert->arena, insert->arena_capacity * insert->copy_bytes);
 	}
 	return omendb_store_visit_copy(&insert->store, node, level, query, step,
 								   arena_record(insert, at));
@@ -183,7 +183,7 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 
-	omendb_chooser_room(chooser, insert->search.visited_used + 1);
+	omendb_chooser_reserve(chooser, insert->search.visited_used + 1);
 	for (size_t i = 0; i < insert->search.visited_used; i++)
 	{
 		const OmendbVisited *visited = &insert->search.visited[i];
@@ -483,9 +483,9 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 	insert->store.requests = omendb_store_may_request(index);
 	insert->record = palloc0(codec->layout.record_bytes);
 	insert->copy_bytes = codec->layout.codes_offset;
-	insert->arena_room = 512;
+	insert->arena_capacity = 512;
 	insert->arena =
-		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_room * insert->copy_bytes);
+		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_capacity * insert->copy_bytes);
 	omendb_query_init(&insert->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_chooser_init(&insert->chooser, codec, &omendb_palloc_allocator);
 	hnsw_edge_writer_init(&insert->writer, &insert->store, &insert->chooser);
@@ -516,8 +516,8 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level)
 }
 
 bool
-hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level, const OmendbRecord *record,
-				const OmendbNode *to, uint32 n)
+hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
+					   const OmendbRecord *record, const OmendbNode *to, uint32 n)
 {
 	const OmendbCodec *codec = &insert->store.index->codec;
 	LevelPlan plan;
@@ -574,7 +574,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	open = omendb_index_open(index);
 	insert = hnsw_insert_create(index, open);
 	taken = hnsw_encode_value(open, hnsw_opclass(index), values[0],
-							  palloc(hnsw_value_room(&open->codec.layout)), insert->record);
+							  palloc(hnsw_value_bytes(&open->codec.layout)), insert->record);
 	if (taken)
 	{
 		insert->record->kind = OMENDB_RECORD_NODE;

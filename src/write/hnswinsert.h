@@ -24,8 +24,8 @@ extern const OmendbSearch *hnsw_find_near(HnswInsert *insert, const OmendbRecord
  * Offer edges to the node to n others: those for which it is good take one, or
  * else the first that can. record is a copy of the node's. False where none can.
  */
-extern bool hnsw_make_known(HnswInsert *insert, OmendbNode node, unsigned level,
-							const OmendbRecord *record, const OmendbNode *to, uint32 n);
+extern bool hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
+								   const OmendbRecord *record, const OmendbNode *to, uint32 n);
 
 /*
  * Give the node records up to the level of that entry point (or one more, with the

@@ -145,7 +145,7 @@ join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigne
 		(vacuum->record->flags & OMENDB_RECORD_DEAD))
 		return true;
 	n = reached_near(vacuum, reach, level, last, near);
-	if (hnsw_make_known(vacuum->insert, node, level, vacuum->record, near, n))
+	if (hnsw_add_reverse_edges(vacuum->insert, node, level, vacuum->record, near, n))
 		return true;
 	for (uint32 i = 0; i < n; i++)
 		if (replace_spare(vacuum, near[i], node, level))

@@ -107,11 +107,11 @@ hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode)
 void
 hnsw_note_node(HnswNodeList *list, OmendbNode node)
 {
-	if (list->n == list->room)
+	if (list->n == list->capacity)
 	{
-		list->room = Max(1024, 2 * list->room);
+		list->capacity = Max(1024, 2 * list->capacity);
 		list->nodes =
-			omendb_palloc_allocator.resize(NULL, list->nodes, list->room * sizeof(OmendbNode));
+			omendb_palloc_allocator.resize(NULL, list->nodes, list->capacity * sizeof(OmendbNode));
 	}
 	list->nodes[list->n++] = node;
 }
@@ -135,11 +135,11 @@ note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 			note_dead(vacuum, node);
 		if (record->level > 0)
 		{
-			if (vacuum->nupper == vacuum->upper_room)
+			if (vacuum->nupper == vacuum->upper_capacity)
 			{
-				vacuum->upper_room *= 2;
+				vacuum->upper_capacity *= 2;
 				vacuum->upper =
-					repalloc_huge(vacuum->upper, vacuum->upper_room * sizeof(HnswUpper));
+					repalloc_huge(vacuum->upper, vacuum->upper_capacity * sizeof(HnswUpper));
 			}
 			vacuum->upper[vacuum->nupper++] = (HnswUpper){node, record->down, record->level};
 		}
@@ -303,16 +303,16 @@ add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, u
 
 	if (node == self || hnsw_vacuum_is_dead(vacuum, node) || is_candidate(vacuum, *n, node))
 		return false;
-	if (*n >= vacuum->arena_room)
+	if (*n >= vacuum->arena_capacity)
 	{
-		vacuum->arena_room *= 2;
-		vacuum->arena = repalloc_huge(vacuum->arena, vacuum->arena_room * vacuum->copy_bytes);
+		vacuum->arena_capacity *= 2;
+		vacuum->arena = repalloc_huge(vacuum->arena, vacuum->arena_capacity * vacuum->copy_bytes);
 	}
 	copy = arena_record(vacuum, *n);
 	if (!omendb_record_copy_own(&vacuum->store, node, level, copy) ||
 		(copy->flags & OMENDB_RECORD_DEAD))
 		return false;
-	omendb_chooser_room(&vacuum->chooser, *n + 1);
+	omendb_chooser_reserve(&vacuum->chooser, *n + 1);
 	vacuum->chooser.candidates[*n] =
 		(OmendbSelectCandidate){omendb_own_distance(&vacuum->store.index->codec, vacuum->record,
 													copy, vacuum->chooser.scratch),
@@ -662,7 +662,7 @@ repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 		if (!omendb_record_put_edges(&vacuum->store, node, record))
 			continue;
 		if (nto > 0)
-			hnsw_make_known(vacuum->insert, node, level, record, to, nto);
+			hnsw_add_reverse_edges(vacuum->insert, node, level, record, to, nto);
 		return;
 	}
 }
@@ -697,9 +697,9 @@ prepare_repairs(HnswVacuum *vacuum)
 	vacuum->record = palloc(layout->record_bytes);
 	vacuum->whole = palloc(layout->record_bytes);
 	vacuum->copy_bytes = layout->neighbours_offset;
-	vacuum->arena_room = 512;
+	vacuum->arena_capacity = 512;
 	vacuum->arena =
-		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_room * vacuum->copy_bytes);
+		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_capacity * vacuum->copy_bytes);
 	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_query_init(&vacuum->around, codec, palloc(omendb_query_bytes(codec) + 1));
 	vacuum->pool = palloc((Size) layout->edges * layout->edges * sizeof(HnswEstimate));
@@ -763,8 +763,8 @@ make_known(HnswVacuum *vacuum, OmendbNode node)
 		if (omendb_record_has_edge_to(&vacuum->store, neighbour, level, node))
 			return;
 	}
-	hnsw_make_known(vacuum->insert, node, level, record, omendb_record_neighbours(layout, record),
-					record->count);
+	hnsw_add_reverse_edges(vacuum->insert, node, level, record,
+						   omendb_record_neighbours(layout, record), record->count);
 }
 
 static void
@@ -872,8 +872,8 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum->dead = MemoryContextAllocExtended(context, vacuum->nnodes / 8 + 1,
 											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	vacuum->only = OMENDB_NO_NODE;
-	vacuum->upper_room = 1024;
-	vacuum->upper = palloc(vacuum->upper_room * sizeof(HnswUpper));
+	vacuum->upper_capacity = 1024;
+	vacuum->upper = palloc(vacuum->upper_capacity * sizeof(HnswUpper));
 
 	remove_heap_tids(vacuum, stats);
 	mark_upper_records(vacuum);
@@ -910,8 +910,8 @@ hnsw_join_new(Relation index, OmendbNode upper)
 	vacuum->info = &info;
 	vacuum->blocks = RelationGetNumberOfBlocks(index);
 	vacuum->only = OMENDB_NO_NODE;
-	vacuum->upper_room = 1024;
-	vacuum->upper = palloc(vacuum->upper_room * sizeof(HnswUpper));
+	vacuum->upper_capacity = 1024;
+	vacuum->upper = palloc(vacuum->upper_capacity * sizeof(HnswUpper));
 	for (BlockNumber block = omendb_node_block(&vacuum->store.index->codec.layout, upper);
 		 block < vacuum->blocks; block++)
 	{

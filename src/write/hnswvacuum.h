@@ -31,7 +31,7 @@ typedef struct HnswNodeList
 {
 	OmendbNode *nodes;
 	size_t n;
-	size_t room;
+	size_t capacity;
 } HnswNodeList;
 
 typedef struct HnswVacuum
@@ -50,7 +50,7 @@ typedef struct HnswVacuum
 	OmendbNode only;         /* the only one that may be freed now, or OMENDB_NO_NODE */
 	HnswUpper *upper;
 	size_t nupper;
-	size_t upper_room;
+	size_t upper_capacity;
 	HnswNodeList emptied; /* nodes with empty overflow records */
 	HnswNodeList below;   /* nodes below the live nodes of the level being joined */
 	HnswNodeList missing; /* live nodes of that level that are not reached */
@@ -71,7 +71,7 @@ typedef struct HnswVacuum
 	HnswEstimate apart; /* one in another part of the graph, as a dead one was */
 	uint8 *arena;       /* headers and own vectors of candidates */
 	Size copy_bytes;
-	size_t arena_room;
+	size_t arena_capacity;
 	size_t narena;
 	HnswInsert *insert; /* to make nodes known */
 } HnswVacuum;

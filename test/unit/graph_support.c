@@ -218,10 +218,10 @@ graph_codes_are_right(const TestGraph *graph, uint32_t n)
 {
 	OmendbCodec *codec = graph->codec;
 	const OmendbLayout *layout = &codec->layout;
-	size_t room = layout->dimensions + 64 + omendb_code_floats(codec);
-	float *floats = calloc(6 * room, sizeof(float));
-	float *v_stored = floats, *x_stored = v_stored + room, *scratch = x_stored + room;
-	float *v_code = scratch + 2 * room, *x_code = v_code + room;
+	size_t capacity = layout->dimensions + 64 + omendb_code_floats(codec);
+	float *floats = calloc(6 * capacity, sizeof(float));
+	float *v_stored = floats, *x_stored = v_stored + capacity, *scratch = x_stored + capacity;
+	float *v_code = scratch + 2 * capacity, *x_code = v_code + capacity;
 	bool good = true;
 
 	for (OmendbNode node = 0; node < n && good; node += 7)

@@ -535,7 +535,7 @@ test_forgetful(void)
 	visited = run.search.visited_used;
 	omendb_search_widen(&run.search, 500);
 	omendb_search_run(&run.search);
-	tap_result(run.search.visited_used == visited && run.search.aside_room == 0 &&
+	tap_result(run.search.visited_used == visited && run.search.aside_capacity == 0 &&
 				   omendb_search_exhausted(&run.search),
 			   "without keep_aside nothing is set aside");
 	run_end(&run);

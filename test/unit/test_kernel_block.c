@@ -512,7 +512,7 @@ static void
 check_hamming_columns(Random *random, size_t words, size_t n, Distribution distribution)
 {
 	static uint64_t codes[1024 * 64];
-	size_t room = round_up(n, 32);
+	size_t capacity = round_up(n, 32);
 	/* What is read of the last word may go beyond its stride. */
 	size_t stride = round_up(n, 8) + 8 * random_below(random, 3);
 	size_t length = words == 0 ? 0 : (words - 1) * stride + (room > stride ? room : stride);
@@ -644,10 +644,10 @@ test_ranks(void)
 	for (size_t n = 0; n <= MAX_KEYS; n++)
 		for (int kind = 0; kind < KEYS_KINDS; kind++)
 		{
-			size_t room = round_up(n, 16);
+			size_t capacity = round_up(n, 16);
 			const uint64_t *placed;
 
-			for (size_t i = 0; i < room; i++)
+			for (size_t i = 0; i < capacity; i++)
 				keys[i] = i < n ? random_key(&random, kind) : UINT64_MAX;
 			if (kind == KEYS_EQUAL_HIGH && n > 1)
 				keys[random_below(&random, n)] = keys[random_below(&random, n)] ^ 1;

@@ -496,13 +496,13 @@ test_residual_code(void)
 			float size = d % 3 == 0 ? 1 : d % 3 == 1 ? 1e-12f : 1e12f;
 			const float *a;
 			const float *b;
-			size_t room;
+			size_t capacity;
 
 			omendb_code_plan(&plan, plans[p].n, plans[p].groups);
 			room = plan.elements + OMENDB_PLAN_SLACK;
-			random_floats(&random, distributions[d % LENGTH(distributions)], x, room);
-			random_floats(&random, distributions[(d + d / 6) % LENGTH(distributions)], y, room);
-			for (size_t i = 0; i < room; i++)
+			random_floats(&random, distributions[d % LENGTH(distributions)], x, capacity);
+			random_floats(&random, distributions[(d + d / 6) % LENGTH(distributions)], y, capacity);
+			for (size_t i = 0; i < capacity; i++)
 			{
 				x[i] *= size;
 				y[i] = i < plan.elements ? y[i] * size : NAN;
@@ -586,8 +586,9 @@ static bool
 check_code_sums(const Variant *variant, const uint8_t *codes, size_t stride, size_t bytes,
 				size_t slots, const uint8_t *lut, const uint16_t *want)
 {
-	size_t room = OMENDB_SUMS_ROOM(slots) * sizeof(uint16_t);
-	uint16_t *sums = guarded_place(&memory_c, NULL, room, slots % 3 ? PLACE_END : 2 * slots % 64);
+	size_t capacity = OMENDB_SUMS_ROOM(slots) * sizeof(uint16_t);
+	uint16_t *sums =
+		guarded_place(&memory_c, NULL, capacity, slots % 3 ? PLACE_END : 2 * slots % 64);
 	bool good = true;
 
 	variant->kernels.code_sums(codes, stride, bytes, slots, lut, sums);
@@ -941,7 +942,7 @@ test_estimates(void)
 	for (int round = 0; round < 400; round++)
 	{
 		size_t n = 1 + random_below(&random, 200);
-		size_t room = (n + 7) / 8 * 8;
+		size_t capacity = (n + 7) / 8 * 8;
 		OmendbEstimate e = {(float) random_normal(&random), (float) random_normal(&random), 0.01f,
 							0.002f, (uint32_t) random_below(&random, 230)};
 		uint8_t slopes[200];
@@ -952,13 +953,13 @@ test_estimates(void)
 		const uint16_t *c;
 
 		e.distance = ldexpf(e.distance, (int) e.exponent - 120);
-		for (size_t i = 0; i < room; i++)
+		for (size_t i = 0; i < capacity; i++)
 		{
 			slopes[i] = (uint8_t) random_below(&random, 256);
 			shifts[i] = (int16_t) ((int) random_below(&random, 4096) - 2048);
 			sums[i] = (uint16_t) random_below(&random, 65536);
 		}
-		a = guarded_place(&memory_a, slopes, room, random_offset(&random, 1));
+		a = guarded_place(&memory_a, slopes, capacity, random_offset(&random, 1));
 		b = guarded_place(&memory_b, shifts, room * sizeof(int16_t), random_offset(&random, 2));
 		c = guarded_place(&memory_c, sums, room * sizeof(uint16_t), random_offset(&random, 2));
 		for (size_t v = 0; v < n_variants; v++)

@@ -291,7 +291,7 @@ hnsw_opclass(Relation index)
 }
 
 Size
-hnsw_value_room(const OmendbLayout *layout)
+hnsw_value_bytes(const OmendbLayout *layout)
 {
 	return layout->dimensions * sizeof(float);
 }
@@ -324,17 +324,17 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 	else if (codec->layout.own == OMENDB_OWN_SPARSE)
 	{
 		uint32_t n;
-		uint32_t *indices = elements_of(&codec->layout, row, room, &n);
+		uint32_t *indices = elements_of(&codec->layout, row, capacity, &n);
 
-		if (!omendb_sparse_store(codec, room, n, room))
+		if (!omendb_sparse_store(codec, capacity, n, capacity))
 			return false;
-		omendb_own_encode_sparse(codec, indices, room, n, record);
+		omendb_own_encode_sparse(codec, indices, capacity, n, record);
 	}
 	else
 	{
-		if (!omendb_codec_store(codec, row, room))
+		if (!omendb_codec_store(codec, row, capacity))
 			return false;
-		omendb_own_encode(codec, room, record);
+		omendb_own_encode(codec, capacity, record);
 	}
 	return true;
 }
