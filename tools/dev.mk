@@ -3,14 +3,15 @@
 # no server behind. Included by the Makefile for these goals alone.
 
 # CI and the scripts read these from the environment.
-export TESTS PG_CONFIG PGVERSION
+export TESTS FILES PG_CONFIG PGVERSION
 
 .PHONY: $(DEV_GOALS)
 
 help:
 	@echo 'make demo          see it work: real data, a throwaway server, one minute'
 	@echo 'make check         all tests; TESTS="regress tap" runs a part of:'
-	@echo '                   lint regress isolation tap perl unit bench'
+	@echo '                   lint regress isolation tap perl unit bench;'
+	@echo '                   FILES="hnsw_filter 02*" of their files'
 	@echo 'make soak          the long forms of tests, a minute each, or'
 	@echo '                   OMENDB_SOAK_SECONDS'
 	@echo 'make unit          the C unit tests alone, no server needed'
