@@ -9,6 +9,8 @@
 #include "miscadmin.h"
 #include "page/change.h"
 #include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "write/hnswjoin.h"
 
 /* So many reached nodes at most are asked to take an edge to one that is not. */
 #define JOIN_NEAR 64
@@ -332,4 +334,37 @@ hnsw_join_living(HnswVacuum *vacuum)
 			break;
 	}
 	return true;
+}
+
+void
+hnsw_join_new(Relation index, OmendbNode upper)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw join", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	HnswVacuum *vacuum = palloc0(sizeof(HnswVacuum));
+	IndexVacuumInfo info = {.index = index};
+
+	vacuum->store.relation = index;
+	vacuum->store.index = omendb_index_open(index);
+	vacuum->info = &info;
+	vacuum->blocks = RelationGetNumberOfBlocks(index);
+	vacuum->only = OMENDB_NO_NODE;
+	vacuum->upper_capacity = 1024;
+	vacuum->upper = palloc(vacuum->upper_capacity * sizeof(HnswUpper));
+	for (BlockNumber block = omendb_node_block(&vacuum->store.index->codec.layout, upper);
+		 block < vacuum->blocks; block++)
+	{
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+
+		hnsw_note_page(vacuum, BufferGetPage(buffer), block);
+		UnlockReleaseBuffer(buffer);
+	}
+	qsort(vacuum->upper, vacuum->nupper, sizeof(HnswUpper), hnsw_upper_by_level);
+	hnsw_prepare_repairs(vacuum);
+	/* Without dead nodes nothing is given up for it. */
+	if (!hnsw_join_living(vacuum))
+		elog(ERROR, "could not join the nodes of index \"%s\"", RelationGetRelationName(index));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }

@@ -91,6 +91,28 @@ extern void hnsw_wait_for_inserts(HnswVacuum *vacuum);
 /* Append a node to the list. */
 extern void hnsw_note_node(HnswNodeList *list, OmendbNode node);
 
+/* Is a bit set for any node of the block? */
+extern bool hnsw_any_bit(const HnswVacuum *vacuum, const uint8 *bits, BlockNumber block);
+
+/* hnswmark.c */
+extern void hnsw_remove_heap_tids(HnswVacuum *vacuum, IndexBulkDeleteResult *stats);
+extern void hnsw_note_page(HnswVacuum *vacuum, Page page, BlockNumber block);
+extern int hnsw_upper_by_level(const void *a, const void *b);
+extern void hnsw_mark_upper_records(HnswVacuum *vacuum);
+
+/* hnswrepair.c */
+extern void hnsw_prepare_repairs(HnswVacuum *vacuum);
+extern void hnsw_repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level);
+extern void hnsw_repair_graph(HnswVacuum *vacuum);
+
+/* hnswincoming.c */
+extern void hnsw_note_lost(HnswVacuum *vacuum);
+extern void hnsw_find_lost(HnswVacuum *vacuum);
+
+/* hnswfree.c */
+extern uint32 hnsw_count_free(const OmendbLayout *layout, Page page);
+extern void hnsw_free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats);
+
 /*
  * Let edges of live nodes lead from the entry point, which lives then, to all live
  * nodes. False if that cannot be: then dead ones have to stay.
