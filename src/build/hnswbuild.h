@@ -8,23 +8,9 @@
 #include "am/hnsw.h"
 
 #include "build/hnswparallel.h"
+#include "build/hnswphases.h"
 #include "nodes/execnodes.h"
 #include "storage/itemptr.h"
-
-/* 1 is PostgreSQL's own "initializing" */
-#define HNSW_PHASE_LOAD      2
-#define HNSW_PHASE_QUANTIZE  3
-#define HNSW_PHASE_PARTITION 4
-#define HNSW_PHASE_COMPARE   5
-#define HNSW_PHASE_CHOOSE    6
-#define HNSW_PHASE_GRAPH     7
-#define HNSW_PHASE_REFINE    8
-#define HNSW_PHASE_WRITE     9
-#define HNSW_PHASE_INSERT    10
-#define HNSW_PHASE_SPLIT     11
-#define HNSW_PHASE_NUMBER    12
-#define HNSW_PHASE_JOIN      13
-#define HNSW_PHASE_CALIBRATE 14
 
 typedef struct HnswVectorEntry
 {
@@ -88,9 +74,6 @@ typedef struct HnswBuild
 	bool left_out; /* rows that have a vector: zero vectors under cosine */
 } HnswBuild;
 
-/* A phase begins; total: rows, of which so many will be done, or 0. */
-extern void hnsw_build_phase(int phase, uint64 total);
-
 /* Add a heap TID to a node. */
 extern void hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid);
 
@@ -125,5 +108,16 @@ extern void hnsw_build_sort_extra(HnswBuild *build);
 
 /* TIDs that did not fit into overflow records, chained from their nodes. */
 extern void hnsw_build_add_overflow(HnswBuild *build);
+
+/* hnswload.c */
+extern OmendbRecord *hnsw_build_add_record(HnswBuild *build);
+extern void hnsw_build_begin_loading(HnswBuild *build);
+extern void hnsw_build_load_row(HnswBuild *build, ItemPointer tid, Datum value);
+extern void hnsw_build_collect(HnswBuild *build);
+
+/* hnswlevels.c */
+extern void hnsw_build_begin(HnswBuild *build, double n);
+extern void hnsw_build_launch(HnswBuild *build, double n);
+extern void hnsw_build_graph(HnswBuild *build);
 
 #endif /* OMENDB_HNSWBUILD_H */

@@ -1,0 +1,145 @@
+/*
+ * hnswload.c
+ *	  Rows become records in memory; those of equal vectors are merged.
+ */
+#include "build/hnswbuild.h"
+
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/backend_progress.h"
+
+/* Room for one more record. */
+OmendbRecord *
+hnsw_build_add_record(HnswBuild *build)
+{
+	if (build->records.array.n > OMENDB_MAX_NODE)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("hnsw index \"%s\" cannot have more than %u records",
+							   RelationGetRelationName(build->index), OMENDB_MAX_NODE)));
+	return hnsw_crew_add_record(build->crew);
+}
+
+void
+hnsw_build_load_row(HnswBuild *build, ItemPointer tid, Datum value)
+{
+	const HnswOpclass *opclass = build->opclass;
+
+	if (opclass->floats)
+	{
+		float *floats = hnsw_crew_next(build->crew, tid);
+
+		hnsw_get_floats(build->open, opclass, value, floats);
+		hnsw_crew_add(build->crew);
+	}
+	else
+	{
+		OmendbRecord *record = hnsw_build_add_record(build);
+
+		/* A zero vector under cosine: its record's place is given to another one. */
+		if (!hnsw_encode_value(build->open, opclass, value, build->buffer, record))
+			record->kind = OMENDB_RECORD_FREE;
+		memcpy(record->tids, tid, OMENDB_TID_BYTES);
+		record->ntids = 1;
+	}
+	build->used += build->node_bytes;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->loaded);
+}
+
+HnswVectorEntry *
+hnsw_build_vector(HnswBuild *build, const OmendbRecord *record, bool *found)
+{
+	return vectors_insert(build->vectors, record->identity[0] | (uint64) record->identity[1] << 32,
+						  found);
+}
+
+/*
+ * Rows with equal vectors share a node, the first of them: a later one's record becomes
+ * free. Returns how many of the records loaded since the last time are free, with those
+ * of rows that the index does not take.
+ */
+static uint32
+merge_equal(HnswBuild *build)
+{
+	OmendbArray *array = &build->records.array;
+	uint32 nfree = 0;
+
+	for (OmendbNode node = build->collected; node < array->n; node++)
+	{
+		OmendbRecord *record = omendb_array_record(array, node);
+		HnswVectorEntry *entry;
+		ItemPointerData tid;
+		bool found;
+
+		if (node % 4096 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (record->kind == OMENDB_RECORD_FREE)
+		{
+			build->left_out = true;
+			nfree++;
+			continue;
+		}
+		build->rows++;
+		entry = hnsw_build_vector(build, record, &found);
+		if (!found)
+			entry->node = node;
+		else if (omendb_own_equal(&build->open->codec, record,
+								  omendb_array_record(array, entry->node)))
+		{
+			memcpy(&tid, record->tids, OMENDB_TID_BYTES);
+			hnsw_build_add_tid(build, entry->node, &tid);
+			record->kind = OMENDB_RECORD_FREE;
+			nfree++;
+		}
+	}
+	return nfree;
+}
+
+/*
+ * After all records loaded so far are made: merge equal ones, and move the last records
+ * into the places of free ones.
+ */
+void
+hnsw_build_collect(HnswBuild *build)
+{
+	OmendbArray *array = &build->records.array;
+	Size stride = omendb_array_stride(&array->codec->layout);
+	OmendbNode *moved; /* moved[i]: where node n + i is now */
+	uint32 nfree;
+	uint32 n;
+	OmendbNode hole = build->collected;
+
+	hnsw_crew_finish(build->crew);
+	nfree = merge_equal(build);
+	n = array->n - nfree;
+	moved = palloc_extended(Max(nfree, 1) * sizeof(OmendbNode), MCXT_ALLOC_HUGE);
+	for (OmendbNode node = n; node < array->n; node++)
+	{
+		OmendbRecord *record = omendb_array_record(array, node);
+		HnswVectorEntry *entry;
+		bool found;
+
+		if (record->kind == OMENDB_RECORD_FREE)
+			continue;
+		while (omendb_array_record(array, hole)->kind != OMENDB_RECORD_FREE)
+			hole++;
+		memcpy(omendb_array_record(array, hole), record, stride);
+		entry = hnsw_build_vector(build, record, &found);
+		if (entry->node == node)
+			entry->node = hole;
+		moved[node - n] = hole;
+	}
+	for (size_t i = 0; i < build->nextra; i++)
+		if (build->extra[i].node >= n)
+			build->extra[i].node = moved[build->extra[i].node - n];
+	pfree(moved);
+	build->used -= (Size) nfree * build->node_bytes;
+	array->n = build->collected = n;
+}
+
+void
+hnsw_build_begin_loading(HnswBuild *build)
+{
+	if (build->opclass->floats)
+		hnsw_crew_begin(build->crew);
+}

@@ -1,0 +1,138 @@
+/*
+ * hnswnumber.c
+ *	  A build in parts: rows with equal vectors share a node, and nodes get numbers.
+ */
+#include "build/hnswpieces.h"
+
+#include "utils/memutils.h"
+
+/* The overflow records that a node with so many heap TIDs has. */
+static uint32
+overflow_records(const OmendbLayout *layout, uint32 tids)
+{
+	uint32 capacity = omendb_overflow_capacity(layout);
+
+	return tids <= OMENDB_INLINE_TIDS ? 0 : (tids - OMENDB_INLINE_TIDS + capacity - 1) / capacity;
+}
+
+/* The records in memory are a piece's nodes. */
+static void
+add_piece(HnswParts *parts)
+{
+	const OmendbLayout *layout = &parts->build->open->codec.layout;
+	HnswPiece piece = {.first = parts->nodes, .n = hnsw_parts_in_memory(parts), .base = parts->end};
+	uint64 end;
+
+	if (piece.n == 0)
+		return;
+	hnsw_parts_run_window(parts, piece.first, piece.n);
+	for (uint32 i = 0; i < piece.n; i++)
+	{
+		OmendbRecord *record = hnsw_parts_record(parts, i);
+
+		/* Until now the version counted the heap TIDs of the node. */
+		piece.overflow += overflow_records(layout, record->version);
+		record->version = 0;
+		hnsw_parts_write(parts, &piece.nodes, piece.first + i, record);
+	}
+	/* Pieces begin on pages of their own. */
+	end = (uint64) piece.base + piece.n + piece.overflow;
+	end = (end + layout->per_page - 1) / layout->per_page * layout->per_page;
+	if (end > OMENDB_MAX_NODE)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("hnsw index \"%s\" cannot have more than %u records",
+							   RelationGetRelationName(parts->build->index), OMENDB_MAX_NODE)));
+	if (parts->npieces == parts->pieces_capacity)
+	{
+		parts->pieces_capacity = Max(64, 2 * parts->pieces_capacity);
+		parts->pieces =
+			parts->pieces ? repalloc_huge(parts->pieces, parts->pieces_capacity * sizeof(HnswPiece))
+						  : palloc(parts->pieces_capacity * sizeof(HnswPiece));
+	}
+	piece.tids = parts->tids;
+	memset(&parts->tids, 0, sizeof(HnswRowFile));
+	parts->end = (OmendbNode) end;
+	parts->nodes += piece.n;
+	parts->pieces[parts->npieces++] = piece;
+	parts->build->records.array.n = 0;
+	vectors_reset(parts->build->vectors);
+}
+
+/*
+ * The last record in memory, which is of that row, is that of a node, or its heap TIDs are
+ * further ones of a node in memory that has an equal vector.
+ */
+static void
+add_row(HnswParts *parts, uint32 row)
+{
+	HnswBuild *build = parts->build;
+	uint32 last = hnsw_parts_in_memory(parts) - 1;
+	OmendbRecord *record = hnsw_parts_record(parts, last);
+	uint32 node = last;
+	HnswVectorEntry *entry;
+	bool found;
+
+	record->version = record->ntids;
+	entry = hnsw_build_vector(build, record, &found);
+	if (!found)
+		entry->node = last;
+	else if (omendb_own_equal(&build->open->codec, record, hnsw_parts_record(parts, entry->node)))
+	{
+		node = entry->node;
+		hnsw_parts_record(parts, node)->version += record->ntids;
+		hnsw_parts_write(parts, &parts->tids, node, record);
+		build->records.array.n = last;
+	}
+	hnsw_parts_note_leader(parts, row, parts->nodes + node);
+}
+
+void
+hnsw_parts_number(HnswParts *parts)
+{
+	uint32 done = 0;
+
+	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.capacity);
+	parts->build->records.array.n = 0;
+	vectors_reset(parts->build->vectors);
+	for (uint32 p = 0; p < parts->nparts; p++)
+	{
+		HnswRowFile *rows = &parts->parts[p];
+
+		hnsw_parts_seek(parts, rows, 0);
+		for (uint32 i = 0; i < rows->n; i++)
+		{
+			OmendbRecord *record;
+
+			add_row(parts, hnsw_parts_read(parts, rows, &record));
+			hnsw_parts_report(++done);
+			if (hnsw_parts_in_memory(parts) == parts->capacity)
+				add_piece(parts);
+		}
+		add_piece(parts);
+		hnsw_row_file_close(rows);
+	}
+	parts->level.n = parts->nodes;
+	/* Level 1 has to fit into memory, with those above it. */
+	parts->shift = HNSW_LEVEL_SHIFT;
+	while (parts->nodes >> parts->shift > parts->capacity / 2)
+		parts->shift++;
+}
+
+/* In which piece is the node? */
+HnswPiece *
+hnsw_piece_of(const HnswParts *parts, uint32 node)
+{
+	uint32 low = 0;
+	uint32 high = parts->npieces;
+
+	while (high - low > 1)
+	{
+		uint32 middle = (low + high) / 2;
+
+		if (parts->pieces[middle].first <= node)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &parts->pieces[low];
+}

@@ -1,0 +1,73 @@
+/*
+ * hnswoverflow.c
+ *	  Heap TIDs that do not fit into the records of their nodes.
+ */
+#include "build/hnswbuild.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+void
+hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
+{
+	OmendbRecord *record = omendb_array_record(&build->records.array, node);
+
+	if (record->ntids < OMENDB_INLINE_TIDS)
+	{
+		memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES, tid, OMENDB_TID_BYTES);
+		return;
+	}
+	if (build->nextra == build->extra_capacity)
+	{
+		build->extra_capacity = Max(1024, build->extra_capacity * 2);
+		build->extra =
+			build->extra ? repalloc_huge(build->extra, build->extra_capacity * sizeof(HnswExtraTid))
+						 : MemoryContextAllocHuge(build->context,
+												  build->extra_capacity * sizeof(HnswExtraTid));
+		build->used += build->extra_capacity / 2 * sizeof(HnswExtraTid);
+	}
+	build->extra[build->nextra] = (HnswExtraTid){node, (uint32) build->nextra, *tid};
+	build->nextra++;
+}
+
+static int
+compare_extra(const void *a, const void *b)
+{
+	const HnswExtraTid *x = a;
+	const HnswExtraTid *y = b;
+
+	CHECK_FOR_INTERRUPTS();
+	if (x->node != y->node)
+		return x->node < y->node ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+void
+hnsw_build_sort_extra(HnswBuild *build)
+{
+	qsort(build->extra, build->nextra, sizeof(HnswExtraTid), compare_extra);
+}
+
+void
+hnsw_build_add_overflow(HnswBuild *build)
+{
+	const OmendbLayout *layout = &build->open->codec.layout;
+	uint32 capacity = omendb_overflow_capacity(layout);
+
+	hnsw_build_sort_extra(build);
+	for (size_t i = 0; i < build->nextra;)
+	{
+		OmendbNode node = build->extra[i].node;
+		OmendbRecord *record = hnsw_build_add_record(build);
+		OmendbRecord *owner = omendb_array_record(&build->records.array, node);
+		OmendbOverflow *overflow = omendb_record_overflow(record);
+
+		record->kind = OMENDB_RECORD_OVERFLOW;
+		record->overflow = owner->overflow;
+		owner->overflow = build->records.array.n - 1;
+		overflow->owner = node;
+		overflow->owner_incarnation = owner->incarnation;
+		while (i < build->nextra && build->extra[i].node == node && overflow->count < capacity)
+			overflow->tids[overflow->count++] = build->extra[i++].tid;
+	}
+}

@@ -1,0 +1,111 @@
+/*
+ * hnswsplit.c
+ *	  A build in parts: rows are split into parts of near ones.
+ */
+#include "build/hnswpieces.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+
+/* Rows that leaders are sampled from, at most. */
+#define SAMPLE 16384
+
+/* Room for parts that come out larger than their share of the sample. */
+#define MARGIN 1.1
+
+/* The row that is a leader. */
+typedef struct HnswLeader
+{
+	uint32 row;
+	uint32 leader;
+} HnswLeader;
+
+static int
+by_row(const void *a, const void *b)
+{
+	const HnswLeader *x = a;
+	const HnswLeader *y = b;
+
+	return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* A sample of the rows into memory, and from it the leaders. */
+static void
+find_leaders(HnswParts *parts)
+{
+	OmendbBuildLevel *level = &parts->level;
+	uint32 n = Min(Min(SAMPLE, parts->capacity), parts->rows.n);
+
+	parts->build->records.array.n = 0;
+	for (uint32 s = 0; s < n; s++)
+	{
+		uint64 low = (uint64) s * parts->rows.n / n;
+		uint64 high = (uint64) (s + 1) * parts->rows.n / n;
+		OmendbRecord *record;
+
+		hnsw_parts_seek(parts, &parts->rows, low + omendb_hash64(level->seed + s) % (high - low));
+		parts->here[s] = hnsw_parts_read(parts, &parts->rows, &record);
+	}
+	hnsw_parts_run_window(parts, 0, n);
+	parts->leaders = palloc(level->bulk.leaders * sizeof(HnswLeader));
+	for (uint32 s = 0; s < level->bulk.leaders; s++)
+		parts->leaders[s] = (HnswLeader){parts->here[level->bulk.leader_nodes[s]], s};
+	qsort(parts->leaders, level->bulk.leaders, sizeof(HnswLeader), by_row);
+}
+
+static void
+group_leaders(HnswParts *parts, uint16 *part_of)
+{
+	uint32 most = Min(OMENDB_PARTS_MOST, parts->level.bulk.leaders / 2);
+
+	parts->nparts = Min(most, ceil(parts->rows.n * MARGIN * MARGIN / parts->capacity));
+	if (!omendb_parts_group(&parts->level, &omendb_palloc_allocator, parts->nparts, part_of))
+		elog(ERROR, "out of memory");
+	parts->parts = palloc0(parts->nparts * sizeof(HnswRowFile));
+}
+
+void
+hnsw_parts_split(HnswParts *parts)
+{
+	uint16 part_of[OMENDB_BULK_LEADERS];
+	uint32 n;
+
+	hnsw_build_phase(HNSW_PHASE_SPLIT, parts->rows.n);
+	find_leaders(parts);
+	group_leaders(parts, part_of);
+	hnsw_parts_seek(parts, &parts->rows, 0);
+	for (uint32 done = 0; done < parts->rows.n; done += n)
+	{
+		n = Min(parts->capacity, parts->rows.n - done);
+		parts->build->records.array.n = 0;
+		for (uint32 i = 0; i < n; i++)
+		{
+			OmendbRecord *record;
+
+			parts->here[i] = hnsw_parts_read(parts, &parts->rows, &record);
+		}
+		hnsw_parts_run_window(parts, 0, n);
+		for (uint32 i = 0; i < n; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			hnsw_parts_write(parts, &parts->parts[omendb_parts_of(&parts->level, part_of, i)],
+							 parts->here[i], hnsw_parts_record(parts, i));
+			hnsw_parts_report(done + i + 1);
+		}
+	}
+	hnsw_row_file_close(&parts->rows);
+}
+
+/* If the row is a leader, its node is. */
+void
+hnsw_parts_note_leader(HnswParts *parts, uint32 row, uint32 node)
+{
+	OmendbBulk *bulk = &parts->level.bulk;
+	HnswLeader key = {row, 0};
+	const HnswLeader *found =
+		bsearch(&key, parts->leaders, bulk->leaders, sizeof(HnswLeader), by_row);
+
+	if (found)
+		bulk->leader_nodes[found->leader] = node;
+}

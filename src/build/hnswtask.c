@@ -1,0 +1,128 @@
+/*
+ * hnswtask.c
+ *	  What every process of a build does.
+ */
+#include "build/hnswtask.h"
+
+#include "am/hnsw.h"
+#include "build/hnswpages.h"
+#include "miscadmin.h"
+
+/*
+ * Take the next chunk, from .. to - 1, of the present task. *task and *turn are the
+ * taker's copy, brought up to date here.
+ */
+HnswTaken
+hnsw_task_take(HnswShared *shared, uint32 *turn, HnswTask *task, uint32 *from, uint32 *to)
+{
+	HnswTaken result = TAKEN_NOTHING;
+
+	SpinLockAcquire(&shared->mutex);
+	if (shared->next < shared->size)
+	{
+		if (*turn != shared->turn)
+		{
+			*turn = shared->turn;
+			*task = shared->task;
+		}
+		*from = shared->next;
+		*to = Min(*from + task->take, shared->size);
+		shared->next = *to;
+		result = TAKEN_CHUNK;
+	}
+	else if (shared->ended)
+		result = TAKEN_END;
+	SpinLockRelease(&shared->mutex);
+	return result;
+}
+
+/* That many positions that were taken are done. Returns how many altogether. */
+uint32
+hnsw_task_finish(HnswShared *shared, uint32 n)
+{
+	uint32 done;
+	bool last;
+
+	SpinLockAcquire(&shared->mutex);
+	done = shared->done += n;
+	last = done == shared->size;
+	SpinLockRelease(&shared->mutex);
+	if (last)
+		ConditionVariableSignal(&shared->completed);
+	return done;
+}
+
+bool
+hnsw_task_all_done(HnswShared *shared)
+{
+	bool result;
+
+	SpinLockAcquire(&shared->mutex);
+	result = shared->done == shared->size;
+	SpinLockRelease(&shared->mutex);
+	return result;
+}
+
+void
+hnsw_build_interrupt(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* One by one, for one may take milliseconds. */
+void
+hnsw_task_do_level(OmendbBuilder *builder, OmendbBuildLevel *level, uint32 from, uint32 to)
+{
+	for (uint32 i = from; i < to; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* The allocator does not return without memory. */
+		if (!omendb_build_chunk(builder, level, i, i + 1))
+			elog(ERROR, "out of memory");
+	}
+}
+
+void
+hnsw_make_record(const OmendbArray *array, OmendbNode node, bool fresh, ItemPointer tid,
+				 float *floats)
+{
+	OmendbRecord *record = hnsw_init_record(array, node, fresh);
+
+	memcpy(record->tids, tid, OMENDB_TID_BYTES);
+	record->ntids = 1;
+	if (!hnsw_encode_floats(array->codec, floats, record))
+		record->kind = OMENDB_RECORD_FREE;
+}
+
+void
+hnsw_make_records(HnswShared *shared, const OmendbArray *array, uint32 from, uint32 to)
+{
+	for (uint32 i = from; i < to; i++)
+	{
+		HnswRingEntry *entry = hnsw_ring_entry(shared, i);
+
+		CHECK_FOR_INTERRUPTS();
+		hnsw_make_record(array, i, i >= shared->fresh_from, &entry->tid, entry->floats);
+		/* Whoever sees that the entry is free may write into it. */
+		pg_memory_barrier();
+		pg_atomic_write_u32(&entry->in_use, 0);
+	}
+}
+
+void
+hnsw_task_do(const HnswMeans *means, HnswTask *task, uint32 from, uint32 to)
+{
+	switch (task->kind)
+	{
+		case TASK_LOAD:
+			hnsw_make_records(means->shared, means->array, from, to);
+			break;
+		case TASK_LEVEL:
+			hnsw_task_do_level(means->builder, &task->level, from, to);
+			break;
+		case TASK_WRITE:
+			for (uint32 i = from; i < to; i++)
+				hnsw_write_position(means->index, means->array, task->first, i);
+			break;
+	}
+}

@@ -1,0 +1,116 @@
+/*
+ * hnswworker.c
+ *	  A parallel worker of a build.
+ */
+#include "build/hnswtask.h"
+
+#include "access/genam.h"
+#include "access/parallel.h"
+#include "miscadmin.h"
+#include "page/store.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_progress.h"
+#include "utils/wait_event.h"
+
+static dsm_segment *
+attach_segment(dsm_handle handle)
+{
+	dsm_segment *segment = dsm_attach(handle);
+
+	/* The leader has died or given up: it will end this worker too. */
+	if (!segment)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("could not map dynamic shared memory segment")));
+	return segment;
+}
+
+/* What a worker sees of the leader's memory. */
+typedef struct View
+{
+	HnswRecords records;
+	dsm_segment *level;
+} View;
+
+/* Attach what the leader has made since. */
+static void
+update_view(View *view, HnswShared *shared)
+{
+	HnswRecords *records = &view->records;
+	dsm_handle handles[HNSW_MOST_SEGMENTS];
+	dsm_handle level;
+	uint32 n;
+
+	SpinLockAcquire(&shared->mutex);
+	n = shared->nsegments;
+	for (uint32 i = records->nsegments; i < n; i++)
+		handles[i] = shared->segments[i];
+	level = shared->level;
+	records->array.n = shared->records;
+	SpinLockRelease(&shared->mutex);
+	while (records->nsegments < n)
+		hnsw_records_attach(records, attach_segment(handles[records->nsegments]));
+	if (level != DSM_HANDLE_INVALID && !view->level)
+	{
+		view->level = attach_segment(level);
+		hnsw_populate_segment(view->level);
+	}
+}
+
+static void
+detach(View *view)
+{
+	if (view->level)
+		dsm_detach(view->level);
+	for (uint32 i = 0; i < view->records.nsegments; i++)
+		dsm_detach(view->records.segments[i]);
+}
+
+/* A worker's main function; the parallel context knows it by its name. */
+void
+omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
+{
+	HnswShared *shared = shm_toc_lookup(toc, HNSW_KEY_SHARED, false);
+	View view = {0};
+	OmendbIndex *index;
+	HnswMeans means = {.shared = shared, .array = &view.records.array};
+	HnswTask task = {0};
+	HnswTaken taken;
+	uint32 turn = 0;
+	uint32 from;
+	uint32 to;
+
+	debug_query_string = shm_toc_lookup(toc, HNSW_KEY_QUERY_TEXT, true);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+
+	/* What the leader wrote is right: the name of the index is not needed. */
+	index = omendb_index_make(NULL, &shared->meta);
+	hnsw_records_init(&view.records, &index->codec);
+
+	while ((taken = hnsw_task_take(shared, &turn, &task, &from, &to)) != TAKEN_END)
+	{
+		if (taken == TAKEN_NOTHING)
+		{
+			ConditionVariableSleep(&shared->announced, WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
+			continue;
+		}
+		ConditionVariableCancelSleep();
+		update_view(&view, shared);
+		if (task.kind == TASK_LEVEL)
+		{
+			if (!means.builder)
+				means.builder = omendb_builder_create(means.array, &omendb_palloc_allocator);
+			task.level.array = means.array;
+			task.level.interrupt = hnsw_build_interrupt;
+			omendb_build_attach(&task.level, dsm_segment_address(view.level));
+		}
+		else if (task.kind == TASK_WRITE && !means.index)
+			means.index = index_open(shared->index, AccessShareLock);
+		hnsw_task_do(&means, &task, from, to);
+		hnsw_task_finish(shared, to - from);
+	}
+	ConditionVariableCancelSleep();
+	if (means.index)
+		index_close(means.index, AccessShareLock);
+	detach(&view);
+}
