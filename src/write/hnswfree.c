@@ -1,15 +1,17 @@
 /*
  * hnswfree.c
- *	  Vacuum: slots of dead nodes are freed.
+ *	  Vacuum, last phase: frees the slots of dead nodes.
+ *
+ * No live node has an edge to a dead one, and no insert runs that began at a dead entry
+ * point. Locks one page at a time, exclusively.
  */
 #include "write/hnswvacuum.h"
 
 #include "page/change.h"
 #include "storage/indexfsm.h"
 
-/* How many of the page's slots are free. */
 uint32
-hnsw_count_free(const OmendbLayout *layout, Page page)
+hnsw_count_free_slots(const OmendbLayout *layout, Page page)
 {
 	uint32 n = 0;
 
@@ -19,50 +21,56 @@ hnsw_count_free(const OmendbLayout *layout, Page page)
 }
 
 static bool
-may_free(OmendbNode node, void *context)
+is_dead_node(OmendbNode node, void *context)
 {
-	HnswVacuum *vacuum = context;
+	return hnsw_vacuum_is_dead(context, node);
+}
 
-	return hnsw_vacuum_is_dead(vacuum, node) &&
-		   (vacuum->only == OMENDB_NO_NODE || vacuum->only == node);
+static bool
+is_that_node(OmendbNode node, void *context)
+{
+	return node == *(const OmendbNode *) context;
+}
+
+/* Free one dead node of an upper level. */
+static void
+free_upper(HnswVacuum *vacuum, OmendbNode node)
+{
+	BlockNumber block = omendb_node_block(&vacuum->store.index->codec.layout, node);
+	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
+
+	if (!BufferIsValid(buffer))
+		return;
+	omendb_page_free_dead(&vacuum->store, buffer, is_that_node, &node);
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Free all dead nodes of a block, and note its free slots in the free space map. */
+static void
+free_block(HnswVacuum *vacuum, BlockNumber block, IndexBulkDeleteResult *stats)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
+	bool is_free;
+
+	if (!BufferIsValid(buffer))
+		return;
+	omendb_page_free_dead(&vacuum->store, buffer, is_dead_node, vacuum);
+	is_free = hnsw_count_free_slots(layout, BufferGetPage(buffer)) == layout->per_page;
+	UnlockReleaseBuffer(buffer);
+	RecordFreeIndexPage(vacuum->store.relation, block);
+	stats->pages_newly_deleted += is_free;
+	stats->pages_free += is_free;
 }
 
 void
 hnsw_free_dead_nodes(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 {
-	/* From above, so that no pointer down ever leads to what is not the same vector's. */
-	for (size_t i = vacuum->nupper; i > 0; i--)
-	{
-		Buffer buffer;
-
-		vacuum->only = vacuum->upper[i - 1].node;
-		if (!hnsw_vacuum_is_dead(vacuum, vacuum->only))
-			continue;
-		buffer = hnsw_vacuum_lock(
-			vacuum, omendb_node_block(&vacuum->store.index->codec.layout, vacuum->only),
-			BUFFER_LOCK_EXCLUSIVE);
-		if (!BufferIsValid(buffer))
-			continue;
-		omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum);
-		UnlockReleaseBuffer(buffer);
-	}
-	vacuum->only = OMENDB_NO_NODE;
+	/* From the highest level down, so that a pointer down always leads to the same vector. */
+	for (size_t i = vacuum->upper.n; i > 0; i--)
+		if (hnsw_vacuum_is_dead(vacuum, vacuum->upper.records[i - 1].node))
+			free_upper(vacuum, vacuum->upper.records[i - 1].node);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
-	{
-		const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-		Buffer buffer;
-		bool is_free;
-
-		if (!hnsw_any_bit(vacuum, vacuum->dead, block))
-			continue;
-		buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
-		if (!BufferIsValid(buffer))
-			continue;
-		omendb_page_free_dead(&vacuum->store, buffer, may_free, vacuum);
-		is_free = hnsw_count_free(layout, BufferGetPage(buffer)) == layout->per_page;
-		UnlockReleaseBuffer(buffer);
-		RecordFreeIndexPage(vacuum->store.relation, block);
-		stats->pages_newly_deleted += is_free;
-		stats->pages_free += is_free;
-	}
+		if (hnsw_set_has_block(&vacuum->dead, &vacuum->store.index->codec.layout, block))
+			free_block(vacuum, block, stats);
 }

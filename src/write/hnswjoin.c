@@ -1,7 +1,13 @@
 /*
  * hnswjoin.c
- *	  Every live node is led to by edges of live nodes: before vacuum replaces those
- *	  to dead ones, after which no row may be lost (see src/README.md).
+ *	  Makes edges of live nodes lead from the entry point to every live node.
+ *
+ * Vacuum does so before it replaces edges to dead nodes; a build in parts does so at its end.
+ * Each change keeps what src/README.md promises ("Nothing is lost"): whatever edges led to
+ * before a change they lead to after it.
+ *
+ * Locks: waits for inserts by the lock on the metapage's number, and sets the entry point
+ * under it; page locks are those of reads and of single changes.
  */
 #include "write/hnswvacuum.h"
 
@@ -12,19 +18,27 @@
 #include "utils/memutils.h"
 #include "write/hnswjoin.h"
 
-/* So many reached nodes at most are asked to take an edge to one that is not. */
+/* Maximum number of reached nodes that are tried for an edge to a node that is not reached. */
 #define JOIN_NEAR 64
 
+static bool
+is_live_node(const OmendbLayout *layout, Page page, uint32 slot)
+{
+	const OmendbRecord *record = omendb_page_record(layout, page, slot);
+
+	return record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
+		   !(record->flags & OMENDB_RECORD_DEAD);
+}
+
 /*
- * The live nodes that a search for vacuum->record finds nearest, of those that are
- * reached, nearest first; then `last`, if there is one, for a search may not come to
- * the level yet.
+ * List the nearest to work.record of the live nodes that a search visits and that are reached,
+ * nearest first; then `last`, if there is one, for a search may not get to the level
+ * yet. Returns their number.
  */
 static uint32
-reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, OmendbNode last,
-			 OmendbNode *near)
+find_reached_near(HnswVacuum *vacuum, unsigned level, OmendbNode last, OmendbNode *near)
 {
-	const OmendbSearch *search = hnsw_find_near(vacuum->insert, vacuum->record, level);
+	const OmendbSearch *search = hnsw_find_near(vacuum->work.insert, vacuum->work.record, level);
 	const OmendbVisited *found[JOIN_NEAR];
 	uint32 n = 0;
 
@@ -33,7 +47,7 @@ reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, Omend
 		const OmendbVisited *visited = &search->visited[i];
 		uint32 at;
 
-		if (!visited->payload.live || !omendb_reach_has(reach, visited->node))
+		if (!visited->payload.live || !omendb_reach_has(&vacuum->join.reached, visited->node))
 			continue;
 		if (n == JOIN_NEAR && visited->distance >= found[n - 1]->distance)
 			continue;
@@ -50,28 +64,28 @@ reached_near(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level, Omend
 }
 
 /*
- * Note by which node each one was reached, from the entry point, dead ones included:
- * these edges make a tree. Where one is given up meanwhile, its end is reached by a
- * detour of live nodes instead (hnswedges.c), which ends with another edge there. False
- * where a vacuum may not take as much memory.
+ * Set join.parents, once: the node by which each node, dead or live, is reached from the entry
+ * point. These edges are a tree. If an edge of the tree is given up meanwhile, its end is reached
+ * by a detour of live nodes (hnswedges.c), which ends with another edge to the same end. False if
+ * that takes more memory than a vacuum may use.
  */
 static bool
-note_parents(HnswVacuum *vacuum)
+find_parents(HnswVacuum *vacuum)
 {
 	OmendbReach reach;
 	OmendbNode entry;
 	unsigned level;
-	Size bytes = (Size) vacuum->nnodes * sizeof(OmendbNode);
+	Size bytes = (Size) vacuum->dead.slots * sizeof(OmendbNode);
 
-	if (vacuum->parents)
+	if (vacuum->join.parents)
 		return true;
 	if (bytes > (Size) omendb_vacuum_work_mem() * 1024)
 		return false;
 	omendb_reach_init(&reach, &vacuum->store, vacuum->info->strategy);
 	bytes = (reach.nodes + 1) * sizeof(OmendbNode);
-	vacuum->parents = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
-	memset(vacuum->parents, 0xff, bytes);
-	reach.parents = vacuum->parents;
+	vacuum->join.parents = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	memset(vacuum->join.parents, 0xff, bytes);
+	reach.parents = vacuum->join.parents;
 	if (omendb_index_entry(&vacuum->store, &entry, &level))
 	{
 		omendb_reach_add(&reach, entry);
@@ -84,225 +98,244 @@ note_parents(HnswVacuum *vacuum)
 }
 
 /*
- * May the node's edge to a dead one be replaced? Only if the tree reaches the dead one by
- * another node, its parent. *way: the parent, if its edge may be replaced meanwhile. Edges
- * of dead nodes and edges to the level below are never replaced, so *way is empty there.
+ * True if the edge from `node` to the dead node `dead` may be replaced, as far as the tree is
+ * concerned: another node, the dead node's parent, reaches it. *detour: the parent, if its
+ * edge may be replaced meanwhile, so that the edge has to be seen when the change is made. Edges
+ * of dead nodes and pointers down are never replaced: then *detour is empty.
  */
 static bool
-is_spare(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level, OmendbDetour *way)
+is_reached_without(HnswVacuum *vacuum, OmendbNode node, OmendbNode dead, unsigned level,
+				   OmendbDetour *detour)
 {
-	OmendbNode parent = vacuum->parents[dead];
+	OmendbNode parent = vacuum->join.parents[dead];
 	unsigned parent_level;
 
 	if (parent == OMENDB_NO_NODE || parent == node ||
 		!omendb_record_level(&vacuum->store, parent, &parent_level))
 		return false;
-	*way = (OmendbDetour){.nodes = {parent}};
-	way->n = hnsw_vacuum_is_dead(vacuum, parent) || parent_level != level ? 0 : 1;
+	*detour = (OmendbDetour){.nodes = {parent}};
+	detour->n = hnsw_vacuum_is_dead(vacuum, parent) || parent_level != level ? 0 : 1;
 	return true;
 }
 
-/* Let a node have an edge to vacuum->record in place of one to a dead node that is to spare. */
+/*
+ * Replace an edge from `from` to a dead node by one to `node`, which work.record is a copy of. False if
+ * `from` has no edge to a dead node that the tree can do without.
+ */
 static bool
-replace_spare(HnswVacuum *vacuum, OmendbNode at, OmendbNode node, unsigned level)
+replace_edge_to_dead(HnswVacuum *vacuum, OmendbNode from, OmendbNode node, unsigned level)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	OmendbRecord *whole = vacuum->whole;
+	const OmendbCodec *codec = &vacuum->store.index->codec;
+	OmendbChooser *chooser = &vacuum->work.chooser;
+	OmendbRecord *record = vacuum->work.other;
 
-	/* Without them the node becomes the entry point, unless there are too many levels. */
-	if (!note_parents(vacuum))
+	/* Without parents the node becomes the entry point, unless there are too many levels. */
+	if (!find_parents(vacuum))
 		return false;
-	for (uint32 slot = 0; omendb_record_copy(&vacuum->store, at, level, whole) &&
-						  !(whole->flags & OMENDB_RECORD_DEAD) && slot < whole->count;
+	for (uint32 slot = 0; omendb_record_copy(&vacuum->store, from, level, record) &&
+						  !(record->flags & OMENDB_RECORD_DEAD) && slot < record->count;
 		 slot++)
 	{
-		OmendbNode end = omendb_record_neighbours(layout, whole)[slot];
-		OmendbDetour way;
+		OmendbNode end = omendb_record_neighbours(&codec->layout, record)[slot];
+		OmendbDetour detour;
 
-		if (!hnsw_vacuum_is_dead(vacuum, end) || !is_spare(vacuum, at, end, level, &way))
+		if (!hnsw_vacuum_is_dead(vacuum, end) ||
+			!is_reached_without(vacuum, from, end, level, &detour))
 			continue;
-		omendb_chooser_set(&vacuum->chooser, whole);
-		omendb_edge_write(&vacuum->chooser, whole, slot, node, vacuum->record,
-						  omendb_own_distance(&vacuum->store.index->codec, whole, vacuum->record,
-											  vacuum->chooser.scratch));
-		if (omendb_record_put_edge(&vacuum->store, at, whole, slot, &way))
+		omendb_chooser_set(chooser, record);
+		omendb_edge_write(
+			chooser, record, slot, node, vacuum->work.record,
+			omendb_own_distance(codec, record, vacuum->work.record, chooser->scratch));
+		if (omendb_record_put_edge(&vacuum->store, from, record, slot, &detour))
 			return true;
 	}
 	return false;
 }
 
 /*
- * Let edges of live nodes lead to the node. Reached nodes near it are asked for an edge
- * first, then `last`, the node that was joined last. If none has room, the node becomes
- * vacuum->entry, the next entry point. False if there are too many levels for that.
+ * Give the node an edge from a reached live node: from a near one, else from `last`, the node that
+ * was joined last. If none of them can take an edge, the node becomes join.entry, the next entry point.
+ * False if there are too many levels for that.
  */
 static bool
-join_node(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node, unsigned level,
-		  OmendbNode last)
+join_node(HnswVacuum *vacuum, OmendbNode node, unsigned level, OmendbNode last)
 {
+	HnswEdgeWork *work = &vacuum->work;
 	OmendbNode near[JOIN_NEAR];
 	uint32 n;
 
-	if (!omendb_record_copy(&vacuum->store, node, level, vacuum->record) ||
-		(vacuum->record->flags & OMENDB_RECORD_DEAD))
+	if (!omendb_record_copy(&vacuum->store, node, level, work->record) ||
+		(work->record->flags & OMENDB_RECORD_DEAD))
 		return true;
-	n = reached_near(vacuum, reach, level, last, near);
-	if (hnsw_add_reverse_edges(vacuum->insert, node, level, vacuum->record, near, n))
+	n = find_reached_near(vacuum, level, last, near);
+	if (hnsw_add_reverse_edges(work->insert, node, level, work->record, near, n))
 		return true;
 	for (uint32 i = 0; i < n; i++)
-		if (replace_spare(vacuum, near[i], node, level))
+		if (replace_edge_to_dead(vacuum, near[i], node, level))
 			return true;
-	return hnsw_make_entry(vacuum->insert, node, level, vacuum->record, &vacuum->entry,
-						   &vacuum->entry_level);
-}
-
-static void
-note_missing(HnswVacuum *vacuum, const OmendbReach *reach, OmendbNode node)
-{
-	if (!reach || !omendb_reach_has(reach, node))
-		hnsw_note_node(&vacuum->missing, node);
+	return hnsw_make_entry(work->insert, node, level, work->record, &vacuum->join.entry,
+						   &vacuum->join.entry_level);
 }
 
 /*
- * Note the missing live nodes of a level above 0, and the nodes below all live ones. No
- * page is read: vacuum->upper has the records of these levels.
+ * List the live nodes of a level above 0 that are not reached as missing, and the nodes below all
+ * live ones. Reads no page: the upper records are in memory.
  */
 static void
-look_above(HnswVacuum *vacuum, const OmendbReach *reach, unsigned level)
+list_missing_upper(HnswVacuum *vacuum, unsigned level)
 {
-	vacuum->missing.n = 0;
-	for (size_t i = 0; i < vacuum->nupper; i++)
+	HnswJoin *join = &vacuum->join;
+
+	join->missing.n = 0;
+	for (size_t i = 0; i < vacuum->upper.n; i++)
 	{
-		const HnswUpper *upper = &vacuum->upper[i];
+		const HnswUpper *upper = &vacuum->upper.records[i];
 
 		if (upper->level != level || hnsw_vacuum_is_dead(vacuum, upper->node))
 			continue;
-		note_missing(vacuum, reach, upper->node);
-		hnsw_note_node(&vacuum->below, upper->down);
+		if (!omendb_reach_has(&join->reached, upper->node))
+			hnsw_list_add(&join->missing, upper->node);
+		hnsw_list_add(&join->below, upper->down);
 	}
 }
 
-/*
- * Note the live nodes of level 0 that are not reached, but no more than `most`. reach: NULL where
- * none is.
- */
+/* List the live nodes of level 0 that are not reached as missing. */
 static void
-look_below(HnswVacuum *vacuum, const OmendbReach *reach, size_t most)
+list_missing_nodes(HnswVacuum *vacuum)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	BlockNumber blocks = reach ? OMENDB_FIRST_BLOCK + reach->nodes / layout->per_page
-							   : RelationGetNumberOfBlocks(vacuum->store.relation);
+	HnswJoin *join = &vacuum->join;
+	BlockNumber blocks = OMENDB_FIRST_BLOCK + join->reached.nodes / layout->per_page;
 
-	vacuum->missing.n = 0;
-	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks && vacuum->missing.n < most;
-		 block++)
+	join->missing.n = 0;
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
 	{
 		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 
 		if (!BufferIsValid(buffer))
 			continue;
-		for (uint32 slot = 0; slot < layout->per_page && vacuum->missing.n < most; slot++)
+		for (uint32 slot = 0; slot < layout->per_page; slot++)
 		{
-			const OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+			OmendbNode node = omendb_block_node(layout, block, slot);
 
-			if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
-				!(record->flags & OMENDB_RECORD_DEAD))
-				note_missing(vacuum, reach, omendb_block_node(layout, block, slot));
+			if (is_live_node(layout, BufferGetPage(buffer), slot) &&
+				!omendb_reach_has(&join->reached, node))
+				hnsw_list_add(&join->missing, node);
 		}
 		UnlockReleaseBuffer(buffer);
 	}
 }
 
 /*
- * Join the live nodes of a level that are not reached from those that wait; then
- * those below all of them wait.
+ * Join the live nodes of a level that are not reached from the waiting ones; afterwards the
+ * nodes below all live ones wait. False if a node cannot be joined.
  */
 static bool
-join_level(HnswVacuum *vacuum, OmendbReach *reach, unsigned level)
+join_level(HnswVacuum *vacuum, unsigned level)
 {
-	OmendbNode last = level == vacuum->entry_level ? vacuum->entry : OMENDB_NO_NODE;
+	HnswJoin *join = &vacuum->join;
+	OmendbReach *reach = &join->reached;
+	OmendbNode last = level == join->entry_level ? join->entry : OMENDB_NO_NODE;
 
-	vacuum->below.n = 0;
+	join->below.n = 0;
 	omendb_reach_follow(reach, level);
 	if (level > 0)
-		look_above(vacuum, reach, level);
+		list_missing_upper(vacuum, level);
 	else
-		look_below(vacuum, reach, SIZE_MAX);
+		list_missing_nodes(vacuum);
 	/*
-	 * An insert may change edges of its new node as it likes as long as nothing
-	 * leads there. So nothing is led there before that insert is over.
+	 * An insert may change edges of its new node freely as long as nothing leads to the
+	 * node. So the node gets no incoming edge before that insert has ended.
 	 */
-	if (vacuum->missing.n > 0)
+	if (join->missing.n > 0)
 		hnsw_wait_for_inserts(vacuum);
-	for (size_t i = 0; i < vacuum->missing.n; i++)
+	for (size_t i = 0; i < join->missing.n; i++)
 	{
-		OmendbNode node = vacuum->missing.nodes[i];
+		OmendbNode node = join->missing.nodes[i];
 
 		if (omendb_reach_has(reach, node))
 			continue;
-		if (!join_node(vacuum, reach, node, level, last))
+		if (!join_node(vacuum, node, level, last))
 			return false;
 		last = node;
 		omendb_reach_add(reach, node);
 		omendb_reach_follow(reach, level);
 	}
-	for (size_t i = 0; i < vacuum->below.n; i++)
-		omendb_reach_add(reach, vacuum->below.nodes[i]);
+	for (size_t i = 0; i < join->below.n; i++)
+		omendb_reach_add(reach, join->below.nodes[i]);
 	return true;
 }
 
-/* Some live node of level 0, or none. */
+/* Find a live node of level 0. OMENDB_NO_NODE if there is none. */
 static OmendbNode
-any_live_node(HnswVacuum *vacuum)
+find_live_node(HnswVacuum *vacuum)
 {
-	look_below(vacuum, NULL, 1);
-	return vacuum->missing.n > 0 ? vacuum->missing.nodes[0] : OMENDB_NO_NODE;
-}
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
+	OmendbNode found = OMENDB_NO_NODE;
 
-/* The entry point if it lives and no live node is of a higher level, else such a node. */
-static void
-choose_entry(HnswVacuum *vacuum, OmendbNode entry, unsigned level)
-{
-	size_t i = vacuum->nupper;
+	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks && found == OMENDB_NO_NODE; block++)
+	{
+		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 
-	vacuum->entry = entry;
-	vacuum->entry_level = level;
-	while (i > 0 && hnsw_vacuum_is_dead(vacuum, vacuum->upper[i - 1].node))
-		i--;
-	if (!hnsw_vacuum_is_dead(vacuum, entry) && (i == 0 || vacuum->upper[i - 1].level <= level))
-		return;
-	vacuum->entry = i > 0 ? vacuum->upper[i - 1].node : any_live_node(vacuum);
-	vacuum->entry_level = i > 0 ? vacuum->upper[i - 1].level : 0;
+		if (!BufferIsValid(buffer))
+			continue;
+		for (uint32 slot = 0; slot < layout->per_page && found == OMENDB_NO_NODE; slot++)
+			if (is_live_node(layout, BufferGetPage(buffer), slot))
+				found = omendb_block_node(layout, block, slot);
+		UnlockReleaseBuffer(buffer);
+	}
+	return found;
 }
 
 /*
- * Let edges of live nodes lead from vacuum->entry to all live nodes, level by level.
- * Nodes that are inserted meanwhile get edges from live ones.
+ * Set join.entry to the entry point if it lives and no live node is of a higher level, else to a live
+ * node of the highest level, or to OMENDB_NO_NODE if no node lives.
+ */
+static void
+choose_entry(HnswVacuum *vacuum, OmendbNode entry, unsigned level)
+{
+	const HnswUpper *highest = NULL;
+
+	for (size_t i = vacuum->upper.n; i > 0 && !highest; i--)
+		if (!hnsw_vacuum_is_dead(vacuum, vacuum->upper.records[i - 1].node))
+			highest = &vacuum->upper.records[i - 1];
+	vacuum->join.entry = entry;
+	vacuum->join.entry_level = level;
+	if (!hnsw_vacuum_is_dead(vacuum, entry) && (!highest || highest->level <= level))
+		return;
+	vacuum->join.entry = highest ? highest->node : find_live_node(vacuum);
+	vacuum->join.entry_level = highest ? highest->level : 0;
+}
+
+/*
+ * Join all live nodes to join.entry, level by level. Nodes that are inserted meanwhile get edges from
+ * live nodes by their inserts. False if a node cannot be joined.
  */
 static bool
 join_levels(HnswVacuum *vacuum)
 {
-	OmendbReach *reach = &vacuum->joined;
-	bool good = true;
+	OmendbReach *reach = &vacuum->join.reached;
+	bool joined = true;
 
 	if (reach->reached)
 		omendb_reach_free(reach);
 	omendb_reach_init(reach, &vacuum->store, vacuum->info->strategy);
 	reach->live = true;
-	omendb_reach_add(reach, vacuum->entry);
-	for (int level = vacuum->entry_level; good && level >= 0; level--)
-		good = join_level(vacuum, reach, level);
-	return good;
+	omendb_reach_add(reach, vacuum->join.entry);
+	for (int level = vacuum->join.entry_level; joined && level >= 0; level--)
+		joined = join_level(vacuum, level);
+	return joined;
 }
 
 /*
- * Let the entry point be vacuum->entry, if it is not, without inserts: those that
- * began when it was dead are over then. False if an insert changed it meanwhile.
+ * Make join.entry the entry point, if it is not, while no insert runs: those that began when the
+ * old one was dead have ended then. False if an insert changed the entry point meanwhile.
  *
- * Where vacuum->entry is none, no node lived when the dead ones were marked and the inserts
- * that ran had ended: all nodes have been looked through since. The first insert after that
- * found no live node, and made its own the entry point. So if the entry point is still the
- * old one, none lives now.
+ * If join.entry is OMENDB_NO_NODE, no node lived when dead nodes had been marked and the inserts
+ * that ran had ended: find_live_node has read all nodes since. The first insert after that
+ * found no live node, and made its own node the entry point. So if the entry point is
+ * still the old one, no node lives now.
  */
 static bool
 set_entry(HnswVacuum *vacuum, OmendbNode old)
@@ -311,15 +344,16 @@ set_entry(HnswVacuum *vacuum, OmendbNode old)
 	bool done;
 
 	LockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
-	/* What came in place of a live one leads there. */
-	done = vacuum->entry == old ||
-		   omendb_meta_change_entry(&vacuum->store, old, vacuum->entry, vacuum->entry_level);
+	/* An entry point that replaced a live one leads to that one. */
+	done =
+		vacuum->join.entry == old ||
+		omendb_meta_change_entry(&vacuum->store, old, vacuum->join.entry, vacuum->join.entry_level);
 	UnlockPage(index, OMENDB_META_BLOCK, ExclusiveLock);
 	return done;
 }
 
 bool
-hnsw_join_living(HnswVacuum *vacuum)
+hnsw_join_live_nodes(HnswVacuum *vacuum)
 {
 	OmendbNode entry;
 	unsigned level;
@@ -328,7 +362,7 @@ hnsw_join_living(HnswVacuum *vacuum)
 	{
 		CHECK_FOR_INTERRUPTS();
 		choose_entry(vacuum, entry, level);
-		if (vacuum->entry != OMENDB_NO_NODE && !join_levels(vacuum))
+		if (vacuum->join.entry != OMENDB_NO_NODE && !join_levels(vacuum))
 			return false;
 		if (set_entry(vacuum, entry))
 			break;
@@ -349,21 +383,18 @@ hnsw_join_new(Relation index, OmendbNode upper)
 	vacuum->store.index = omendb_index_open(index);
 	vacuum->info = &info;
 	vacuum->blocks = RelationGetNumberOfBlocks(index);
-	vacuum->only = OMENDB_NO_NODE;
-	vacuum->upper_capacity = 1024;
-	vacuum->upper = palloc(vacuum->upper_capacity * sizeof(HnswUpper));
 	for (BlockNumber block = omendb_node_block(&vacuum->store.index->codec.layout, upper);
 		 block < vacuum->blocks; block++)
 	{
 		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 
-		hnsw_note_page(vacuum, BufferGetPage(buffer), block);
+		hnsw_collect_page(vacuum, BufferGetPage(buffer), block);
 		UnlockReleaseBuffer(buffer);
 	}
-	qsort(vacuum->upper, vacuum->nupper, sizeof(HnswUpper), hnsw_upper_by_level);
-	hnsw_prepare_repairs(vacuum);
-	/* Without dead nodes nothing is given up for it. */
-	if (!hnsw_join_living(vacuum))
+	hnsw_sort_upper(vacuum);
+	hnsw_allocate_work(vacuum);
+	/* False only if there would be too many levels: no node is dead. */
+	if (!hnsw_join_live_nodes(vacuum))
 		elog(ERROR, "could not join the nodes of index \"%s\"", RelationGetRelationName(index));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -1,6 +1,6 @@
 /*
  * hnswjoin.h
- *	  For a build: the edges that make one graph of the parts of an index.
+ *	  For a build in parts: the edges that connect the components of a new index.
  */
 #ifndef OMENDB_HNSWJOIN_H
 #define OMENDB_HNSWJOIN_H
@@ -9,8 +9,8 @@
 #include "utils/relcache.h"
 
 /*
- * Let edges lead from the entry point to all nodes of an index that is being built,
- * whose levels above 0 are of one piece already and begin with the number `upper`.
+ * Make edges lead from the entry point to all nodes of an index that is being built.
+ * upper: the first number of the levels above 0, which are one component already.
  */
 extern void hnsw_join_new(Relation index, OmendbNode upper);
 

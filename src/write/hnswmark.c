@@ -1,6 +1,9 @@
 /*
  * hnswmark.c
- *	  Vacuum: heap TIDs of dead rows are removed, nodes without any are marked dead.
+ *	  Vacuum, first phase: removes heap TIDs of dead rows, and marks nodes without any as dead.
+ *
+ * Changes no edge. Locks one page at a time, exclusively only if the page has something to
+ * remove.
  */
 #include "write/hnswvacuum.h"
 
@@ -11,30 +14,31 @@
 #include "storage/indexfsm.h"
 #include "utils/memutils.h"
 
-static void
-note_dead(HnswVacuum *vacuum, OmendbNode node)
-{
-	if (node < vacuum->nnodes && !hnsw_vacuum_is_dead(vacuum, node))
-	{
-		vacuum->dead[node / 8] |= 1 << (node % 8);
-		vacuum->ndead++;
-	}
-}
-
 static bool
-tid_is_dead(ItemPointer tid, void *context)
+is_dead_tid(ItemPointer tid, void *context)
 {
 	HnswVacuum *vacuum = context;
 
 	if (!omendb_tid_is_possible(tid))
-		omendb_corrupt_page(vacuum->store.relation, vacuum->block,
+		omendb_corrupt_page(vacuum->store.relation, vacuum->mark.block,
 							"A record has an impossible heap TID.");
-	return vacuum->callback(tid, vacuum->callback_state);
+	return vacuum->mark.is_dead(tid, vacuum->mark.is_dead_state);
 }
 
-/* Note what later steps need to know of the page. */
+static void
+add_upper(HnswUpperList *list, HnswUpper upper)
+{
+	if (list->n == list->capacity)
+	{
+		list->capacity = Max(1024, 2 * list->capacity);
+		list->records =
+			omendb_palloc_allocator.resize(NULL, list->records, list->capacity * sizeof(HnswUpper));
+	}
+	list->records[list->n++] = upper;
+}
+
 void
-hnsw_note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
+hnsw_collect_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 
@@ -44,28 +48,17 @@ hnsw_note_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 		OmendbNode node = omendb_block_node(layout, block, slot);
 
 		if (record->kind == OMENDB_RECORD_OVERFLOW && omendb_record_overflow(record)->count == 0)
-			hnsw_note_node(&vacuum->emptied, omendb_record_overflow(record)->owner);
+			hnsw_list_add(&vacuum->mark.emptied, omendb_record_overflow(record)->owner);
 		if (record->kind != OMENDB_RECORD_NODE)
 			continue;
 		if (record->flags & OMENDB_RECORD_DEAD)
-			note_dead(vacuum, node);
+			hnsw_set_add(&vacuum->dead, node);
 		if (record->level > 0)
-		{
-			if (vacuum->nupper == vacuum->upper_capacity)
-			{
-				vacuum->upper_capacity *= 2;
-				vacuum->upper =
-					repalloc_huge(vacuum->upper, vacuum->upper_capacity * sizeof(HnswUpper));
-			}
-			vacuum->upper[vacuum->nupper++] = (HnswUpper){node, record->down, record->level};
-		}
+			add_upper(&vacuum->upper, (HnswUpper){node, record->down, record->level});
 	}
 }
 
-/*
- * Remove the heap TIDs of the block's dead rows. Returns how many of its slots are free. An
- * exclusive lock is taken only where there is something to remove.
- */
+/* Remove the heap TIDs of the block's dead rows. Returns how many of its slots are free. */
 static uint32
 clean_block(HnswVacuum *vacuum, BlockNumber block, OmendbPageTids *counts)
 {
@@ -76,17 +69,17 @@ clean_block(HnswVacuum *vacuum, BlockNumber block, OmendbPageTids *counts)
 
 	if (!BufferIsValid(buffer))
 		return layout->per_page;
-	vacuum->block = block;
-	if (!omendb_page_has_dead_tids(&vacuum->store, buffer, tid_is_dead, vacuum, &count))
+	vacuum->mark.block = block;
+	if (!omendb_page_has_dead_tids(&vacuum->store, buffer, is_dead_tid, vacuum, &count))
 		counts->left += count;
 	else
 	{
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		omendb_page_remove_tids(&vacuum->store, buffer, tid_is_dead, vacuum, counts);
+		omendb_page_remove_tids(&vacuum->store, buffer, is_dead_tid, vacuum, counts);
 	}
-	hnsw_note_page(vacuum, BufferGetPage(buffer), block);
-	nfree = hnsw_count_free(layout, BufferGetPage(buffer));
+	hnsw_collect_page(vacuum, BufferGetPage(buffer), block);
+	nfree = hnsw_count_free_slots(layout, BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	return nfree;
 }
@@ -100,24 +93,24 @@ by_node(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Take empty overflow records out of their chains, and each chain once. */
+/*
+ * Take empty overflow records out of their chains. A node may be listed once for each of its
+ * records; its chain is cleaned once.
+ */
 static void
-free_emptied(HnswVacuum *vacuum)
+free_empty_overflow(HnswVacuum *vacuum)
 {
-	HnswNodeList *emptied = &vacuum->emptied;
+	HnswNodeList *emptied = &vacuum->mark.emptied;
 
 	if (emptied->n > 0)
 		qsort(emptied->nodes, emptied->n, sizeof(OmendbNode), by_node);
 	for (size_t i = 0; i < emptied->n; i++)
 		if ((i == 0 || emptied->nodes[i] != emptied->nodes[i - 1]) &&
 			omendb_record_free_empty(&vacuum->store, emptied->nodes[i]))
-			note_dead(vacuum, emptied->nodes[i]);
+			hnsw_set_add(&vacuum->dead, emptied->nodes[i]);
 }
 
-/*
- * Remove the heap TIDs of all dead rows. The free space map gets to know every page with
- * free slots on the way: it does not survive a crash.
- */
+/* Notes all pages with free slots: the free space map does not survive a crash. */
 void
 hnsw_remove_heap_tids(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 {
@@ -138,13 +131,13 @@ hnsw_remove_heap_tids(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 		if (report)
 			pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, block + 1);
 	}
-	free_emptied(vacuum);
+	free_empty_overflow(vacuum);
 	stats->tuples_removed += counts.removed;
 	stats->num_index_tuples = counts.left;
 }
 
-int
-hnsw_upper_by_level(const void *a, const void *b)
+static int
+by_level(const void *a, const void *b)
 {
 	const HnswUpper *x = a;
 	const HnswUpper *y = b;
@@ -155,19 +148,26 @@ hnsw_upper_by_level(const void *a, const void *b)
 }
 
 void
+hnsw_sort_upper(HnswVacuum *vacuum)
+{
+	if (vacuum->upper.n > 0)
+		qsort(vacuum->upper.records, vacuum->upper.n, sizeof(HnswUpper), by_level);
+}
+
+void
 hnsw_mark_upper_records(HnswVacuum *vacuum)
 {
-	/* ascending: a record's lower one is marked before it */
-	qsort(vacuum->upper, vacuum->nupper, sizeof(HnswUpper), hnsw_upper_by_level);
-	for (size_t i = 0; i < vacuum->nupper; i++)
+	/* Ascending levels: the record below is marked before the record above. */
+	hnsw_sort_upper(vacuum);
+	for (size_t i = 0; i < vacuum->upper.n; i++)
 	{
-		HnswUpper *upper = &vacuum->upper[i];
+		HnswUpper *upper = &vacuum->upper.records[i];
 
 		CHECK_FOR_INTERRUPTS();
 		if (hnsw_vacuum_is_dead(vacuum, upper->down) && !hnsw_vacuum_is_dead(vacuum, upper->node))
 		{
 			omendb_record_mark_dead(&vacuum->store, upper->node, upper->level);
-			note_dead(vacuum, upper->node);
+			hnsw_set_add(&vacuum->dead, upper->node);
 		}
 	}
 }

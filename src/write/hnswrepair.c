@@ -1,6 +1,21 @@
 /*
  * hnswrepair.c
- *	  Vacuum: edges to dead nodes are replaced.
+ *	  Vacuum: replaces a node's edges to dead nodes.
+ *
+ * Live nodes are joined already: edges of live nodes lead to every live node, and no edge between
+ * live nodes is given up here. So an edge to a dead node may be replaced by any edge, or by none.
+ * Candidates are the live neighbours of the dead ones:
+ *
+ * - The nearest neighbours of a dead node are its replacement neighbours: each takes over one of
+ *   the dead node's farthest edges, which may be all that leads to another component.
+ * - One edge of a node to another component becomes an edge to there.
+ * - All other edges become those that the occlusion rule chooses.
+ *
+ * A node that keeps fewer than half of its edges is also searched for, as by an insert. What each
+ * choice is worth was measured (src/README.md, "Vacuum").
+ *
+ * No page is locked between reading a record and changing it: a record that has another version by
+ * then is repaired again.
  */
 #include "write/hnswvacuum.h"
 
@@ -11,61 +26,47 @@
 #include "page/change.h"
 #include "utils/memutils.h"
 
-/* One of so many neighbours of a dead node is its heir. */
-#define HEIR_SHARE 8
+/* A dead node has one replacement neighbour for this many edges that a node may have. */
+#define EDGES_A_REPLACEMENT 8
 
 /*
- * Of what dead neighbours had, so many are candidates for each edge that has to be replaced, and a few
- * more; but no more than so many times a node's edges.
+ * Maximum number of candidates out of the pool: this many for each edge to replace and for one more, ..
+ * (measured: src/README.md, "Vacuum")
  */
-#define POOL_A_EDGE 4
-#define POOL_SHARE  2
+#define CANDIDATES_AN_EDGE 4
+/* .. but not more than this many times the edges that a node may have. */
+#define CANDIDATES_SHARE 2
 
-static OmendbRecord *
-arena_record(HnswVacuum *vacuum, size_t i)
+/* Candidates whose copies memory is allocated for at first. */
+#define COPIES_AT_FIRST 512
+
+void
+hnsw_allocate_work(HnswVacuum *vacuum)
 {
-	return (OmendbRecord *) (vacuum->arena + i * vacuum->copy_bytes);
+	const OmendbCodec *codec = &vacuum->store.index->codec;
+	const OmendbLayout *layout = &codec->layout;
+	HnswEdgeWork *work = &vacuum->work;
+	HnswRepair *repair = &vacuum->repair;
+
+	work->record = palloc(layout->record_bytes);
+	work->other = palloc(layout->record_bytes);
+	omendb_chooser_init(&work->chooser, codec, &omendb_palloc_allocator);
+	work->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
+	repair->copy_bytes = layout->neighbours_offset;
+	repair->copies_capacity = COPIES_AT_FIRST;
+	repair->copies =
+		MemoryContextAllocHuge(CurrentMemoryContext, repair->copies_capacity * repair->copy_bytes);
+	omendb_query_init(&repair->query, codec, palloc(omendb_query_bytes(codec) + 1));
+	omendb_query_init(&repair->other_query, codec, palloc(omendb_query_bytes(codec) + 1));
+	repair->pool = palloc((Size) layout->edges * layout->edges * sizeof(HnswEstimate));
 }
 
-static const OmendbRecord *
-candidate_record(void *context, const OmendbSelectCandidate *candidate)
+/* Distance of a record, of which `other` is at least the header and own vector, from work.record. */
+static float
+distance_from_node(HnswVacuum *vacuum, const OmendbRecord *other)
 {
-	return arena_record(context, candidate->tag);
-}
-
-static bool
-is_candidate(const HnswVacuum *vacuum, size_t n, OmendbNode node)
-{
-	for (size_t i = 0; i < n; i++)
-		if (vacuum->chooser.candidates[i].node == node)
-			return true;
-	return false;
-}
-
-/* Add a node to the candidates if it lives and is none yet. */
-static bool
-add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, unsigned level)
-{
-	OmendbRecord *copy;
-
-	if (node == self || hnsw_vacuum_is_dead(vacuum, node) || is_candidate(vacuum, *n, node))
-		return false;
-	if (*n >= vacuum->arena_capacity)
-	{
-		vacuum->arena_capacity *= 2;
-		vacuum->arena = repalloc_huge(vacuum->arena, vacuum->arena_capacity * vacuum->copy_bytes);
-	}
-	copy = arena_record(vacuum, *n);
-	if (!omendb_record_copy_own(&vacuum->store, node, level, copy) ||
-		(copy->flags & OMENDB_RECORD_DEAD))
-		return false;
-	omendb_chooser_reserve(&vacuum->chooser, *n + 1);
-	vacuum->chooser.candidates[*n] =
-		(OmendbSelectCandidate){omendb_own_distance(&vacuum->store.index->codec, vacuum->record,
-													copy, vacuum->chooser.scratch),
-								node, (uint32) *n};
-	(*n)++;
-	return true;
+	return omendb_own_distance(&vacuum->store.index->codec, vacuum->work.record, other,
+							   vacuum->work.chooser.scratch);
 }
 
 static int
@@ -79,16 +80,79 @@ by_estimate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/* Nodes near vacuum->record by a search from the entry point. */
-static void
-add_found(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
+/* ---------------------------------------------------------------- candidates */
+
+static OmendbRecord *
+copied_record(HnswVacuum *vacuum, size_t i)
 {
-	const OmendbSearch *search = hnsw_find_near(vacuum->insert, vacuum->record, level);
+	return (OmendbRecord *) (vacuum->repair.copies + i * vacuum->repair.copy_bytes);
+}
+
+/* For omendb_choose. */
+static const OmendbRecord *
+candidate_record(void *context, const OmendbSelectCandidate *candidate)
+{
+	return copied_record(context, candidate->tag);
+}
+
+static bool
+is_candidate(const HnswVacuum *vacuum, size_t n, OmendbNode node)
+{
+	for (size_t i = 0; i < n; i++)
+		if (vacuum->work.chooser.candidates[i].node == node)
+			return true;
+	return false;
+}
+
+/* Add a node to the *n candidates for edges of `self` if the node lives and is none yet. */
+static void
+add_candidate(HnswVacuum *vacuum, size_t *n, OmendbNode self, OmendbNode node, unsigned level)
+{
+	HnswRepair *repair = &vacuum->repair;
+	OmendbChooser *chooser = &vacuum->work.chooser;
+	OmendbRecord *copy;
+
+	if (node == self || hnsw_vacuum_is_dead(vacuum, node) || is_candidate(vacuum, *n, node))
+		return;
+	if (*n >= repair->copies_capacity)
+	{
+		repair->copies_capacity *= 2;
+		repair->copies =
+			repalloc_huge(repair->copies, repair->copies_capacity * repair->copy_bytes);
+	}
+	copy = copied_record(vacuum, *n);
+	if (!omendb_record_copy_own(&vacuum->store, node, level, copy) ||
+		(copy->flags & OMENDB_RECORD_DEAD))
+		return;
+	omendb_chooser_reserve(chooser, *n + 1);
+	chooser->candidates[*n] =
+		(OmendbSelectCandidate){distance_from_node(vacuum, copy), node, (uint32) *n};
+	(*n)++;
+}
+
+/* Add the nodes that a search for work.record visits. */
+static void
+add_visited(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
+{
+	const OmendbSearch *search = hnsw_find_near(vacuum->work.insert, vacuum->work.record, level);
 
 	for (size_t i = 0; search && i < search->visited_used; i++)
 		if (search->visited[i].payload.live)
 			add_candidate(vacuum, n, self, search->visited[i].node, level);
 }
+
+/* Add the neighbours of work.record. */
+static void
+add_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	const OmendbRecord *record = vacuum->work.record;
+
+	for (uint32 i = 0; i < record->count; i++)
+		add_candidate(vacuum, n, self, omendb_record_neighbours(layout, record)[i], level);
+}
+
+/* ---------------------------------------------------------------- what a dead node leaves behind */
 
 static bool
 has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
@@ -105,76 +169,80 @@ has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
 }
 
 /*
- * The live neighbours of vacuum->whole, a dead node, but for self, with distances
- * from the query, from which that node is so far, as codes tell them; where there
- * are none, with their places, for plain ones stay about as they were chosen:
- * nearest first. Returns their number; *own is self's, infinite where the node has
- * no edge to self.
+ * List the live neighbours of the dead node in work.other, except `self`, with estimates of
+ * their distances from the query; `distance` is the dead node's distance from the query. Plain
+ * layouts have no codes: there an estimate is the slot, for edges are about in the order in which
+ * they were chosen, nearest first. Returns their number. *self_estimate is infinite if the
+ * dead node has no edge to self.
  */
 static uint32
-live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, OmendbNode self,
-				HnswEstimate *out, float *own)
+list_live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, OmendbNode self,
+					 HnswEstimate *out, float *self_estimate)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	const OmendbRecord *dead = vacuum->work.other;
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	uint32 n = 0;
 
-	*own = INFINITY;
+	*self_estimate = INFINITY;
 	if (omendb_layout_is_coded(layout))
-		omendb_query_estimates(query, vacuum->whole, distance, estimates);
-	for (uint32 i = 0; i < vacuum->whole->count; i++)
+		omendb_query_estimates(query, dead, distance, estimates);
+	for (uint32 i = 0; i < dead->count; i++)
 	{
-		OmendbNode node = omendb_record_neighbours(layout, vacuum->whole)[i];
+		OmendbNode node = omendb_record_neighbours(layout, dead)[i];
 		float estimate = omendb_layout_is_coded(layout) ? estimates[i] : (float) i;
 
 		if (node == self)
-			*own = estimate;
+			*self_estimate = estimate;
 		else if (!hnsw_vacuum_is_dead(vacuum, node))
 			out[n++] = (HnswEstimate){estimate, node};
 	}
 	return n;
 }
 
-/* Put them into the pool as vacuum->record sees them. Returns the dead node's distance. */
+/*
+ * Add the live neighbours of the dead node in work.other to the pool, with estimates of their
+ * distances from work.record. Returns the dead node's distance from work.record.
+ */
 static float
-pool_neighbours(HnswVacuum *vacuum, OmendbNode self)
+add_to_pool(HnswVacuum *vacuum, OmendbNode self)
 {
-	const OmendbCodec *codec = &vacuum->store.index->codec;
-	float distance =
-		omendb_layout_is_coded(&codec->layout)
-			? omendb_query_distance(&vacuum->query, vacuum->whole)
-			: omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch);
-	float own;
+	HnswRepair *repair = &vacuum->repair;
+	float distance = omendb_layout_is_coded(&vacuum->store.index->codec.layout)
+						 ? omendb_query_distance(&repair->query, vacuum->work.other)
+						 : distance_from_node(vacuum, vacuum->work.other);
+	float self_estimate;
 
-	vacuum->npool +=
-		live_neighbours(vacuum, &vacuum->query, distance, self, vacuum->pool + vacuum->npool, &own);
+	repair->npool += list_live_neighbours(vacuum, &repair->query, distance, self,
+										  repair->pool + repair->npool, &self_estimate);
 	return distance;
 }
 
 /*
- * The same as the dead node sees them. *rank: how many are nearer than self, all where it
- * has no edge to self.
+ * List the live neighbours of the dead node in work.other, except `self`, with estimates of
+ * their distances from the dead node. Returns their number. *rank: how many are nearer
+ * to the dead node than self; all, if the dead node has no edge to self.
  */
 static uint32
-survivors(HnswVacuum *vacuum, OmendbNode self, HnswEstimate *out, uint32 *rank)
+list_by_dead_node(HnswVacuum *vacuum, OmendbNode self, HnswEstimate *out, uint32 *rank)
 {
+	OmendbQuery *query = &vacuum->repair.other_query;
 	float distance = 0;
-	float own;
+	float self_estimate;
 	uint32 n;
 
 	if (omendb_layout_is_coded(&vacuum->store.index->codec.layout))
 	{
-		omendb_query_set_record(&vacuum->around, vacuum->whole);
-		distance = omendb_query_distance(&vacuum->around, vacuum->whole);
+		omendb_query_set_record(query, vacuum->work.other);
+		distance = omendb_query_distance(query, vacuum->work.other);
 	}
-	n = live_neighbours(vacuum, &vacuum->around, distance, self, out, &own);
+	n = list_live_neighbours(vacuum, query, distance, self, out, &self_estimate);
 	*rank = 0;
 	for (uint32 i = 0; i < n; i++)
-		*rank += out[i].estimate < own;
+		*rank += out[i].estimate < self_estimate;
 	return n;
 }
 
-/* The nearest of them. */
 static OmendbNode
 nearest_of(const HnswEstimate *nodes, uint32 n)
 {
@@ -186,262 +254,254 @@ nearest_of(const HnswEstimate *nodes, uint32 n)
 	return nodes[nearest].node;
 }
 
-/* Have vacuum->record and vacuum->whole a neighbour in common? */
+/* True if work.record and work.other have a neighbour in common. */
 static bool
 have_common_neighbour(const HnswVacuum *vacuum)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	const OmendbRecord *other = vacuum->work.other;
 
-	for (uint32 i = 0; i < vacuum->whole->count; i++)
-		if (omendb_record_has_edge(layout, vacuum->record,
-								   omendb_record_neighbours(layout, vacuum->whole)[i]))
+	for (uint32 i = 0; i < other->count; i++)
+		if (omendb_record_has_edge(layout, vacuum->work.record,
+								   omendb_record_neighbours(layout, other)[i]))
 			return true;
 	return false;
 }
 
-/* Let a slot of vacuum->record have an edge to a node, if that lives and has none yet. */
-static bool
-replace_edge(HnswVacuum *vacuum, unsigned level, uint32 slot, OmendbNode node)
-{
-	const OmendbCodec *codec = &vacuum->store.index->codec;
+/* ---------------------------------------------------------------- edges of a node */
 
-	if (omendb_record_has_edge(&codec->layout, vacuum->record, node) ||
-		!omendb_record_copy_own(&vacuum->store, node, level, vacuum->whole) ||
-		(vacuum->whole->flags & OMENDB_RECORD_DEAD))
+/*
+ * Write an edge to a node into a slot of work.record. False if the node is dead, or a neighbour
+ * already. Leaves work.other changed.
+ */
+static bool
+write_edge(HnswVacuum *vacuum, unsigned level, uint32 slot, OmendbNode node)
+{
+	HnswEdgeWork *work = &vacuum->work;
+
+	if (omendb_record_has_edge(&vacuum->store.index->codec.layout, work->record, node) ||
+		!omendb_record_copy_own(&vacuum->store, node, level, work->other) ||
+		(work->other->flags & OMENDB_RECORD_DEAD))
 		return false;
-	omendb_edge_write(
-		&vacuum->chooser, vacuum->record, slot, node, vacuum->whole,
-		omendb_own_distance(codec, vacuum->record, vacuum->whole, vacuum->chooser.scratch));
+	omendb_edge_write(&work->chooser, work->record, slot, node, work->other,
+					  distance_from_node(vacuum, work->other));
 	return true;
 }
 
 /*
- * The node that a slot of vacuum->record has an edge to is dead: note what there
- * is instead, in vacuum->pool and vacuum->apart. If self is an heir, the slot
- * gets one of the dead node's farthest edges, another for each heir: true then.
+ * A slot of work.record has an edge to a dead node. Add what could replace the edge to the pool and to
+ * other_component. If `self` is one of the dead node's `replacements` nearest neighbours, the
+ * slot gets one of the dead node's farthest edges, each of these neighbours another one:
+ * returns true then.
  */
 static bool
-inherit(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot, uint32 heirs)
+take_over_edge(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot,
+			   uint32 replacements)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	OmendbNode dead = omendb_record_neighbours(layout, vacuum->record)[slot];
+	OmendbNode dead = omendb_record_neighbours(layout, vacuum->work.record)[slot];
+	HnswRepair *repair = &vacuum->repair;
 	HnswEstimate live[OMENDB_MAX_EDGES];
 	float distance;
 	uint32 rank;
 	uint32 n;
 
-	if (!omendb_record_copy(&vacuum->store, dead, level, vacuum->whole))
+	if (!omendb_record_copy(&vacuum->store, dead, level, vacuum->work.other))
 		return false;
-	distance = pool_neighbours(vacuum, self);
-	n = survivors(vacuum, self, live, &rank);
-	if (n > 0 && distance > vacuum->apart.estimate && !have_common_neighbour(vacuum))
-		vacuum->apart = (HnswEstimate){distance, nearest_of(live, n)};
-	if (rank >= Min(heirs, n))
+	distance = add_to_pool(vacuum, self);
+	n = list_by_dead_node(vacuum, self, live, &rank);
+	if (n > 0 && distance > repair->other_component.estimate && !have_common_neighbour(vacuum))
+		repair->other_component = (HnswEstimate){distance, nearest_of(live, n)};
+	if (rank >= Min(replacements, n))
 		return false;
 	qsort(live, n, sizeof(HnswEstimate), by_estimate);
-	return replace_edge(vacuum, level, slot, live[n - 1 - rank].node);
+	return write_edge(vacuum, level, slot, live[n - 1 - rank].node);
 }
 
 /*
- * Fill the free slots of vacuum->record, which the chooser is set to, with the best
- * of n candidates, which have its present neighbours among them. Returns how many
- * are chosen, with present ones.
+ * Fill the free slots of work.record, which the chooser is set to, with the best of n
+ * candidates. Its present neighbours have to be among the candidates: they occlude others. chosen:
+ * indexes of the candidates that were chosen, present neighbours included; returns their number.
  */
 static uint32
 fill_slots(HnswVacuum *vacuum, size_t n, uint32 edges, uint16_t *chosen)
 {
-	OmendbChooser *chooser = &vacuum->chooser;
-	uint32 count;
+	OmendbChooser *chooser = &vacuum->work.chooser;
+	OmendbRecord *record = vacuum->work.record;
+	uint32 count = omendb_choose(chooser, n, edges, candidate_record, vacuum, chosen);
 
-	count = omendb_choose(chooser, n, edges, candidate_record, vacuum, chosen);
-	for (uint32 i = 0; i < count && vacuum->record->count < edges; i++)
+	for (uint32 i = 0; i < count && record->count < edges; i++)
 	{
 		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
 
-		if (!omendb_record_has_edge(&vacuum->store.index->codec.layout, vacuum->record, c->node))
-			omendb_edge_write(chooser, vacuum->record, vacuum->record->count++, c->node,
-							  arena_record(vacuum, c->tag), c->distance);
+		if (!omendb_record_has_edge(&vacuum->store.index->codec.layout, record, c->node))
+			omendb_edge_write(chooser, record, record->count++, c->node,
+							  copied_record(vacuum, c->tag), c->distance);
 	}
 	return count;
 }
 
-static void
-add_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
-{
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-
-	for (uint32 i = 0; i < vacuum->record->count; i++)
-		add_candidate(vacuum, n, self, omendb_record_neighbours(layout, vacuum->record)[i], level);
-}
-
 /*
- * Replace the edges of vacuum->record to dead nodes, as far as the neighbours
- * of those go: one to another part of the graph by one to there, the others by
- * what is best for the node. Leaves vacuum->whole changed.
+ * Replace the edges of work.record to dead nodes, as far as the dead nodes' neighbours
+ * suffice; slots without a replacement become free. edges: how many the node may have.
+ * Leaves work.other changed.
  */
 static void
 replace_dead_edges(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	OmendbRecord *record = vacuum->record;
+	HnswRepair *repair = &vacuum->repair;
+	OmendbRecord *record = vacuum->work.record;
 	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 	size_t most;
 
-	omendb_chooser_set(&vacuum->chooser, record);
+	omendb_chooser_set(&vacuum->work.chooser, record);
 	if (omendb_layout_is_coded(layout))
-		omendb_query_set_record(&vacuum->query, record);
-	vacuum->npool = 0;
-	vacuum->apart = (HnswEstimate){-INFINITY, OMENDB_NO_NODE};
+		omendb_query_set_record(&repair->query, record);
+	repair->npool = 0;
+	repair->other_component = (HnswEstimate){-INFINITY, OMENDB_NO_NODE};
 	for (uint32 i = record->count; i-- > 0;)
 		if (hnsw_vacuum_is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
-			!inherit(vacuum, node, level, i, Max(edges / HEIR_SHARE, 1)))
+			!take_over_edge(vacuum, node, level, i, Max(edges / EDGES_A_REPLACEMENT, 1)))
 			omendb_edge_move(layout, record, --record->count, i);
-	if (record->count < edges && vacuum->apart.node != OMENDB_NO_NODE &&
-		replace_edge(vacuum, level, record->count, vacuum->apart.node))
+	if (record->count < edges && repair->other_component.node != OMENDB_NO_NODE &&
+		write_edge(vacuum, level, record->count, repair->other_component.node))
 		record->count++;
-	if (record->count == edges || vacuum->npool == 0)
+	if (record->count == edges || repair->npool == 0)
 		return;
 	add_neighbours(vacuum, &n, node, level);
-	most = n + Min(POOL_SHARE * edges, POOL_A_EDGE * (edges - record->count + 1));
-	qsort(vacuum->pool, vacuum->npool, sizeof(HnswEstimate), by_estimate);
-	for (size_t i = 0; i < vacuum->npool && n < most; i++)
-		add_candidate(vacuum, &n, node, vacuum->pool[i].node, level);
+	most = n + Min(CANDIDATES_SHARE * edges, CANDIDATES_AN_EDGE * (edges - record->count + 1));
+	qsort(repair->pool, repair->npool, sizeof(HnswEstimate), by_estimate);
+	for (size_t i = 0; i < repair->npool && n < most; i++)
+		add_candidate(vacuum, &n, node, repair->pool[i].node, level);
 	if (n > 0)
 		fill_slots(vacuum, n, edges, chosen);
 }
 
 /*
- * Fill the free slots of vacuum->record with what lies around, also by a search
- * from the entry point. Others do so as well: what is left does not fall apart.
- * to: nodes near that can be reached from the entry point. Returns their number.
+ * Fill the free slots of work.record with nodes that a search for the record visits. All
+ * nodes whose neighbours died get edges in this way, so that they stay one component.
+ * visited: the chosen ones, or else the nearest, which are to have an edge to the
+ * node. Returns their number.
  */
 static uint32
-look_around(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges, OmendbNode *to)
+fill_by_search(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges,
+			   OmendbNode *visited)
 {
-	OmendbChooser *chooser = &vacuum->chooser;
+	const OmendbChooser *chooser = &vacuum->work.chooser;
 	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
-	size_t found;
+	size_t nsearch; /* candidates that the search visited: the first ones */
 	uint32 count;
-	uint32 nto = 0;
+	uint32 nvisited = 0;
 
-	add_found(vacuum, &n, node, level);
-	found = n;
+	add_visited(vacuum, &n, node, level);
+	nsearch = n;
 	add_neighbours(vacuum, &n, node, level);
 	if (n == 0)
 		return 0;
 	count = fill_slots(vacuum, n, edges, chosen);
 	for (uint32 i = 0; i < count; i++)
-		if (chooser->candidates[chosen[i]].tag < found)
-			to[nto++] = chooser->candidates[chosen[i]].node;
-	for (size_t i = 0; i < n && nto == 0; i++)
-		if (chooser->candidates[i].tag < found)
-			to[nto++] = chooser->candidates[i].node;
-	return nto;
+		if (chooser->candidates[chosen[i]].tag < nsearch)
+			visited[nvisited++] = chooser->candidates[chosen[i]].node;
+	for (size_t i = 0; i < n && nvisited == 0; i++)
+		if (chooser->candidates[i].tag < nsearch)
+			visited[nvisited++] = chooser->candidates[i].node;
+	return nvisited;
 }
 
-/* Give a node live neighbours if it has dead ones, or none. */
 void
 hnsw_repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	uint32 edges = level == 0 ? layout->edges : layout->m;
-	OmendbRecord *record = vacuum->record;
-	OmendbNode to[OMENDB_MAX_EDGES];
+	OmendbRecord *record = vacuum->work.record;
+	OmendbNode visited[OMENDB_MAX_EDGES];
 
 	for (;;)
 	{
-		uint32 nto = 0;
-		bool broken;
+		uint32 nvisited = 0;
+		bool has_dead;
 
 		omendb_vacuum_delay_point();
 		if (!omendb_record_copy(&vacuum->store, node, level, record) ||
 			(record->flags & OMENDB_RECORD_DEAD))
 			return;
-		broken = has_dead_neighbour(vacuum, record);
-		if (record->count > 0 && !broken)
+		has_dead = has_dead_neighbour(vacuum, record);
+		if (record->count > 0 && !has_dead)
 			return;
 		replace_dead_edges(vacuum, node, level, edges);
-		/* A whole neighbourhood died. */
+		/* Most of the node's neighbours died, and most of theirs. */
 		if (record->count < edges / 2)
-			nto = look_around(vacuum, node, level, edges, to);
-		if (!broken && record->count == 0)
+			nvisited = fill_by_search(vacuum, node, level, edges, visited);
+		if (!has_dead && record->count == 0)
 			return;
 		if (!omendb_record_put_edges(&vacuum->store, node, record))
 			continue;
-		if (nto > 0)
-			hnsw_add_reverse_edges(vacuum->insert, node, level, record, to, nto);
+		if (nvisited > 0)
+			hnsw_add_reverse_edges(vacuum->work.insert, node, level, record, visited, nvisited);
 		return;
 	}
 }
 
+/* ---------------------------------------------------------------- the graph */
+
 /*
- * The entry point, and its records below, come first: a search that starts
- * there then goes among the living.
+ * Repair the entry point and its records below first: searches that start there then visit live
+ * nodes.
  */
 static void
 repair_entry(HnswVacuum *vacuum)
 {
-	OmendbNode at;
+	OmendbNode node;
 	unsigned level;
 
-	if (!omendb_index_entry(&vacuum->store, &at, &level))
+	if (!omendb_index_entry(&vacuum->store, &node, &level))
 		return;
 	for (;; level--)
 	{
-		hnsw_repair_node(vacuum, at, level);
-		if (level == 0 || !omendb_record_copy(&vacuum->store, at, level, vacuum->whole))
+		hnsw_repair_node(vacuum, node, level);
+		if (level == 0 || !omendb_record_copy(&vacuum->store, node, level, vacuum->work.other))
 			return;
-		at = vacuum->whole->down;
+		node = vacuum->work.other->down;
 	}
 }
 
-void
-hnsw_prepare_repairs(HnswVacuum *vacuum)
+/* Repair the nodes of a block that have edges to dead ones. The block is not locked meanwhile. */
+static void
+repair_block(HnswVacuum *vacuum, BlockNumber block)
 {
-	const OmendbCodec *codec = &vacuum->store.index->codec;
-	const OmendbLayout *layout = &codec->layout;
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+	unsigned levels[BLCKSZ / sizeof(OmendbRecord)];
+	bool has_dead[BLCKSZ / sizeof(OmendbRecord)];
 
-	vacuum->record = palloc(layout->record_bytes);
-	vacuum->whole = palloc(layout->record_bytes);
-	vacuum->copy_bytes = layout->neighbours_offset;
-	vacuum->arena_capacity = 512;
-	vacuum->arena =
-		MemoryContextAllocHuge(CurrentMemoryContext, vacuum->arena_capacity * vacuum->copy_bytes);
-	omendb_query_init(&vacuum->query, codec, palloc(omendb_query_bytes(codec) + 1));
-	omendb_query_init(&vacuum->around, codec, palloc(omendb_query_bytes(codec) + 1));
-	vacuum->pool = palloc((Size) layout->edges * layout->edges * sizeof(HnswEstimate));
-	omendb_chooser_init(&vacuum->chooser, codec, &omendb_palloc_allocator);
-	vacuum->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
+	if (!BufferIsValid(buffer))
+		return;
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+
+		has_dead[slot] = has_dead_neighbour(vacuum, record);
+		levels[slot] = record->level;
+	}
+	UnlockReleaseBuffer(buffer);
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+		if (has_dead[slot])
+			hnsw_repair_node(vacuum, omendb_block_node(layout, block, slot), levels[slot]);
 }
 
 void
 hnsw_repair_graph(HnswVacuum *vacuum)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	/* Nodes that came meanwhile have no dead neighbours, but their pages may. */
+	/*
+	 * Nodes inserted after the marks have no dead neighbour, but blocks added since this vacuum
+	 * began may hold nodes that were inserted before.
+	 */
 	BlockNumber blocks = RelationGetNumberOfBlocks(vacuum->store.relation);
 
 	repair_entry(vacuum);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
-	{
-		Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
-		unsigned levels[BLCKSZ / sizeof(OmendbRecord)];
-		bool broken[BLCKSZ / sizeof(OmendbRecord)];
-
-		if (!BufferIsValid(buffer))
-			continue;
-		for (uint32 slot = 0; slot < layout->per_page; slot++)
-		{
-			OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
-
-			broken[slot] = has_dead_neighbour(vacuum, record);
-			levels[slot] = record->level;
-		}
-		UnlockReleaseBuffer(buffer);
-		for (uint32 slot = 0; slot < layout->per_page; slot++)
-			if (broken[slot])
-				hnsw_repair_node(vacuum, omendb_block_node(layout, block, slot), levels[slot]);
-	}
+		repair_block(vacuum, block);
 }

@@ -1,31 +1,28 @@
 /*
  * hnswvacuum.c
- *	  Dead rows out of the index.
+ *	  Vacuum: its entry points, and the order of its phases.
  *
- * 1. Every page: heap TIDs of dead rows are removed; a node without any left
+ * 1. hnswmark.c. On every page, heap TIDs of dead rows are removed; a node without any left
  *    is marked dead. Scans pass through dead nodes, inserts give no edge to one.
- * 2. Upper-level records of dead nodes are marked dead too. Where few nodes died, that is
- *    all for now. Else wait until no insert runs that saw a node before it was marked.
- * 3. Live nodes are joined (hnswjoin.c). The start is the entry point or, if the entry
+ * 2. hnswmark.c. Upper-level records of dead nodes are marked dead too. If few nodes died,
+ *    vacuum ends here. Else it waits until no insert runs that saw a node before the node
+ *    was marked.
+ * 3. hnswjoin.c. Live nodes are joined. The start is the entry point or, if the entry
  *    point is dead, the live node that will replace it. A live node that no edges of
- *    live nodes lead to from the start gets an edge from one that they lead to.
- * 4. Every page: a node's edges to dead ones are replaced by the best of those
- *    that the dead ones had; no edge to a live node is given up, for it may be
- *    the only one that leads there. The nearest neighbours of a dead node are its
- *    heirs: they take over its farthest edges, which may be all that leads to
- *    another part of the graph. A node that has few left looks around as an
- *    insert does.
- *    Then, the nodes that dead ones had edges to: one that none of its
- *    neighbours knows is made known to one.
- * 5. Wait until no insert runs that began at the old entry point.
- * 6. Dead nodes' slots are freed, the upper levels' first.
+ *    live nodes lead to from the start gets an edge from a node that they lead to.
+ * 4. hnswrepair.c. On every page, a node's edges to dead nodes are replaced by the best of
+ *    those that the dead nodes had. No edge to a live node is given up, for it may be
+ *    the only one to that node.
+ *    hnswincoming.c. Each node that dead nodes had edges to, and that none of its own
+ *    neighbours has an edge to, gets an edge from one of these neighbours.
+ * 5. Vacuum waits until no insert runs that began at the old entry point.
+ * 6. hnswfree.c. Dead nodes' slots are freed, those of upper levels first.
  *
- * Each page change is WAL-logged by itself. Stopped anywhere, the graph is
- * whole: until all live nodes are joined, dead nodes keep their edges; from then on
- * no live node depends on dead ones. Dead nodes stay marked, and the next vacuum begins
- * with them.
+ * Each page change is WAL-logged by itself. If vacuum stops anywhere, the graph is whole:
+ * until all live nodes are joined, dead nodes keep their edges; from then on no live node
+ * depends on dead ones. Dead nodes stay marked, and the next vacuum begins with them.
  */
-#include "am/hnsw.h"
+#include "write/hnswvacuum.h"
 
 #include "access/genam.h"
 #include "am/hnswcalibrate.h"
@@ -34,36 +31,36 @@
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
-#include "write/hnswvacuum.h"
 
 /*
- * To take a dead node out of the graph takes about as long as reading so many pages, which is
- * what it takes even for one.
+ * Dead nodes are taken out of the graph if there is one in this many pages of the index: to take one
+ * out takes about as long as to read so many pages (src/README.md, "Vacuum").
  */
 #define BLOCKS_A_DEAD_NODE 512
 
-/* Is a bit set for any node of the block? */
-bool
-hnsw_any_bit(const HnswVacuum *vacuum, const uint8 *bits, BlockNumber block)
+void
+hnsw_set_init(HnswNodeSet *set, const OmendbLayout *layout, BlockNumber blocks)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+	set->blocks = blocks;
+	set->slots = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
+	set->n = 0;
+	set->bits = MemoryContextAllocExtended(CurrentMemoryContext, set->slots / 8 + 1,
+										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+bool
+hnsw_set_has_block(const HnswNodeSet *set, const OmendbLayout *layout, BlockNumber block)
+{
 	OmendbNode first = omendb_block_node(layout, block, 0);
 
 	for (OmendbNode node = first; node < first + layout->per_page; node++)
-		if (bits[node / 8] >> (node % 8) & 1)
+		if (hnsw_set_has(set, node))
 			return true;
 	return false;
 }
 
-Buffer
-hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode)
-{
-	omendb_vacuum_delay_point();
-	return omendb_store_lock_by(&vacuum->store, block, mode, vacuum->info->strategy);
-}
-
 void
-hnsw_note_node(HnswNodeList *list, OmendbNode node)
+hnsw_list_add(HnswNodeList *list, OmendbNode node)
 {
 	if (list->n == list->capacity)
 	{
@@ -74,6 +71,13 @@ hnsw_note_node(HnswNodeList *list, OmendbNode node)
 	list->nodes[list->n++] = node;
 }
 
+Buffer
+hnsw_vacuum_lock(HnswVacuum *vacuum, BlockNumber block, int mode)
+{
+	omendb_vacuum_delay_point();
+	return omendb_store_lock_by(&vacuum->store, block, mode, vacuum->info->strategy);
+}
+
 void
 hnsw_wait_for_inserts(HnswVacuum *vacuum)
 {
@@ -82,13 +86,13 @@ hnsw_wait_for_inserts(HnswVacuum *vacuum)
 }
 
 /*
- * Are there enough dead nodes to take them out of the graph? For that the index is read some times
- * over. Until there are, they stay, as after a vacuum that was cancelled: searches pass through.
+ * True if there are enough dead nodes to take them out of the graph, for which the index is read
+ * several times. Until there are, dead nodes stay, as after a vacuum that was cancelled.
  */
 static bool
-enough_died(const HnswVacuum *vacuum)
+has_enough_dead_nodes(const HnswVacuum *vacuum)
 {
-	return vacuum->ndead > 0 && vacuum->ndead >= vacuum->blocks / BLOCKS_A_DEAD_NODE;
+	return vacuum->dead.n > 0 && vacuum->dead.n >= vacuum->blocks / BLOCKS_A_DEAD_NODE;
 }
 
 IndexBulkDeleteResult *
@@ -107,28 +111,22 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum->store.relation = info->index;
 	vacuum->store.index = omendb_index_open(info->index);
 	vacuum->info = info;
-	vacuum->callback = callback;
-	vacuum->callback_state = state;
 	vacuum->blocks = RelationGetNumberOfBlocks(info->index);
-	vacuum->nnodes =
-		(uint64) (vacuum->blocks - OMENDB_FIRST_BLOCK) * vacuum->store.index->codec.layout.per_page;
-	vacuum->dead = MemoryContextAllocExtended(context, vacuum->nnodes / 8 + 1,
-											  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	vacuum->only = OMENDB_NO_NODE;
-	vacuum->upper_capacity = 1024;
-	vacuum->upper = palloc(vacuum->upper_capacity * sizeof(HnswUpper));
+	vacuum->mark.is_dead = callback;
+	vacuum->mark.is_dead_state = state;
+	hnsw_set_init(&vacuum->dead, &vacuum->store.index->codec.layout, vacuum->blocks);
 
 	hnsw_remove_heap_tids(vacuum, stats);
 	hnsw_mark_upper_records(vacuum);
-	if (enough_died(vacuum))
+	if (has_enough_dead_nodes(vacuum))
 	{
 		hnsw_wait_for_inserts(vacuum);
-		hnsw_prepare_repairs(vacuum);
-		if (hnsw_join_living(vacuum))
+		hnsw_allocate_work(vacuum);
+		if (hnsw_join_live_nodes(vacuum))
 		{
-			hnsw_note_lost(vacuum);
+			hnsw_collect_exposed(vacuum);
 			hnsw_repair_graph(vacuum);
-			hnsw_find_lost(vacuum);
+			hnsw_add_incoming_edges(vacuum);
 			hnsw_wait_for_inserts(vacuum);
 			hnsw_free_dead_nodes(vacuum, stats);
 		}
@@ -140,10 +138,11 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 }
 
 /*
- * Rows of the index at most, without reading it: it has no more nodes than room for records.
+ * Estimate the index's rows without reading the index: those of the table, but no more than the
+ * index has slots.
  */
 static double
-guess_rows(const IndexVacuumInfo *info)
+estimate_rows(const IndexVacuumInfo *info)
 {
 	const OmendbLayout *layout = &omendb_index_peek(info->index)->codec.layout;
 	double blocks = RelationGetNumberOfBlocks(info->index);
@@ -152,8 +151,8 @@ guess_rows(const IndexVacuumInfo *info)
 }
 
 /*
- * Where no row was deleted, nothing is read: what the catalogs say of the index stays as it is.
- * Else hnsw_bulk_delete has counted all rows and noted all free slots.
+ * Where no row was deleted (stats is NULL), nothing is read: what the catalogs say of the index
+ * stays. Else hnsw_bulk_delete has counted all rows and noted all free slots.
  */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
@@ -162,12 +161,12 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		return stats;
 	if (stats == NULL)
 	{
-		hnsw_calibrate_again(info->index, guess_rows(info), 0, info->strategy);
+		hnsw_calibrate_again(info->index, estimate_rows(info), 0, info->strategy);
 		return NULL;
 	}
 	IndexFreeSpaceMapVacuum(info->index);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
-	/* Rows that are inserted meanwhile may have been counted here only. */
+	/* Rows that were inserted meanwhile may be counted in the index only. */
 	if (!info->estimated_count)
 		stats->num_index_tuples = Min(stats->num_index_tuples, info->num_heap_tuples);
 	hnsw_calibrate_again(info->index, stats->num_index_tuples, stats->tuples_removed,
