@@ -1,29 +1,30 @@
 /*
  * hnswedges.c
- *	  An edge into a record that may be full: which one goes, and the change.
+ *	  Writes one edge into a record that may be full: chooses the edge that the new one
+ *	  replaces, finds a detour for that edge, and makes the change.
  *
- * Nothing is locked between reading a record and changing it; the change is
- * made if the record's version is still the same, else all is done again.
+ * Nothing is locked between reading a record and changing it. The change is made if the
+ * record's version is still the same; else everything is done again.
  *
- * An edge A -> B goes only if A leads to B by a detour, A -> C -> ... -> B, of nodes
- * that live; that it does is looked at under the locks of all their pages. So
- * whatever a node led to before the change it leads to afterwards, and as that
- * holds for each change by itself, it holds for all that have been made when the
+ * An edge A -> B is replaced only if A leads to B by a detour, A -> C -> ... -> B, of live nodes.
+ * That the detour is there is checked under the locks of all its pages
+ * (omendb_record_put_edge). So whatever a node led to before a change it leads to
+ * afterwards. That holds for each change by itself, so it holds for all changes made when the
  * server stops, in whatever order several backends made them.
  */
 #include "am/hnsw.h"
 
 #include <math.h>
 
-#include "write/hnswedges.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "write/hnswedges.h"
 
-/* Neighbours of a node that are asked whether they have an edge to it. */
-#define ASKED 8
+/* Maximum number of neighbours of a node that are tried as the node before it in a detour. */
+#define DETOUR_TRIES 8
 
-/* Nodes whose edges are read for one row, usually less. */
-#define USUALLY_KNOWN 400
+/* Initial size of the hash table of known edges: nodes whose edges are read for most rows. */
+#define KNOWN_AT_FIRST 400
 
 #define SH_PREFIX           known
 #define SH_ELEMENT_TYPE     HnswEdges
@@ -54,15 +55,17 @@ hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level)
 {
 	Assert(writer->known == NULL);
 	writer->known_level = level;
-	writer->known = known_create(CurrentMemoryContext, USUALLY_KNOWN, NULL);
+	writer->known = known_create(CurrentMemoryContext, KNOWN_AT_FIRST, NULL);
 }
 
+/* True if edges on that level are remembered. */
 static bool
 remembers(const HnswEdgeWriter *writer, unsigned level)
 {
 	return writer->known != NULL && writer->known_level == level;
 }
 
+/* Remember a node's edges, in place of those that were remembered. */
 static void
 add_known(HnswEdgeWriter *writer, HnswEdges edges)
 {
@@ -73,6 +76,7 @@ add_known(HnswEdgeWriter *writer, HnswEdges edges)
 	*place = edges;
 }
 
+/* The edges of a record; its neighbours stay the record's. */
 static HnswEdges
 record_edges(const HnswEdgeWriter *writer, OmendbNode node, const OmendbRecord *record)
 {
@@ -90,9 +94,12 @@ hnsw_edge_writer_add(HnswEdgeWriter *writer, OmendbNode node, OmendbRecord *reco
 	add_known(writer, record_edges(writer, node, record));
 }
 
-/* Where a node leads; good until the next call. */
+/*
+ * The edges of a node, remembered or read from its page. They are valid until the next call, which
+ * may overwrite writer->other.
+ */
 static HnswEdges
-edges_of(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
+read_edges(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
 {
 	HnswEdges edges = {.node = node, .dead = true};
 
@@ -118,11 +125,11 @@ edges_of(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
 	return edges;
 }
 
-/* Does a live node edge to that one? */
+/* True if the node lives and has an edge to `to`. */
 static bool
 has_edge_to(HnswEdgeWriter *writer, OmendbNode node, unsigned level, OmendbNode to)
 {
-	HnswEdges edges = edges_of(writer, node, level);
+	HnswEdges edges = read_edges(writer, node, level);
 
 	if (edges.dead)
 		return false;
@@ -132,17 +139,17 @@ has_edge_to(HnswEdgeWriter *writer, OmendbNode node, unsigned level, OmendbNode 
 	return false;
 }
 
-/* Read it again, the next time. */
+/* Read the node's edges from its page the next time. */
 static void
-forget(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
+forget_edges(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
 {
 	if (remembers(writer, level))
 		known_delete(writer->known, node);
 }
 
-/* What was written to the record in writer->copy, if that node is known. */
+/* If the node's edges are remembered, remember those in writer->copy, which were written. */
 static void
-note_change(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
+update_known(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
 {
 	HnswEdges *known;
 	HnswEdges edges;
@@ -156,12 +163,14 @@ note_change(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
 	known->count = edges.count;
 }
 
+/* The bit of writer->filter for a node. */
 static inline uint32
 filter_bit(OmendbNode node)
 {
 	return murmurhash32(node) % (sizeof(((HnswEdgeWriter *) NULL)->filter) * BITS_PER_BYTE);
 }
 
+/* Set writer->filter to the neighbours of the node in writer->copy. */
 static void
 set_filter(HnswEdgeWriter *writer)
 {
@@ -176,7 +185,7 @@ set_filter(HnswEdgeWriter *writer)
 	}
 }
 
-/* Does the node in writer->copy edge to that one? */
+/* True if the node in writer->copy has an edge to `node`. The filter is set. */
 static bool
 copy_has_edge_to(const HnswEdgeWriter *writer, OmendbNode node)
 {
@@ -186,34 +195,46 @@ copy_has_edge_to(const HnswEdgeWriter *writer, OmendbNode node)
 		   omendb_record_has_edge(&writer->store->index->codec.layout, writer->copy, node);
 }
 
-/*
- * The first few neighbours of a node. common: only those to which the node in
- * writer->copy has an edge, too.
- */
+/* List the first DETOUR_TRIES neighbours of a node. Returns their number. */
 static uint32
-first_of(HnswEdgeWriter *writer, OmendbNode node, unsigned level, bool common, OmendbNode *out)
+first_neighbours(HnswEdgeWriter *writer, OmendbNode node, unsigned level, OmendbNode *out)
 {
-	HnswEdges edges = edges_of(writer, node, level);
+	HnswEdges edges = read_edges(writer, node, level);
+	uint32 n = Min(edges.count, DETOUR_TRIES);
+
+	for (uint32 i = 0; i < n; i++)
+		out[i] = edges.neighbours[i];
+	return n;
+}
+
+/* List those that are neighbours of the node in writer->copy, too. */
+static uint32
+first_common_neighbours(HnswEdgeWriter *writer, OmendbNode node, unsigned level, OmendbNode *out)
+{
+	HnswEdges edges = read_edges(writer, node, level);
 	uint32 n = 0;
 
-	for (uint32 i = 0; i < edges.count && n < ASKED; i++)
-		if (!common || copy_has_edge_to(writer, edges.neighbours[i]))
+	for (uint32 i = 0; i < edges.count && n < DETOUR_TRIES; i++)
+		if (copy_has_edge_to(writer, edges.neighbours[i]))
 			out[n++] = edges.neighbours[i];
 	return n;
 }
 
-/* A detour of one node. self: the node in writer->copy. */
+/*
+ * Find a detour of one node to `end`: the occluder, the newcomer, or a neighbour that `end` and self
+ * have in common. self: the node in writer->copy.
+ */
 static bool
 find_short_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode occluder,
 				  OmendbNode newcomer, unsigned level, OmendbDetour *detour)
 {
-	OmendbNode near[ASKED + 2];
+	OmendbNode near[DETOUR_TRIES + 2];
 	uint32 n = 0;
 
 	if (occluder != OMENDB_NO_NODE)
 		near[n++] = occluder;
 	near[n++] = newcomer;
-	n += first_of(writer, end, level, true, near + n);
+	n += first_common_neighbours(writer, end, level, near + n);
 	for (uint32 i = 0; i < n; i++)
 		if (near[i] != end && near[i] != self && has_edge_to(writer, near[i], level, end))
 		{
@@ -224,24 +245,24 @@ find_short_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, Omend
 }
 
 /*
- * A detour of two nodes. The second one is looked for among the neighbours of `end`, the
- * first one among the neighbours of the second. self: the node in writer->copy.
+ * Find a detour of two nodes to `end`: the second one among the neighbours of `end`, the first
+ * one among the neighbours of the second. self: the node in writer->copy.
  */
 static bool
-find_detour_back(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode newcomer,
+find_long_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode newcomer,
 				 unsigned level, OmendbDetour *detour)
 {
-	OmendbNode last[ASKED];
-	uint32 nlast = first_of(writer, end, level, false, last);
+	OmendbNode last[DETOUR_TRIES];
+	uint32 nlast = first_neighbours(writer, end, level, last);
 
 	for (uint32 k = 0; k < nlast; k++)
 	{
-		OmendbNode first[ASKED + 1];
+		OmendbNode first[DETOUR_TRIES + 1];
 		uint32 n;
 
 		if (last[k] == self || last[k] == newcomer || !has_edge_to(writer, last[k], level, end))
 			continue;
-		n = first_of(writer, last[k], level, true, first);
+		n = first_common_neighbours(writer, last[k], level, first);
 		first[n++] = newcomer;
 		for (uint32 i = 0; i < n; i++)
 			if (first[i] != end && first[i] != self &&
@@ -254,7 +275,7 @@ find_detour_back(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, Omendb
 	return false;
 }
 
-/* The neighbour with the smallest estimate; not self, nor a node of the detour. */
+/* The neighbour with the smallest estimate, except self and the nodes of the detour. */
 static OmendbNode
 next_step(const OmendbStep *step, OmendbNode self, const OmendbDetour *detour)
 {
@@ -277,8 +298,8 @@ next_step(const OmendbStep *step, OmendbNode self, const OmendbDetour *detour)
 }
 
 /*
- * A detour that begins with `at` and goes on, as a search does, to the neighbour that
- * seems nearest to `end`. writer->query has the vector of `end`.
+ * Find a detour to `end` that begins with `at` and goes on, as a search does, to the neighbour
+ * with the smallest estimate. writer->query has the vector of `end`.
  */
 static bool
 walk_to(HnswEdgeWriter *writer, OmendbNode self, OmendbNode at, OmendbNode end, unsigned level,
@@ -300,10 +321,13 @@ walk_to(HnswEdgeWriter *writer, OmendbNode self, OmendbNode at, OmendbNode end, 
 	return false;
 }
 
-/* Walk to `end` from the occluder, which is nearer to `end` than self is; then from the newcomer. */
+/*
+ * Find a detour to `end` by a walk from the occluder, which is nearer to `end` than self is, else from
+ * the newcomer. Coded layouts only: a plain one has no estimates.
+ */
 static bool
-find_walk(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode occluder,
-		  OmendbNode newcomer, unsigned level, OmendbDetour *detour)
+find_walked_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode occluder,
+				   OmendbNode newcomer, unsigned level, OmendbDetour *detour)
 {
 	if (!omendb_layout_is_coded(&writer->store->index->codec.layout) ||
 		!omendb_record_copy_own(writer->store, end, level, writer->other))
@@ -315,10 +339,11 @@ find_walk(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode oc
 
 /*
  * Find a detour from `self`, the node in writer->copy, to its neighbour `end`. The detour
- * begins with another neighbour of self, or with `newcomer`, to which self will have a
- * edge. Neighbours of `end` are asked first: edges are mutual more often than not.
- * occluder: the neighbour of self that occludes `end`, or none. No detour goes by self, to
- * which self has an edge in a damaged index: it would be refused each time it is found.
+ * begins with another neighbour of self, or with `newcomer`, to which self will have an edge.
+ * Neighbours of `end` are tried first: most edges have a reverse edge.
+ * occluder: the neighbour of self that occludes `end`, or OMENDB_NO_NODE. No detour leads by
+ * self, to which self has an edge in a damaged index: such a detour would be found and
+ * refused again and again.
  */
 static bool
 find_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode occluder,
@@ -327,23 +352,23 @@ find_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, OmendbNode 
 	if (occluder == self)
 		occluder = OMENDB_NO_NODE;
 	return find_short_detour(writer, self, end, occluder, newcomer, level, detour) ||
-		   find_detour_back(writer, self, end, newcomer, level, detour) ||
-		   find_walk(writer, self, end, occluder, newcomer, level, detour);
+		   find_long_detour(writer, self, end, newcomer, level, detour) ||
+		   find_walked_detour(writer, self, end, occluder, newcomer, level, detour);
 }
 
-/* A neighbour of a full node of a plain layout, or the new one. */
-typedef struct PlainSpoke
+/* A neighbour of a full node of a plain layout, or the new neighbour. */
+typedef struct PlainNeighbour
 {
 	float distance; /* from the node */
-	uint32 slot;    /* OMENDB_MAX_EDGES: the new one */
+	uint32 slot;    /* OMENDB_MAX_EDGES: the new neighbour */
 	const OmendbRecord *record;
-} PlainSpoke;
+} PlainNeighbour;
 
 static int
-by_plain_spoke(const void *a, const void *b)
+by_distance(const void *a, const void *b)
 {
-	const PlainSpoke *x = a;
-	const PlainSpoke *y = b;
+	const PlainNeighbour *x = a;
+	const PlainNeighbour *y = b;
 
 	if (x->distance != y->distance)
 		return x->distance < y->distance ? -1 : 1;
@@ -351,9 +376,9 @@ by_plain_spoke(const void *a, const void *b)
 }
 
 /*
- * As omendb_edge_options for the node in writer->copy, where there are no
- * codes: the neighbours' own vectors are read. The farthest occluded ones come
- * first, and before them all one that is gone.
+ * omendb_edge_options for the node in writer->copy of a plain layout, which has no codes: the
+ * neighbours' own vectors are read. If a neighbour is no node any more, that is the only
+ * option; else the occluded neighbours are, the farthest first.
  */
 static uint32
 plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned level,
@@ -364,7 +389,7 @@ plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned 
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, writer->copy);
 	float *scratch = writer->chooser->scratch;
 	Size copy_bytes = layout->neighbours_offset;
-	PlainSpoke spokes[OMENDB_MAX_EDGES + 1];
+	PlainNeighbour around[OMENDB_MAX_EDGES + 1];
 	OmendbEdgeOption occluded[OMENDB_MAX_EDGES + 1];
 	uint32 kept[OMENDB_MAX_EDGES + 1];
 	uint32 nkept = 0;
@@ -382,39 +407,40 @@ plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned 
 			return 1;
 		}
 		memcpy(copies + i * copy_bytes, writer->other, copy_bytes);
-		spokes[i].record = (OmendbRecord *) (copies + i * copy_bytes);
-		spokes[i].slot = i;
-		spokes[i].distance = omendb_own_distance(codec, writer->copy, spokes[i].record, scratch);
+		around[i].record = (OmendbRecord *) (copies + i * copy_bytes);
+		around[i].slot = i;
+		around[i].distance = omendb_own_distance(codec, writer->copy, around[i].record, scratch);
 	}
-	spokes[n] = (PlainSpoke){distance, OMENDB_MAX_EDGES, record};
-	qsort(spokes, n + 1, sizeof(PlainSpoke), by_plain_spoke);
+	around[n] = (PlainNeighbour){distance, OMENDB_MAX_EDGES, record};
+	qsort(around, n + 1, sizeof(PlainNeighbour), by_distance);
 	for (uint32 i = 0; i <= n; i++)
 	{
 		uint32 k = 0;
 
-		while (k < nkept && omendb_own_distance(codec, spokes[i].record, spokes[kept[k]].record,
-												scratch) >= spokes[i].distance)
+		while (k < nkept && omendb_own_distance(codec, around[i].record, around[kept[k]].record,
+												scratch) >= around[i].distance)
 			k++;
 		if (k == nkept)
 			kept[nkept++] = i;
-		else if (!forced || spokes[i].slot != OMENDB_MAX_EDGES)
+		else if (!forced || around[i].slot != OMENDB_MAX_EDGES)
 			occluded[noccluded++] =
-				(OmendbEdgeOption){spokes[i].slot, spokes[kept[k]].slot == OMENDB_MAX_EDGES
+				(OmendbEdgeOption){around[i].slot, around[kept[k]].slot == OMENDB_MAX_EDGES
 													   ? OMENDB_NO_NODE
-													   : neighbours[spokes[kept[k]].slot]};
+													   : neighbours[around[kept[k]].slot]};
 	}
 	while (noccluded > 0 && noptions < OMENDB_EDGE_OPTIONS)
 		options[noptions++] = occluded[--noccluded];
 	if (noptions == 0)
 	{
-		uint32 farthest = forced && spokes[n].slot == OMENDB_MAX_EDGES ? n - 1 : n;
+		uint32 farthest = forced && around[n].slot == OMENDB_MAX_EDGES ? n - 1 : n;
 
-		options[noptions++] = (OmendbEdgeOption){spokes[farthest].slot, OMENDB_NO_NODE};
+		options[noptions++] = (OmendbEdgeOption){around[farthest].slot, OMENDB_NO_NODE};
 	}
 	pfree(copies);
 	return noptions;
 }
 
+/* Maximum number of edges of a node on a level. */
 static uint32
 edge_capacity(const HnswEdgeWriter *writer, unsigned level)
 {
@@ -424,8 +450,9 @@ edge_capacity(const HnswEdgeWriter *writer, unsigned level)
 }
 
 /*
- * The slot for the new edge of the node in writer->copy, and the detour to where the edge leads that it replaces;
- * OMENDB_MAX_EDGES for none.
+ * Choose the slot of the node in writer->copy for an edge to `node`. *detour: leads to the end of the
+ * edge that the new one replaces; empty if the slot is free. Returns OMENDB_MAX_EDGES if the
+ * node does not take the edge.
  */
 static uint32
 choose_slot(HnswEdgeWriter *writer, OmendbNode self, OmendbNode node, const OmendbRecord *record,
@@ -450,7 +477,7 @@ choose_slot(HnswEdgeWriter *writer, OmendbNode self, OmendbNode node, const Omen
 	set_filter(writer);
 	for (uint32 i = 0; i < n; i++)
 	{
-		/* What comes behind the new one is the better for the node. */
+		/* All later options are better neighbours than the new one. */
 		if (options[i].slot == OMENDB_MAX_EDGES)
 			return OMENDB_MAX_EDGES;
 		if (find_detour(writer, self, neighbours[options[i].slot], options[i].occluder, node, level,
@@ -464,7 +491,8 @@ choose_slot(HnswEdgeWriter *writer, OmendbNode self, OmendbNode node, const Omen
 }
 
 bool
-hnsw_add_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, unsigned level, bool dead)
+hnsw_add_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, unsigned level,
+			  bool may_be_dead)
 {
 	const OmendbCodec *codec = &writer->store->index->codec;
 	OmendbRecord *record = writer->copy;
@@ -476,12 +504,12 @@ hnsw_add_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, unsigned l
 		CHECK_FOR_INTERRUPTS();
 		if (!omendb_record_copy(writer->store, node, level, record) ||
 			!omendb_record_copy_own(writer->store, to, level, writer->other) ||
-			(!dead && (writer->other->flags & OMENDB_RECORD_DEAD)))
+			(!may_be_dead && (writer->other->flags & OMENDB_RECORD_DEAD)))
 			return false;
 		if (omendb_record_has_edge(&codec->layout, record, to))
 			return true;
 		omendb_chooser_set(writer->chooser, record);
-		/* The last one is the farthest. */
+		/* In a full record the last edge is replaced, the farthest. */
 		slot = Min(record->count, edge_capacity(writer, level) - 1);
 		omendb_edge_write(
 			writer->chooser, record, slot, to, writer->other,
@@ -489,7 +517,7 @@ hnsw_add_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, unsigned l
 		record->count = Max(record->count, slot + 1);
 		if (omendb_record_put_edge(writer->store, node, record, slot, NULL))
 		{
-			forget(writer, node, level);
+			forget_edges(writer, node, level);
 			return true;
 		}
 	}
@@ -505,11 +533,11 @@ hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode n
 		uint32 slot;
 
 		CHECK_FOR_INTERRUPTS();
-		/* A dead node would lead there only until vacuum takes it away. */
+		/* A dead node would lead to the node only until vacuum frees the dead node's slot. */
 		if (!omendb_record_copy(writer->store, neighbour, level, writer->copy) ||
 			(writer->copy->flags & OMENDB_RECORD_DEAD))
 			return false;
-		/* Vacuum may offer what is there already. */
+		/* Vacuum may offer an edge that is there already. */
 		if (omendb_record_has_edge(&writer->store->index->codec.layout, writer->copy, node))
 			return true;
 		omendb_chooser_set(writer->chooser, writer->copy);
@@ -521,11 +549,11 @@ hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode n
 			writer->copy->count++;
 		if (omendb_record_put_edge(writer->store, neighbour, writer->copy, slot, &detour))
 		{
-			note_change(writer, neighbour, level);
+			update_known(writer, neighbour, level);
 			return true;
 		}
 		for (uint32 i = 0; i < detour.n; i++)
-			forget(writer, detour.nodes[i], level);
+			forget_edges(writer, detour.nodes[i], level);
 	}
 }
 

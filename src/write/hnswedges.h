@@ -1,6 +1,8 @@
 /*
  * hnswedges.h
- *	  Edges to a node from its neighbours, on pages.
+ *	  Adds edges to records on pages, one at a time.
+ *
+ * Callers hold no page lock. Each edge is one WAL-logged change.
  */
 #ifndef OMENDB_HNSWEDGES_H
 #define OMENDB_HNSWEDGES_H
@@ -8,13 +10,13 @@
 #include "graph/neighbours.h"
 #include "page/change.h"
 
-/* Where a node led a moment ago. */
+/* A node's edges as they were read. */
 typedef struct HnswEdges
 {
 	OmendbNode node;
 	uint16 count;
 	bool dead;   /* or no node any more */
-	char status; /* of its place in the hash table */
+	char status; /* of the hash table's entry */
 	OmendbNode *neighbours;
 } HnswEdges;
 
@@ -23,12 +25,12 @@ typedef struct HnswEdgeWriter
 	OmendbStore *store;
 	OmendbChooser *chooser; /* the caller's; set to other nodes here */
 	OmendbQuery query;
-	OmendbRecord *copy;  /* of the neighbour's record */
-	OmendbRecord *other; /* of some other record */
-	uint64 filter[4];    /* a bit for each neighbour of the copy */
+	OmendbRecord *copy;  /* of the record that gets the edge */
+	OmendbRecord *other; /* of another record */
+	uint64 filter[4];    /* Bloom filter of the neighbours of the copy: one bit for each */
 
-	struct known_hash *known; /* edges that were read since hnsw_edge_writer_remember; or NULL */
-	unsigned known_level;
+	struct known_hash *known; /* edges read since hnsw_edge_writer_remember; or NULL */
+	unsigned known_level;     /* their level */
 } HnswEdgeWriter;
 
 /* Allocates in the current memory context. */
@@ -36,39 +38,42 @@ extern void hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store,
 								  OmendbChooser *chooser);
 
 /*
- * From now on keep what is read of which node has an edge to which on that level: what others
- * change is not seen any more. For as long as one row is inserted; once only.
+ * From now on remember the edges of nodes of that level once they were read, while one row is
+ * inserted. Changes by others are not seen any more, but each change of an edge checks its
+ * detour on the pages. At most one call.
  */
 extern void hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level);
 
 /*
- * Add what was read already: a record up to its neighbours (codes_offset
- * bytes), which the caller keeps. Its neighbours are changed with the page's.
+ * Remember the edges of a record that was read already, up to its neighbours (codes_offset
+ * bytes). The caller keeps the record; its neighbours are changed when the page's are.
  */
 extern void hnsw_edge_writer_add(HnswEdgeWriter *writer, OmendbNode node, OmendbRecord *record);
 
 /*
- * Give a neighbour an edge to a node (of which `record` is the header and own
- * vector) at that distance. In a full neighbour the new edge replaces another one, to
- * whose end there is a detour. If no edge has a detour, or if none is worse than the new
- * edge, the neighbour stays as it is; forced: a better edge may be replaced, too. True
- * if the neighbour has the edge in the end.
+ * Give a neighbour an edge to a node at that distance. record: the node's header and own vector. In a
+ * full neighbour the new edge replaces another one, to whose end there is a detour. If no edge
+ * has a detour, or if none is worse than the new edge, the neighbour stays as it is;
+ * forced: a better edge may be replaced, too. True if the neighbour has the edge in the end.
  */
 extern bool hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode node,
 								  const OmendbRecord *record, unsigned level, float distance,
 								  bool forced);
 
 /*
- * The same, forced, for a node to which nothing leads yet. If no edge of the neighbour
- * has a detour, the node first gets an edge to one of the neighbour's neighbours, so
+ * hnsw_add_reverse_edge, forced, for a node to which nothing leads yet. If no edge of the
+ * neighbour has a detour, the node first gets an edge to one of the neighbour's neighbours, so
  * that the node itself is the detour; then the neighbour's edge is replaced.
  */
 extern bool hnsw_add_first_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour,
 										OmendbNode node, const OmendbRecord *record, unsigned level,
 										float distance);
 
-/* Give a node to which nothing leads yet an edge to another one; dead: it may be dead. */
+/*
+ * Give a node to which nothing leads yet an edge to `to`; in a full node it replaces the last
+ * one. False if one of the two is no node, or if `to` is dead and may not be.
+ */
 extern bool hnsw_add_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, unsigned level,
-						  bool dead);
+						  bool may_be_dead);
 
 #endif /* OMENDB_HNSWEDGES_H */

@@ -1,19 +1,19 @@
 /*
  * hnswinsert.c
- *	  A new row into the index.
+ *	  Inserts a row into the index.
  *
- * The row's vector is searched for on every level it will be on, and its
- * neighbours are chosen, before anything is written. Then, from level 0 up: its
- * record is written with its edges, and each neighbour takes a reverse edge if it
- * is the better for it; one has to. A crash in between leaves a node with fewer
- * edges to it, never an edge to nothing, nor another node without a way to it.
+ * The row's vector is searched for on every level that it will be on, and its neighbours are
+ * chosen, before anything is written. Then, from level 0 up, the node's record is written with
+ * its edges, and each neighbour takes a reverse edge if that edge is better for the
+ * neighbour; one neighbour has to. A crash in between leaves a node with fewer incoming edges, never
+ * an edge to nothing, nor another node that is not reached any more.
  *
- * A row whose vector the index holds already becomes another heap TID of that
- * node.
+ * A row whose vector the index has already becomes another heap TID of that node.
  *
- * The heavyweight lock on the metapage's "page" is held in share mode
- * throughout: vacuum takes it exclusively to know that no insert still works
- * with nodes it has seen before they were marked dead.
+ * Locks: the heavyweight lock on the metapage's number is held in share mode throughout.
+ * Vacuum takes that lock exclusively to know that no insert still works with nodes that the
+ * insert read before they were marked dead. An insert that begins the graph or a level holds
+ * it exclusively. Page locks are those of single reads and changes.
  */
 #include "write/hnswinsert.h"
 
@@ -26,7 +26,7 @@
 #include "utils/memutils.h"
 #include "write/hnswedges.h"
 
-/* The plan for one level. */
+/* The chosen neighbours of the new node on one level, nearest first. */
 typedef struct LevelPlan
 {
 	uint32 n;
@@ -36,25 +36,25 @@ typedef struct LevelPlan
 
 struct HnswInsert
 {
-	OmendbStore store; /* first: the graph's operations get this struct */
+	OmendbStore store; /* first, because the store's operations take this struct for theirs */
 	OmendbSearch search;
 	OmendbQuery query;
 	OmendbChooser chooser;
-	OmendbRecord *record; /* the new node's */
+	OmendbRecord *record; /* of the new node */
 	HnswEdgeWriter writer;
-	/* copies of the records visited in the present search, in its order */
-	uint8 *arena;
+	/* copies of the records that the present search visits, at their places in search.visited */
+	uint8 *copies;
 	Size copy_bytes;
-	size_t arena_capacity; /* records */
+	size_t copies_capacity; /* records */
 };
 
 static OmendbRecord *
-arena_record(HnswInsert *insert, size_t i)
+visited_record(HnswInsert *insert, size_t i)
 {
-	return (OmendbRecord *) (insert->arena + i * insert->copy_bytes);
+	return (OmendbRecord *) (insert->copies + i * insert->copy_bytes);
 }
 
-/* Visit, and keep a copy at the place the search will give the visit. */
+/* Visit a node, and keep a copy of its record at the place that the search will give the visit. */
 static bool
 insert_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,
 			 OmendbStep *step)
@@ -62,13 +62,14 @@ insert_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *
 	HnswInsert *insert = context;
 	size_t at = insert->search.visited_used;
 
-	if (at >= insert->arena_capacity)
+	if (at >= insert->copies_capacity)
 	{
-		insert->arena_capacity *= 2;
-		insert->arena = repalloc_huge(insert->arena, insert->arena_capacity * insert->copy_bytes);
+		insert->copies_capacity *= 2;
+		insert->copies =
+			repalloc_huge(insert->copies, insert->copies_capacity * insert->copy_bytes);
 	}
 	return omendb_store_visit_copy(&insert->store, node, level, query, step,
-								   arena_record(insert, at));
+								   visited_record(insert, at));
 }
 
 static bool
@@ -96,26 +97,29 @@ static const OmendbGraphOps insert_ops = {insert_visit, insert_distance, insert_
 static const OmendbRecord *
 candidate_record(void *context, const OmendbSelectCandidate *candidate)
 {
-	return arena_record(context, candidate->tag);
+	return visited_record(context, candidate->tag);
 }
 
-/* So much wider than asked for at most, to find more than one live node. */
+/* Copies that memory is allocated for at first; a search that visits more doubles it. */
+#define COPIES_AT_FIRST 512
+
+/* Maximum factor by which a beam is widened to find more than one live node. */
 #define MAX_WIDER 16
 
-/* Where the search of a level starts. */
-typedef struct Entrances
+/* The nodes that a level is entered at. */
+typedef struct StartNodes
 {
 	uint32 n;
 	OmendbNode nodes[OMENDB_UPPER_BEAM + 1];
-} Entrances;
+} StartNodes;
 
 /*
- * Search a level; wider as long as most of what is found is dead, for to those
- * no edge may lead. want: live nodes that are enough. False where none can
- * be reached.
+ * Search a level. The beam is widened until `enough` live nodes are visited, because no edge may
+ * lead to a dead one. False if no live node can be reached.
  */
 static bool
-search_level(HnswInsert *insert, const Entrances *from, unsigned level, uint32 width, uint32 want)
+search_level(HnswInsert *insert, const StartNodes *from, unsigned level, uint32 width,
+			 uint32 enough)
 {
 	OmendbSearch *search = &insert->search;
 
@@ -128,15 +132,19 @@ search_level(HnswInsert *insert, const Entrances *from, unsigned level, uint32 w
 		omendb_search_run(search);
 		for (size_t i = 0; i < search->visited_used; i++)
 			live += search->visited[i].payload.live;
-		/* A beam that is not full has seen all there is. */
-		if (live >= want || (live > 0 && wider >= MAX_WIDER) || search->used < search->width)
+		/* A beam that is not full has visited all nodes that can be reached. */
+		if (live >= enough || (live > 0 && wider >= MAX_WIDER) || search->used < search->width)
 			return live > 0;
 	}
 }
 
-/* The same on the way down to a level, where one node is enough, or on that level. */
+/*
+ * Search level `at` on the way down to `level`: above that level with the beam of upper levels, for one
+ * live node; on it with a beam of `width`, for m. False if no live node can be reached.
+ */
 static bool
-search_towards(HnswInsert *insert, const Entrances *from, unsigned at, unsigned level, uint32 width)
+search_towards(HnswInsert *insert, const StartNodes *from, unsigned at, unsigned level,
+			   uint32 width)
 {
 	const OmendbIndex *index = insert->store.index;
 
@@ -145,11 +153,11 @@ search_towards(HnswInsert *insert, const Entrances *from, unsigned at, unsigned 
 }
 
 /*
- * Where the search goes on a level below: from the nearest nodes, and from the
- * nearest live one (for all around may be dead).
+ * Set the nodes that the level below is entered at: those below the nearest nodes, and below the
+ * nearest live node, because all nodes near may be dead. False if there are none.
  */
 static bool
-next_level(HnswInsert *insert, Entrances *below)
+descend(HnswInsert *insert, StartNodes *below)
 {
 	const OmendbSearch *search = &insert->search;
 
@@ -158,14 +166,14 @@ next_level(HnswInsert *insert, Entrances *below)
 	return below->n > 0;
 }
 
-/* The node among the visited ones that holds the same vector, or none. */
+/* The live visited node that has the new node's vector, or OMENDB_NO_NODE. */
 static OmendbNode
-find_same(HnswInsert *insert)
+find_equal(HnswInsert *insert)
 {
 	for (size_t i = 0; i < insert->search.visited_used; i++)
 	{
 		const OmendbVisited *visited = &insert->search.visited[i];
-		const OmendbRecord *record = arena_record(insert, i);
+		const OmendbRecord *record = visited_record(insert, i);
 
 		if (visited->payload.live && record->identity[0] == insert->record->identity[0] &&
 			record->identity[1] == insert->record->identity[1] &&
@@ -175,8 +183,9 @@ find_same(HnswInsert *insert)
 	return OMENDB_NO_NODE;
 }
 
+/* Choose up to `edges` neighbours out of the live nodes that the search visited. */
 static void
-plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
+plan_level(HnswInsert *insert, LevelPlan *plan, uint32 edges)
 {
 	OmendbChooser *chooser = &insert->chooser;
 	Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
@@ -193,16 +202,16 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 want)
 				(OmendbSelectCandidate){visited->distance, visited->node, (uint32) i};
 	}
 	omendb_chooser_set(chooser, insert->record);
-	plan->n = omendb_choose(chooser, n, want, candidate_record, insert, chosen);
+	plan->n = omendb_choose(chooser, n, edges, candidate_record, insert, chosen);
 	for (uint32 i = 0; i < plan->n; i++)
 	{
 		plan->edges[i] = chooser->candidates[chosen[i]];
 		plan->records[i] = palloc(own_bytes);
-		memcpy(plan->records[i], arena_record(insert, plan->edges[i].tag), own_bytes);
+		memcpy(plan->records[i], visited_record(insert, plan->edges[i].tag), own_bytes);
 	}
 }
 
-/* Most questions about which node has an edge to which are about nodes that were just visited. */
+/* Let the edge writer know the edges of the visited nodes: most detours lead through these. */
 static void
 remember_visited(HnswInsert *insert, unsigned level)
 {
@@ -211,9 +220,11 @@ remember_visited(HnswInsert *insert, unsigned level)
 	hnsw_edge_writer_remember(&insert->writer, level);
 	for (size_t i = 0; i < search->visited_used; i++)
 		if (search->visited[i].payload.live)
-			hnsw_edge_writer_add(&insert->writer, search->visited[i].node, arena_record(insert, i));
+			hnsw_edge_writer_add(&insert->writer, search->visited[i].node,
+								 visited_record(insert, i));
 }
 
+/* Draw the new node's level: one node of 2^HNSW_LEVEL_SHIFT is on the next level too. */
 static unsigned
 random_level(void)
 {
@@ -229,36 +240,37 @@ random_level(void)
 }
 
 /*
- * Let the planned neighbours know the node: those for which it is good, or one.
- * fresh: nothing leads to it yet. False if none could take it.
+ * Give the node reverse edges from the planned neighbours for which they are better than one of
+ * theirs; if there is none, from the first neighbour that can take one. is_new: no edge leads
+ * to the node yet. False if no neighbour can take an edge.
  */
 static bool
 add_reverse_edges(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level,
-				  bool fresh)
+				  bool is_new)
 {
 	const OmendbRecord *record = insert->record;
-	uint32 taken = 0;
+	uint32 added = 0;
 
 	/*
-	 * The m nearest: the others are there for their directions, and would hardly
-	 * find the node's of use to them (measured: two tenths of a point of recall
-	 * at most, for twice the pages written).
+	 * Only the m nearest: the others were chosen for their directions, and the node is hardly one of
+	 * their best neighbours. (Measured: all of them raise recall by .002 at most, and double the
+	 * pages that are written.)
 	 */
 	for (uint32 i = 0; i < Min(plan->n, insert->store.index->codec.layout.m); i++)
-		taken += hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record, level,
+		added += hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record, level,
 									   plan->edges[i].distance, false);
-	if (taken > 0)
+	if (added > 0)
 		return true;
 	for (uint32 i = 0; i < plan->n; i++)
-		if (fresh ? hnsw_add_first_reverse_edge(&insert->writer, plan->edges[i].node, node, record,
-												level, plan->edges[i].distance)
-				  : hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record, level,
-										  plan->edges[i].distance, true))
+		if (is_new ? hnsw_add_first_reverse_edge(&insert->writer, plan->edges[i].node, node, record,
+												 level, plan->edges[i].distance)
+				   : hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record,
+										   level, plan->edges[i].distance, true))
 			return true;
 	return false;
 }
 
-/* The record of the planned node on a level. */
+/* Make insert->record the node's record on a level, with the planned edges. down: its pointer down. */
 static void
 make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNode down)
 {
@@ -280,7 +292,7 @@ make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNod
 						  plan->edges[i].distance);
 }
 
-/* The same without edges, above the node. */
+/* Put a record without edges above the node. Returns the record's number. */
 static OmendbNode
 put_above(HnswInsert *insert, unsigned level, OmendbNode down)
 {
@@ -291,8 +303,8 @@ put_above(HnswInsert *insert, unsigned level, OmendbNode down)
 }
 
 /*
- * No neighbour of a new node can take an edge to it. So it becomes the entry point
- * and leads to the one before; on the levels in between it has no edges.
+ * No neighbour of a new node can take an edge to it. So the node becomes the entry point, with an
+ * edge to the old one; on the levels in between it has no edges. node: its highest record.
  */
 static void
 become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
@@ -310,9 +322,9 @@ become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
 			node = put_above(insert, level, node);
 		}
 		/*
-		 * It may be dead. Then no vacuum repairs as long as this insert goes on, for it
-		 * first makes a live node the entry point, without inserts; and an edge to a
-		 * dead node that is there when it begins to repair does no harm.
+		 * The entry point may be dead. Then no vacuum repairs edges while this insert runs:
+		 * before that, vacuum makes a live node the entry point while no insert runs. And an
+		 * edge to a dead node that is there when vacuum begins to repair does no harm.
 		 */
 		if (!hnsw_add_edge(&insert->writer, node, entry, level, true))
 			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
@@ -324,7 +336,10 @@ become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
 	}
 }
 
-/* The node is all that the graph has, or all that lives in it. */
+/*
+ * The node is the only one in the graph, or the only live one: put it on level 0, as the entry
+ * point in place of `entry`. The lock on the metapage's number is held exclusively.
+ */
 static void
 begin_graph(HnswInsert *insert, OmendbNode entry)
 {
@@ -336,7 +351,7 @@ begin_graph(HnswInsert *insert, OmendbNode entry)
 		elog(ERROR, "the entry point changed under lock");
 }
 
-/* Let the plan have an edge to the entry point among its own. */
+/* Add the entry point to the planned neighbours, in place of the last one if there are too many. */
 static void
 plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level)
 {
@@ -359,16 +374,16 @@ plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level
 }
 
 /*
- * Write the planned records, from below, with the reverse edges to them. Above the
- * entry point the last one becomes it: for what the entry point led to, the
- * record below has an edge to that.
+ * Write the planned records, from level 0 up, and reverse edges to them. A record above the entry
+ * point's level becomes the entry point: the record below has an edge to the old entry
+ * point, so all that the old one led to is still reached.
  */
 static void
 write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode entry,
 			 unsigned entry_level)
 {
 	OmendbNode node = OMENDB_NO_NODE;
-	bool known = false;
+	bool has_incoming = false;
 
 	if (level > entry_level)
 		plan_entry(insert, &plans[entry_level], entry, entry_level);
@@ -382,13 +397,21 @@ write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode en
 			return;
 		}
 		node = omendb_record_put(&insert->store, insert->record);
-		/* Its edge to the entry point must not make room for another. */
-		known |= add_reverse_edges(insert, &plans[at], node, at, at < entry_level || at == level);
+		/*
+		 * A node that gets a record above the entry point is not called new on the level below: its
+		 * edge to the entry point must not be replaced.
+		 */
+		has_incoming |=
+			add_reverse_edges(insert, &plans[at], node, at, at < entry_level || at == level);
 	}
-	if (!known)
+	if (!has_incoming)
 		become_entry(insert, node, level);
 }
 
+/*
+ * Insert the row of insert->record. mode: of the lock on the metapage's number, which is taken
+ * and released here.
+ */
 static void
 insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 {
@@ -396,8 +419,8 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	Relation index = insert->store.relation;
 	unsigned level = random_level();
 	LevelPlan *plans;
-	Entrances from = {1, {0}};
-	OmendbNode same;
+	StartNodes from = {1, {0}};
+	OmendbNode equal;
 	OmendbNode entry;
 	unsigned entry_level;
 	bool begun;
@@ -407,7 +430,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	begun = omendb_index_entry(&insert->store, &entry, &entry_level);
 	if (mode == ShareLock && (!begun || level > entry_level))
 	{
-		/* Only one at a time begins the graph, or a level. */
+		/* Only one insert at a time begins the graph, or a level. */
 		UnlockPage(index, OMENDB_META_BLOCK, mode);
 		mode = ExclusiveLock;
 		LockPage(index, OMENDB_META_BLOCK, mode);
@@ -427,14 +450,14 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 	{
 		bool found = search_towards(insert, &from, at, level, width);
 
-		/* Of the nodes on the way one lives, or all are marked as dead: they are there. */
+		/* Nodes of the graph are there, be they dead: a search always visits some. */
 		if (at == 0 && insert->search.visited_used == 0)
 			omendb_corrupt_page(index, OMENDB_META_BLOCK, "The entry point leads to no node.");
 		if (at == 0 && !found)
 		{
 			/*
-			 * All is dead; a vacuum goes on or was interrupted. The graph begins
-			 * anew, unless somebody was quicker.
+			 * All nodes are dead: a vacuum is running or was interrupted. The graph begins
+			 * anew, unless another insert has begun it.
 			 */
 			if (mode == ExclusiveLock)
 				begin_graph(insert, entry);
@@ -445,25 +468,25 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 		}
 		if (at == 0)
 			break;
-		/* Not on a level, nor above it, where nothing could know it. */
+		/* No record on a level without live nodes, nor above: nothing could lead to the record. */
 		if (!found && at <= level)
 			level = at - 1;
 		if (at <= level)
 			plan_level(insert, &plans[at], layout->m);
-		if (!next_level(insert, &from))
+		if (!descend(insert, &from))
 			omendb_corrupt_page(index, OMENDB_META_BLOCK,
 								"The entry point leads to no node of a level below it.");
 	}
-	while ((same = find_same(insert)) != OMENDB_NO_NODE)
+	while ((equal = find_equal(insert)) != OMENDB_NO_NODE)
 	{
-		if (omendb_record_add_tid(&insert->store, same, insert->record, tid))
+		if (omendb_record_add_tid(&insert->store, equal, insert->record, tid))
 		{
 			UnlockPage(index, OMENDB_META_BLOCK, mode);
 			return;
 		}
-		/* It died since; not to be found again. */
+		/* The node was marked dead since the visit: do not find it again. */
 		for (size_t i = 0; i < insert->search.visited_used; i++)
-			if (insert->search.visited[i].node == same)
+			if (insert->search.visited[i].node == equal)
 				insert->search.visited[i].payload.live = false;
 	}
 	plan_level(insert, &plans[0], layout->edges);
@@ -483,9 +506,9 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 	insert->store.requests = omendb_store_may_request(index);
 	insert->record = palloc0(codec->layout.record_bytes);
 	insert->copy_bytes = codec->layout.codes_offset;
-	insert->arena_capacity = 512;
-	insert->arena =
-		MemoryContextAllocHuge(CurrentMemoryContext, insert->arena_capacity * insert->copy_bytes);
+	insert->copies_capacity = COPIES_AT_FIRST;
+	insert->copies =
+		MemoryContextAllocHuge(CurrentMemoryContext, insert->copies_capacity * insert->copy_bytes);
 	omendb_query_init(&insert->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_chooser_init(&insert->chooser, codec, &omendb_palloc_allocator);
 	hnsw_edge_writer_init(&insert->writer, &insert->store, &insert->chooser);
@@ -499,7 +522,7 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level)
 {
 	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	uint32 width = hnsw_beam_width(layout, insert->store.index->meta.ef_construction);
-	Entrances from = {1, {0}};
+	StartNodes from = {1, {0}};
 	unsigned at;
 
 	if (!omendb_index_entry(&insert->store, &from.nodes[0], &at) || at < level)
@@ -510,7 +533,7 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level)
 		search_towards(insert, &from, at, level, width);
 		if (at == level)
 			return &insert->search;
-		if (!next_level(insert, &from))
+		if (!descend(insert, &from))
 			return NULL;
 	}
 }
@@ -565,7 +588,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	MemoryContext old;
 	HnswInsert *insert;
 	const OmendbIndex *open;
-	bool taken;
+	bool indexed;
 
 	if (isnull[0])
 		return false;
@@ -573,9 +596,9 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	old = MemoryContextSwitchTo(context);
 	open = omendb_index_open(index);
 	insert = hnsw_insert_create(index, open);
-	taken = hnsw_encode_value(open, hnsw_opclass(index), values[0],
-							  palloc(hnsw_value_bytes(&open->codec.layout)), insert->record);
-	if (taken)
+	indexed = hnsw_encode_value(open, hnsw_opclass(index), values[0],
+								palloc(hnsw_value_bytes(&open->codec.layout)), insert->record);
+	if (indexed)
 	{
 		insert->record->kind = OMENDB_RECORD_NODE;
 		insert->record->overflow = OMENDB_NO_NODE;
@@ -588,5 +611,5 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 		omendb_meta_note_left_out(&insert->store);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return taken;
+	return indexed;
 }

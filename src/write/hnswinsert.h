@@ -1,6 +1,6 @@
 /*
  * hnswinsert.h
- *	  What an insert does, a part at a time: for vacuum.
+ *	  Steps of an insert, for vacuum.
  */
 #ifndef OMENDB_HNSWINSERT_H
 #define OMENDB_HNSWINSERT_H
@@ -9,30 +9,32 @@
 
 /* Working memory of an insert. */
 typedef struct HnswInsert HnswInsert;
-/* In the current memory context. */
+
+/* Allocate it in the current memory context. */
 extern HnswInsert *hnsw_insert_create(Relation index, const OmendbIndex *open);
 
 /*
- * A search of a level for the record's vector, from the entry point on. Of what
- * it visited some may be dead; at least one lives if any does there. NULL where
- * it comes to nothing.
+ * Search a level for the record's vector, from the entry point. Visited nodes may be dead; if a
+ * live node of that level can be reached, one is visited. NULL if the search does not get to the
+ * level. The result is valid until the next call.
  */
 extern const OmendbSearch *hnsw_find_near(HnswInsert *insert, const OmendbRecord *record,
 										  unsigned level);
 
 /*
- * Offer edges to the node to n others: those for which it is good take one, or
- * else the first that can. record is a copy of the node's. False where none can.
+ * Offer n nodes an edge to `node`, of which `record` is a copy: those for which the edge is better
+ * than one of theirs take it; if there is none, the first that can. False if none can.
  */
 extern bool hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
 								   const OmendbRecord *record, const OmendbNode *to, uint32 n);
 
 /*
- * Give the node records up to the level of that entry point (or one more, with the
- * entry point, if it is of that level itself), of which the last has an edge to
- * the entry point: it is to be the entry point in its place. Nothing leads there
- * until it is. The node has no record above that one. False where there are too
- * many levels.
+ * Prepare a node to become the entry point in place of *entry: give it records up to the level
+ * of that entry point, the last of which has an edge to the entry point. If the entry point is
+ * on the node's own level, both get a record one level above first. *entry and *entry_level become
+ * the node's last record and its level; nothing leads to the new records until the caller
+ * changes the metapage. level: the node's, which has no record above. False if there are
+ * too many levels.
  */
 extern bool hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level,
 							const OmendbRecord *record, OmendbNode *entry, unsigned *entry_level);
