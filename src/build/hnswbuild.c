@@ -108,8 +108,8 @@ flush(HnswBuild *build)
 		write_pages(build);
 	}
 	hnsw_crew_free(build->crew);
-	if (build->extra)
-		pfree(build->extra);
+	if (build->extra.tids)
+		pfree(build->extra.tids);
 	build->flushed = true;
 	if (build->parts)
 	{
@@ -124,19 +124,19 @@ spill(HnswBuild *build)
 {
 	if (!build->parts)
 		build->parts = hnsw_parts_create(build);
-	build->loaded_at_once = build->records.array.n;
+	build->memory.rows_at_once = build->records.array.n;
 	hnsw_parts_add(build->parts);
-	build->used = 0;
-	build->collected = 0;
+	build->memory.used = 0;
+	build->load.merged = 0;
 }
 
 /* Once a build; rows may be an estimate. */
 static void
 say_memory_is_short(HnswBuild *build, double rows, bool in_parts)
 {
-	double wanted = rows * build->node_bytes;
+	double wanted = rows * build->memory.node_bytes;
 
-	if (build->warned)
+	if (build->memory.warned)
 		return;
 	ereport(NOTICE,
 			(errmsg("hnsw index \"%s\" cannot be built within maintenance_work_mem",
@@ -148,7 +148,7 @@ say_memory_is_short(HnswBuild *build, double rows, bool in_parts)
 						   "longer; a larger maintenance_work_mem avoids that.")
 				 : errhint("Rows for which there is no memory are inserted one by one, which takes "
 						   "longer; a larger maintenance_work_mem avoids that.")));
-	build->warned = true;
+	build->memory.warned = true;
 }
 
 /*
@@ -160,11 +160,12 @@ is_full(HnswBuild *build)
 {
 	uint32 most = PG_UINT32_MAX / build->open->codec.layout.edges;
 
-	if (build->used <= build->budget && build->records.array.n < most)
+	if (build->memory.used <= build->memory.budget && build->records.array.n < most)
 		return false;
 	/* Equal rows need less than what they were taken for. */
 	hnsw_build_collect(build);
-	if (build->used > build->budget - build->budget / 8 || build->records.array.n >= most)
+	if (build->memory.used > build->memory.budget - build->memory.budget / 8 ||
+		build->records.array.n >= most)
 		return true;
 	hnsw_build_begin_loading(build);
 	return false;
@@ -196,38 +197,38 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 
 	if (isnull[0])
 		return;
-	old = MemoryContextSwitchTo(build->row);
+	old = MemoryContextSwitchTo(build->load.row_context);
 	if (!build->flushed && is_full(build))
 	{
 		bool in_parts = build->parts || can_be_in_parts(build);
 
 		/* The heap is read from its first block to its last. */
-		double rows = build->rows * RelationGetNumberOfBlocks(build->heap) /
+		double rows = build->load.indexed * RelationGetNumberOfBlocks(build->heap) /
 					  (ItemPointerGetBlockNumber(tid) + 1.0);
 
 		say_memory_is_short(build, rows, in_parts && hnsw_parts_hold(build, rows));
 		MemoryContextSwitchTo(build->context);
 		if (in_parts)
 			spill(build);
-		if (in_parts && !hnsw_parts_full(build->parts, build->loaded_at_once))
+		if (in_parts && !hnsw_parts_full(build->parts, build->memory.rows_at_once))
 			hnsw_build_begin_loading(build);
 		else
 		{
 			flush(build);
 			hnsw_build_phase(HNSW_PHASE_INSERT, 0);
 		}
-		MemoryContextSwitchTo(build->row);
+		MemoryContextSwitchTo(build->load.row_context);
 	}
 	if (build->flushed)
 	{
 		hnsw_insert(index, values, isnull, tid, build->heap, UNIQUE_CHECK_NO, false, build->info);
-		build->rows++;
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->inserted);
+		build->load.indexed++;
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->load.inserted);
 	}
 	else
 		hnsw_build_load_row(build, tid, values[0]);
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(build->row);
+	MemoryContextReset(build->load.row_context);
 }
 
 IndexBuildResult *
@@ -247,21 +248,24 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	build.opclass = hnsw_opclass(index);
 	build.context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw build", ALLOCSET_DEFAULT_SIZES);
-	build.row = AllocSetContextCreate(build.context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
-	build.budget = (Size) maintenance_work_mem * 1024;
+	build.load.row_context =
+		AllocSetContextCreate(build.context, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
+	build.memory.budget = (Size) maintenance_work_mem * 1024;
 	old = MemoryContextSwitchTo(build.context);
 
 	fill_meta(&build, &meta);
 	build.open = omendb_index_make(index, &meta);
-	build.buffer = palloc(hnsw_value_bytes(&build.open->codec.layout));
-	build.node_bytes = hnsw_build_node_bytes(&build.open->codec.layout, meta.ef_construction);
+	build.load.buffer = palloc(hnsw_value_bytes(&build.open->codec.layout));
+	build.memory.node_bytes =
+		hnsw_build_node_bytes(&build.open->codec.layout, meta.ef_construction);
 	build.vectors = vectors_create(build.context, 1024, NULL);
 
 	estimate = hnsw_estimate_rows(heap);
 	hnsw_build_phase(HNSW_PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
 	hnsw_build_begin(&build, estimate);
 	/* Nothing is known of how many rows a partial index has. */
-	if (info->ii_Predicate == NIL && estimate * build.node_bytes > (double) build.budget)
+	if (info->ii_Predicate == NIL &&
+		estimate * build.memory.node_bytes > (double) build.memory.budget)
 		say_memory_is_short(&build, estimate,
 							omendb_layout_is_coded(&build.open->codec.layout) &&
 								hnsw_parts_hold(&build, estimate));
@@ -278,16 +282,16 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 			spill(&build);
 		flush(&build);
 	}
-	if (build.left_out)
+	if (build.load.left_out)
 	{
 		OmendbStore store = {.relation = index, .index = omendb_index_open(index)};
 
 		omendb_meta_note_left_out(&store);
 	}
-	result->index_tuples = build.rows;
+	result->index_tuples = build.load.indexed;
 	MemoryContextSwitchTo(old);
 	hnsw_build_phase(HNSW_PHASE_CALIBRATE, 0);
-	hnsw_calibrate(index, build.rows, NULL);
+	hnsw_calibrate(index, build.load.indexed, NULL);
 	MemoryContextDelete(build.context);
 	return result;
 }

@@ -32,17 +32,17 @@ hnsw_build_rises(HnswBuild *build, const OmendbBuildLevel *level, uint32 i, Omen
 	bool rises = rise == OMENDB_RISE_ALWAYS ||
 				 (rise == OMENDB_RISE_BY_LOT && (lot & ((UINT64CONST(1) << shift) - 1)) == 0);
 
-	build->risen += rises;
-	build->groups += rise == OMENDB_RISE_ALWAYS;
+	build->graph.upper_nodes += rises;
+	build->graph.representatives += rise == OMENDB_RISE_ALWAYS;
 	return rises;
 }
 
 void
 hnsw_build_finish_meta(const HnswBuild *build, OmendbMetaPage *meta)
 {
-	meta->entry = build->entry;
-	meta->entry_level = build->entry_level;
-	if (build->groups > build->risen / GROUPS_SHARE)
+	meta->entry = build->graph.entry;
+	meta->entry_level = build->graph.entry_level;
+	if (build->graph.representatives > build->graph.upper_nodes / GROUPS_SHARE)
 		meta->upper_beam = OMENDB_UPPER_BEAM_OF_GROUPS;
 	meta->checksum = omendb_meta_checksum(meta);
 }
@@ -95,8 +95,8 @@ build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 
 	}
 	if (!omendb_build_connect(builder, level, &added))
 		elog(ERROR, "out of memory");
-	build->entry = omendb_build_entry(level);
-	build->entry_level = number;
+	build->graph.entry = omendb_build_entry(level);
+	build->graph.entry_level = number;
 }
 
 /* Expressions and predicates may do what is not allowed in parallel mode. */
@@ -183,7 +183,7 @@ hnsw_build_graph(HnswBuild *build)
 	const OmendbLayout *layout = &build->open->codec.layout;
 	uint32 n = build->records.array.n;
 
-	build->entry = OMENDB_NO_NODE;
+	build->graph.entry = OMENDB_NO_NODE;
 	if (n == 0)
 		return;
 	hnsw_build_launch(build, n);

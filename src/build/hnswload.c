@@ -37,13 +37,13 @@ hnsw_build_load_row(HnswBuild *build, ItemPointer tid, Datum value)
 		OmendbRecord *record = hnsw_build_add_record(build);
 
 		/* A zero vector under cosine: its record's place is given to another one. */
-		if (!hnsw_encode_value(build->open, opclass, value, build->buffer, record))
+		if (!hnsw_encode_value(build->open, opclass, value, build->load.buffer, record))
 			record->kind = OMENDB_RECORD_FREE;
 		memcpy(record->tids, tid, OMENDB_TID_BYTES);
 		record->ntids = 1;
 	}
-	build->used += build->node_bytes;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->loaded);
+	build->memory.used += build->memory.node_bytes;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->load.loaded);
 }
 
 HnswVectorEntry *
@@ -64,7 +64,7 @@ merge_equal(HnswBuild *build)
 	OmendbArray *array = &build->records.array;
 	uint32 nfree = 0;
 
-	for (OmendbNode node = build->collected; node < array->n; node++)
+	for (OmendbNode node = build->load.merged; node < array->n; node++)
 	{
 		OmendbRecord *record = omendb_array_record(array, node);
 		HnswVectorEntry *entry;
@@ -75,11 +75,11 @@ merge_equal(HnswBuild *build)
 			CHECK_FOR_INTERRUPTS();
 		if (record->kind == OMENDB_RECORD_FREE)
 		{
-			build->left_out = true;
+			build->load.left_out = true;
 			nfree++;
 			continue;
 		}
-		build->rows++;
+		build->load.indexed++;
 		entry = hnsw_build_vector(build, record, &found);
 		if (!found)
 			entry->node = node;
@@ -107,7 +107,7 @@ hnsw_build_collect(HnswBuild *build)
 	OmendbNode *moved; /* moved[i]: where node n + i is now */
 	uint32 nfree;
 	uint32 n;
-	OmendbNode hole = build->collected;
+	OmendbNode hole = build->load.merged;
 
 	hnsw_crew_finish(build->crew);
 	nfree = merge_equal(build);
@@ -129,12 +129,12 @@ hnsw_build_collect(HnswBuild *build)
 			entry->node = hole;
 		moved[node - n] = hole;
 	}
-	for (size_t i = 0; i < build->nextra; i++)
-		if (build->extra[i].node >= n)
-			build->extra[i].node = moved[build->extra[i].node - n];
+	for (size_t i = 0; i < build->extra.n; i++)
+		if (build->extra.tids[i].node >= n)
+			build->extra.tids[i].node = moved[build->extra.tids[i].node - n];
 	pfree(moved);
-	build->used -= (Size) nfree * build->node_bytes;
-	array->n = build->collected = n;
+	build->memory.used -= (Size) nfree * build->memory.node_bytes;
+	array->n = build->load.merged = n;
 }
 
 void

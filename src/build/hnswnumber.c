@@ -1,12 +1,15 @@
 /*
  * hnswnumber.c
- *	  A build in parts: rows with equal vectors share a node, and nodes get numbers.
+ *	  A build in parts, third step: makes nodes of rows, and pieces of nodes.
+ *
+ * Rows with equal vectors are in one part. Those that are in memory together share a node; so
+ * near nodes get near numbers, and are on near pages.
  */
 #include "build/hnswpieces.h"
 
 #include "utils/memutils.h"
 
-/* The overflow records that a node with so many heap TIDs has. */
+/* Number of overflow records of a node with that many heap TIDs. */
 static uint32
 overflow_records(const OmendbLayout *layout, uint32 tids)
 {
@@ -15,12 +18,13 @@ overflow_records(const OmendbLayout *layout, uint32 tids)
 	return tids <= OMENDB_INLINE_TIDS ? 0 : (tids - OMENDB_INLINE_TIDS + capacity - 1) / capacity;
 }
 
-/* The records in memory are a piece's nodes. */
+/* Make a piece of the records in memory: its int8 rows, its files, its numbers. */
 static void
 add_piece(HnswParts *parts)
 {
 	const OmendbLayout *layout = &parts->build->open->codec.layout;
-	HnswPiece piece = {.first = parts->nodes, .n = hnsw_parts_in_memory(parts), .base = parts->end};
+	HnswPiece piece = {
+		.first = parts->pieces.nodes, .n = hnsw_parts_in_memory(parts), .base = parts->pieces.end};
 	uint64 end;
 
 	if (piece.n == 0)
@@ -30,37 +34,38 @@ add_piece(HnswParts *parts)
 	{
 		OmendbRecord *record = hnsw_parts_record(parts, i);
 
-		/* Until now the version counted the heap TIDs of the node. */
+		/* Until here the version is the number of heap TIDs of the node (add_row). */
 		piece.overflow += overflow_records(layout, record->version);
 		record->version = 0;
 		hnsw_parts_write(parts, &piece.nodes, piece.first + i, record);
 	}
-	/* Pieces begin on pages of their own. */
+	/* The next piece begins on a page of its own. */
 	end = (uint64) piece.base + piece.n + piece.overflow;
 	end = (end + layout->per_page - 1) / layout->per_page * layout->per_page;
 	if (end > OMENDB_MAX_NODE)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("hnsw index \"%s\" cannot have more than %u records",
 							   RelationGetRelationName(parts->build->index), OMENDB_MAX_NODE)));
-	if (parts->npieces == parts->pieces_capacity)
+	if (parts->pieces.n == parts->pieces.capacity)
 	{
-		parts->pieces_capacity = Max(64, 2 * parts->pieces_capacity);
-		parts->pieces =
-			parts->pieces ? repalloc_huge(parts->pieces, parts->pieces_capacity * sizeof(HnswPiece))
-						  : palloc(parts->pieces_capacity * sizeof(HnswPiece));
+		parts->pieces.capacity = Max(64, 2 * parts->pieces.capacity);
+		parts->pieces.pieces =
+			parts->pieces.pieces
+				? repalloc_huge(parts->pieces.pieces, parts->pieces.capacity * sizeof(HnswPiece))
+				: palloc(parts->pieces.capacity * sizeof(HnswPiece));
 	}
-	piece.tids = parts->tids;
-	memset(&parts->tids, 0, sizeof(HnswRowFile));
-	parts->end = (OmendbNode) end;
-	parts->nodes += piece.n;
-	parts->pieces[parts->npieces++] = piece;
+	piece.tids = parts->pieces.tids;
+	memset(&parts->pieces.tids, 0, sizeof(HnswRowFile));
+	parts->pieces.end = (OmendbNode) end;
+	parts->pieces.nodes += piece.n;
+	parts->pieces.pieces[parts->pieces.n++] = piece;
 	parts->build->records.array.n = 0;
 	vectors_reset(parts->build->vectors);
 }
 
 /*
- * The last record in memory, which is of that row, is that of a node, or its heap TIDs are
- * further ones of a node in memory that has an equal vector.
+ * Make a node of the last record in memory, which is of that row; or, if a node in memory has an
+ * equal vector, add the record's heap TIDs to that node's file.
  */
 static void
 add_row(HnswParts *parts, uint32 row)
@@ -80,10 +85,10 @@ add_row(HnswParts *parts, uint32 row)
 	{
 		node = entry->node;
 		hnsw_parts_record(parts, node)->version += record->ntids;
-		hnsw_parts_write(parts, &parts->tids, node, record);
+		hnsw_parts_write(parts, &parts->pieces.tids, node, record);
 		build->records.array.n = last;
 	}
-	hnsw_parts_note_leader(parts, row, parts->nodes + node);
+	hnsw_parts_note_leader(parts, row, parts->pieces.nodes + node);
 }
 
 void
@@ -94,9 +99,9 @@ hnsw_parts_number(HnswParts *parts)
 	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.capacity);
 	parts->build->records.array.n = 0;
 	vectors_reset(parts->build->vectors);
-	for (uint32 p = 0; p < parts->nparts; p++)
+	for (uint32 p = 0; p < parts->parts.n; p++)
 	{
-		HnswRowFile *rows = &parts->parts[p];
+		HnswRowFile *rows = &parts->parts.files[p];
 
 		hnsw_parts_seek(parts, rows, 0);
 		for (uint32 i = 0; i < rows->n; i++)
@@ -111,28 +116,27 @@ hnsw_parts_number(HnswParts *parts)
 		add_piece(parts);
 		hnsw_row_file_close(rows);
 	}
-	parts->level.n = parts->nodes;
+	parts->level.n = parts->pieces.nodes;
 	/* Level 1 has to fit into memory, with those above it. */
-	parts->shift = HNSW_LEVEL_SHIFT;
-	while (parts->nodes >> parts->shift > parts->capacity / 2)
-		parts->shift++;
+	parts->upper_shift = HNSW_LEVEL_SHIFT;
+	while (parts->pieces.nodes >> parts->upper_shift > parts->capacity / 2)
+		parts->upper_shift++;
 }
 
-/* In which piece is the node? */
 HnswPiece *
 hnsw_piece_of(const HnswParts *parts, uint32 node)
 {
 	uint32 low = 0;
-	uint32 high = parts->npieces;
+	uint32 high = parts->pieces.n;
 
 	while (high - low > 1)
 	{
 		uint32 middle = (low + high) / 2;
 
-		if (parts->pieces[middle].first <= node)
+		if (parts->pieces.pieces[middle].first <= node)
 			low = middle;
 		else
 			high = middle;
 	}
-	return &parts->pieces[low];
+	return &parts->pieces.pieces[low];
 }

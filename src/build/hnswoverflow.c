@@ -17,17 +17,18 @@ hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
 		memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES, tid, OMENDB_TID_BYTES);
 		return;
 	}
-	if (build->nextra == build->extra_capacity)
+	if (build->extra.n == build->extra.capacity)
 	{
-		build->extra_capacity = Max(1024, build->extra_capacity * 2);
-		build->extra =
-			build->extra ? repalloc_huge(build->extra, build->extra_capacity * sizeof(HnswExtraTid))
-						 : MemoryContextAllocHuge(build->context,
-												  build->extra_capacity * sizeof(HnswExtraTid));
-		build->used += build->extra_capacity / 2 * sizeof(HnswExtraTid);
+		build->extra.capacity = Max(1024, build->extra.capacity * 2);
+		build->extra.tids =
+			build->extra.tids
+				? repalloc_huge(build->extra.tids, build->extra.capacity * sizeof(HnswExtraTid))
+				: MemoryContextAllocHuge(build->context,
+										 build->extra.capacity * sizeof(HnswExtraTid));
+		build->memory.used += build->extra.capacity / 2 * sizeof(HnswExtraTid);
 	}
-	build->extra[build->nextra] = (HnswExtraTid){node, (uint32) build->nextra, *tid};
-	build->nextra++;
+	build->extra.tids[build->extra.n] = (HnswExtraTid){node, (uint32) build->extra.n, *tid};
+	build->extra.n++;
 }
 
 static int
@@ -45,7 +46,7 @@ compare_extra(const void *a, const void *b)
 void
 hnsw_build_sort_extra(HnswBuild *build)
 {
-	qsort(build->extra, build->nextra, sizeof(HnswExtraTid), compare_extra);
+	qsort(build->extra.tids, build->extra.n, sizeof(HnswExtraTid), compare_extra);
 }
 
 void
@@ -55,9 +56,9 @@ hnsw_build_add_overflow(HnswBuild *build)
 	uint32 capacity = omendb_overflow_capacity(layout);
 
 	hnsw_build_sort_extra(build);
-	for (size_t i = 0; i < build->nextra;)
+	for (size_t i = 0; i < build->extra.n;)
 	{
-		OmendbNode node = build->extra[i].node;
+		OmendbNode node = build->extra.tids[i].node;
 		OmendbRecord *record = hnsw_build_add_record(build);
 		OmendbRecord *owner = omendb_array_record(&build->records.array, node);
 		OmendbOverflow *overflow = omendb_record_overflow(record);
@@ -67,7 +68,8 @@ hnsw_build_add_overflow(HnswBuild *build)
 		owner->overflow = build->records.array.n - 1;
 		overflow->owner = node;
 		overflow->owner_incarnation = owner->incarnation;
-		while (i < build->nextra && build->extra[i].node == node && overflow->count < capacity)
-			overflow->tids[overflow->count++] = build->extra[i++].tid;
+		while (i < build->extra.n && build->extra.tids[i].node == node &&
+			   overflow->count < capacity)
+			overflow->tids[overflow->count++] = build->extra.tids[i++].tid;
 	}
 }

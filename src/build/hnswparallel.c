@@ -141,7 +141,7 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 		pg_atomic_init_u32(&hnsw_ring_entry(shared, i)->in_use, 0);
 	shared->index = crew->index;
 	shared->meta = *crew->meta;
-	shared->level = DSM_HANDLE_INVALID;
+	shared->memory.level = DSM_HANDLE_INVALID;
 	ConditionVariableInit(&shared->announced);
 	ConditionVariableInit(&shared->completed);
 	SpinLockInit(&shared->mutex);
@@ -207,12 +207,12 @@ publish_memory(HnswCrew *crew)
 	HnswShared *shared = crew->shared;
 	const HnswRecords *records = crew->records;
 
-	for (; shared->nsegments < records->nsegments; shared->nsegments++)
-		shared->segments[shared->nsegments] =
-			dsm_segment_handle(records->segments[shared->nsegments]);
+	for (; shared->memory.nsegments < records->nsegments; shared->memory.nsegments++)
+		shared->memory.segments[shared->memory.nsegments] =
+			dsm_segment_handle(records->segments[shared->memory.nsegments]);
 	if (crew->level_segment)
-		shared->level = dsm_segment_handle(crew->level_segment);
-	shared->records = records->array.n;
+		shared->memory.level = dsm_segment_handle(crew->level_segment);
+	shared->memory.records = records->array.n;
 }
 
 static void
@@ -222,10 +222,10 @@ announce(HnswCrew *crew, const HnswTask *task, uint32 from, uint32 size)
 
 	SpinLockAcquire(&shared->mutex);
 	publish_memory(crew);
-	shared->task = *task;
-	shared->next = shared->done = from;
-	shared->size = size;
-	shared->turn++;
+	shared->state.task = *task;
+	shared->state.next = shared->state.done = from;
+	shared->state.size = size;
+	shared->state.turn++;
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableBroadcast(&shared->announced);
 }
@@ -277,7 +277,7 @@ publish(HnswCrew *crew)
 	crew->published = crew->records->array.n;
 	SpinLockAcquire(&shared->mutex);
 	publish_memory(crew);
-	shared->size = crew->published;
+	shared->state.size = crew->published;
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableBroadcast(&shared->announced);
 }
@@ -290,7 +290,7 @@ hnsw_crew_begin(HnswCrew *crew)
 	crew->published = crew->records->array.n;
 	crew->loading = true;
 	if (crew->shared)
-		crew->shared->fresh_from = Max(crew->shared->fresh_from, crew->shared->records);
+		crew->shared->fresh_from = Max(crew->shared->fresh_from, crew->shared->memory.records);
 	if (crew->shared)
 		announce(crew, &task, crew->published, crew->published);
 }
@@ -424,7 +424,7 @@ hnsw_crew_dismiss(HnswCrew *crew)
 	if (!crew->context)
 		return;
 	SpinLockAcquire(&shared->mutex);
-	shared->ended = true;
+	shared->state.ended = true;
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableBroadcast(&shared->announced);
 	WaitForParallelWorkersToFinish(crew->context);

@@ -1,23 +1,25 @@
 /*
  * hnswparts.c
- *	  An index whose vectors do not fit maintenance_work_mem, built in parts (graph/parts.h).
+ *	  Builds an index whose vectors do not fit maintenance_work_mem, in parts (graph/parts.h).
  *
- * 1. Rows (record headers and own vectors) go to a temporary file as memory fills.
- * 2. The file is split into parts of near rows, which fit into memory.
- * 3. Part by part rows with equal vectors, which are in one part, share a node, and nodes
- *	  get their numbers, and so the pages they will be on. Nodes go to other files. Their
- *	  int8 rows stay in memory from then on.
- * 4. Clusters are split into leaves, some at a time. The candidates that nodes get there go to a
- *	  file of each part.
- * 5. Part by part the neighbours of nodes are chosen. The own vectors of those that are in
- *	  other parts are read for their codes. Then the part's pages are written for good, for all
- *	  numbers are known.
- * 6. The nodes of level 1, which are collected meanwhile, fit into memory, with the levels above.
+ * 1. Rows (record headers and own vectors) go to a temporary file whenever memory is full.
+ * 2. The file is split into parts of near rows, which fit into memory (hnswsplit.c).
+ * 3. Part by part, rows with equal vectors, which are in one part, share a node. Nodes get their
+ *    numbers, and so their pages, and are written to a file of each piece. Their int8 rows stay in
+ *    memory from then on (hnswnumber.c).
+ * 4. Clusters are split into leaves, some clusters at a time. The candidates that nodes get there
+ *    are written to a file of each piece (hnswpieces.c).
+ * 5. Piece by piece, the neighbours of nodes are chosen. The own vectors of neighbours in
+ *    other pieces are read for the edges' codes. Then the piece's pages are written once, for
+ *    all numbers are known (hnswpieces.c).
+ * 6. The nodes of level 1, which were collected meanwhile, fit into memory, with those of the levels
+ *    above.
  *
- * Nothing depends on who does what: the same heap and the same memory give the same index.
+ * The result does not depend on which process does what: the same table and the same memory
+ * give the same index.
  *
- * Only the leader reads and writes files; workers make rows, compare them, choose
- * edges and write pages, as they do it with all of an index (hnswparallel.c).
+ * Only the leader reads and writes files. Workers make rows, compare them, choose edges and
+ * write pages, as in a build in memory (hnswparallel.c).
  */
 #include "build/hnswparts.h"
 
@@ -32,33 +34,32 @@
 
 #include <math.h>
 
-/* Of the memory that rows leave, the share for records; the rest is for groups of clusters. */
+/* Share of the memory that int8 rows leave which is for records; the rest is for groups of clusters. */
 #define RECORDS_SHARE 0.6
 
-/* Files that are open for a part at the same time, at most. */
+/* Maximum number of files that are open for a piece at the same time, each with a buffer. */
 #define FILES_OF_PART 4
 
-/* Rows may take that share of memory. */
+/* Maximum share of memory that int8 rows may take. */
 #define ROWS_SHARE 0.75
 
-/* Searches may miss rows where more than one of so many is too close to others for a build in parts. */
-#define MOST_UNTOLD 20
+/* The user is warned if more than one node in this many has nearest nodes that int8 rows do not distinguish. */
+#define INDISTINCT_SHARE 20
 
-/* The next entry's record, as another one in memory. Returns its row. */
 uint32
 hnsw_parts_read(HnswParts *parts, HnswRowFile *from, OmendbRecord **record)
 {
-	uint32 row;
+	uint32 number;
 
 	*record = hnsw_crew_add_record(parts->build->crew);
-	hnsw_row_file_read(from, &row, *record, parts->record_bytes);
-	return row;
+	hnsw_row_file_read(from, &number, *record, parts->record_bytes);
+	return number;
 }
 
 void
-hnsw_parts_write(HnswParts *parts, HnswRowFile *to, uint32 row, const OmendbRecord *record)
+hnsw_parts_write(HnswParts *parts, HnswRowFile *to, uint32 number, const OmendbRecord *record)
 {
-	hnsw_row_file_write(to, row, record, parts->record_bytes);
+	hnsw_row_file_write(to, number, record, parts->record_bytes);
 }
 
 void
@@ -74,7 +75,6 @@ hnsw_parts_report(uint32 done)
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, done);
 }
 
-/* Have all together do the level's phases up to the last one. */
 void
 hnsw_parts_run_window(HnswParts *parts, uint32 first, uint32 n)
 {
@@ -92,7 +92,7 @@ hnsw_parts_run_window(HnswParts *parts, uint32 first, uint32 n)
 	}
 }
 
-/* Bytes that are kept of every row. */
+/* Bytes that the level keeps in memory of every row. */
 static Size
 row_bytes(HnswBuild *build)
 {
@@ -106,17 +106,17 @@ row_bytes(HnswBuild *build)
 		   1;
 }
 
-/* Rows that there is memory for. */
+/* Maximum number of rows that a build in parts has memory for. */
 static uint32
-most_rows(HnswBuild *build)
+max_rows(HnswBuild *build)
 {
-	return (uint32) Min(build->budget * ROWS_SHARE / row_bytes(build), OMENDB_MAX_NODE / 2);
+	return (uint32) Min(build->memory.budget * ROWS_SHARE / row_bytes(build), OMENDB_MAX_NODE / 2);
 }
 
 bool
 hnsw_parts_hold(HnswBuild *build, double rows)
 {
-	return rows <= most_rows(build);
+	return rows <= max_rows(build);
 }
 
 HnswParts *
@@ -126,7 +126,7 @@ hnsw_parts_create(HnswBuild *build)
 
 	parts->build = build;
 	parts->record_bytes = build->open->codec.layout.neighbours_offset;
-	parts->most = most_rows(build);
+	parts->max_rows = max_rows(build);
 	return parts;
 }
 
@@ -141,22 +141,22 @@ hnsw_parts_add(HnswParts *parts)
 			CHECK_FOR_INTERRUPTS();
 		hnsw_parts_write(parts, &parts->rows, parts->rows.n, hnsw_parts_record(parts, i));
 	}
-	/* More heap TIDs of a row than fit are so many rows more. */
+	/* Extra TIDs of a node are written as further rows with the same vector. */
 	hnsw_build_sort_extra(build);
-	for (size_t i = 0; i < build->nextra;)
+	for (size_t i = 0; i < build->extra.n;)
 	{
-		OmendbNode node = build->extra[i].node;
+		OmendbNode node = build->extra.tids[i].node;
 		OmendbRecord *record = hnsw_parts_record(parts, node);
 
 		CHECK_FOR_INTERRUPTS();
-		for (record->ntids = 0; record->ntids < OMENDB_INLINE_TIDS && i < build->nextra &&
-								build->extra[i].node == node;
+		for (record->ntids = 0; record->ntids < OMENDB_INLINE_TIDS && i < build->extra.n &&
+								build->extra.tids[i].node == node;
 			 i++)
-			memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES, &build->extra[i].tid,
+			memcpy(record->tids + record->ntids++ * OMENDB_TID_BYTES, &build->extra.tids[i].tid,
 				   OMENDB_TID_BYTES);
 		hnsw_parts_write(parts, &parts->rows, parts->rows.n, record);
 	}
-	build->nextra = 0;
+	build->extra.n = 0;
 	build->records.array.n = 0;
 	vectors_reset(build->vectors);
 }
@@ -164,9 +164,22 @@ hnsw_parts_add(HnswParts *parts)
 bool
 hnsw_parts_full(const HnswParts *parts, uint32 more)
 {
-	return parts->rows.n + more > parts->most;
+	return parts->rows.n + more > parts->max_rows;
 }
 
+void
+hnsw_parts_write_records(HnswParts *parts, OmendbNode base)
+{
+	HnswBuild *build = parts->build;
+	const OmendbLayout *layout = &build->open->codec.layout;
+	BlockNumber first = omendb_node_block(layout, base);
+
+	hnsw_build_phase(HNSW_PHASE_WRITE, hnsw_parts_in_memory(parts));
+	hnsw_extend_for(build->index, layout, first, hnsw_parts_in_memory(parts));
+	hnsw_crew_write(build->crew, build->index, first);
+}
+
+/* Build level 1 and those above, in memory, and write their pages. */
 static void
 build_upper(HnswParts *parts)
 {
@@ -175,8 +188,8 @@ build_upper(HnswParts *parts)
 
 	if (parts->upper.n == 0)
 	{
-		build->entry = 0;
-		build->entry_level = 0;
+		build->graph.entry = 0;
+		build->graph.entry_level = 0;
 		return;
 	}
 	build->records.array.n = 0;
@@ -193,31 +206,32 @@ build_upper(HnswParts *parts)
 		record->overflow = OMENDB_NO_NODE;
 		record->down = down;
 	}
-	hnsw_build_levels(build, 1, parts->end);
+	hnsw_build_levels(build, 1, parts->pieces.end);
 	for (uint32 i = 0; i < hnsw_parts_in_memory(parts); i++)
 	{
 		OmendbRecord *record = hnsw_parts_record(parts, i);
 		OmendbNode *neighbours = omendb_record_neighbours(layout, record);
 
 		for (uint32 k = 0; k < record->count; k++)
-			neighbours[k] += parts->end;
+			neighbours[k] += parts->pieces.end;
 		if (record->level > 1)
-			record->down += parts->end;
+			record->down += parts->pieces.end;
 	}
-	build->entry += parts->end;
-	hnsw_parts_write_records(parts, parts->end);
+	build->graph.entry += parts->pieces.end;
+	hnsw_parts_write_records(parts, parts->pieces.end);
 }
 
+/* Set how many records are in memory at a time. left: bytes; record_bytes: that a record takes. */
 static void
-set_capacity(HnswParts *parts, double left, Size of_record)
+set_capacity(HnswParts *parts, double left, Size record_bytes)
 {
-	/* For each two records of a piece one of others. */
-	double most = left * RECORDS_SHARE / (1.5 * of_record);
+	/* Half as many again for neighbours of a piece's nodes in other pieces. */
+	double capacity = left * RECORDS_SHARE / (1.5 * record_bytes);
 
-	parts->capacity = Min(parts->rows.n, Max(HNSW_LEAST_PART / 8, most));
+	parts->capacity = Min(parts->rows.n, Max(HNSW_LEAST_PART / 8, capacity));
 }
 
-/* Share memory out: to rows, to records, to groups of clusters. */
+/* Divide memory: among int8 rows, records, and groups of clusters. Begins the records anew. */
 static void
 allocate(HnswParts *parts)
 {
@@ -225,27 +239,27 @@ allocate(HnswParts *parts)
 	OmendbBuildLevel *level = &parts->level;
 	Size stride = omendb_array_stride(&build->open->codec.layout);
 	Size rows = parts->rows.n * row_bytes(build);
-	double left = build->budget > rows ? build->budget - rows : 0;
+	double left = build->memory.budget > rows ? build->memory.budget - rows : 0;
 	double files;
-	Size of_record;
-	Size of_member;
+	Size record_bytes;
+	Size member_bytes;
 	Size bytes;
 
 	hnsw_build_set_level(build, level);
-	of_record = stride + HNSW_VECTOR_ENTRY_BYTES + sizeof(uint32) +
-				(omendb_parts_prepare(level, 1, 1024 * 1024, 1, 1) -
-				 omendb_parts_prepare(level, 1, 512 * 1024, 1, 1)) /
-					(512 * 1024);
-	of_member = (omendb_parts_prepare(level, 1, 1, 1, 1024 * 1024) -
-				 omendb_parts_prepare(level, 1, 1, 1, 512 * 1024)) /
-				(512 * 1024);
-	set_capacity(parts, left, of_record);
-	/* The buffers of files take memory, too. */
+	record_bytes = stride + HNSW_VECTOR_ENTRY_BYTES + sizeof(uint32) +
+				   (omendb_parts_prepare(level, 1, 1024 * 1024, 1, 1) -
+					omendb_parts_prepare(level, 1, 512 * 1024, 1, 1)) /
+					   (512 * 1024);
+	member_bytes = (omendb_parts_prepare(level, 1, 1, 1, 1024 * 1024) -
+					omendb_parts_prepare(level, 1, 1, 1, 512 * 1024)) /
+				   (512 * 1024);
+	set_capacity(parts, left, record_bytes);
+	/* Without the buffers of files, of which there are more the fewer records are in memory. */
 	files = ceil((double) parts->rows.n / parts->capacity) * FILES_OF_PART * BLCKSZ;
 	left -= Min(files, left / 2);
-	set_capacity(parts, left, of_record);
+	set_capacity(parts, left, record_bytes);
 	bytes = omendb_parts_prepare(level, parts->rows.n, parts->capacity, parts->capacity / 2,
-								 Max(1024, left * (1 - RECORDS_SHARE) / of_member));
+								 Max(1024, left * (1 - RECORDS_SHARE) / member_bytes));
 	/* Level 1 and those above are built in the same memory. */
 	bytes = Max(bytes, omendb_build_bytes(&build->open->codec.layout, parts->capacity / 2 + 1,
 										  build->open->meta.ef_construction));
@@ -253,17 +267,18 @@ allocate(HnswParts *parts)
 	hnsw_crew_allocate_level(build->crew, bytes);
 	omendb_build_attach(level, hnsw_crew_level_memory(build->crew));
 	parts->wanted = MemoryContextAllocHuge(build->context, parts->rows.n / 8 + 1);
-	parts->here = MemoryContextAllocHuge(build->context, parts->capacity * sizeof(uint32));
+	parts->row_of = MemoryContextAllocHuge(build->context, parts->capacity * sizeof(uint32));
 }
 
 /*
- * Where vectors are too close together for int8, a build in memory looks at their differences.
- * In parts it has not all of them at hand, and edges are as good as drawn by lot.
+ * Warn if many vectors are too close together for int8 rows. A build in memory makes rows of their
+ * differences; a build in parts does not have all of the vectors in memory, and their edges are
+ * about random.
  */
 static void
-warn_of_untold(const HnswParts *parts)
+warn_of_indistinct(const HnswParts *parts)
 {
-	if (parts->untold <= parts->nodes / MOST_UNTOLD)
+	if (parts->nindistinct <= parts->pieces.nodes / INDISTINCT_SHARE)
 		return;
 	ereport(
 		WARNING,
@@ -271,7 +286,7 @@ warn_of_untold(const HnswParts *parts)
 				RelationGetRelationName(parts->build->index)),
 		 errdetail("%u of %u vectors lie too close to others to be told from them while an "
 				   "index is built in parts.",
-				   parts->untold, parts->nodes),
+				   parts->nindistinct, parts->pieces.nodes),
 		 errhint("REINDEX with a larger maintenance_work_mem, so that it is built in memory.")));
 }
 
@@ -286,14 +301,14 @@ hnsw_parts_build(HnswParts *parts)
 	hnsw_parts_number(parts);
 	hnsw_parts_find_candidates(parts);
 	hnsw_write_meta(build->index, MAIN_FORKNUM, &meta);
-	for (uint32 i = 0; i < parts->npieces; i++)
-		hnsw_piece_build(parts, &parts->pieces[i]);
-	for (uint32 i = 0; i < parts->npieces; i++)
-		hnsw_row_file_close(&parts->pieces[i].nodes);
+	for (uint32 i = 0; i < parts->pieces.n; i++)
+		hnsw_piece_build(parts, &parts->pieces.pieces[i]);
+	for (uint32 i = 0; i < parts->pieces.n; i++)
+		hnsw_row_file_close(&parts->pieces.pieces[i].nodes);
 	build_upper(parts);
 	hnsw_row_file_close(&parts->upper);
 	hnsw_build_finish_meta(build, &meta);
-	warn_of_untold(parts);
+	warn_of_indistinct(parts);
 	hnsw_rewrite_meta(build->index, &meta);
-	return parts->end;
+	return parts->pieces.end;
 }

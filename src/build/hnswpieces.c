@@ -1,6 +1,7 @@
 /*
  * hnswpieces.c
- *	  A build in parts: candidates, and a piece's graph.
+ *	  A build in parts, fourth and fifth step: finds candidates for all nodes, and makes the graph
+ *	  of one piece.
  */
 #include "build/hnswpieces.h"
 
@@ -11,11 +12,11 @@
 #include "utils/backend_progress.h"
 
 /*
- * What the group of clusters found, to the files of the nodes' pieces; where in the piece
- * that belongs is the entry's row.
+ * Write the candidates that were found in the group of clusters to the files of the nodes' pieces. The
+ * number of an entry is the place of the candidates in the piece: node and cluster.
  */
 static void
-save_found(HnswParts *parts)
+write_candidates(HnswParts *parts)
 {
 	uint32 fanout = parts->level.bulk.fanout[0];
 
@@ -37,22 +38,22 @@ hnsw_parts_find_candidates(HnswParts *parts)
 {
 	uint64 members = 0;
 
-	/* Of each node as often as it is in a cluster. */
-	hnsw_build_phase(HNSW_PHASE_COMPARE, parts->nodes);
+	/* A node is done when it was compared in all its clusters. */
+	hnsw_build_phase(HNSW_PHASE_COMPARE, parts->pieces.nodes);
 	omendb_parts_clusters(&parts->level);
 	while (omendb_parts_next_group(&parts->level))
 	{
 		hnsw_crew_run(parts->build->crew, &parts->level, false);
-		save_found(parts);
+		write_candidates(parts);
 		members += parts->level.bulk.members_n;
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 									 members / parts->level.bulk.fanout[0]);
 	}
 }
 
-/* To where the choice looks for them. */
+/* Read a piece's candidates to where the choice expects them. */
 static void
-load_found(HnswParts *parts, HnswPiece *piece)
+read_candidates(HnswParts *parts, HnswPiece *piece)
 {
 	uint32 fanout = parts->level.bulk.fanout[0];
 	Size bytes = omendb_parts_found_bytes(&parts->level);
@@ -72,14 +73,15 @@ load_found(HnswParts *parts, HnswPiece *piece)
 	hnsw_row_file_close(&piece->found);
 }
 
+/* Read a piece's nodes into memory, with all heap TIDs. */
 static void
-load_nodes(HnswParts *parts, HnswPiece *piece)
+read_nodes(HnswParts *parts, HnswPiece *piece)
 {
 	HnswBuild *build = parts->build;
 	OmendbRecord *record;
 
 	build->records.array.n = 0;
-	build->nextra = 0;
+	build->extra.n = 0;
 	hnsw_parts_seek(parts, &piece->nodes, 0);
 	for (uint32 i = 0; i < piece->n; i++)
 		(void) hnsw_parts_read(parts, &piece->nodes, &record);
@@ -100,13 +102,13 @@ load_nodes(HnswParts *parts, HnswPiece *piece)
 	hnsw_row_file_close(&piece->tids);
 }
 
-/* Note the nodes of other pieces that edges lead to. */
+/* Set parts->wanted to the neighbours of the piece's nodes that are in other pieces. */
 static void
-want_neighbours(HnswParts *parts, const HnswPiece *piece)
+find_wanted(HnswParts *parts, const HnswPiece *piece)
 {
 	const OmendbLayout *layout = &parts->build->open->codec.layout;
 
-	memset(parts->wanted, 0, parts->nodes / 8 + 1);
+	memset(parts->wanted, 0, parts->pieces.nodes / 8 + 1);
 	for (uint32 i = 0; i < piece->n; i++)
 	{
 		OmendbRecord *record = hnsw_parts_record(parts, i);
@@ -121,18 +123,18 @@ want_neighbours(HnswParts *parts, const HnswPiece *piece)
 }
 
 /*
- * The next wanted nodes from *node on into memory, behind the piece's, as many as there is
- * room for. Returns how many.
+ * Read the next wanted nodes from *node on into memory, after the piece's, as many as memory is
+ * reserved for. Returns how many; *node is where to go on.
  */
 static uint32
-load_wanted(HnswParts *parts, const HnswPiece *piece, uint32 *node)
+read_wanted(HnswParts *parts, const HnswPiece *piece, uint32 *node)
 {
 	OmendbBulk *bulk = &parts->level.bulk;
-	uint32 next = 0; /* that the file is at */
+	uint32 next = 0; /* the node that the file is at */
 	uint32 n = 0;
 
 	parts->build->records.array.n = piece->n;
-	for (; *node < parts->nodes && n < bulk->outside_capacity; (*node)++)
+	for (; *node < parts->pieces.nodes && n < bulk->outside_capacity; (*node)++)
 	{
 		HnswPiece *other;
 		OmendbRecord *record;
@@ -150,24 +152,27 @@ load_wanted(HnswParts *parts, const HnswPiece *piece, uint32 *node)
 	return n;
 }
 
-/* Make the codes of the piece's edges. */
+/* Make the codes of the piece's edges, for as many wanted nodes at a time as fit into memory. */
 static void
 encode_edges(HnswParts *parts, const HnswPiece *piece)
 {
 	bool first = true;
 	uint32 node = 0;
 
-	want_neighbours(parts, piece);
+	find_wanted(parts, piece);
 	do
 	{
-		omendb_parts_encode(&parts->level, load_wanted(parts, piece, &node), first);
+		omendb_parts_encode(&parts->level, read_wanted(parts, piece, &node), first);
 		hnsw_crew_run(parts->build->crew, &parts->level, false);
 		first = false;
-	} while (node < parts->nodes);
+	} while (node < parts->pieces.nodes);
 	parts->build->records.array.n = piece->n;
 }
 
-/* Edges lead to nodes as they were counted; on pages, to their numbers. */
+/*
+ * Replace the neighbours' counts by their numbers in the index. Collects the piece's nodes of
+ * level 1, and counts indistinct ones.
+ */
 static void
 set_numbers(HnswParts *parts, const HnswPiece *piece)
 {
@@ -180,7 +185,7 @@ set_numbers(HnswParts *parts, const HnswPiece *piece)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		parts->untold += parts->level.bulk.apart[piece->first + i].untold;
+		parts->nindistinct += parts->level.bulk.apart[piece->first + i].untold;
 		for (uint32 k = 0; k < record->count; k++)
 		{
 			const HnswPiece *other = hnsw_piece_of(parts, neighbours[k]);
@@ -190,11 +195,12 @@ set_numbers(HnswParts *parts, const HnswPiece *piece)
 		/* Level 1 has to fit into memory. */
 		if (parts->upper.n < parts->capacity / 2 &&
 			hnsw_build_rises(parts->build, &parts->level, piece->first + i, piece->base + i,
-							 parts->shift))
+							 parts->upper_shift))
 			hnsw_parts_write(parts, &parts->upper, piece->base + i, record);
 	}
 }
 
+/* Add the piece's overflow records in memory, after its nodes, with numbers in the index. */
 static void
 add_overflow(HnswParts *parts, const HnswPiece *piece)
 {
@@ -215,25 +221,12 @@ add_overflow(HnswParts *parts, const HnswPiece *piece)
 	}
 }
 
-/* All records in memory to the end of the index, whose next number is that. */
-void
-hnsw_parts_write_records(HnswParts *parts, OmendbNode base)
-{
-	HnswBuild *build = parts->build;
-	const OmendbLayout *layout = &build->open->codec.layout;
-	BlockNumber first = omendb_node_block(layout, base);
-
-	hnsw_build_phase(HNSW_PHASE_WRITE, hnsw_parts_in_memory(parts));
-	hnsw_extend_for(build->index, layout, first, hnsw_parts_in_memory(parts));
-	hnsw_crew_write(build->crew, build->index, first);
-}
-
 void
 hnsw_piece_build(HnswParts *parts, HnswPiece *piece)
 {
-	load_nodes(parts, piece);
+	read_nodes(parts, piece);
 	omendb_parts_choose(&parts->level, piece->first, piece->n);
-	load_found(parts, piece);
+	read_candidates(parts, piece);
 	hnsw_build_phase(HNSW_PHASE_CHOOSE, piece->n);
 	hnsw_crew_run(parts->build->crew, &parts->level, true);
 	encode_edges(parts, piece);

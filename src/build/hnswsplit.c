@@ -1,6 +1,9 @@
 /*
  * hnswsplit.c
- *	  A build in parts: rows are split into parts of near ones.
+ *	  A build in parts, second step: splits the file of rows into parts of near rows.
+ *
+ * Leaders are sampled from the rows and grouped into parts; a row goes to the part of its nearest
+ * leader (graph/parts.h).
  */
 #include "build/hnswpieces.h"
 
@@ -8,13 +11,13 @@
 
 #include "miscadmin.h"
 
-/* Rows that leaders are sampled from, at most. */
+/* Maximum number of rows that leaders are sampled from. */
 #define SAMPLE 16384
 
-/* Room for parts that come out larger than their share of the sample. */
+/* Factor by which a part may be larger than its share of the sample and still fit into memory. */
 #define MARGIN 1.1
 
-/* The row that is a leader. */
+/* A leader and its row. */
 typedef struct HnswLeader
 {
 	uint32 row;
@@ -30,7 +33,7 @@ by_row(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* A sample of the rows into memory, and from it the leaders. */
+/* Read a sample of the rows, one from each of n equal ranges, and choose leaders among them. */
 static void
 find_leaders(HnswParts *parts)
 {
@@ -45,24 +48,25 @@ find_leaders(HnswParts *parts)
 		OmendbRecord *record;
 
 		hnsw_parts_seek(parts, &parts->rows, low + omendb_hash64(level->seed + s) % (high - low));
-		parts->here[s] = hnsw_parts_read(parts, &parts->rows, &record);
+		parts->row_of[s] = hnsw_parts_read(parts, &parts->rows, &record);
 	}
 	hnsw_parts_run_window(parts, 0, n);
 	parts->leaders = palloc(level->bulk.leaders * sizeof(HnswLeader));
 	for (uint32 s = 0; s < level->bulk.leaders; s++)
-		parts->leaders[s] = (HnswLeader){parts->here[level->bulk.leader_nodes[s]], s};
+		parts->leaders[s] = (HnswLeader){parts->row_of[level->bulk.leader_nodes[s]], s};
 	qsort(parts->leaders, level->bulk.leaders, sizeof(HnswLeader), by_row);
 }
 
+/* Group the leaders into as many parts as let each fit into memory. part_of: of each leader. */
 static void
 group_leaders(HnswParts *parts, uint16 *part_of)
 {
 	uint32 most = Min(OMENDB_PARTS_MOST, parts->level.bulk.leaders / 2);
 
-	parts->nparts = Min(most, ceil(parts->rows.n * MARGIN * MARGIN / parts->capacity));
-	if (!omendb_parts_group(&parts->level, &omendb_palloc_allocator, parts->nparts, part_of))
+	parts->parts.n = Min(most, ceil(parts->rows.n * MARGIN * MARGIN / parts->capacity));
+	if (!omendb_parts_group(&parts->level, &omendb_palloc_allocator, parts->parts.n, part_of))
 		elog(ERROR, "out of memory");
-	parts->parts = palloc0(parts->nparts * sizeof(HnswRowFile));
+	parts->parts.files = palloc0(parts->parts.n * sizeof(HnswRowFile));
 }
 
 void
@@ -83,21 +87,20 @@ hnsw_parts_split(HnswParts *parts)
 		{
 			OmendbRecord *record;
 
-			parts->here[i] = hnsw_parts_read(parts, &parts->rows, &record);
+			parts->row_of[i] = hnsw_parts_read(parts, &parts->rows, &record);
 		}
 		hnsw_parts_run_window(parts, 0, n);
 		for (uint32 i = 0; i < n; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			hnsw_parts_write(parts, &parts->parts[omendb_parts_of(&parts->level, part_of, i)],
-							 parts->here[i], hnsw_parts_record(parts, i));
+			hnsw_parts_write(parts, &parts->parts.files[omendb_parts_of(&parts->level, part_of, i)],
+							 parts->row_of[i], hnsw_parts_record(parts, i));
 			hnsw_parts_report(done + i + 1);
 		}
 	}
 	hnsw_row_file_close(&parts->rows);
 }
 
-/* If the row is a leader, its node is. */
 void
 hnsw_parts_note_leader(HnswParts *parts, uint32 row, uint32 node)
 {

@@ -18,19 +18,19 @@ hnsw_task_take(HnswShared *shared, uint32 *turn, HnswTask *task, uint32 *from, u
 	HnswTaken result = TAKEN_NOTHING;
 
 	SpinLockAcquire(&shared->mutex);
-	if (shared->next < shared->size)
+	if (shared->state.next < shared->state.size)
 	{
-		if (*turn != shared->turn)
+		if (*turn != shared->state.turn)
 		{
-			*turn = shared->turn;
-			*task = shared->task;
+			*turn = shared->state.turn;
+			*task = shared->state.task;
 		}
-		*from = shared->next;
-		*to = Min(*from + task->take, shared->size);
-		shared->next = *to;
+		*from = shared->state.next;
+		*to = Min(*from + task->take, shared->state.size);
+		shared->state.next = *to;
 		result = TAKEN_CHUNK;
 	}
-	else if (shared->ended)
+	else if (shared->state.ended)
 		result = TAKEN_END;
 	SpinLockRelease(&shared->mutex);
 	return result;
@@ -44,8 +44,8 @@ hnsw_task_finish(HnswShared *shared, uint32 n)
 	bool last;
 
 	SpinLockAcquire(&shared->mutex);
-	done = shared->done += n;
-	last = done == shared->size;
+	done = shared->state.done += n;
+	last = done == shared->state.size;
 	SpinLockRelease(&shared->mutex);
 	if (last)
 		ConditionVariableSignal(&shared->completed);
@@ -58,7 +58,7 @@ hnsw_task_all_done(HnswShared *shared)
 	bool result;
 
 	SpinLockAcquire(&shared->mutex);
-	result = shared->done == shared->size;
+	result = shared->state.done == shared->state.size;
 	SpinLockRelease(&shared->mutex);
 	return result;
 }

@@ -1,6 +1,7 @@
 /*
  * hnswtask.h
- *	  The tasks of a parallel build, in shared memory.
+ *	  The tasks of a parallel build, in shared memory. Private to hnswparallel.c (the
+ *	  leader), hnswtask.c (what leader and workers do) and hnswworker.c.
  */
 #ifndef OMENDB_HNSWTASK_H
 #define OMENDB_HNSWTASK_H
@@ -12,12 +13,13 @@
 #include "storage/shm_toc.h"
 #include "storage/spin.h"
 
+/* Keys of the parallel context's table of contents. */
 #define HNSW_KEY_SHARED     UINT64CONST(0x6f6d656e00000001)
 #define HNSW_KEY_QUERY_TEXT UINT64CONST(0x6f6d656e00000002)
 
 /*
- * Vectors on their way from the leader to whoever makes records of them: record i is
- * made of entry i % entries. An entry is in use until its record is made.
+ * A vector on its way from the leader to the process that makes a record of it. Record i is made of
+ * ring entry i % entries, which is in use until then.
  */
 typedef struct HnswRingEntry
 {
@@ -26,57 +28,72 @@ typedef struct HnswRingEntry
 	float floats[FLEXIBLE_ARRAY_MEMBER];
 } HnswRingEntry;
 
+/* What a position of a task is. */
 typedef enum HnswTaskKind
 {
-	TASK_LOAD,  /* positions are records to be made */
-	TASK_LEVEL, /* of a phase of a level */
-	TASK_WRITE, /* of pages (hnswpages.h) */
+	TASK_LOAD,  /* a record to be made of a vector */
+	TASK_LEVEL, /* a position of a phase of a level (graph/build.h) */
+	TASK_WRITE, /* a range of pages (hnswpages.h) */
 } HnswTaskKind;
 
 /* A task as announced. */
 typedef struct HnswTask
 {
 	HnswTaskKind kind;
-	OmendbBuildLevel level; /* pointers have no meaning */
+	OmendbBuildLevel level; /* its pointers are the leader's: not valid in a worker */
 	BlockNumber first;      /* of the pages to be written */
-	uint32 take;            /* so many positions at a time */
+	uint32 take;            /* positions that a process takes at a time */
 } HnswTask;
+
+/* The present task; protected by HnswShared.mutex. */
+typedef struct HnswTaskState
+{
+	uint32 turn; /* counts tasks; 0: none yet */
+	bool ended;  /* there will be no task any more */
+	HnswTask task;
+	uint32 size; /* positions of the task; grows while vectors are loaded */
+	uint32 next; /* first position that nobody has taken */
+	uint32 done; /* positions done */
+} HnswTaskState;
+
+/*
+ * Memory that workers attach; protected by HnswShared.mutex. What a position needs is listed
+ * here before the position can be taken.
+ */
+typedef struct HnswSharedMemory
+{
+	uint32 records; /* in the array */
+	uint32 nsegments;
+	dsm_handle segments[HNSW_MOST_SEGMENTS]; /* of records */
+	dsm_handle level;                        /* of the level's arrays */
+} HnswSharedMemory;
 
 typedef struct HnswShared
 {
 	/* set before any worker starts */
 	Oid index;
 	OmendbMetaPage meta;
-	uint32 entries;
-	Size entry_bytes;
-	uint32 fresh_from; /* records from here on were never used; set between tasks */
+	uint32 entries;   /* of the ring */
+	Size entry_bytes; /* of one of them */
 
+	uint32 fresh_from;           /* records from here on were never used; set between tasks */
 	ConditionVariable announced; /* another task, more positions, or the end */
-	ConditionVariable completed; /* all positions there are are done */
-	slock_t mutex;               /* of all that follows */
-	uint32 turn;                 /* counts tasks; 0: none yet */
-	bool ended;
-	HnswTask task;
-	uint32 size; /* positions there are */
-	uint32 next; /* first position not taken */
-	uint32 done; /* positions done */
-	/* The memory: what a task's positions need is there before they are. */
-	uint32 records; /* in the array */
-	uint32 nsegments;
-	dsm_handle segments[HNSW_MOST_SEGMENTS];
-	dsm_handle level; /* the level's arrays */
+	ConditionVariable completed; /* all positions are done */
+	slock_t mutex;
+	HnswTaskState state;
+	HnswSharedMemory memory;
 
-	/* entries follow */
+	/* the ring follows */
 } HnswShared;
 
 typedef enum HnswTaken
 {
 	TAKEN_CHUNK,
-	TAKEN_NOTHING, /* now; another turn will come */
+	TAKEN_NOTHING, /* no position is free now; wait for `announced` */
 	TAKEN_END,
 } HnswTaken;
 
-/* What a process needs to do positions of any task. */
+/* What a process does positions of any task with. */
 typedef struct HnswMeans
 {
 	HnswShared *shared;
@@ -85,6 +102,7 @@ typedef struct HnswMeans
 	Relation index;
 } HnswMeans;
 
+/* A worker's main function: the parallel context finds it by its name. */
 extern PGDLLEXPORT void omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc);
 
 static inline HnswRingEntry *
@@ -94,15 +112,33 @@ hnsw_ring_entry(HnswShared *shared, uint32 position)
 							  position % shared->entries * shared->entry_bytes);
 }
 
+/*
+ * Take the next chunk, positions *from .. *to - 1, of the present task. *task and *turn are the
+ * process's copy, which is updated here.
+ */
 extern HnswTaken hnsw_task_take(HnswShared *shared, uint32 *turn, HnswTask *task, uint32 *from,
 								uint32 *to);
+
+/* Count n taken positions as done. Returns how many of the task are done. */
 extern uint32 hnsw_task_finish(HnswShared *shared, uint32 n);
+
 extern bool hnsw_task_all_done(HnswShared *shared);
+
+/* Do positions from .. to - 1 of a task. */
+extern void hnsw_task_do(const HnswMeans *means, HnswTask *task, uint32 from, uint32 to);
+
+/* Do positions of a phase of a level. */
 extern void hnsw_task_do_level(OmendbBuilder *builder, OmendbBuildLevel *level, uint32 from,
 							   uint32 to);
+
+/* Make the records from .. to - 1 of the ring's vectors. */
+extern void hnsw_make_records(HnswShared *shared, const OmendbArray *array, uint32 from, uint32 to);
+
+/*
+ * Make a record of a vector; fresh: the record's memory is zeroed. If the index does not take the
+ * vector, the record is free. The floats are overwritten.
+ */
 extern void hnsw_make_record(const OmendbArray *array, OmendbNode node, bool fresh, ItemPointer tid,
 							 float *floats);
-extern void hnsw_make_records(HnswShared *shared, const OmendbArray *array, uint32 from, uint32 to);
-extern void hnsw_task_do(const HnswMeans *means, HnswTask *task, uint32 from, uint32 to);
 
 #endif /* OMENDB_HNSWTASK_H */

@@ -42,11 +42,11 @@ update_view(View *view, HnswShared *shared)
 	uint32 n;
 
 	SpinLockAcquire(&shared->mutex);
-	n = shared->nsegments;
+	n = shared->memory.nsegments;
 	for (uint32 i = records->nsegments; i < n; i++)
-		handles[i] = shared->segments[i];
-	level = shared->level;
-	records->array.n = shared->records;
+		handles[i] = shared->memory.segments[i];
+	level = shared->memory.level;
+	records->array.n = shared->memory.records;
 	SpinLockRelease(&shared->mutex);
 	while (records->nsegments < n)
 		hnsw_records_attach(records, attach_segment(handles[records->nsegments]));
