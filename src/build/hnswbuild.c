@@ -1,19 +1,23 @@
 /*
  * hnswbuild.c
- *	  CREATE INDEX and REINDEX.
+ *	  CREATE INDEX and REINDEX: reads the table, and decides what happens when memory is full.
  *
- * The heap is read in its own order: every vector becomes a record in memory,
- * numbered as it comes. Equal ones are merged, and the last records take the
- * numbers that are free then. The graph is built over the records (graph/build.h),
- * level by level; the records are copied to pages and the pages written to WAL once.
+ * The table is read in its own order. Every vector becomes a record in memory, numbered in that
+ * order (hnswload.c). Records of equal vectors are merged, and the last records take the numbers
+ * that become free. The graph is built over the records, level by level (hnswlevels.c); the records
+ * are copied to pages, which are written to WAL once (hnswpages.c).
  *
- * When maintenance_work_mem is full, the records go to a temporary file, and the index is
- * built in parts afterwards (hnswparts.c). Graphs that have to be made in rounds
- * (graph/build.h) are not: there the rows that come then are inserted one by one.
+ * When maintenance_work_mem is full, the records go to a temporary file, and the index is built
+ * in parts afterwards (hnswparts.c). A graph that has to be made in rounds (graph/build.h) is
+ * not: then the graph of the records in memory is built, and all later rows are inserted one
+ * by one.
  *
- * Parallel workers take part in all of that (hnswparallel.c), but only this process
- * reads the heap, and numbers follow its order: the same heap gives the same index,
- * whatever the number of workers.
+ * Parallel workers take part (hnswparallel.c), but only this process reads the table, and
+ * numbers follow the table's order: the same table gives the same index with any number of
+ * workers.
+ *
+ * Nobody else sees the index until the transaction commits, so pages are locked only as the buffer
+ * manager wants it.
  */
 #include "am/hnsw.h"
 
@@ -35,50 +39,61 @@
 
 #include <math.h>
 
-/* build->heap may be NULL: then nothing is known of the rows. */
+/*
+ * Choose the layout of records. Returns m: the option's, or a smaller one if so many edges of the widest
+ * vectors do not fit a page.
+ */
+static int
+choose_layout(HnswBuild *build, int dimensions, OmendbLayout *layout)
+{
+	OmendbMetric metric = build->opclass->metric;
+	int m = hnsw_get_m(build->index);
+
+	if (build->opclass->sparse)
+	{
+		uint32 elements = hnsw_sample_elements(build->heap, build->index, build->info);
+
+		if (!omendb_layout_choose_sparse(layout, metric, dimensions, m, elements,
+										 OMENDB_PAGE_BYTES))
+			elog(ERROR, "no record has room for %d edges", 2 * m);
+		return m;
+	}
+	while (!omendb_layout_choose(layout, metric, dimensions, m, hnsw_get_compact(build->index),
+								 OMENDB_PAGE_BYTES))
+		if (--m < OMENDB_MIN_M)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("a vector of %d dimensions does not fit a page", dimensions)));
+	return m;
+}
+
+/* Make the metapage of an index without nodes. */
 static void
 fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 {
 	OmendbLayout layout;
 	int dimensions = hnsw_column_dimensions(build->index, build->opclass);
-	int m = hnsw_get_m(build->index);
 
-	if (hnsw_get_ef_construction(build->index) < 2 * m)
+	if (hnsw_get_ef_construction(build->index) < 2 * hnsw_get_m(build->index))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("ef_construction must be greater than or equal to 2 * m")));
-	if (build->opclass->sparse)
-	{
-		uint32 elements = hnsw_sample_elements(build->heap, build->index, build->info);
-
-		if (!omendb_layout_choose_sparse(&layout, build->opclass->metric, dimensions, m, elements,
-										 OMENDB_PAGE_BYTES))
-			elog(ERROR, "no record has room for %d edges", 2 * m);
-	}
-	else
-		/* The widest vectors leave no room for so many edges: then as many as fit. */
-		while (!omendb_layout_choose(&layout, build->opclass->metric, dimensions, m,
-									 hnsw_get_compact(build->index), OMENDB_PAGE_BYTES))
-			if (--m < OMENDB_MIN_M)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("a vector of %d dimensions does not fit a page", dimensions)));
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = OMENDB_META_MAGIC;
 	meta->version = OMENDB_FORMAT_VERSION;
+	meta->m = choose_layout(build, dimensions, &layout);
 	meta->metric = layout.metric;
 	meta->own = layout.own;
-	meta->m = m;
 	meta->ef_construction = hnsw_get_ef_construction(build->index);
 	meta->code_bits = layout.code_bits;
 	meta->dimensions = dimensions;
 	meta->elements = layout.elements;
 	meta->entry = OMENDB_NO_NODE;
 	meta->level_shift = HNSW_LEVEL_SHIFT;
-	/* Any number does; a constant one makes builds repeatable. */
+	/* Any number would do; a constant one makes builds repeatable. */
 	meta->seed = UINT64CONST(0x6f6d656e6462) + dimensions;
 	meta->checksum = omendb_meta_checksum(meta);
 }
 
+/* Write the metapage and all records in memory. */
 static void
 write_pages(HnswBuild *build)
 {
@@ -92,7 +107,7 @@ write_pages(HnswBuild *build)
 	hnsw_crew_write(build->crew, build->index, OMENDB_FIRST_BLOCK);
 }
 
-/* From memory to pages; what comes later is inserted. */
+/* Build the graph of all rows so far, and write its pages. Later rows are inserted. */
 static void
 flush(HnswBuild *build)
 {
@@ -118,7 +133,7 @@ flush(HnswBuild *build)
 	}
 }
 
-/* From memory to a temporary file. */
+/* Write the records in memory to a temporary file. */
 static void
 spill(HnswBuild *build)
 {
@@ -130,9 +145,9 @@ spill(HnswBuild *build)
 	build->load.merged = 0;
 }
 
-/* Once a build; rows may be an estimate. */
+/* Tell the user that memory is short, once a build. rows: an estimate. */
 static void
-say_memory_is_short(HnswBuild *build, double rows, bool in_parts)
+report_short_memory(HnswBuild *build, double rows, bool in_parts)
 {
 	double wanted = rows * build->memory.node_bytes;
 
@@ -152,8 +167,8 @@ say_memory_is_short(HnswBuild *build, double rows, bool in_parts)
 }
 
 /*
- * Is there no memory, or no number, for another node? The latter because the graph's
- * arrays are indexed by 32 bits (graph/build.h).
+ * True if there is no memory for another node, or no number: the arrays of the graph's edges are
+ * indexed by 32 bits (graph/build.h). Records are complete and merged then.
  */
 static bool
 is_full(HnswBuild *build)
@@ -162,7 +177,7 @@ is_full(HnswBuild *build)
 
 	if (build->memory.used <= build->memory.budget && build->records.array.n < most)
 		return false;
-	/* Equal rows need less than what they were taken for. */
+	/* Rows of equal vectors take less memory than was counted for them. */
 	hnsw_build_collect(build);
 	if (build->memory.used > build->memory.budget - build->memory.budget / 8 ||
 		build->records.array.n >= most)
@@ -172,8 +187,8 @@ is_full(HnswBuild *build)
 }
 
 /*
- * With memory full: can the index be built in parts? Not where its graph is made in rounds, nor
- * where memory is so small that parts would have hardly more rows than their neighbours.
+ * True if the index can be built in parts, now that memory is full: not if its graph is made in rounds,
+ * nor if memory is so small that a part would have hardly more rows than a row has neighbours.
  */
 static bool
 can_be_in_parts(HnswBuild *build)
@@ -188,6 +203,30 @@ can_be_in_parts(HnswBuild *build)
 	return level.in_bulk;
 }
 
+/*
+ * Memory is full: write the records to a temporary file, or build the index of them. tid: of the next
+ * row, by which the number of rows is estimated, for the table is read from its first block to its last.
+ */
+static void
+free_memory(HnswBuild *build, ItemPointer tid)
+{
+	bool in_parts = build->parts || can_be_in_parts(build);
+	double rows = build->load.indexed * RelationGetNumberOfBlocks(build->heap) /
+				  (ItemPointerGetBlockNumber(tid) + 1.0);
+
+	report_short_memory(build, rows, in_parts && hnsw_parts_hold(build, rows));
+	if (in_parts)
+		spill(build);
+	if (in_parts && !hnsw_parts_full(build->parts, build->memory.rows_at_once))
+		hnsw_build_begin_loading(build);
+	else
+	{
+		flush(build);
+		hnsw_build_phase(HNSW_PHASE_INSERT, 0);
+	}
+}
+
+/* For table_index_build_scan: a row of the table. */
 static void
 build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive,
 			   void *context)
@@ -200,23 +239,8 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	old = MemoryContextSwitchTo(build->load.row_context);
 	if (!build->flushed && is_full(build))
 	{
-		bool in_parts = build->parts || can_be_in_parts(build);
-
-		/* The heap is read from its first block to its last. */
-		double rows = build->load.indexed * RelationGetNumberOfBlocks(build->heap) /
-					  (ItemPointerGetBlockNumber(tid) + 1.0);
-
-		say_memory_is_short(build, rows, in_parts && hnsw_parts_hold(build, rows));
 		MemoryContextSwitchTo(build->context);
-		if (in_parts)
-			spill(build);
-		if (in_parts && !hnsw_parts_full(build->parts, build->memory.rows_at_once))
-			hnsw_build_begin_loading(build);
-		else
-		{
-			flush(build);
-			hnsw_build_phase(HNSW_PHASE_INSERT, 0);
-		}
+		free_memory(build, tid);
 		MemoryContextSwitchTo(build->load.row_context);
 	}
 	if (build->flushed)
@@ -263,16 +287,17 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	estimate = hnsw_estimate_rows(heap);
 	hnsw_build_phase(HNSW_PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
 	hnsw_build_begin(&build, estimate);
-	/* Nothing is known of how many rows a partial index has. */
+	/* The number of a partial index's rows is not known. */
 	if (info->ii_Predicate == NIL &&
 		estimate * build.memory.node_bytes > (double) build.memory.budget)
-		say_memory_is_short(&build, estimate,
+		report_short_memory(&build, estimate,
 							omendb_layout_is_coded(&build.open->codec.layout) &&
 								hnsw_parts_hold(&build, estimate));
+	/* Expressions and predicates may do what is forbidden in parallel mode. */
 	if (info->ii_Predicate == NIL && info->ii_Expressions == NIL)
 		hnsw_build_launch(&build, estimate);
 	hnsw_build_begin_loading(&build);
-	/* Not from where other scans are now: the order decides the numbers. */
+	/* Not a synchronized scan: the order of rows decides their numbers. */
 	result->heap_tuples =
 		table_index_build_scan(heap, index, info, false, true, build_callback, &build, NULL);
 	if (!build.flushed)
@@ -296,7 +321,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	return result;
 }
 
-/* The init fork of an unlogged index: an empty graph. */
+/* Write the init fork of an unlogged index: an empty graph. */
 void
 hnsw_build_empty(Relation index)
 {

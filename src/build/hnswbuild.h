@@ -161,8 +161,8 @@ extern void hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level);
 extern void hnsw_build_graph(HnswBuild *build);
 
 /*
- * Build a level of all records in memory, and those above. offset: added to the number of a
- * record in memory it gives the number in the index.
+ * Build a level of all records in memory, and those above. offset: a record's number in the index
+ * minus its number in memory.
  */
 extern void hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset);
 

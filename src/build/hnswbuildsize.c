@@ -1,7 +1,7 @@
 /*
  * hnswbuildsize.c
- *	  How much memory a build takes, how many rows it will have, and how long its
- *	  sparse vectors are.
+ *	  Estimates before a build: its memory, its rows, the elements of its sparse vectors; and
+ *	  hnsw_index_size_estimate.
  */
 #include "build/hnswbuildsize.h"
 
@@ -62,20 +62,19 @@ hnsw_estimate_rows(Relation heap)
 	return items / Min(pages, samples) * pages;
 }
 
-/*
- * The sample: ranges of blocks, all over the heap. Of so many rows on, that is all
- * that is asked; of fewer, later rows may be longer.
- */
+/* The sample of rows: ranges of blocks, evenly over the heap. */
 #define SAMPLE_RANGES       64
 #define SAMPLE_RANGE_BLOCKS 16
-#define SAMPLE_SURE_ROWS    1000
 
-/* Where the rows do not tell. */
+/* Minimum number of rows that decide alone; later rows may be longer than those of a smaller sample. */
+#define SAMPLE_SURE_ROWS 1000
+
+/* Minimum number of elements if there are fewer rows. */
 #define USUAL_ELEMENTS 256
 
 /*
- * The share of the rows that have room for all their elements. Of the others the smallest
- * elements are left out, and the scan reads a row more often.
+ * Share of the rows whose elements all fit into their record. Of the others the smallest
+ * elements are left out, and scans read a row from the table more often.
  */
 #define SHARE_OF_ROWS         0.99
 #define SHARE_OF_ROWS_COMPACT 0.90
@@ -83,7 +82,7 @@ hnsw_estimate_rows(Relation heap)
 typedef struct ElementSample
 {
 	uint32 rows;
-	uint32 rows_of[OMENDB_MAX_NONZERO + 1]; /* by their elements */
+	uint32 rows_of[OMENDB_MAX_NONZERO + 1]; /* rows by number of elements */
 	MemoryContext row;
 } ElementSample;
 
@@ -97,13 +96,14 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(sample->row);
-	/* What has more is refused later. */
+	/* A value with more elements is refused later. */
 	sample->rows_of[Min(hnsw_nonzero_elements(values[0]), OMENDB_MAX_NONZERO)]++;
 	sample->rows++;
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(sample->row);
 }
 
+/* Count the elements of a sample of the table's rows. */
 static void
 read_sample(Relation heap, Relation index, IndexInfo *info, ElementSample *sample)
 {
@@ -128,7 +128,7 @@ read_sample(Relation heap, Relation index, IndexInfo *info, ElementSample *sampl
 	}
 }
 
-/* The elements that records get room for, where so many rows say so. */
+/* The number of elements that records have to hold if that many rows have up to `elements`. */
 static uint32
 elements_for(uint32 elements, double rows)
 {
@@ -173,8 +173,8 @@ check_number(const char *what, int64 number, int64 least, int64 most)
 
 /*
  * hnsw_index_size_estimate(rows bigint, dimensions int, m int, elements int, out
- * index_bytes bigint, out build_bytes bigint): of vector columns, or, with
- * elements, of sparsevec columns; all rows different.
+ * index_bytes bigint, out build_bytes bigint): for a vector column, or, with elements, for a
+ * sparsevec column, if no two rows are equal.
  */
 Datum
 omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
  * hnswbuildsize.h
- *	  How much memory a build takes, and how many rows it will have.
+ *	  Estimates: memory that a build takes, rows, and elements of sparse vectors.
  */
 #ifndef OMENDB_HNSWBUILDSIZE_H
 #define OMENDB_HNSWBUILDSIZE_H
@@ -11,29 +11,29 @@
 #include "nodes/execnodes.h"
 #include "utils/relcache.h"
 
-/* A level that has no more nodes needs none above: they almost all are neighbours. */
+/* Maximum number of nodes of the highest level: they almost all are neighbours of each other. */
 #define HNSW_TOP_LEVEL 64
 
-/* Bytes that a row's entry in the hash table of vectors takes. */
+/* Bytes that a row's entry in the hash table of vectors takes, free entries included. */
 #define HNSW_VECTOR_ENTRY_BYTES 32
 
 /*
- * Bytes that a node takes while the graph is built: its record, with its share
- * of the levels above, and its place in the level's arrays and in the hash
- * table of vectors (or later, in less, in what checks the graph).
+ * Bytes that a node takes while the graph is built: its record, with its share of the levels above,
+ * its place in the level's arrays, and its entry in the hash table of vectors. (What connects
+ * the graph afterwards takes less.)
  */
 extern Size hnsw_build_node_bytes(const OmendbLayout *layout, int ef_construction);
 
 /*
- * How many rows has the table? From its statistics; without those from some of
- * its pages, for nothing is known of the width of its rows then.
+ * Estimate the table's rows: by its statistics; without those by some of its pages, because the
+ * width of its rows is not known then.
  */
 extern double hnsw_estimate_rows(Relation heap);
 
 /*
- * How many elements the records of an index of sparse vectors get room for, at least:
- * as many as most of the heap's rows have, of which a sample is read. heap: NULL where
- * nothing is known of the rows.
+ * The number of elements that records of an index of sparse vectors have to hold: as many as most of
+ * the table's rows have, of which a sample is read. heap: NULL if nothing is known of the
+ * rows.
  */
 extern uint32 hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info);
 

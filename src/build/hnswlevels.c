@@ -1,25 +1,25 @@
 /*
  * hnswlevels.c
- *	  The levels of the graph, over records in memory.
+ *	  Builds the levels of the graph over records in memory, with the crew's help.
  */
 #include "build/hnswbuild.h"
 
 #include "build/hnswbuildsize.h"
+#include "access/xact.h"
 #include "graph/build.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/snapmgr.h"
-#include "access/xact.h"
 
 /* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
 
-/* The beam of upper levels is wider if more than one of so many nodes there represents a group. */
+/* Searches keep a wider beam on upper levels if more than one in this many of their nodes represents a group. */
 #define GROUPS_SHARE 8
 
 /*
- * A process for so many nodes: they take it a few tenths of a second, and to
- * start it takes some milliseconds.
+ * Nodes for each process: they take a process a few tenths of a second, and its start takes some
+ * milliseconds.
  */
 #define NODES_PER_PROCESS 1000
 
@@ -48,10 +48,10 @@ hnsw_build_finish_meta(const HnswBuild *build, OmendbMetaPage *meta)
 }
 
 /*
- * How many workers? plan_create_index_workers would say, but asks what does not
- * matter here: how large the heap is (vectors may be in TOAST), whether
- * expressions are parallel safe and the table is not temporary (workers see
- * neither), and 32 MB of maintenance_work_mem for each (all share one memory).
+ * Choose the number of workers for n rows. plan_create_index_workers considers what does not matter
+ * here: the size of the heap (vectors may be in TOAST), whether expressions are parallel safe and the
+ * table is not temporary (workers see neither), and 32 MB of maintenance_work_mem for
+ * each worker (all share the same memory).
  */
 static int
 choose_workers(HnswBuild *build, double n)
@@ -66,6 +66,7 @@ choose_workers(HnswBuild *build, double n)
 	return Max(0, Min(workers, wanted));
 }
 
+/* Build one level over the n records from `first` on. number: the level's. */
 static void
 build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 n, unsigned number)
 {
@@ -99,7 +100,6 @@ build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 
 	build->graph.entry_level = number;
 }
 
-/* Expressions and predicates may do what is not allowed in parallel mode. */
 void
 hnsw_build_launch(HnswBuild *build, double n)
 {
@@ -108,7 +108,6 @@ hnsw_build_launch(HnswBuild *build, double n)
 	build->launched = true;
 }
 
-/* A crew, and records, in shared memory where there will be workers. */
 void
 hnsw_build_begin(HnswBuild *build, double n)
 {
@@ -141,10 +140,24 @@ hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level)
 	level->interrupt = hnsw_build_interrupt;
 }
 
+/* Add a record above a node's, without edges. */
+static void
+add_upper(HnswBuild *build, OmendbNode node, unsigned level)
+{
+	OmendbRecord *record = hnsw_build_add_record(build);
+
+	memcpy(record, omendb_array_record(&build->records.array, node),
+		   build->open->codec.layout.neighbours_offset);
+	record->level = level;
+	record->count = 0;
+	record->ntids = 0;
+	memset(record->tids, 0, sizeof(record->tids));
+	record->down = node;
+}
+
 void
 hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 {
-	const OmendbLayout *layout = &build->open->codec.layout;
 	uint32 n = build->records.array.n;
 	OmendbNode first = 0;
 
@@ -157,20 +170,8 @@ hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 		if (n <= HNSW_TOP_LEVEL)
 			break;
 		for (OmendbNode node = first; node < first + n; node++)
-		{
-			OmendbRecord *record;
-
-			if (!hnsw_build_rises(build, &built, node - first, offset + node, HNSW_LEVEL_SHIFT))
-				continue;
-			record = hnsw_build_add_record(build);
-			memcpy(record, omendb_array_record(&build->records.array, node),
-				   layout->neighbours_offset);
-			record->level = level + 1;
-			record->count = 0;
-			record->ntids = 0;
-			memset(record->tids, 0, sizeof(record->tids));
-			record->down = node;
-		}
+			if (hnsw_build_rises(build, &built, node - first, offset + node, HNSW_LEVEL_SHIFT))
+				add_upper(build, node, level + 1);
 		first = next;
 		n = build->records.array.n - next;
 	}

@@ -1,6 +1,8 @@
 /*
  * hnswload.c
- *	  Rows become records in memory; those of equal vectors are merged.
+ *	  Rows become records in memory; records of equal vectors are merged.
+ *
+ * Vectors of floats become records in any process of the crew; other values in the leader.
  */
 #include "build/hnswbuild.h"
 
@@ -9,7 +11,6 @@
 #include "pgstat.h"
 #include "utils/backend_progress.h"
 
-/* Room for one more record. */
 OmendbRecord *
 hnsw_build_add_record(HnswBuild *build)
 {
@@ -36,7 +37,7 @@ hnsw_build_load_row(HnswBuild *build, ItemPointer tid, Datum value)
 	{
 		OmendbRecord *record = hnsw_build_add_record(build);
 
-		/* A zero vector under cosine: its record's place is given to another one. */
+		/* The index does not take the value: another record gets the place. */
 		if (!hnsw_encode_value(build->open, opclass, value, build->load.buffer, record))
 			record->kind = OMENDB_RECORD_FREE;
 		memcpy(record->tids, tid, OMENDB_TID_BYTES);
@@ -54,8 +55,8 @@ hnsw_build_vector(HnswBuild *build, const OmendbRecord *record, bool *found)
 }
 
 /*
- * Rows with equal vectors share a node, the first of them: a later one's record becomes
- * free. Returns how many of the records loaded since the last time are free, with those
+ * Let rows with equal vectors share a node, the first one's: the later ones' records become free.
+ * Returns how many of the records loaded since the last call are free, including those
  * of rows that the index does not take.
  */
 static uint32
@@ -95,16 +96,12 @@ merge_equal(HnswBuild *build)
 	return nfree;
 }
 
-/*
- * After all records loaded so far are made: merge equal ones, and move the last records
- * into the places of free ones.
- */
 void
 hnsw_build_collect(HnswBuild *build)
 {
 	OmendbArray *array = &build->records.array;
 	Size stride = omendb_array_stride(&array->codec->layout);
-	OmendbNode *moved; /* moved[i]: where node n + i is now */
+	OmendbNode *moved; /* moved[i]: the new number of node n + i */
 	uint32 nfree;
 	uint32 n;
 	OmendbNode hole = build->load.merged;

@@ -1,6 +1,7 @@
 /*
  * hnswoverflow.c
- *	  Heap TIDs that do not fit into the records of their nodes.
+ *	  Heap TIDs that do not fit into their node's record: collected while rows are loaded, then
+ *	  put into overflow records.
  */
 #include "build/hnswbuild.h"
 
@@ -32,7 +33,7 @@ hnsw_build_add_tid(HnswBuild *build, OmendbNode node, ItemPointer tid)
 }
 
 static int
-compare_extra(const void *a, const void *b)
+by_node_and_order(const void *a, const void *b)
 {
 	const HnswExtraTid *x = a;
 	const HnswExtraTid *y = b;
@@ -46,7 +47,7 @@ compare_extra(const void *a, const void *b)
 void
 hnsw_build_sort_extra(HnswBuild *build)
 {
-	qsort(build->extra.tids, build->extra.n, sizeof(HnswExtraTid), compare_extra);
+	qsort(build->extra.tids, build->extra.n, sizeof(HnswExtraTid), by_node_and_order);
 }
 
 void

@@ -1,10 +1,10 @@
 /*
  * hnswpages.c
- *	  The pages of a new index, from records in memory.
+ *	  Writes the pages of a new index, from records in memory.
  *
- * The file is extended first. After that pages are independent of each other: each process
- * of a build takes some of them, copies records into shared buffers, and logs the pages
- * as full images.
+ * The file is extended first. After that pages are independent of each other: each process of a
+ * build takes some of them, copies records into shared buffers, and logs the pages as full
+ * images.
  */
 #include "build/hnswpages.h"
 
@@ -14,10 +14,10 @@
 #include "storage/bufmgr.h"
 #include "storage/smgr.h"
 
-/* Blocks of a position; a WAL record has at most 32 images. */
+/* Blocks of a position: as many as a WAL record may have images. */
 #define BLOCKS_AT_A_TIME 32
 
-/* Blocks that the file is extended by at a time. */
+/* Maximum number of blocks that the file is extended by at a time. */
 #define EXTENDED_AT_A_TIME 256
 
 void
@@ -31,7 +31,7 @@ hnsw_write_meta(Relation index, ForkNumber fork, const OmendbMetaPage *meta)
 	omendb_page_init(page, OMENDB_PAGE_META);
 	*omendb_page_meta(page) = *meta;
 	MarkBufferDirty(buffer);
-	/* An init fork is copied when the relation is reset, so it is logged always. */
+	/* The init fork is copied after a crash, so it is always logged. */
 	if (fork == INIT_FORKNUM || RelationNeedsWAL(index))
 		log_newpage_buffer(buffer, false);
 	END_CRIT_SECTION();
@@ -53,6 +53,7 @@ hnsw_rewrite_meta(Relation index, const OmendbMetaPage *meta)
 	UnlockReleaseBuffer(buffer);
 }
 
+/* Number of blocks for that many records. */
 static uint32
 blocks_for(const OmendbLayout *layout, uint32 records)
 {

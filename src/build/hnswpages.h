@@ -1,6 +1,6 @@
 /*
  * hnswpages.h
- *	  The pages of a new index, from records in memory.
+ *	  Writes the pages of a new index, from records in memory.
  */
 #ifndef OMENDB_HNSWPAGES_H
 #define OMENDB_HNSWPAGES_H
@@ -12,20 +12,23 @@
 #include "page/format.h"
 #include "utils/relcache.h"
 
-/* Write the metapage; it is the first block. Logged where the relation or the fork is. */
+/* Add the metapage, the first block of an empty fork. Logged if the relation or the fork is. */
 extern void hnsw_write_meta(Relation index, ForkNumber fork, const OmendbMetaPage *meta);
 
-/* Let a metapage that is there already be another. */
+/* Replace the metapage of the main fork. */
 extern void hnsw_rewrite_meta(Relation index, const OmendbMetaPage *meta);
 
-/* Extend the main fork, which has so many pages, by empty ones for so many records. */
+/* Extend the main fork, which has `from` blocks, by empty pages for that many records. */
 extern void hnsw_extend_for(Relation index, const OmendbLayout *layout, BlockNumber from,
 							uint32 records);
 
 /*
- * The records from number 0 on are written to the pages from that one on in positions, by
- * any process, in any order. So many there are, and so many records are in the first ones
- * of them.
+ * Pages of records are written in positions, ranges of blocks: any process writes any position,
+ * in any order.
+ *
+ * hnsw_write_positions: number of positions for that many records.
+ * hnsw_records_written: number of records in the first positions.
+ * hnsw_write_position: write a position. first: the block of record 0.
  */
 extern uint32 hnsw_write_positions(const OmendbLayout *layout, uint32 records);
 extern uint32 hnsw_records_written(const OmendbLayout *layout, uint32 records, uint32 positions);

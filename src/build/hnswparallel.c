@@ -1,22 +1,24 @@
 /*
  * hnswparallel.c
- *	  Building a graph with parallel workers.
+ *	  Builds a graph with parallel workers: the leader's side.
  *
- * The leader announces a task: to make records of the vectors that it loads, a phase of a
- * level (graph/build.h), or to write pages. A task has positions. Everybody, the leader too, takes chunks of
- * positions and does them; the leader waits until all are done and announces the next
- * task. While vectors are loaded, positions are added to the task. A worker joins
- * whatever task there is when it comes, and if it never comes, nobody waits for it: until
- * all are gone the leader waits only for chunks that were taken.
+ * The leader announces a task: to make records of the vectors that it loads, a phase of a level
+ * (graph/build.h), or to write pages. A task has positions. Every process, the leader too, takes
+ * chunks of positions and does them (hnswtask.c); the leader waits until all are done and announces
+ * the next task. While vectors are loaded, positions are added to the task. A worker
+ * joins whatever task there is when it starts (hnswworker.c). If a worker never starts, nobody
+ * waits for it: until all workers have ended, the leader waits only for chunks that were taken.
  *
- * Errors of workers reach the leader, and a leader's error ends the workers, by
- * PostgreSQL's own means (access/transam/README.parallel): every wait checks
- * for interrupts.
+ * Errors of workers reach the leader, and a leader's error ends the workers, by PostgreSQL's own
+ * means (access/transam/README.parallel): every wait checks for interrupts.
  *
- * Where workers are planned, records lie in shared memory from the beginning, in segments
- * that are made as they are needed. That may fail: containers often have 64 MB of shared
- * memory. Then the records are moved into the leader's own memory, segment by segment,
- * and the leader goes on alone.
+ * If workers are planned, records lie in shared memory from the beginning. If that memory runs
+ * out, the records are moved into the leader's own memory (hnswrecords.c), and the leader goes on
+ * alone.
+ *
+ * Locks: the mutex in shared memory protects the task and the list of segments; it is held for a
+ * few instructions. A ring entry belongs to the leader until its record is counted, then to the
+ * process that takes the record.
  */
 #include "build/hnswparallel.h"
 
@@ -38,15 +40,32 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-/* Positions taken at a time, at least, where a phase's positions are short. */
+/* Minimum number of positions of a phase that a process takes at a time, if the phase allows so many. */
 #define MIN_TAKE 4
 
-/* Records of vectors made at a time. */
+/* Number of records that a process makes of vectors at a time. */
 #define MADE_AT_A_TIME 32
 
-/* The ring of vectors has so many bytes, and so many entries at least. */
+/* Size of the ring of vectors, bytes; and minimum number of its entries. */
 #define RING_BYTES    (2 * 1024 * 1024)
 #define LEAST_IN_RING 128
+
+/* Memory for the arrays of a level. */
+typedef struct LevelMemory
+{
+	void *aligned; /* to 64 bytes */
+	void *own;     /* the leader's own memory, or NULL */
+	dsm_segment *segment;
+} LevelMemory;
+
+/* Vectors on their way into records. */
+typedef struct Loading
+{
+	bool active;
+	uint32 published;    /* records that workers may make */
+	float *buffer;       /* without workers: the floats of one vector, .. */
+	ItemPointerData tid; /* .. and the heap TID of its row */
+} Loading;
 
 struct HnswCrew
 {
@@ -54,20 +73,15 @@ struct HnswCrew
 	Oid index;
 	const OmendbMetaPage *meta;
 	OmendbBuilder *builder;
-	void *own_memory;   /* the leader's own for the level, or NULL */
-	void *level_memory; /* aligned */
-	dsm_segment *level_segment;
-	float *buffer;            /* for the floats of a vector, where there is no ring */
-	ItemPointerData tid;      /* of its row */
-	uint32 published;         /* records, that workers know of */
-	bool loading;             /* such records are made */
+	LevelMemory level;
+	Loading loading;
 	ParallelContext *context; /* NULL: the leader is alone */
-	HnswShared *shared;
+	HnswShared *shared;       /* NULL: the leader is alone */
 };
 
-/* The leader goes on alone. why: what is missing. */
+/* Dismiss the workers, because shared memory is missing. why: the server's message. */
 static void
-give_up(HnswCrew *crew, const char *why)
+go_on_alone(HnswCrew *crew, const char *why)
 {
 	hnsw_crew_finish(crew);
 	hnsw_crew_dismiss(crew);
@@ -79,6 +93,7 @@ give_up(HnswCrew *crew, const char *why)
 					 "max_parallel_maintenance_workers to 0.")));
 }
 
+/* Make sure that there is memory for one more record. */
 static void
 ensure_capacity(HnswCrew *crew)
 {
@@ -86,7 +101,7 @@ ensure_capacity(HnswCrew *crew)
 
 	if (hnsw_records_reserve(crew->records, &why))
 		return;
-	give_up(crew, why);
+	go_on_alone(crew, why);
 	(void) hnsw_records_reserve(crew->records, &why);
 }
 
@@ -105,8 +120,25 @@ hnsw_crew_create(HnswRecords *records, Oid index, const OmendbMetaPage *meta)
 	crew->records = records;
 	crew->index = index;
 	crew->meta = meta;
-	crew->buffer = palloc(hnsw_value_bytes(&records->array.codec->layout));
+	crew->loading.buffer = palloc(hnsw_value_bytes(&records->array.codec->layout));
 	return crew;
+}
+
+/* Initialise what leader and workers share, before any worker starts. */
+static void
+init_shared(const HnswCrew *crew, HnswShared *shared, uint32 entries, Size entry_bytes)
+{
+	memset(shared, 0, sizeof(*shared));
+	shared->entries = entries;
+	shared->entry_bytes = entry_bytes;
+	for (uint32 i = 0; i < entries; i++)
+		pg_atomic_init_u32(&hnsw_ring_entry(shared, i)->in_use, 0);
+	shared->index = crew->index;
+	shared->meta = *crew->meta;
+	shared->memory.level = DSM_HANDLE_INVALID;
+	ConditionVariableInit(&shared->announced);
+	ConditionVariableInit(&shared->completed);
+	SpinLockInit(&shared->mutex);
 }
 
 void
@@ -132,19 +164,9 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 		shm_toc_estimate_keys(&context->estimator, 1);
 	}
 	InitializeParallelDSM(context);
-	/* Without a segment of its own it has no workers, but memory all the same. */
+	/* If the context got no segment, it has no workers, but private memory all the same. */
 	shared = shm_toc_allocate(context->toc, shared_bytes);
-	memset(shared, 0, sizeof(*shared));
-	shared->entries = entries;
-	shared->entry_bytes = entry_bytes;
-	for (uint32 i = 0; i < entries; i++)
-		pg_atomic_init_u32(&hnsw_ring_entry(shared, i)->in_use, 0);
-	shared->index = crew->index;
-	shared->meta = *crew->meta;
-	shared->memory.level = DSM_HANDLE_INVALID;
-	ConditionVariableInit(&shared->announced);
-	ConditionVariableInit(&shared->completed);
-	SpinLockInit(&shared->mutex);
+	init_shared(crew, shared, entries, entry_bytes);
 	shm_toc_insert(context->toc, HNSW_KEY_SHARED, shared);
 	if (text > 0)
 	{
@@ -163,7 +185,6 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 										 context->nworkers_launched)));
 }
 
-/* Memory for the largest level's arrays, shared where the records are. */
 void
 hnsw_crew_allocate_level(HnswCrew *crew, Size bytes)
 {
@@ -171,19 +192,19 @@ hnsw_crew_allocate_level(HnswCrew *crew, Size bytes)
 	{
 		char *why = NULL;
 
-		crew->level_segment = hnsw_create_segment(bytes, &why);
-		if (crew->level_segment)
+		crew->level.segment = hnsw_create_segment(bytes, &why);
+		if (crew->level.segment)
 		{
-			crew->level_memory = dsm_segment_address(crew->level_segment);
-			hnsw_populate_segment(crew->level_segment);
+			crew->level.aligned = dsm_segment_address(crew->level.segment);
+			hnsw_populate_segment(crew->level.segment);
 		}
 		else
-			give_up(crew, why);
+			go_on_alone(crew, why);
 	}
-	if (!crew->level_segment)
+	if (!crew->level.segment)
 	{
-		crew->own_memory = MemoryContextAllocHuge(crew->records->context, bytes + 64);
-		crew->level_memory = (void *) TYPEALIGN(64, crew->own_memory);
+		crew->level.own = MemoryContextAllocHuge(crew->records->context, bytes + 64);
+		crew->level.aligned = (void *) TYPEALIGN(64, crew->level.own);
 	}
 	crew->builder = omendb_builder_create(&crew->records->array, &omendb_palloc_allocator);
 }
@@ -191,7 +212,7 @@ hnsw_crew_allocate_level(HnswCrew *crew, Size bytes)
 void *
 hnsw_crew_level_memory(HnswCrew *crew)
 {
-	return crew->level_memory;
+	return crew->level.aligned;
 }
 
 OmendbBuilder *
@@ -200,7 +221,7 @@ hnsw_crew_builder(HnswCrew *crew)
 	return crew->builder;
 }
 
-/* Segments that the workers do not know yet. */
+/* List the segments and records that the workers do not know yet. The mutex is held. */
 static void
 publish_memory(HnswCrew *crew)
 {
@@ -210,11 +231,12 @@ publish_memory(HnswCrew *crew)
 	for (; shared->memory.nsegments < records->nsegments; shared->memory.nsegments++)
 		shared->memory.segments[shared->memory.nsegments] =
 			dsm_segment_handle(records->segments[shared->memory.nsegments]);
-	if (crew->level_segment)
-		shared->memory.level = dsm_segment_handle(crew->level_segment);
+	if (crew->level.segment)
+		shared->memory.level = dsm_segment_handle(crew->level.segment);
 	shared->memory.records = records->array.n;
 }
 
+/* Announce a task with positions from .. size - 1. */
 static void
 announce(HnswCrew *crew, const HnswTask *task, uint32 from, uint32 size)
 {
@@ -230,6 +252,7 @@ announce(HnswCrew *crew, const HnswTask *task, uint32 from, uint32 size)
 	ConditionVariableBroadcast(&shared->announced);
 }
 
+/* Show the nodes that are done with that many positions as progress. */
 static void
 report_done(const OmendbBuildLevel *level, bool report, uint32 positions)
 {
@@ -238,7 +261,7 @@ report_done(const OmendbBuildLevel *level, bool report, uint32 positions)
 									 omendb_build_phase_nodes(level, positions));
 }
 
-/* The leader's part in the present task, and the wait for the others' parts. */
+/* Do positions of the announced task until all are taken, then wait until all are done. */
 static void
 do_task(HnswCrew *crew, HnswTask *task, Relation index, bool report)
 {
@@ -268,16 +291,16 @@ do_task(HnswCrew *crew, HnswTask *task, Relation index, bool report)
 	ConditionVariableCancelSleep();
 }
 
-/* Let the workers know of all records that there are. */
+/* Let workers make all records that were added. */
 static void
-publish(HnswCrew *crew)
+publish_records(HnswCrew *crew)
 {
 	HnswShared *shared = crew->shared;
 
-	crew->published = crew->records->array.n;
+	crew->loading.published = crew->records->array.n;
 	SpinLockAcquire(&shared->mutex);
 	publish_memory(crew);
-	shared->state.size = crew->published;
+	shared->state.size = crew->loading.published;
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableBroadcast(&shared->announced);
 }
@@ -287,15 +310,15 @@ hnsw_crew_begin(HnswCrew *crew)
 {
 	HnswTask task = {.kind = TASK_LOAD, .take = MADE_AT_A_TIME};
 
-	crew->published = crew->records->array.n;
-	crew->loading = true;
+	crew->loading.published = crew->records->array.n;
+	crew->loading.active = true;
 	if (crew->shared)
 		crew->shared->fresh_from = Max(crew->shared->fresh_from, crew->shared->memory.records);
 	if (crew->shared)
-		announce(crew, &task, crew->published, crew->published);
+		announce(crew, &task, crew->loading.published, crew->loading.published);
 }
 
-/* Wait until the entry is free, and make records meanwhile. */
+/* Wait until the ring entry is free; make records meanwhile. */
 static void
 wait_for_entry(HnswCrew *crew, HnswRingEntry *entry)
 {
@@ -305,7 +328,7 @@ wait_for_entry(HnswCrew *crew, HnswRingEntry *entry)
 	uint32 from;
 	uint32 to;
 
-	publish(crew);
+	publish_records(crew);
 	while (pg_atomic_read_u32(&entry->in_use) != 0)
 	{
 		if (hnsw_task_take(shared, &turn, &task, &from, &to) == TAKEN_CHUNK)
@@ -314,7 +337,7 @@ wait_for_entry(HnswCrew *crew, HnswRingEntry *entry)
 			hnsw_task_finish(shared, to - from);
 		}
 		else if (pg_atomic_read_u32(&entry->in_use) != 0)
-			/* Another process has it, and signals when all that there are are made. */
+			/* A worker makes the entry's record, and signals when all records are made. */
 			ConditionVariableTimedSleep(&shared->completed, 1,
 										WAIT_EVENT_PARALLEL_CREATE_INDEX_SCAN);
 	}
@@ -330,8 +353,8 @@ hnsw_crew_next(HnswCrew *crew, ItemPointer tid)
 	ensure_capacity(crew);
 	if (!crew->shared)
 	{
-		crew->tid = *tid;
-		return crew->buffer;
+		crew->loading.tid = *tid;
+		return crew->loading.buffer;
 	}
 	entry = hnsw_ring_entry(crew->shared, crew->records->array.n);
 	if (pg_atomic_read_u32(&entry->in_use) != 0)
@@ -347,12 +370,12 @@ hnsw_crew_add(HnswCrew *crew)
 
 	if (!crew->shared)
 	{
-		hnsw_make_record(array, array->n++, false, &crew->tid, crew->buffer);
+		hnsw_make_record(array, array->n++, false, &crew->loading.tid, crew->loading.buffer);
 		return;
 	}
 	pg_atomic_write_u32(&hnsw_ring_entry(crew->shared, array->n++)->in_use, 1);
-	if (array->n - crew->published >= MADE_AT_A_TIME)
-		publish(crew);
+	if (array->n - crew->loading.published >= MADE_AT_A_TIME)
+		publish_records(crew);
 }
 
 void
@@ -360,10 +383,10 @@ hnsw_crew_finish(HnswCrew *crew)
 {
 	HnswTask task = {.kind = TASK_LOAD};
 
-	if (!crew->shared || !crew->loading)
+	if (!crew->shared || !crew->loading.active)
 		return;
-	crew->loading = false;
-	publish(crew);
+	crew->loading.active = false;
+	publish_records(crew);
 	do_task(crew, &task, NULL, false);
 }
 
@@ -386,7 +409,7 @@ hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report)
 		return;
 	}
 	task.level = *level;
-	/* Small at the end of small phases, where waiting for the last one shows. */
+	/* Few in a small phase, so that nobody waits long for the last process. */
 	task.take = size / (8 * (crew->context->nworkers_launched + 1));
 	task.take = Max(Min(MIN_TAKE, most), Min(most, task.take));
 	announce(crew, &task, 0, size);
@@ -401,7 +424,7 @@ hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first)
 	uint32 size = hnsw_write_positions(&array->codec->layout, array->n);
 	HnswTask task = {.kind = TASK_WRITE, .first = first, .take = 1};
 
-	/* Nobody else sees the buffers of a temporary index. */
+	/* Workers do not see the local buffers of a temporary index. */
 	if (crew->shared && !RelationUsesLocalBuffers(index))
 	{
 		announce(crew, &task, 0, size);
@@ -441,10 +464,10 @@ hnsw_crew_free(HnswCrew *crew)
 	if (crew->builder)
 		omendb_builder_free(crew->builder);
 	hnsw_records_free(crew->records);
-	if (crew->level_segment)
-		dsm_detach(crew->level_segment);
-	if (crew->own_memory)
-		pfree(crew->own_memory);
-	pfree(crew->buffer);
+	if (crew->level.segment)
+		dsm_detach(crew->level.segment);
+	if (crew->level.own)
+		pfree(crew->level.own);
+	pfree(crew->loading.buffer);
 	pfree(crew);
 }

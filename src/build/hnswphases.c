@@ -1,6 +1,6 @@
 /*
  * hnswphases.c
- *	  Phases of a build, and their progress.
+ *	  The phases of a build, and their progress.
  */
 #include "build/hnswphases.h"
 
@@ -57,7 +57,6 @@ hnsw_build_phase(int phase, uint64 total)
 	pgstat_progress_update_multi_param(lengthof(params), params, values);
 }
 
-/* What the lowest level is at; the others take next to no time. */
 void
 hnsw_build_show_phase(const OmendbBuildLevel *level)
 {

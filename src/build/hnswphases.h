@@ -9,7 +9,7 @@
 
 #include "graph/build.h"
 
-/* 1 is PostgreSQL's own "initializing" */
+/* 1 is PostgreSQL's own "initializing". Values are in the order in which they came to be. */
 #define HNSW_PHASE_LOAD      2
 #define HNSW_PHASE_QUANTIZE  3
 #define HNSW_PHASE_PARTITION 4
@@ -24,9 +24,10 @@
 #define HNSW_PHASE_JOIN      13
 #define HNSW_PHASE_CALIBRATE 14
 
-/* A phase begins; total: rows, of which so many will be done, or 0. */
+/* Show that a phase begins. total: rows that will be done, or 0 if not known. */
 extern void hnsw_build_phase(int phase, uint64 total);
 
+/* Show which phase the lowest level is in; the others take next to no time. */
 extern void hnsw_build_show_phase(const OmendbBuildLevel *level);
 
 #endif /* OMENDB_HNSWPHASES_H */

@@ -1,11 +1,13 @@
 /*
  * hnswrecords.c
- *	  The records of an index that is built, in memory.
+ *	  Memory for the records of an index that is built.
  *
- * Records lie in chunks. Where workers are planned, chunks lie in segments of dynamic
- * shared memory, which are made as they are needed. That may fail: containers often have
- * 64 MB of shared memory. Then the records are moved into the leader's own memory,
- * segment by segment, so that little more than one of them exists twice.
+ * Records lie in chunks. If workers are planned, chunks lie in segments of dynamic shared memory,
+ * which are created as they are needed. That may fail: containers often have 64 MB of shared
+ * memory. Then the records are moved into the leader's own memory, segment by segment, so that
+ * little more than one segment exists twice.
+ *
+ * No locks: only the leader allocates, and publishes segments to workers (hnswparallel.c).
  */
 #include "build/hnswrecords.h"
 
@@ -18,12 +20,12 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-/* Chunks of records have at most so many bytes. */
+/* Maximum size of a chunk, bytes. */
 #define CHUNK_BYTES (2 * 1024 * 1024)
 
 /*
- * Shared memory for records comes in segments: eight of one chunk, eight of two, eight of
- * four. So an eighth of it is unused at most, however many records there will be.
+ * Number of segments of one size: eight have one chunk, the next eight two, the next eight four. So at
+ * most an eighth of the memory is unused, however many records there will be.
  */
 #define DOUBLED_AFTER 8
 
@@ -56,7 +58,7 @@ chunks_of_segment(uint32 segment)
 	return (uint32) 1 << (segment / DOUBLED_AFTER);
 }
 
-/* Memory for a chunk, whole cache lines. */
+/* Allocate a chunk, aligned to cache lines. */
 static void
 allocate_chunk(HnswRecords *records, uint32 chunk)
 {
@@ -65,9 +67,9 @@ allocate_chunk(HnswRecords *records, uint32 chunk)
 	records->array.chunks[chunk] = (uint8 *) TYPEALIGN(64, records->memory[chunk]);
 }
 
-/* Room for pointers to so many chunks. */
+/* Make sure that there are pointers for that many chunks. */
 static void
-reserve(HnswRecords *records, uint32 chunks)
+reserve_pointers(HnswRecords *records, uint32 chunks)
 {
 	OmendbArray *array = &records->array;
 	uint32 capacity = Max(64, records->capacity);
@@ -94,10 +96,6 @@ reserve(HnswRecords *records, uint32 chunks)
 	records->capacity = capacity;
 }
 
-/*
- * A segment of shared memory that belongs to the current resource owner, or
- * NULL where there is not enough of it. *why gets the server's words then.
- */
 dsm_segment *
 hnsw_create_segment(Size bytes, char **why)
 {
@@ -107,9 +105,9 @@ hnsw_create_segment(Size bytes, char **why)
 	dsm_segment *volatile segment = NULL;
 
 	/*
-	 * dsm_create raises an error and leaves its half-made entry to the resource
-	 * owner. No lock is held and nothing else was begun then, so to release that
-	 * owner is all the clean-up there is.
+	 * If dsm_create fails, it raises an error and leaves an incomplete entry to the resource
+	 * owner. No lock is held and nothing else was begun then, so releasing that owner is
+	 * the only clean-up.
 	 */
 	CurrentResourceOwner = owner;
 	PG_TRY();
@@ -148,10 +146,6 @@ hnsw_create_segment(Size bytes, char **why)
 	return segment;
 }
 
-/*
- * The pages of new shared memory all at once: a fault for each of them takes several
- * times as long, in a virtual machine most of all. A hint, no more.
- */
 void
 hnsw_populate_segment(dsm_segment *segment)
 {
@@ -161,7 +155,6 @@ hnsw_populate_segment(dsm_segment *segment)
 #endif
 }
 
-/* The chunks that lie in a segment, the next behind those there are. */
 void
 hnsw_records_attach(HnswRecords *records, dsm_segment *segment)
 {
@@ -169,7 +162,7 @@ hnsw_records_attach(HnswRecords *records, dsm_segment *segment)
 	uint32 n = chunks_of_segment(records->nsegments);
 	uint8 *at = dsm_segment_address(segment);
 
-	reserve(records, records->shared_chunks + n);
+	reserve_pointers(records, records->shared_chunks + n);
 	for (uint32 i = 0; i < n; i++)
 		array->chunks[records->shared_chunks++] = at + i * chunk_bytes(array);
 	records->segments[records->nsegments++] = segment;
@@ -177,8 +170,8 @@ hnsw_records_attach(HnswRecords *records, dsm_segment *segment)
 }
 
 /*
- * In a session that has built before, glibc takes chunks from its heap, which
- * shrinks only from the end.
+ * Return freed chunks to the system: in a session that has built before, glibc takes chunks from its
+ * heap, which shrinks only from the end.
  */
 static void
 return_freed_memory(void)
@@ -233,7 +226,7 @@ hnsw_records_reserve(HnswRecords *records, char **why)
 		hnsw_records_attach(records, segment);
 	}
 	if (chunk >= records->capacity)
-		reserve(records, chunk + 1);
+		reserve_pointers(records, chunk + 1);
 	if (array->chunks[chunk] == NULL)
 		allocate_chunk(records, chunk);
 	return true;

@@ -1,7 +1,7 @@
 /*
  * hnswrecords.h
- *	  The records of an index that is built, in memory: the leader's own, or
- *	  shared with parallel workers.
+ *	  Memory for the records of an index that is built: the leader's own, or shared with parallel
+ *	  workers.
  */
 #ifndef OMENDB_HNSWRECORDS_H
 #define OMENDB_HNSWRECORDS_H
@@ -11,54 +11,58 @@
 #include "graph/array.h"
 #include "storage/dsm.h"
 
-/* Most segments of shared memory for records. */
+/* Maximum number of segments of shared memory for records. */
 #define HNSW_MOST_SEGMENTS 112
 
-/*
- * The records in memory. All their chunks are of the same size; memory[i] is
- * what chunks[i], which is aligned, was cut from: NULL where it lies in shared
- * memory.
- */
+/* The records in memory, in chunks of one size. */
 typedef struct HnswRecords
 {
 	OmendbArray array;
-	void **memory;
-	uint32 capacity; /* of the two arrays, in chunks */
+	void **memory;   /* what each chunk, which is aligned, was cut from; NULL in shared memory */
+	uint32 capacity; /* of array.chunks and memory */
 	MemoryContext context;
-	bool shared; /* further chunks are shared memory */
-	uint32 nsegments;
-	uint32 shared_chunks; /* in them */
+	bool shared;          /* further chunks are allocated in shared memory */
+	uint32 nsegments;     /* of shared memory */
+	uint32 shared_chunks; /* chunks in these segments: the first ones */
 	dsm_segment *segments[HNSW_MOST_SEGMENTS];
 } HnswRecords;
 
 extern void hnsw_records_init(HnswRecords *records, const OmendbCodec *codec);
 
-/* Let the records, of which there are none yet, be in shared memory. */
+/* Allocate records, of which there are none yet, in shared memory. */
 extern void hnsw_records_share(HnswRecords *records);
 
 /*
- * Room for one more record. False where it would have to be shared memory, of which there
- * is not enough: *why gets the server's words.
+ * Make sure that there is memory for one more record. False if that would be shared memory, and
+ * there is not enough: *why gets the server's message.
  */
 extern bool hnsw_records_reserve(HnswRecords *records, char **why);
 
-/* For a worker: the next segment that the leader has. */
+/* Add the chunks of a segment. A worker attaches the leader's segments in their order. */
 extern void hnsw_records_attach(HnswRecords *records, dsm_segment *segment);
 
-/* From shared memory to the leader's own, and no more from there. */
+/* Move all records from shared memory into the leader's own, and allocate further ones there. */
 extern void hnsw_records_withdraw(HnswRecords *records);
 
-/* Free all memory, and let go of what is shared. */
+/* Free all memory, and detach what is shared. */
 extern void hnsw_records_free(HnswRecords *records);
 
 /*
- * Make record `node` a zeroed one of a node; fresh: it is all zero already, as new shared
- * memory is.
+ * Make a record that of a node, otherwise zero. fresh: its memory is zero already, as new shared memory
+ * is.
  */
 extern OmendbRecord *hnsw_init_record(const OmendbArray *array, OmendbNode node, bool fresh);
 
-/* A segment of shared memory; NULL and *why as above. And the pages of one, all at once. */
+/*
+ * Create a segment of shared memory, owned by the current resource owner. NULL if there is not
+ * enough: *why gets the server's message.
+ */
 extern dsm_segment *hnsw_create_segment(Size bytes, char **why);
+
+/*
+ * Populate all pages of a segment at once: a page fault for each takes several times as long, in a
+ * virtual machine most of all. Only a hint to the kernel.
+ */
 extern void hnsw_populate_segment(dsm_segment *segment);
 
 #endif /* OMENDB_HNSWRECORDS_H */

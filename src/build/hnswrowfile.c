@@ -1,6 +1,6 @@
 /*
  * hnswrowfile.c
- *	  Temporary files of a build.
+ *	  Temporary files of a build in parts (BufFile).
  */
 #include "build/hnswrowfile.h"
 

@@ -1,6 +1,9 @@
 /*
  * hnswtask.c
- *	  What every process of a build does.
+ *	  What leader and workers do of a task: take positions, do them, count them as done.
+ *
+ * The mutex in shared memory is taken here for each chunk. Positions of a task are
+ * independent of each other.
  */
 #include "build/hnswtask.h"
 
@@ -8,10 +11,6 @@
 #include "build/hnswpages.h"
 #include "miscadmin.h"
 
-/*
- * Take the next chunk, from .. to - 1, of the present task. *task and *turn are the
- * taker's copy, brought up to date here.
- */
 HnswTaken
 hnsw_task_take(HnswShared *shared, uint32 *turn, HnswTask *task, uint32 *from, uint32 *to)
 {
@@ -36,7 +35,6 @@ hnsw_task_take(HnswShared *shared, uint32 *turn, HnswTask *task, uint32 *from, u
 	return result;
 }
 
-/* That many positions that were taken are done. Returns how many altogether. */
 uint32
 hnsw_task_finish(HnswShared *shared, uint32 n)
 {
@@ -69,12 +67,12 @@ hnsw_build_interrupt(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* One by one, for one may take milliseconds. */
 void
 hnsw_task_do_level(OmendbBuilder *builder, OmendbBuildLevel *level, uint32 from, uint32 to)
 {
 	for (uint32 i = from; i < to; i++)
 	{
+		/* A position may take milliseconds. */
 		CHECK_FOR_INTERRUPTS();
 		/* The allocator does not return without memory. */
 		if (!omendb_build_chunk(builder, level, i, i + 1))
@@ -103,7 +101,7 @@ hnsw_make_records(HnswShared *shared, const OmendbArray *array, uint32 from, uin
 
 		CHECK_FOR_INTERRUPTS();
 		hnsw_make_record(array, i, i >= shared->fresh_from, &entry->tid, entry->floats);
-		/* Whoever sees that the entry is free may write into it. */
+		/* The leader writes into an entry as soon as the entry is not in use. */
 		pg_memory_barrier();
 		pg_atomic_write_u32(&entry->in_use, 0);
 	}

@@ -1,6 +1,8 @@
 /*
  * hnswworker.c
- *	  A parallel worker of a build.
+ *	  A parallel worker of a build: does positions of tasks until the leader has no more.
+ *
+ * Reads no heap. The leader holds the index's lock; the worker opens the index to write pages.
  */
 #include "build/hnswtask.h"
 
@@ -18,21 +20,21 @@ attach_segment(dsm_handle handle)
 {
 	dsm_segment *segment = dsm_attach(handle);
 
-	/* The leader has died or given up: it will end this worker too. */
+	/* The leader failed or went on alone, and will end this worker. */
 	if (!segment)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("could not map dynamic shared memory segment")));
 	return segment;
 }
 
-/* What a worker sees of the leader's memory. */
+/* The leader's memory, as far as this worker has attached it. */
 typedef struct View
 {
 	HnswRecords records;
 	dsm_segment *level;
 } View;
 
-/* Attach what the leader has made since. */
+/* Attach the segments that the leader has published since. */
 static void
 update_view(View *view, HnswShared *shared)
 {
@@ -66,7 +68,6 @@ detach(View *view)
 		dsm_detach(view->records.segments[i]);
 }
 
-/* A worker's main function; the parallel context knows it by its name. */
 void
 omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 {
@@ -83,7 +84,7 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 	debug_query_string = shm_toc_lookup(toc, HNSW_KEY_QUERY_TEXT, true);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 
-	/* What the leader wrote is right: the name of the index is not needed. */
+	/* The relation is for errors only, and the leader's metapage has none. */
 	index = omendb_index_make(NULL, &shared->meta);
 	hnsw_records_init(&view.records, &index->codec);
 
