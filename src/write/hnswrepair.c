@@ -12,7 +12,7 @@
  * - All other edges become those that the occlusion rule chooses.
  *
  * A node that keeps fewer than half of its edges is also searched for, as by an insert. What each
- * choice is worth was measured (src/README.md, "Vacuum").
+ * choice is worth was measured (bench/README.md, "What replaces edges to dead nodes").
  *
  * No page is locked between reading a record and changing it: a record that has another version by
  * then is repaired again.
@@ -30,8 +30,8 @@
 #define EDGES_A_REPLACEMENT 8
 
 /*
- * Maximum number of candidates out of the pool: this many for each edge to replace and for one more, ..
- * (measured: src/README.md, "Vacuum")
+ * Maximum number of candidates out of the pool: this many for each edge to replace and for one more
+ * (measured: bench/README.md, "What replaces edges to dead nodes"), ..
  */
 #define CANDIDATES_AN_EDGE 4
 /* .. but not more than this many times the edges that a node may have. */

@@ -34,7 +34,8 @@
 
 /*
  * Dead nodes are taken out of the graph if there is one in this many pages of the index: to take one
- * out takes about as long as to read so many pages (src/README.md, "Vacuum").
+ * out takes about as long as to read so many pages (bench/README.md, "What replaces edges to dead
+ * nodes").
  */
 #define BLOCKS_A_DEAD_NODE 512
 
