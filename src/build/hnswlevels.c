@@ -14,7 +14,10 @@
 /* Refining passes over a graph built in rounds (measured: bench/README.md). */
 #define REFINING_PASSES 1
 
-/* Searches keep a wider beam on upper levels if more than one in this many of their nodes represents a group. */
+/*
+ * Searches keep a wider beam on upper levels if more than one in this many of these levels' nodes
+ * represents a group.
+ */
 #define GROUPS_SHARE 8
 
 /*

@@ -25,12 +25,12 @@
 
 #include "build/hnswbuildsize.h"
 #include "build/hnswpages.h"
+#include "build/hnswpieces.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/backend_progress.h"
 #include "utils/memutils.h"
-#include "build/hnswpieces.h"
 
 #include <math.h>
 
@@ -38,12 +38,15 @@
 #define RECORDS_SHARE 0.6
 
 /* Maximum number of files that are open for a piece at the same time, each with a buffer. */
-#define FILES_OF_PART 4
+#define FILES_OF_PIECE 4
 
 /* Maximum share of memory that int8 rows may take. */
 #define ROWS_SHARE 0.75
 
-/* The user is warned if more than one node in this many has nearest nodes that int8 rows do not distinguish. */
+/*
+ * The user is warned if int8 rows do not distinguish the nearest nodes of more than one node in this
+ * many.
+ */
 #define INDISTINCT_SHARE 20
 
 uint32
@@ -255,7 +258,7 @@ allocate(HnswParts *parts)
 				   (512 * 1024);
 	set_capacity(parts, left, record_bytes);
 	/* Without the buffers of files, of which there are more the fewer records are in memory. */
-	files = ceil((double) parts->rows.n / parts->capacity) * FILES_OF_PART * BLCKSZ;
+	files = ceil((double) parts->rows.n / parts->capacity) * FILES_OF_PIECE * BLCKSZ;
 	left -= Min(files, left / 2);
 	set_capacity(parts, left, record_bytes);
 	bytes = omendb_parts_prepare(level, parts->rows.n, parts->capacity, parts->capacity / 2,

@@ -5,7 +5,6 @@
  */
 #include "build/hnswpieces.h"
 
-#include "build/hnswpages.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"

@@ -14,7 +14,7 @@
 /* Maximum number of rows that leaders are sampled from. */
 #define SAMPLE 16384
 
-/* Factor by which a part may be larger than its share of the sample and still fit into memory. */
+/* The square of this factor is how much larger than its share of the sample a part may be and still fit. */
 #define MARGIN 1.1
 
 /* A leader and its row. */
