@@ -86,51 +86,83 @@ typedef enum HnswEntered
 	ENTERED_ALL      /* also below every node of level 1 */
 } HnswEntered;
 
+/* The query, and what takes the place of distances where it has none. */
+typedef struct HnswScanQuery
+{
+	OmendbQuery prepared;
+	void *buffer; /* hnsw_value_bytes bytes, to which `prepared` refers */
+	/* Every distance is the same null or NaN: rows come in any order. */
+	bool without_order;
+	Datum only_distance;
+	bool only_distance_is_null;
+} HnswScanQuery;
+
+/* The search, and how far its rounds have come. */
+typedef struct HnswRounds
+{
+	OmendbSearch search;
+	bool first_finished;
+	int ef;         /* candidates the beam stands for */
+	int first_ef;   /* in the first round */
+	int64 allowed;  /* nodes that may be returned before the next round */
+	int64 returned; /* nodes */
+	HnswEntered entered;
+} HnswRounds;
+
+/* Visited nodes that were not returned yet, and the bounds of those that were. */
+typedef struct HnswPending
+{
+	size_t collected; /* visited nodes that are in results or beyond */
+	float max_error;  /* of them */
+	float max_norm2;
+	HnswResults results;
+	HnswResults late; /* found too late for a strict order */
+	double last_low;  /* of the node returned last */
+	double max_high;  /* the largest of all nodes returned */
+} HnswPending;
+
+/* The node being returned. */
+typedef struct HnswCurrent
+{
+	HnswTids tids;
+	double low;
+	double high;
+	bool recheck;
+	ItemPointerData tid;     /* returned last */
+	BlockNumber heap_blocks; /* that the table has, at least; 0 before it was asked */
+} HnswCurrent;
+
+/* Memory of check_own. */
+typedef struct HnswOwnCheck
+{
+	OmendbNode node; /* checked last */
+	OmendbRecord *record;
+	float *vector;
+} HnswOwnCheck;
+
+/* Rows that turned out to be dead and are not marked yet. */
+typedef struct HnswDeadRows
+{
+	OmendbDeadTid *tids;
+	size_t n;
+	size_t capacity;
+} HnswDeadRows;
+
 typedef struct HnswScan
 {
 	HnswDrive drive; /* first: hnsw_scan_drive */
 	MemoryContext context;
 	OmendbStore store;
 	const HnswOpclass *opclass;
-	OmendbQuery query;
-	void *buffer; /* hnsw_value_bytes bytes */
-	OmendbSearch search;
+	HnswScanQuery query;
 	bool started;
 	bool empty;
-	bool settled;    /* the first round is finished */
-	bool null_order; /* every distance is null or NaN */
-	Datum null_value;
-	bool null_is_null;
-	int ef;         /* candidates the beam stands for */
-	int first_ef;   /* in the first round */
-	int64 allowed;  /* nodes that may be returned before the next round */
-	int64 returned; /* nodes */
-	HnswEntered entered;
-	size_t considered; /* visited nodes that are in results or beyond */
-	float most_error;  /* of them */
-	float most_norm2;
-	HnswResults results;
-	HnswResults late; /* found too late for a strict order */
-	double last_low;  /* of the node returned last */
-	double last_high; /* the largest of all nodes returned */
+	HnswRounds rounds;
+	HnswPending pending;
 	HnswSweep *sweep; /* goes on instead of the search; or NULL */
-
-	/* rows that turned out to be dead and are not marked yet */
-	OmendbDeadTid *dead;
-	size_t ndead;
-	size_t dead_capacity;
-
-	/* the node being returned */
-	HnswTids tids;
-	OmendbNode checked; /* check_own has looked at it last */
-	OmendbRecord *own_record;
-	float *own;
-	ItemPointerData returned_tid; /* last */
-	BlockNumber heap_blocks;      /* that the table has, at least; 0 before it was asked */
-	double now_low;
-	double now_high;
-	bool now_recheck;
-
+	HnswCurrent current;
+	HnswOwnCheck own_check;
+	HnswDeadRows dead;
 	HnswScanReport report;
 	HnswScanReport earlier; /* the scans before the last rescan, added up */
 } HnswScan;
@@ -152,11 +184,12 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	state->store.index = open;
 	state->store.requests = omendb_store_may_request(index);
 	state->opclass = hnsw_opclass(index);
-	omendb_query_init(&state->query, &open->codec, palloc(omendb_query_bytes(&open->codec) + 1));
-	state->buffer = palloc(hnsw_value_bytes(layout));
-	omendb_search_init(&state->search, &omendb_store_ops, &state->store, &omendb_palloc_allocator,
-					   omendb_layout_is_coded(layout));
-	hnsw_tids_init(&state->tids, &state->store);
+	omendb_query_init(&state->query.prepared, &open->codec,
+					  palloc(omendb_query_bytes(&open->codec) + 1));
+	state->query.buffer = palloc(hnsw_value_bytes(layout));
+	omendb_search_init(&state->rounds.search, &omendb_store_ops, &state->store,
+					   &omendb_palloc_allocator, omendb_layout_is_coded(layout));
+	hnsw_tids_init(&state->current.tids, &state->store);
 	MemoryContextSwitchTo(old);
 
 	if (norderbys > 0)
@@ -175,7 +208,7 @@ update_report(HnswScan *state)
 	state->report.valid = true;
 	state->report.index = RelationGetRelid(state->store.relation);
 	if (!state->sweep)
-		state->report.nodes = state->search.visited_used;
+		state->report.nodes = state->rounds.search.visited_used;
 	state->report.pages = state->store.counters.pages;
 	state->report.misses = state->store.counters.misses;
 }
@@ -223,9 +256,9 @@ hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report)
 static void
 mark_dead(HnswScan *state)
 {
-	if (state->ndead > 0)
-		omendb_mark_tids(&state->store, state->dead, state->ndead);
-	state->ndead = 0;
+	if (state->dead.n > 0)
+		omendb_mark_tids(&state->store, state->dead.tids, state->dead.n);
+	state->dead.n = 0;
 }
 
 void
@@ -233,17 +266,17 @@ hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place, const ItemPointe
 {
 	HnswScan *state = scan->opaque;
 
-	if (state->ndead == state->dead_capacity)
+	if (state->dead.n == state->dead.capacity)
 	{
 		MemoryContext old = MemoryContextSwitchTo(state->context);
 
-		state->dead_capacity = Max(64, 2 * state->dead_capacity);
-		state->dead = omendb_palloc_allocator.resize(NULL, state->dead,
-													 state->dead_capacity * sizeof(OmendbDeadTid));
+		state->dead.capacity = Max(64, 2 * state->dead.capacity);
+		state->dead.tids = omendb_palloc_allocator.resize(
+			NULL, state->dead.tids, state->dead.capacity * sizeof(OmendbDeadTid));
 		MemoryContextSwitchTo(old);
 	}
-	state->dead[state->ndead++] = (OmendbDeadTid){place->record, place->version, *tid};
-	if (state->ndead == DEAD_AT_A_TIME)
+	state->dead.tids[state->dead.n++] = (OmendbDeadTid){place->record, place->version, *tid};
+	if (state->dead.n == DEAD_AT_A_TIME)
 		mark_dead(state);
 }
 
@@ -269,7 +302,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 		publish_report(state);
 	/* What took much memory is not kept: clearing it costs each search that follows. */
 	if (state->started && state->report.resumes > 0)
-		omendb_search_free(&state->search);
+		omendb_search_free(&state->rounds.search);
 	end_sweep(state);
 	state->started = false;
 }
@@ -302,7 +335,7 @@ keeps_order(const HnswScan *state)
 static inline double
 ef_of_ratio(const HnswScan *state)
 {
-	return state->drive.filters ? 0 : state->first_ef;
+	return state->drive.filters ? 0 : state->rounds.first_ef;
 }
 
 /* The ef with which as many nodes are found as may be returned in a later round. */
@@ -310,58 +343,60 @@ static double
 ef_of_round(HnswScan *state)
 {
 	if (hnsw_recall_target > 0 && !state->drive.keeps_all)
-		return hnsw_ef_for(&state->store, state->allowed);
+		return hnsw_ef_for(&state->store, state->rounds.allowed);
 	if (state->drive.keeps_all)
-		return state->allowed * EF_A_KEPT_NODE;
-	return hnsw_ef_of_nodes(ef_of_ratio(state), state->allowed);
+		return state->rounds.allowed * EF_A_KEPT_NODE;
+	return hnsw_ef_of_nodes(ef_of_ratio(state), state->rounds.allowed);
 }
 
 /* The first round. */
 static void
 set_first_round(HnswScan *state)
 {
-	state->ef = hnsw_ef_for(&state->store, state->drive.wanted);
-	state->first_ef = state->report.ef = state->ef;
+	state->rounds.ef = hnsw_ef_for(&state->store, state->drive.wanted);
+	state->rounds.first_ef = state->report.ef = state->rounds.ef;
 	if (state->drive.keeps_all)
-		state->allowed = (int64) (state->ef / EF_A_KEPT_NODE);
+		state->rounds.allowed = (int64) (state->rounds.ef / EF_A_KEPT_NODE);
 	else if (hnsw_recall_target > 0)
-		state->allowed =
-			(int64) Max(state->ef / HNSW_EF_A_NODE, Min(state->drive.wanted, state->ef));
+		state->rounds.allowed = (int64) Max(state->rounds.ef / HNSW_EF_A_NODE,
+											Min(state->drive.wanted, state->rounds.ef));
 	else
-		state->allowed = (int64) hnsw_nodes_of_ef(ef_of_ratio(state), state->ef);
-	state->allowed = Max(state->allowed, Min(state->ef, HNSW_LEAST_FIRST_NODES));
+		state->rounds.allowed = (int64) hnsw_nodes_of_ef(ef_of_ratio(state), state->rounds.ef);
+	state->rounds.allowed =
+		Max(state->rounds.allowed, Min(state->rounds.ef, HNSW_LEAST_FIRST_NODES));
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
-		state->allowed = state->ef;
+		state->rounds.allowed = state->rounds.ef;
 	/* The executor may have to see the next row to be sure of the order. */
 	else
-		state->allowed += MORE_TO_BE_SURE;
+		state->rounds.allowed += MORE_TO_BE_SURE;
 }
 
 /* Put what was visited since the last time among the results. */
 static void
 take_results(HnswScan *state)
 {
-	OmendbSearch *search = &state->search;
+	OmendbSearch *search = &state->rounds.search;
 
-	for (; state->considered < search->visited_used; state->considered++)
+	for (; state->pending.collected < search->visited_used; state->pending.collected++)
 	{
-		const OmendbVisited *visited = &search->visited[state->considered];
+		const OmendbVisited *visited = &search->visited[state->pending.collected];
 		HnswResult result;
 
 		if (!visited->payload.live)
 			continue;
-		result.visited = state->considered;
-		state->most_error = Max(state->most_error, visited->payload.error);
-		state->most_norm2 = Max(state->most_norm2, visited->payload.norm2);
-		result.low = omendb_lower_bound(&state->query, visited->distance, visited->payload.error,
-										visited->payload.norm2, &result.high);
-		if (result.low < state->last_low && keeps_order(state))
+		result.visited = state->pending.collected;
+		state->pending.max_error = Max(state->pending.max_error, visited->payload.error);
+		state->pending.max_norm2 = Max(state->pending.max_norm2, visited->payload.norm2);
+		result.low =
+			omendb_lower_bound(&state->query.prepared, visited->distance, visited->payload.error,
+							   visited->payload.norm2, &result.high);
+		if (result.low < state->pending.last_low && keeps_order(state))
 		{
 			state->report.late++;
-			hnsw_results_push(&state->late, state->context, result);
+			hnsw_results_push(&state->pending.late, state->context, result);
 		}
 		else
-			hnsw_results_push(&state->results, state->context, result);
+			hnsw_results_push(&state->pending.results, state->context, result);
 	}
 }
 
@@ -386,8 +421,8 @@ enter_from_above(HnswScan *state, bool all)
 	for (; level > 0; level--)
 		omendb_reach_descend(&reach, level, all);
 	for (at = 0; (at = omendb_reach_next(&reach, at)) != OMENDB_NO_NODE; at++)
-		if (!omendb_search_has_seen(&state->search, at))
-			omendb_search_enter(&state->search, at);
+		if (!omendb_search_has_seen(&state->rounds.search, at))
+			omendb_search_enter(&state->rounds.search, at);
 	omendb_reach_free(&reach);
 }
 
@@ -395,11 +430,11 @@ enter_from_above(HnswScan *state, bool all)
 static bool
 exhausted(HnswScan *state)
 {
-	while (omendb_search_exhausted(&state->search))
+	while (omendb_search_exhausted(&state->rounds.search))
 	{
-		if (state->entered == ENTERED_ALL)
+		if (state->rounds.entered == ENTERED_ALL)
 			return true;
-		enter_from_above(state, ++state->entered == ENTERED_ALL);
+		enter_from_above(state, ++state->rounds.entered == ENTERED_ALL);
 	}
 	return false;
 }
@@ -415,7 +450,7 @@ slots_of_index(HnswScan *state)
 static bool
 sweep_is_cheaper(HnswScan *state)
 {
-	return (double) state->search.visited_used * COST_OF_VISIT >
+	return (double) state->rounds.search.visited_used * COST_OF_VISIT >
 		   slots_of_index(state) * COST_OF_SWEPT;
 }
 
@@ -423,7 +458,7 @@ sweep_is_cheaper(HnswScan *state)
 static bool
 may_search_on(HnswScan *state)
 {
-	OmendbSearch *search = &state->search;
+	OmendbSearch *search = &state->rounds.search;
 
 	state->report.stop = HNSW_STOP_NONE;
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
@@ -434,7 +469,8 @@ may_search_on(HnswScan *state)
 		state->report.stop = HNSW_STOP_EXHAUSTED;
 	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
 		state->report.stop = HNSW_STOP_TUPLES;
-	else if (omendb_search_bytes(search) + (state->results.n + state->late.n) * sizeof(HnswResult) >
+	else if (omendb_search_bytes(search) +
+				 (state->pending.results.n + state->pending.late.n) * sizeof(HnswResult) >
 			 (double) work_mem * 1024 * hnsw_scan_mem_multiplier)
 		state->report.stop = HNSW_STOP_MEMORY;
 	else
@@ -451,7 +487,7 @@ may_search_on(HnswScan *state)
 static uint32
 wider_beam(const HnswScan *state, size_t lacking)
 {
-	uint32 width = state->search.width;
+	uint32 width = state->rounds.search.width;
 
 	/* With a recall target, by steps as large as those that it was measured by. */
 	if (hnsw_recall_target > 0)
@@ -468,8 +504,8 @@ wider_beam(const HnswScan *state, size_t lacking)
 static void
 visit_ef(HnswScan *state)
 {
-	OmendbSearch *search = &state->search;
-	size_t wanted = Min((size_t) state->ef, search->visit_limit);
+	OmendbSearch *search = &state->rounds.search;
+	size_t wanted = Min((size_t) state->rounds.ef, search->visit_limit);
 
 	while (search->visited_used < wanted && !exhausted(state))
 		omendb_search_extend(search, wider_beam(state, wanted - search->visited_used));
@@ -480,10 +516,11 @@ static void
 search_on(HnswScan *state)
 {
 	state->report.resumes++;
-	state->allowed += Max(state->allowed / 4, LEAST_ROUND);
-	state->ef = (int) Min(Max(ef_of_round(state), state->ef), Min(2.0 * state->ef, INT_MAX / 4));
-	omendb_search_advance(&state->search,
-						  hnsw_beam_width(&state->store.index->codec.layout, state->ef));
+	state->rounds.allowed += Max(state->rounds.allowed / 4, LEAST_ROUND);
+	state->rounds.ef = (int) Min(Max(ef_of_round(state), state->rounds.ef),
+								 Min(2.0 * state->rounds.ef, INT_MAX / 4));
+	omendb_search_advance(&state->rounds.search,
+						  hnsw_beam_width(&state->store.index->codec.layout, state->rounds.ef));
 	visit_ef(state);
 	take_results(state);
 }
@@ -507,9 +544,9 @@ mark(uint8 *bits, uint64 nodes, OmendbNode node, bool to)
 static void
 begin_sweep(HnswScan *state)
 {
-	OmendbSearch *search = &state->search;
+	OmendbSearch *search = &state->rounds.search;
 	const OmendbLayout *layout = &state->store.index->codec.layout;
-	double late = keeps_order(state) ? state->last_low : -get_float8_infinity();
+	double late = keeps_order(state) ? state->pending.last_low : -get_float8_infinity();
 	double memory = Min(work_mem * hnsw_scan_mem_multiplier, MAX_KILOBYTES);
 	BlockNumber blocks = RelationGetNumberOfBlocks(state->store.relation);
 	uint64 nodes = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
@@ -518,18 +555,18 @@ begin_sweep(HnswScan *state)
 
 	for (size_t i = 0; i < search->visited_used; i++)
 		mark(returned, nodes, search->visited[i].node, true);
-	for (size_t i = 0; i < state->results.n; i++)
-		mark(returned, nodes, search->visited[state->results.items[i].visited].node, false);
-	for (size_t i = 0; i < state->late.n; i++)
-		mark(returned, nodes, search->visited[state->late.items[i].visited].node, false);
+	for (size_t i = 0; i < state->pending.results.n; i++)
+		mark(returned, nodes, search->visited[state->pending.results.items[i].visited].node, false);
+	for (size_t i = 0; i < state->pending.late.n; i++)
+		mark(returned, nodes, search->visited[state->pending.late.items[i].visited].node, false);
 	state->report.nodes = search->visited_used;
 	omendb_search_free(search);
 	state->report.sweeps++;
 	state->report.late = 0; /* counted anew */
 	state->report.stop = HNSW_STOP_NONE;
-	state->sweep =
-		hnsw_sweep_begin(&state->store, &state->query, returned, blocks, late, (int) memory);
-	state->results.n = state->late.n = 0;
+	state->sweep = hnsw_sweep_begin(&state->store, &state->query.prepared, returned, blocks, late,
+									(int) memory);
+	state->pending.results.n = state->pending.late.n = 0;
 	pfree(returned);
 }
 
@@ -540,13 +577,13 @@ begin_sweep(HnswScan *state)
 static void
 settle(HnswScan *state, double budget)
 {
-	OmendbSearch *search = &state->search;
-	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
+	OmendbSearch *search = &state->rounds.search;
+	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->rounds.ef);
 	size_t limit = SIZE_MAX;
 
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
 	{
-		limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->ef);
+		limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->rounds.ef);
 		if (state->drive.driven && budget < limit)
 			search->visit_limit = Max((size_t) budget, 1);
 		else
@@ -554,7 +591,8 @@ settle(HnswScan *state, double budget)
 	}
 	omendb_search_settle(search, OMENDB_MAX_WIDENING * width);
 	visit_ef(state);
-	state->settled = search->visit_limit == limit || search->visited_used < search->visit_limit;
+	state->rounds.first_finished =
+		search->visit_limit == limit || search->visited_used < search->visit_limit;
 	search->visit_limit = limit;
 }
 
@@ -565,10 +603,10 @@ settle(HnswScan *state, double budget)
 static bool
 search_from(HnswScan *state, OmendbNode at, unsigned level)
 {
-	OmendbSearch *search = &state->search;
-	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->ef);
+	OmendbSearch *search = &state->rounds.search;
+	uint32 width = hnsw_beam_width(&state->store.index->codec.layout, state->rounds.ef);
 
-	omendb_search_descend(search, &state->query, at, level,
+	omendb_search_descend(search, &state->query.prepared, at, level,
 						  omendb_meta_upper_beam(&state->store.index->meta), width, SIZE_MAX);
 	settle(state, state->drive.first_round);
 	return search->visited_used > 0;
@@ -578,7 +616,7 @@ static void
 start(IndexScanDesc scan)
 {
 	HnswScan *state = scan->opaque;
-	OmendbSearch *search = &state->search;
+	OmendbSearch *search = &state->rounds.search;
 	ScanKey key;
 	OmendbNode at;
 	unsigned level;
@@ -596,40 +634,41 @@ start(IndexScanDesc scan)
 	memset(&state->report, 0, sizeof(state->report));
 	memset(&state->store.counters, 0, sizeof(state->store.counters));
 	set_first_round(state);
-	state->returned = 0;
-	state->entered = ENTERED_NEAREST;
-	state->considered = 0;
-	state->most_error = 0;
-	state->most_norm2 = 0;
-	state->results.n = 0;
-	state->late.n = 0;
-	state->last_low = -get_float8_infinity();
-	state->last_high = -get_float8_infinity();
-	hnsw_tids_reset(&state->tids);
-	state->checked = OMENDB_NO_NODE;
+	state->rounds.returned = 0;
+	state->rounds.entered = ENTERED_NEAREST;
+	state->pending.collected = 0;
+	state->pending.max_error = 0;
+	state->pending.max_norm2 = 0;
+	state->pending.results.n = 0;
+	state->pending.late.n = 0;
+	state->pending.last_low = -get_float8_infinity();
+	state->pending.max_high = -get_float8_infinity();
+	hnsw_tids_reset(&state->current.tids);
+	state->own_check.node = OMENDB_NO_NODE;
 	/* A driver gets them all: what it does next follows from how many rows there were. */
-	state->tids.skip_marked = scan->ignore_killed_tuples && !state->drive.driven;
-	state->heap_blocks = 0;
-	state->null_order = false;
+	state->current.tids.skip_marked = scan->ignore_killed_tuples && !state->drive.driven;
+	state->current.heap_blocks = 0;
+	state->query.without_order = false;
 
 	/* No heap quals reach an index without keys, but IS NULL could. */
 	key = &scan->orderByData[0];
 	if (key->sk_flags & SK_ISNULL)
 	{
-		state->null_order = true;
-		state->null_is_null = true;
+		state->query.without_order = true;
+		state->query.only_distance_is_null = true;
 	}
-	else if (!hnsw_set_query(&state->query, state->opclass, key->sk_argument, state->buffer))
+	else if (!hnsw_set_query(&state->query.prepared, state->opclass, key->sk_argument,
+							 state->query.buffer))
 	{
 		/* Zero under cosine: NaN from everything. */
-		state->null_order = true;
-		state->null_is_null = false;
-		state->null_value = Float8GetDatum(get_float8_nan());
+		state->query.without_order = true;
+		state->query.only_distance_is_null = false;
+		state->query.only_distance = Float8GetDatum(get_float8_nan());
 	}
-	if (state->null_order)
+	if (state->query.without_order)
 	{
 		/* Any order will do: that of some vector. */
-		hnsw_set_zero_query(&state->query, state->buffer);
+		hnsw_set_zero_query(&state->query.prepared, state->query.buffer);
 	}
 
 	/*
@@ -643,8 +682,8 @@ start(IndexScanDesc scan)
 		state->empty = !omendb_index_entry(&state->store, &at, &level);
 		if (state->empty)
 		{
-			state->settled = true;
-			omendb_search_begin(search, &state->query, 0, 1);
+			state->rounds.first_finished = true;
+			omendb_search_begin(search, &state->query.prepared, 0, 1);
 			state->report.stop = HNSW_STOP_EXHAUSTED;
 			return;
 		}
@@ -667,7 +706,7 @@ static inline bool
 is_beyond_ratio(const HnswScan *state)
 {
 	return ef_of_ratio(state) >= HNSW_WIDE_EF && !state->drive.keeps_all &&
-		   state->returned > state->ef / HNSW_EF_A_NODE + MORE_TO_BE_SURE;
+		   state->rounds.returned > state->rounds.ef / HNSW_EF_A_NODE + MORE_TO_BE_SURE;
 }
 
 /*
@@ -684,15 +723,18 @@ in_doubt(const HnswScan *state)
 
 	/* The ef of a recall was measured without that. */
 	if (hnsw_recall_target > 0 || hnsw_iterative_scan == HNSW_ITERATIVE_OFF ||
-		state->allowed == PG_INT64_MAX || state->results.n == 0 || is_beyond_ratio(state) ||
-		state->ef > MAX_DOUBT * Max(state->first_ef, HNSW_EF_A_NODE * (state->returned + 1)) ||
-		!omendb_search_next_estimate(&state->search, &nearest))
+		state->rounds.allowed == PG_INT64_MAX || state->pending.results.n == 0 ||
+		is_beyond_ratio(state) ||
+		state->rounds.ef > MAX_DOUBT * Max(state->rounds.first_ef,
+										   HNSW_EF_A_NODE * (state->rounds.returned + 1)) ||
+		!omendb_search_next_estimate(&state->rounds.search, &nearest))
 		return false;
-	low = omendb_lower_bound(&state->query, nearest, state->most_error, state->most_norm2, &high);
+	low = omendb_lower_bound(&state->query.prepared, nearest, state->pending.max_error,
+							 state->pending.max_norm2, &high);
 	/* Bits are exact: among equals any order will do. */
 	return state->store.index->codec.layout.own == OMENDB_OWN_BITS
-			   ? state->results.items[0].low > low
-			   : state->results.items[0].low >= low;
+			   ? state->pending.results.items[0].low > low
+			   : state->pending.results.items[0].low >= low;
 }
 
 /*
@@ -714,15 +756,15 @@ static void
 set_now(HnswScan *state, OmendbNode node, const OmendbPayload *payload, double low, double high,
 		bool last, double next)
 {
-	state->now_low = low;
-	state->now_high = high;
-	state->now_recheck =
-		low < state->last_high || (last || rows_differ(state, payload) ? high > low : high > next);
-	if (high > state->last_high)
-		state->last_high = high;
-	if (low > state->last_low)
-		state->last_low = low;
-	hnsw_tids_begin(&state->tids, node, payload);
+	state->current.low = low;
+	state->current.high = high;
+	state->current.recheck = low < state->pending.max_high ||
+							 (last || rows_differ(state, payload) ? high > low : high > next);
+	if (high > state->pending.max_high)
+		state->pending.max_high = high;
+	if (low > state->pending.last_low)
+		state->pending.last_low = low;
+	hnsw_tids_begin(&state->current.tids, node, payload);
 }
 
 static bool
@@ -747,10 +789,11 @@ next_of_sweep(HnswScan *state)
 static bool
 find_next(HnswScan *state)
 {
-	while (state->allowed != PG_INT64_MAX &&
-		   (state->results.n == 0 || state->returned >= state->allowed || in_doubt(state)))
+	while (state->rounds.allowed != PG_INT64_MAX &&
+		   (state->pending.results.n == 0 || state->rounds.returned >= state->rounds.allowed ||
+			in_doubt(state)))
 	{
-		if (state->drive.driven && state->search.visited_used >= state->drive.budget &&
+		if (state->drive.driven && state->rounds.search.visited_used >= state->drive.budget &&
 			hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !exhausted(state))
 		{
 			state->drive.paused = true;
@@ -761,7 +804,7 @@ find_next(HnswScan *state)
 		else if (state->report.stop == HNSW_STOP_EF_SEARCH)
 			return false;
 		else if (state->report.stop == HNSW_STOP_EXHAUSTED)
-			state->allowed = PG_INT64_MAX;
+			state->rounds.allowed = PG_INT64_MAX;
 		else if (state->drive.driven)
 			return false;
 		else if (hnsw_exhaustive_scan)
@@ -770,7 +813,7 @@ find_next(HnswScan *state)
 			return true;
 		}
 		else
-			state->allowed = PG_INT64_MAX; /* what was visited, to the end */
+			state->rounds.allowed = PG_INT64_MAX; /* what was visited, to the end */
 	}
 	return true;
 }
@@ -784,7 +827,7 @@ find_next(HnswScan *state)
 static bool
 is_at_end(const HnswScan *state)
 {
-	return !state->drive.driven && state->results.n == 0 && state->late.n == 0 &&
+	return !state->drive.driven && state->pending.results.n == 0 && state->pending.late.n == 0 &&
 		   state->report.stop == HNSW_STOP_EXHAUSTED && hnsw_may_read_all();
 }
 
@@ -802,17 +845,18 @@ next_node(HnswScan *state)
 		begin_sweep(state);
 	if (state->sweep)
 		return next_of_sweep(state);
-	if (state->results.n > 0)
-		result = hnsw_results_pop(&state->results);
-	else if (state->late.n > 0)
-		result = hnsw_results_pop(&state->late);
+	if (state->pending.results.n > 0)
+		result = hnsw_results_pop(&state->pending.results);
+	else if (state->pending.late.n > 0)
+		result = hnsw_results_pop(&state->pending.late);
 	else
 		return false;
-	state->returned++;
-	last = state->results.n == 0 || state->returned >= state->allowed || in_doubt(state);
-	visited = &state->search.visited[result.visited];
+	state->rounds.returned++;
+	last = state->pending.results.n == 0 || state->rounds.returned >= state->rounds.allowed ||
+		   in_doubt(state);
+	visited = &state->rounds.search.visited[result.visited];
 	set_now(state, visited->node, &visited->payload, result.low, result.high, last,
-			last ? 0 : state->results.items[0].low);
+			last ? 0 : state->pending.results.items[0].low);
 	return true;
 }
 
@@ -842,20 +886,22 @@ static void
 check_own(HnswScan *state)
 {
 	const OmendbCodec *codec = &state->store.index->codec;
-	OmendbNode node = state->tids.node;
+	OmendbNode node = state->current.tids.node;
 	double norm2;
 
-	if (node == state->checked || codec->layout.own == OMENDB_OWN_BITS ||
+	if (node == state->own_check.node || codec->layout.own == OMENDB_OWN_BITS ||
 		codec->layout.own == OMENDB_OWN_SPARSE)
 		return;
-	if (!state->own_record)
+	if (!state->own_check.record)
 	{
-		state->own_record = MemoryContextAlloc(state->context, codec->layout.neighbours_offset);
-		state->own = MemoryContextAlloc(state->context, codec->layout.dimensions * sizeof(float));
+		state->own_check.record =
+			MemoryContextAlloc(state->context, codec->layout.neighbours_offset);
+		state->own_check.vector =
+			MemoryContextAlloc(state->context, codec->layout.dimensions * sizeof(float));
 	}
-	state->checked = node;
-	if (omendb_record_copy_own(&state->store, node, 0, state->own_record) &&
-		!omendb_own_decode_checked(codec, state->own_record, state->own, &norm2))
+	state->own_check.node = node;
+	if (omendb_record_copy_own(&state->store, node, 0, state->own_check.record) &&
+		!omendb_own_decode_checked(codec, state->own_check.record, state->own_check.vector, &norm2))
 		omendb_corrupt_page(state->store.relation, omendb_node_block(&codec->layout, node),
 							"A record's own vector has another length than the record says.");
 }
@@ -869,51 +915,53 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 
 	Assert(ScanDirectionIsForward(direction));
 	if (scan->kill_prior_tuple && !state->drive.driven)
-		hnsw_scan_note_dead(scan, &state->drive.place, &state->returned_tid);
+		hnsw_scan_note_dead(scan, &state->drive.place, &state->current.tid);
 	state->drive.paused = false;
 	if (!state->started)
 	{
 		start(scan);
-		state->drive.paused = !state->settled;
+		state->drive.paused = !state->rounds.first_finished;
 	}
-	else if (!state->settled && !state->sweep)
+	else if (!state->rounds.first_finished && !state->sweep)
 	{
 		settle(state, get_float8_infinity());
 		take_results(state);
 	}
-	while (!state->drive.paused && !(found = hnsw_tids_next(&state->tids, &scan->xs_heaptid)))
+	while (!state->drive.paused &&
+		   !(found = hnsw_tids_next(&state->current.tids, &scan->xs_heaptid)))
 		if (state->empty || !next_node(state))
 			break;
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
-	omendb_store_check_tid(&state->store, state->tids.node, &scan->xs_heaptid, scan->heapRelation,
-						   &state->heap_blocks);
+	omendb_store_check_tid(&state->store, state->current.tids.node, &scan->xs_heaptid,
+						   scan->heapRelation, &state->current.heap_blocks);
 
 	scan->xs_recheck = false;
-	scan->xs_recheckorderby = state->now_recheck && !state->null_order;
-	if (state->null_order)
+	scan->xs_recheckorderby = state->current.recheck && !state->query.without_order;
+	if (state->query.without_order)
 	{
-		scan->xs_orderbyvals[0] = state->null_value;
-		scan->xs_orderbynulls[0] = state->null_is_null;
+		scan->xs_orderbyvals[0] = state->query.only_distance;
+		scan->xs_orderbynulls[0] = state->query.only_distance_is_null;
 	}
 	else
 	{
-		scan->xs_orderbyvals[0] = Float8GetDatum(state->now_low);
+		scan->xs_orderbyvals[0] = Float8GetDatum(state->current.low);
 		scan->xs_orderbynulls[0] = false;
 	}
 	set_further_keys(scan);
 	if (scan->xs_recheckorderby && !state->drive.driven)
 		check_own(state);
-	state->drive.no_order = state->null_order;
-	state->drive.place = (HnswPlace){state->tids.record, state->tids.record_version};
-	state->drive.dead = state->tids.marked && scan->ignore_killed_tuples;
-	state->returned_tid = scan->xs_heaptid;
-	state->drive.low = state->now_low;
-	state->drive.high = state->now_high;
-	state->drive.next_low = state->now_low;
-	if (!hnsw_tids_has_more(&state->tids) && !state->sweep && state->results.n > 0)
-		state->drive.next_low = Max(state->now_low, state->results.items[0].low);
+	state->drive.no_order = state->query.without_order;
+	state->drive.place =
+		(HnswPlace){state->current.tids.record, state->current.tids.record_version};
+	state->drive.dead = state->current.tids.marked && scan->ignore_killed_tuples;
+	state->current.tid = scan->xs_heaptid;
+	state->drive.low = state->current.low;
+	state->drive.high = state->current.high;
+	state->drive.next_low = state->current.low;
+	if (!hnsw_tids_has_more(&state->current.tids) && !state->sweep && state->pending.results.n > 0)
+		state->drive.next_low = Max(state->current.low, state->pending.results.items[0].low);
 	if (!state->drive.dead)
 		state->report.rows++;
 	if (scan->xs_recheckorderby)
@@ -961,7 +1009,7 @@ static size_t
 add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, double distance,
 		  OmendbNode *nodes, size_t used)
 {
-	const OmendbSearch *search = &state->search;
+	const OmendbSearch *search = &state->rounds.search;
 
 	for (size_t i = 0; i < n; i++)
 	{
@@ -971,8 +1019,9 @@ add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, do
 		if ((candidates[i] & OMENDB_VISITED) ||
 			(search->coded && omendb_search_has_seen(search, node)))
 			continue;
-		if (omendb_lower_bound(&state->query, omendb_candidate_estimate(candidates[i]),
-							   state->most_error, state->most_norm2, &high) <= distance)
+		if (omendb_lower_bound(&state->query.prepared, omendb_candidate_estimate(candidates[i]),
+							   state->pending.max_error, state->pending.max_norm2,
+							   &high) <= distance)
 			nodes[used++] = node;
 	}
 	return used;
@@ -982,7 +1031,7 @@ size_t
 hnsw_scan_candidates_within(IndexScanDesc scan, double distance)
 {
 	const HnswScan *state = scan->opaque;
-	const OmendbSearch *search = &state->search;
+	const OmendbSearch *search = &state->rounds.search;
 	OmendbNode *nodes = MemoryContextAllocHuge(
 		state->context, (search->used + search->aside_used + 1) * sizeof(OmendbNode));
 	size_t used = add_known(state, search->beam, search->used, distance, nodes, 0);
@@ -1022,5 +1071,5 @@ hnsw_scan_finish(IndexScanDesc scan)
 {
 	HnswScan *state = scan->opaque;
 
-	state->allowed = PG_INT64_MAX;
+	state->rounds.allowed = PG_INT64_MAX;
 }
