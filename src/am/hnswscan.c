@@ -454,28 +454,21 @@ sweep_is_cheaper(HnswScan *state)
 		   slots_of_index(state) * COST_OF_SWEPT;
 }
 
-/* May there be another round? Where not, report.stop says why, or is NONE: a sweep is cheaper. */
-static bool
-may_search_on(HnswScan *state)
+/* What forbids another round, or HNSW_STOP_NONE. */
+static HnswStop
+what_stops(HnswScan *state)
 {
-	OmendbSearch *search = &state->rounds.search;
+	const OmendbSearch *search = &state->rounds.search;
+	size_t waiting = state->pending.results.n + state->pending.late.n;
 
-	state->report.stop = HNSW_STOP_NONE;
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
-		state->report.stop = HNSW_STOP_EF_SEARCH;
-	else if (!state->drive.driven && hnsw_exhaustive_scan && sweep_is_cheaper(state))
-		return false;
-	else if (exhausted(state))
-		state->report.stop = HNSW_STOP_EXHAUSTED;
-	else if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
-		state->report.stop = HNSW_STOP_TUPLES;
-	else if (omendb_search_bytes(search) +
-				 (state->pending.results.n + state->pending.late.n) * sizeof(HnswResult) >
-			 (double) work_mem * 1024 * hnsw_scan_mem_multiplier)
-		state->report.stop = HNSW_STOP_MEMORY;
-	else
-		return true;
-	return false;
+	if (exhausted(state))
+		return HNSW_STOP_EXHAUSTED;
+	if (search->visited_used >= (size_t) hnsw_max_scan_tuples)
+		return HNSW_STOP_TUPLES;
+	if (omendb_search_bytes(search) + waiting * sizeof(HnswResult) >
+		(double) work_mem * 1024 * hnsw_scan_mem_multiplier)
+		return HNSW_STOP_MEMORY;
+	return HNSW_STOP_NONE;
 }
 
 /*
@@ -522,7 +515,6 @@ search_on(HnswScan *state)
 	omendb_search_advance(&state->rounds.search,
 						  hnsw_beam_width(&state->store.index->codec.layout, state->rounds.ef));
 	visit_ef(state);
-	take_results(state);
 }
 
 static inline void
@@ -582,13 +574,10 @@ settle(HnswScan *state, double budget)
 	size_t limit = SIZE_MAX;
 
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF)
-	{
 		limit = Max((size_t) hnsw_max_scan_tuples, (size_t) state->rounds.ef);
-		if (state->drive.driven && budget < limit)
-			search->visit_limit = Max((size_t) budget, 1);
-		else
-			search->visit_limit = limit;
-	}
+	search->visit_limit = limit;
+	if (state->drive.driven && hnsw_iterative_scan != HNSW_ITERATIVE_OFF && budget < limit)
+		search->visit_limit = Max((size_t) budget, 1);
 	omendb_search_settle(search, OMENDB_MAX_WIDENING * width);
 	visit_ef(state);
 	state->rounds.first_finished =
@@ -737,6 +726,25 @@ in_doubt(const HnswScan *state)
 			   : state->pending.results.items[0].low >= low;
 }
 
+/* Must the search go on before another result may be returned? */
+static bool
+needs_round(const HnswScan *state)
+{
+	const HnswRounds *rounds = &state->rounds;
+
+	return rounds->allowed != PG_INT64_MAX &&
+		   (state->pending.results.n == 0 || rounds->returned >= rounds->allowed ||
+			in_doubt(state));
+}
+
+/* Has the driver to be asked before another round? */
+static bool
+is_over_budget(HnswScan *state)
+{
+	return state->drive.driven && state->rounds.search.visited_used >= state->drive.budget &&
+		   hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !exhausted(state);
+}
+
 /*
  * May heap TIDs of one node have different distances? Under cosine a node
  * stands for a direction, and the operator rounds by length.
@@ -782,82 +790,108 @@ next_of_sweep(HnswScan *state)
 	return true;
 }
 
-/*
- * Go on until the next node may be returned. False where the scan pauses, or
- * leaves it to its driver to go on.
- */
-static bool
-find_next(HnswScan *state)
+/* Return the nearest result, or where none is left the nearest of those found late. */
+static void
+return_result(HnswScan *state)
 {
-	while (state->rounds.allowed != PG_INT64_MAX &&
-		   (state->pending.results.n == 0 || state->rounds.returned >= state->rounds.allowed ||
-			in_doubt(state)))
+	HnswPending *pending = &state->pending;
+	HnswResult result =
+		hnsw_results_pop(pending->results.n > 0 ? &pending->results : &pending->late);
+	const OmendbVisited *visited = &state->rounds.search.visited[result.visited];
+	bool last;
+
+	state->rounds.returned++;
+	last = pending->results.n == 0 || needs_round(state);
+	set_now(state, visited->node, &visited->payload, result.low, result.high, last,
+			last ? 0 : pending->results.items[0].low);
+}
+
+/* What a scan does to return its next node. */
+typedef enum Step
+{
+	STEP_RESULT,      /* return a result */
+	STEP_FIRST_ROUND, /* finish the first round of the search */
+	STEP_ROUND,       /* search another round */
+	STEP_BEGIN_SWEEP, /* go over to a sweep */
+	STEP_SWEEP,       /* return the next node of the sweep */
+	STEP_PAUSE,       /* the driver's budget is used up */
+	STEP_END,         /* report.stop says why no node is returned; a driver goes on from there */
+} Step;
+
+/*
+ * The one place that decides who goes on: the results, the search, the sweep, or the driver.
+ *
+ * Where everything was returned that edges led to, a scan that has to be complete
+ * reads the index: inserts and vacuums replace edges while the scan goes on, so a node
+ * may have lost the edge by which the scan would have come to it, and have got another
+ * from a node that the scan had visited before. (A driver reads the table.)
+ */
+static Step
+choose_step(HnswScan *state)
+{
+	HnswScanReport *report = &state->report;
+
+	if (state->sweep)
+		return STEP_SWEEP;
+	if (state->empty)
+		return STEP_END;
+	if (!state->rounds.first_finished)
+		return STEP_FIRST_ROUND;
+	if (needs_round(state))
 	{
-		if (state->drive.driven && state->rounds.search.visited_used >= state->drive.budget &&
-			hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !exhausted(state))
-		{
-			state->drive.paused = true;
-			return false;
-		}
-		if (may_search_on(state))
-			search_on(state);
-		else if (state->report.stop == HNSW_STOP_EF_SEARCH)
-			return false;
-		else if (state->report.stop == HNSW_STOP_EXHAUSTED)
-			state->rounds.allowed = PG_INT64_MAX;
-		else if (state->drive.driven)
-			return false;
-		else if (hnsw_exhaustive_scan)
-		{
-			begin_sweep(state);
-			return true;
-		}
-		else
-			state->rounds.allowed = PG_INT64_MAX; /* what was visited, to the end */
+		if (is_over_budget(state))
+			return STEP_PAUSE;
+		report->stop = HNSW_STOP_EF_SEARCH;
+		if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+			return STEP_END;
+		report->stop = HNSW_STOP_NONE;
+		if (!state->drive.driven && hnsw_exhaustive_scan && sweep_is_cheaper(state))
+			return STEP_BEGIN_SWEEP;
+		report->stop = what_stops(state);
+		if (report->stop == HNSW_STOP_NONE)
+			return STEP_ROUND;
+		if (report->stop != HNSW_STOP_EXHAUSTED && state->drive.driven)
+			return STEP_END;
+		if (report->stop != HNSW_STOP_EXHAUSTED && hnsw_exhaustive_scan)
+			return STEP_BEGIN_SWEEP;
+		state->rounds.allowed = PG_INT64_MAX; /* what was visited, to the end */
 	}
-	return true;
+	if (state->pending.results.n > 0 || state->pending.late.n > 0)
+		return STEP_RESULT;
+	if (report->stop == HNSW_STOP_EXHAUSTED && !state->drive.driven && hnsw_may_read_all())
+		return STEP_BEGIN_SWEEP;
+	return STEP_END;
 }
 
-/*
- * Was all returned that edges led to? Inserts and vacuums replace edges while the
- * scan goes on, so a node may have lost the edge by which the scan would have come
- * to it, and have got another from a node that the scan had visited before. A scan
- * that has to be complete reads the index then. (A driver reads the table.)
- */
-static bool
-is_at_end(const HnswScan *state)
-{
-	return !state->drive.driven && state->pending.results.n == 0 && state->pending.late.n == 0 &&
-		   state->report.stop == HNSW_STOP_EXHAUSTED && hnsw_may_read_all();
-}
-
-/* Make the next node the one being returned; false where there is none. */
+/* Make the next node the one being returned; false where there is none, or the scan pauses. */
 static bool
 next_node(HnswScan *state)
 {
-	HnswResult result;
-	const OmendbVisited *visited;
-	bool last;
-
-	if (!state->sweep && !find_next(state))
-		return false;
-	if (!state->sweep && is_at_end(state))
-		begin_sweep(state);
-	if (state->sweep)
-		return next_of_sweep(state);
-	if (state->pending.results.n > 0)
-		result = hnsw_results_pop(&state->pending.results);
-	else if (state->pending.late.n > 0)
-		result = hnsw_results_pop(&state->pending.late);
-	else
-		return false;
-	state->rounds.returned++;
-	last = state->pending.results.n == 0 || state->rounds.returned >= state->rounds.allowed ||
-		   in_doubt(state);
-	visited = &state->rounds.search.visited[result.visited];
-	set_now(state, visited->node, &visited->payload, result.low, result.high, last,
-			last ? 0 : state->pending.results.items[0].low);
-	return true;
+	for (;;)
+		switch (choose_step(state))
+		{
+			case STEP_RESULT:
+				return_result(state);
+				return true;
+			case STEP_FIRST_ROUND:
+				settle(state, get_float8_infinity());
+				take_results(state);
+				break;
+			case STEP_ROUND:
+				search_on(state);
+				take_results(state);
+				break;
+			case STEP_BEGIN_SWEEP:
+				begin_sweep(state);
+				break;
+			case STEP_SWEEP:
+				return next_of_sweep(state);
+			case STEP_PAUSE:
+				state->drive.paused = true;
+				return false;
+			case STEP_END:
+				return false;
+		}
 }
 
 /*
@@ -922,14 +956,9 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		start(scan);
 		state->drive.paused = !state->rounds.first_finished;
 	}
-	else if (!state->rounds.first_finished && !state->sweep)
-	{
-		settle(state, get_float8_infinity());
-		take_results(state);
-	}
 	while (!state->drive.paused &&
 		   !(found = hnsw_tids_next(&state->current.tids, &scan->xs_heaptid)))
-		if (state->empty || !next_node(state))
+		if (!next_node(state))
 			break;
 	MemoryContextSwitchTo(old);
 	if (!found)
