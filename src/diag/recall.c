@@ -17,7 +17,7 @@
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/tableam.h"
-#include "am/hnswscan.h"
+#include "am/hnswdrive.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"

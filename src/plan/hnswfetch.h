@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-#include "am/hnswscan.h"
+#include "am/hnswdrive.h"
 #include "storage/itemptr.h"
 
 #define HNSW_LARGEST_BATCH 32
@@ -38,7 +38,7 @@ typedef struct HnswBatch
 typedef struct HnswState HnswState;
 
 /*
- * The next TID; NULL: the index gives none for now, see hnswscan.h. expected: so
+ * The next TID; NULL: the index gives none for now, see hnswdrive.h. expected: so
  * many will be needed, as far as anybody knows; 0: nobody does.
  */
 extern const HnswFound *hnsw_next_found(HnswState *state, double expected);

@@ -9,7 +9,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
-#include "am/hnswscan.h"
+#include "am/hnswdrive.h"
 #include "nodes/execnodes.h"
 #include "nodes/extensible.h"
 #include "nodes/pathnodes.h"

@@ -1,5 +1,5 @@
 /*
- * hnswscan.h
+ * hnswdrive.h
  *	  An index scan that its caller drives: the custom scan of plan/.
  *
  * The caller begins, rescans and ends the scan by PostgreSQL's interface
@@ -15,19 +15,13 @@
  *	report.stop EF_SEARCH	hnsw.iterative_scan is off
  *	report.stop otherwise	a limit was reached: hnsw_scan_sweep or hnsw_scan_finish
  */
-#ifndef OMENDB_HNSWSCAN_H
-#define OMENDB_HNSWSCAN_H
+#ifndef OMENDB_HNSWDRIVE_H
+#define OMENDB_HNSWDRIVE_H
 
 #include "postgres.h"
 
 #include "am/hnsw.h"
-
-/* The record from which a heap TID comes, in the version in which it was read. */
-typedef struct HnswPlace
-{
-	OmendbNode record;
-	uint32 version;
-} HnswPlace;
+#include "am/hnswdead.h"
 
 typedef struct HnswDrive
 {
@@ -83,4 +77,4 @@ extern void hnsw_scan_sweep(IndexScanDesc scan);
 /* Search no further: return what was visited, to its end. */
 extern void hnsw_scan_finish(IndexScanDesc scan);
 
-#endif /* OMENDB_HNSWSCAN_H */
+#endif /* OMENDB_HNSWDRIVE_H */

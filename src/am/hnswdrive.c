@@ -1,0 +1,123 @@
+/*
+ * hnswdrive.c
+ *	  The functions by which a custom scan drives an index scan.
+ */
+#include "am/hnswscanstate.h"
+
+#include "access/relscan.h"
+#include "utils/memutils.h"
+
+HnswDrive *
+hnsw_scan_drive(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	state->drive.driven = true;
+	return &state->drive;
+}
+
+void
+hnsw_scan_want(IndexScanDesc scan, double rows)
+{
+	HnswScan *state = scan->opaque;
+
+	state->drive.wanted = rows;
+}
+
+HnswScanReport *
+hnsw_scan_progress(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	hnsw_update_report(state);
+	return &state->report;
+}
+
+void
+hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place, const ItemPointerData *tid)
+{
+	HnswScan *state = scan->opaque;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	hnsw_dead_note(&state->dead, &state->store, place, tid);
+	MemoryContextSwitchTo(old);
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	OmendbNode x = *(const OmendbNode *) a;
+	OmendbNode y = *(const OmendbNode *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Append those of n candidates that were not visited and may lie within the distance. */
+static size_t
+add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, double distance,
+		  OmendbNode *nodes, size_t used)
+{
+	const OmendbSearch *search = &state->rounds.search;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		OmendbNode node = omendb_candidate_node(candidates[i]);
+		double high;
+
+		if ((candidates[i] & OMENDB_VISITED) ||
+			(search->coded && omendb_search_has_seen(search, node)))
+			continue;
+		if (omendb_lower_bound(&state->query.prepared, omendb_candidate_estimate(candidates[i]),
+							   state->pending.max_error, state->pending.max_norm2,
+							   &high) <= distance)
+			nodes[used++] = node;
+	}
+	return used;
+}
+
+size_t
+hnsw_scan_candidates_within(IndexScanDesc scan, double distance)
+{
+	const HnswScan *state = scan->opaque;
+	const OmendbSearch *search = &state->rounds.search;
+	OmendbNode *nodes = MemoryContextAllocHuge(
+		state->context, (search->used + search->aside_used + 1) * sizeof(OmendbNode));
+	size_t used = add_known(state, search->beam, search->used, distance, nodes, 0);
+	size_t known = 0;
+
+	used = add_known(state, search->aside, search->aside_used, distance, nodes, used);
+	/* A node may be known by several estimates. */
+	qsort(nodes, used, sizeof(OmendbNode), compare_nodes);
+	for (size_t i = 0; i < used; i++)
+		known += i == 0 || nodes[i] != nodes[i - 1];
+	pfree(nodes);
+	return known;
+}
+
+bool
+hnsw_scan_left_out_nan(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	return omendb_index_left_out(&state->store);
+}
+
+void
+hnsw_scan_sweep(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+
+	Assert(state->started && !state->sweep);
+	if (!state->empty)
+		hnsw_begin_sweep(state);
+	MemoryContextSwitchTo(old);
+}
+
+void
+hnsw_scan_finish(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	state->rounds.allowed = PG_INT64_MAX;
+}
