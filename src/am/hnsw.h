@@ -24,7 +24,7 @@
 #define HNSW_DEFAULT_EF_SEARCH       40
 
 /* A beam of estimates narrower than this saves next to nothing. */
-#define HNSW_LEAST_BEAM 40
+#define HNSW_MIN_BEAM 40
 
 /*
  * The beam stands for so many candidates for each node that may be returned. By
@@ -33,7 +33,7 @@
  * 4). A smaller ratio costs recall: a node found too late for its place is never
  * returned there. (With hnsw.recall_target the index says the ef: hnswcalibrate.h.)
  */
-#define HNSW_EF_A_NODE 3.5
+#define HNSW_EF_PER_NODE 3.5
 
 /*
  * In scans that begin with an ef of 200 or more the ratio falls evenly as the beam becomes wider,
@@ -41,16 +41,16 @@
  * the beam, too: 100 rows by a beam of 300 are found with the recall of ten rows by one of 100. Scans that begin
  * with fewer lose recall by it, for rows found late are not returned.
  */
-#define HNSW_WIDE_EF        200
-#define HNSW_WIDEST_EF      400
-#define HNSW_WIDE_EF_A_NODE 2.0
+#define HNSW_WIDE_EF          200
+#define HNSW_WIDEST_EF        400
+#define HNSW_WIDE_EF_PER_NODE 2.0
 
 /*
  * The first round returns at least so many, if the beam is as wide. So ten rows need one round also where
  * hnsw.ef_search is below 40. (With the ratio alone they needed three rounds at 10, which took 1.4 times
  * as long as at 40.)
  */
-#define HNSW_LEAST_FIRST_NODES 11
+#define HNSW_MIN_FIRST_NODES 11
 
 /* One node of 2^6 is on the next level too (measured: bench/README.md). */
 #define HNSW_LEVEL_SHIFT 6

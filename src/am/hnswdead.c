@@ -1,11 +1,14 @@
 /*
  * hnswdead.c
- *	  Dead rows that a scan has met, until they are marked.
+ *	  Collects the dead rows that a scan meets, and marks their TIDs.
+ *
+ * They are collected because each page that is changed takes a WAL record: so all TIDs of a
+ * page are marked at once.
  */
 #include "am/hnswdead.h"
 
-/* So many dead rows at most are noted before they are marked, page by page. */
-#define DEAD_AT_A_TIME 65536
+/* Maximum number of dead rows collected before their TIDs are marked. */
+#define MAX_DEAD_ROWS 65536
 
 void
 hnsw_dead_mark(HnswDeadRows *dead, OmendbStore *store)
@@ -26,6 +29,6 @@ hnsw_dead_note(HnswDeadRows *dead, OmendbStore *store, const HnswPlace *place,
 													dead->capacity * sizeof(OmendbDeadTid));
 	}
 	dead->tids[dead->n++] = (OmendbDeadTid){place->record, place->version, *tid};
-	if (dead->n == DEAD_AT_A_TIME)
+	if (dead->n == MAX_DEAD_ROWS)
 		hnsw_dead_mark(dead, store);
 }

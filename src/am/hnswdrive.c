@@ -1,6 +1,9 @@
 /*
  * hnswdrive.c
- *	  The functions by which a custom scan drives an index scan.
+ *	  The functions by which a custom scan drives an index scan (hnswdrive.h).
+ *
+ * They set what hnswnext.c and hnswrounds.c go by, and answer questions about the search.
+ * Callers hold no lock.
  */
 #include "am/hnswscanstate.h"
 
@@ -17,20 +20,11 @@ hnsw_scan_drive(IndexScanDesc scan)
 }
 
 void
-hnsw_scan_want(IndexScanDesc scan, double rows)
+hnsw_scan_set_wanted(IndexScanDesc scan, double rows)
 {
 	HnswScan *state = scan->opaque;
 
-	state->drive.wanted = rows;
-}
-
-HnswScanReport *
-hnsw_scan_progress(IndexScanDesc scan)
-{
-	HnswScan *state = scan->opaque;
-
-	hnsw_update_report(state);
-	return &state->report;
+	state->drive.request.wanted = rows;
 }
 
 void
@@ -43,6 +37,15 @@ hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place, const ItemPointe
 	MemoryContextSwitchTo(old);
 }
 
+HnswScanReport *
+hnsw_scan_progress(IndexScanDesc scan)
+{
+	HnswScan *state = scan->opaque;
+
+	hnsw_update_report(state);
+	return &state->report;
+}
+
 static int
 compare_nodes(const void *a, const void *b)
 {
@@ -52,14 +55,17 @@ compare_nodes(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Append those of n candidates that were not visited and may lie within the distance. */
+/*
+ * Append the nodes of those candidates that were not visited and may lie within the distance.
+ * Returns the number of nodes there are then; a node may be there several times.
+ */
 static size_t
-add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, double distance,
-		  OmendbNode *nodes, size_t used)
+append_unvisited(const HnswScan *state, const OmendbCandidate *candidates, size_t ncandidates,
+				 double distance, OmendbNode *nodes, size_t nnodes)
 {
 	const OmendbSearch *search = &state->rounds.search;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < ncandidates; i++)
 	{
 		OmendbNode node = omendb_candidate_node(candidates[i]);
 		double high;
@@ -70,9 +76,9 @@ add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, do
 		if (omendb_lower_bound(&state->query.prepared, omendb_candidate_estimate(candidates[i]),
 							   state->pending.max_error, state->pending.max_norm2,
 							   &high) <= distance)
-			nodes[used++] = node;
+			nodes[nnodes++] = node;
 	}
-	return used;
+	return nnodes;
 }
 
 size_t
@@ -82,16 +88,15 @@ hnsw_scan_candidates_within(IndexScanDesc scan, double distance)
 	const OmendbSearch *search = &state->rounds.search;
 	OmendbNode *nodes = MemoryContextAllocHuge(
 		state->context, (search->used + search->aside_used + 1) * sizeof(OmendbNode));
-	size_t used = add_known(state, search->beam, search->used, distance, nodes, 0);
-	size_t known = 0;
+	size_t nnodes = append_unvisited(state, search->beam, search->used, distance, nodes, 0);
+	size_t distinct = 0;
 
-	used = add_known(state, search->aside, search->aside_used, distance, nodes, used);
-	/* A node may be known by several estimates. */
-	qsort(nodes, used, sizeof(OmendbNode), compare_nodes);
-	for (size_t i = 0; i < used; i++)
-		known += i == 0 || nodes[i] != nodes[i - 1];
+	nnodes = append_unvisited(state, search->aside, search->aside_used, distance, nodes, nnodes);
+	qsort(nodes, nnodes, sizeof(OmendbNode), compare_nodes);
+	for (size_t i = 0; i < nnodes; i++)
+		distinct += i == 0 || nodes[i] != nodes[i - 1];
 	pfree(nodes);
-	return known;
+	return distinct;
 }
 
 bool
@@ -119,5 +124,5 @@ hnsw_scan_finish(IndexScanDesc scan)
 {
 	HnswScan *state = scan->opaque;
 
-	state->rounds.allowed = PG_INT64_MAX;
+	state->rounds.allowed = HNSW_ALL_NODES;
 }

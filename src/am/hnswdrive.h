@@ -3,17 +3,16 @@
  *	  An index scan that its caller drives: the custom scan of plan/.
  *
  * The caller begins, rescans and ends the scan by PostgreSQL's interface
- * (index_beginscan, index_rescan, index_getnext_tid). A driven scan does not
- * order its rows beyond their lower bounds: a row that was found late comes at
- * once, so lower bounds may fall.
+ * (index_beginscan, index_rescan, index_getnext_tid, index_endscan). A driven scan returns late
+ * nodes at once, so lower bounds may fall from one row to the next: the caller orders the rows.
  *
- * index_getnext_tid says false in four cases:
+ * index_getnext_tid returns NULL in four cases:
  *
- *	paused					the budget is used up; raise it and call again, or call again
- *							to finish the first round
+ *	paused					the budget is used up: raise it and call again, or, where the
+ *							first round is not finished, call again to finish it
  *	report.stop EXHAUSTED	every node that edges lead to was returned
  *	report.stop EF_SEARCH	hnsw.iterative_scan is off
- *	report.stop otherwise	a limit was reached: hnsw_scan_sweep or hnsw_scan_finish
+ *	report.stop otherwise	a limit was reached: call hnsw_scan_sweep or hnsw_scan_finish
  */
 #ifndef OMENDB_HNSWDRIVE_H
 #define OMENDB_HNSWDRIVE_H
@@ -23,58 +22,69 @@
 #include "am/hnsw.h"
 #include "am/hnswdead.h"
 
+/* What the caller asks for. All but the budget is set before the first row. */
+typedef struct HnswRequest
+{
+	/*
+	 * The caller wants all rows up to some distance, and puts late rows in their places. A
+	 * narrower beam suffices then.
+	 */
+	bool keeps_all;
+	bool filters;        /* the caller filters the rows */
+	double wanted;       /* rows that LIMIT and OFFSET take; 0: not known */
+	double budget;       /* visits after which no other round begins */
+	double first_budget; /* visits after which the first round rests */
+} HnswRequest;
+
+/* The row returned last. */
+typedef struct HnswFoundRow
+{
+	double low; /* bounds of the operator's value */
+	double high;
+	double next_low; /* a row returned before the next round has no lower bound below this */
+	HnswPlace place; /* for hnsw_scan_note_dead */
+	bool dead;       /* marked as dead: no snapshot sees the row, so it is not to be read */
+} HnswFoundRow;
+
 typedef struct HnswDrive
 {
 	bool driven;
-	/*
-	 * Set by the caller before the first row: it wants all rows up to some
-	 * distance, and puts those found late in their places. A narrower beam does.
-	 */
-	bool keeps_all;
-	bool filters;       /* set by the caller: it filters the rows */
-	double wanted;      /* set by the caller: rows that LIMIT takes; 0: nobody knows */
-	double budget;      /* set by the caller: visits, after which another round waits */
-	double first_round; /* likewise: visits, after which the first round waits to be finished */
+	HnswRequest request;
 	bool paused;
-	/* The query is null or has no direction: any order will do, and what follows says nothing. */
-	bool no_order;
-	/* Of the row returned last: the operator's value lies between. */
-	double low;
-	double high;
-	double next_low; /* rows that come before the next round are not below */
-	HnswPlace place; /* for hnsw_scan_note_dead */
-	bool dead;       /* the index says that nobody can see it: not to be read */
+	/* The query is null or has no direction: rows come in any order, and bounds say nothing. */
+	bool without_order;
+	HnswFoundRow row;
 } HnswDrive;
 
+/* Drive the scan. To be called before the first row; the result is valid as long as the scan. */
+extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);
+
+/* Say how many rows will be fetched, for a recall target. To be called before the first row. */
+extern void hnsw_scan_set_wanted(IndexScanDesc scan, double rows);
+
 /*
- * The table says that nobody can see the row of that TID any more. Later scans will pass it over.
- * (A driver may be some rows behind, so kill_prior_tuple says nothing to a driven scan.)
+ * Note that no snapshot sees the row of this TID any more; its TID is marked later. A driver may
+ * be some rows behind the scan, so kill_prior_tuple has no effect on a driven scan.
  */
 extern void hnsw_scan_note_dead(IndexScanDesc scan, const HnswPlace *place,
 								const ItemPointerData *tid);
 
-/* So many rows will be fetched: what a recall target is for. Before the first one. */
-extern void hnsw_scan_want(IndexScanDesc scan, double rows);
-
-/* Drive the scan, from before its first row; valid as long as the scan. */
-extern HnswDrive *hnsw_scan_drive(IndexScanDesc scan);
-
-/* What the scan did since its last rescan, up to date; table_reads is the caller's. */
+/* What the scan did since its last rescan, up to date. table_reads and stop may be changed. */
 extern HnswScanReport *hnsw_scan_progress(IndexScanDesc scan);
 
-/* Nodes that the search knows of, did not visit, and that may lie within that distance. */
+/* The number of candidates that were not visited and may lie within the distance. */
 extern size_t hnsw_scan_candidates_within(IndexScanDesc scan, double distance);
 
 /*
- * Did the index leave out rows whose distance is NaN from everything? NaN is above all
+ * True if the index left out rows whose distance from everything is NaN. NaN is above all
  * numbers, so such rows pass clauses like 1 - distance > e.
  */
 extern bool hnsw_scan_left_out_nan(IndexScanDesc scan);
 
-/* Go on with all nodes of the index that were not returned yet, in order. */
+/* Change to a sweep: all nodes of the index that were not returned yet, in order. */
 extern void hnsw_scan_sweep(IndexScanDesc scan);
 
-/* Search no further: return what was visited, to its end. */
+/* Search no further: return all nodes that were visited. */
 extern void hnsw_scan_finish(IndexScanDesc scan);
 
 #endif /* OMENDB_HNSWDRIVE_H */

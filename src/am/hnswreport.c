@@ -1,14 +1,14 @@
 /*
  * hnswreport.c
- *	  What index scans did.
+ *	  What index scans did: for EXPLAIN, omendb_last_scan() and the custom scan.
  */
 #include "am/hnswscanstate.h"
 
 #include "access/relscan.h"
 
+/* The scan of this session that ended last. */
 HnswScanReport hnsw_last_scan;
 
-/* Complete the report of the scan that goes on. */
 void
 hnsw_update_report(HnswScan *state)
 {
@@ -20,6 +20,7 @@ hnsw_update_report(HnswScan *state)
 	state->report.misses = state->store.counters.misses;
 }
 
+/* Add a report to a sum of reports; ef is the largest, stop the last one that is set. */
 static void
 add_report(HnswScanReport *sum, const HnswScanReport *report)
 {

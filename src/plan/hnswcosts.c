@@ -73,8 +73,8 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 	double index_pages = planned->nodes * planned->node_bytes / BLCKSZ;
 	double pages = planned->pages + index_pages;
 	double uncached = pages > effective_cache_size ? 1 - effective_cache_size / pages : 0;
-	double random_read = uncached * random_page_cost * HNSW_US_A_COST;
-	double read = uncached * seq_page_cost * HNSW_US_A_COST;
+	double random_read = uncached * random_page_cost * HNSW_US_PER_COST;
+	double read = uncached * seq_page_cost * HNSW_US_PER_COST;
 	/* Is there room for the vectors in the table's pages, at half precision? */
 	bool out_of_line = planned->pages * BLCKSZ / rows < d * 2;
 
@@ -97,7 +97,7 @@ visits(const HnswPlanned *planned, double nodes)
 	double ef = planned->ef;
 
 	if (nodes > planned->ef_nodes)
-		ef = Max(ef, nodes * planned->ef_a_node);
+		ef = Max(ef, nodes * planned->ef_per_node);
 	return VISITS_A_CANDIDATE * ef + 20;
 }
 

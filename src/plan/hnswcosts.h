@@ -13,7 +13,7 @@
 #include "nodes/pg_list.h"
 
 /* Microseconds that one unit of the planner's costs stands for: cpu_tuple_cost is a tenth of one. */
-#define HNSW_US_A_COST 10.0
+#define HNSW_US_PER_COST 10.0
 
 typedef enum HnswStrategy
 {
@@ -37,7 +37,7 @@ typedef struct HnswPlanned
 	double strategy;      /* HnswStrategy to begin with */
 	double ef;            /* of the search's first round */
 	double ef_nodes;      /* nodes that it may return */
-	double ef_a_node;     /* where more are returned: for each node */
+	double ef_per_node;   /* where more are returned: for each node */
 } HnswPlanned;
 
 extern List *hnsw_planned_to_list(const HnswPlanned *planned);

@@ -178,18 +178,19 @@ begin_search(HnswState *state)
 		state->drive = hnsw_scan_drive(state->scan);
 	}
 	/* All rows within a radius are wanted: those found late find their places in the end. */
-	state->drive->keeps_all =
+	state->drive->request.keeps_all =
 		state->run.wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(state->run.wanted);
-	state->drive->wanted = isinf(state->run.wanted) ? 0 : state->run.wanted;
-	state->drive->filters = state->members || state->css.ss.ps.qual || state->expressions.later;
+	state->drive->request.wanted = isinf(state->run.wanted) ? 0 : state->run.wanted;
+	state->drive->request.filters =
+		state->members || state->css.ss.ps.qual || state->expressions.later;
 
 	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
 						   HNSW_DISTANCE_STRATEGY, InvalidOid, state->expressions.collation,
 						   state->expressions.distance.fn_oid, state->run.query);
 	index_rescan(state->scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);
-	state->drive->budget = 0;
-	state->drive->first_round = hnsw_first_round(state);
+	state->drive->request.budget = 0;
+	state->drive->request.first_budget = hnsw_first_round(state);
 	state->run.searched = true;
 	note_strategy(state, state->members ? "bitmap" : "graph");
 }
@@ -312,7 +313,7 @@ take_row(HnswState *state, const HnswFound *found)
 {
 	HnswRun *run = &state->run;
 	TupleTableSlot *slot = state->heap_slot;
-	HnswRow row = {.low = found->low, .high = found->high};
+	HnswRow row = {.low = found->row.low, .high = found->row.high};
 	MemoryContext old;
 
 	state->counts.fetched++;
@@ -340,13 +341,13 @@ take_row(HnswState *state, const HnswFound *found)
 		row.exact = true;
 	}
 	/* The bounds say nothing then. */
-	if (state->drive->no_order && !row.exact)
+	if (state->drive->without_order && !row.exact)
 		row.low = row.high = 0;
 	run->passed++;
 	row.tid = slot->tts_tid;
 	row.tuple = copy_row(state, slot);
 	old = MemoryContextSwitchTo(state->context);
-	if (state->drive->no_order || !(state->flags & HNSW_FLAG_ORDERED) ||
+	if (state->drive->without_order || !(state->flags & HNSW_FLAG_ORDERED) ||
 		(run->released && run->relaxed))
 		hnsw_rows_append(&state->rows, &row);
 	else
@@ -464,7 +465,7 @@ go_on(HnswState *state)
 	switch (action)
 	{
 		case HNSW_GO_ON:
-			state->drive->budget = INFINITY;
+			state->drive->request.budget = INFINITY;
 			break;
 		case HNSW_TO_BITMAP:
 			hnsw_make_members(state);
@@ -511,9 +512,9 @@ advance_index(HnswState *state)
 		go_on(state);
 		return;
 	}
-	note_reached(run, found->low);
-	ordered = !state->drive->no_order;
-	if (found->low > run->radius && ordered)
+	note_reached(run, found->row.low);
+	ordered = !state->drive->without_order;
+	if (found->row.low > run->radius && ordered)
 	{
 		end_at_radius(state);
 		return;
@@ -526,7 +527,7 @@ advance_index(HnswState *state)
 			take_row(state, found);
 	}
 	if (ordered)
-		settle(state, found->next_low);
+		settle(state, found->row.next_low);
 }
 
 /* Take a row from the sort. */

@@ -44,19 +44,15 @@ fill(HnswState *state, int size)
 		HnswFound *found = &batch->found[batch->used++];
 
 		/* The first of a batch may have begun another round; no other may. */
-		state->drive->budget = 0;
+		state->drive->request.budget = 0;
 		found->tid = *tid;
-		found->place = drive->place;
-		found->dead = drive->dead;
+		found->row = drive->row;
 		found->member = !state->members || hnsw_members_has(state->members, tid);
-		found->low = drive->low;
-		found->high = drive->high;
-		found->next_low = drive->next_low;
 	}
-	state->drive->budget = 0;
+	state->drive->request.budget = 0;
 	if (batch->used > 1 && get_tablespace_io_concurrency(table->rd_rel->reltablespace) > 0)
 		for (int i = 0; i < batch->used; i++)
-			if (batch->found[i].member && !batch->found[i].dead)
+			if (batch->found[i].member && !batch->found[i].row.dead)
 				prefetch(table, &batch->found[i].tid);
 }
 
@@ -84,14 +80,14 @@ hnsw_fetch_found(HnswState *state, const HnswFound *found)
 {
 	bool good;
 
-	if (found->dead)
+	if (found->row.dead)
 		return false;
 	state->scan->xs_heaptid = found->tid;
 	state->scan->xs_heap_continue = false;
 	good = index_fetch_heap(state->scan, state->heap_slot);
 	/* Set by it, but never in a transaction that began in recovery. */
 	if (state->scan->kill_prior_tuple)
-		hnsw_scan_note_dead(state->scan, &found->place, &found->tid);
+		hnsw_scan_note_dead(state->scan, &found->row.place, &found->tid);
 	state->scan->kill_prior_tuple = false;
 	return good;
 }

@@ -19,12 +19,8 @@
 typedef struct HnswFound
 {
 	ItemPointerData tid;
-	HnswPlace place; /* in the index */
-	bool member;     /* of the bitmap, or there is none */
-	bool dead;       /* the index says so */
-	double low;      /* bounds of the distance, as HnswDrive has them */
-	double high;
-	double next_low;
+	HnswFoundRow row;
+	bool member; /* of the bitmap, or there is none */
 } HnswFound;
 
 typedef struct HnswBatch

@@ -219,15 +219,15 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	if (hnsw_recall_target > 0)
 	{
 		planned->ef_nodes = Max(wanted, OMENDB_CURVE_FEW);
-		planned->ef_a_node = planned->ef / planned->ef_nodes;
+		planned->ef_per_node = planned->ef / planned->ef_nodes;
 	}
 	else
 	{
-		/* As the scan does (HnswDrive.filters). */
+		/* As the scan does (HnswRequest.filters). */
 		double ef = clauses ? 0 : planned->ef;
 
 		planned->ef_nodes = hnsw_nodes_of_ef(ef, planned->ef);
-		planned->ef_a_node = ef < HNSW_WIDE_EF ? HNSW_EF_A_NODE : HNSW_WIDE_EF_A_NODE;
+		planned->ef_per_node = ef < HNSW_WIDE_EF ? HNSW_EF_PER_NODE : HNSW_WIDE_EF_PER_NODE;
 	}
 	/* This may read catalogs, which may invalidate what was peeked at. */
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
@@ -330,7 +330,7 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	Cost cost;
 
 	hnsw_costs_init(&costs, &path->planned);
-	cost = hnsw_choose_strategy(&costs, &path->planned, &task) / HNSW_US_A_COST;
+	cost = hnsw_choose_strategy(&costs, &path->planned, &task) / HNSW_US_PER_COST;
 	if ((path->bounded || radius) && hnsw_may_read_all())
 	{
 		Cost cheapest = cheapest_sorted(wanted->root, rel, ordered, rows);
@@ -355,7 +355,7 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	else
 	{
 		base->startup_cost =
-			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_A_COST, cost);
+			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_PER_COST, cost);
 		base->total_cost = cost + cpu_tuple_cost * rel->rows;
 	}
 	/* It costs no more than the plain index scan, whose place it takes. */
