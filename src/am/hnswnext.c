@@ -277,7 +277,7 @@ return_swept(HnswScan *state)
 		return false;
 	}
 	state->report.late += swept.late;
-	set_current(state, swept.node, &swept.payload, swept.low, swept.high, true, swept.next);
+	set_current(state, swept.node, &swept.payload, swept.low, swept.high, true, swept.next_low);
 	return true;
 }
 

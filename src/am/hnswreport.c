@@ -6,7 +6,6 @@
 
 #include "access/relscan.h"
 
-/* The scan of this session that ended last. */
 HnswScanReport hnsw_last_scan;
 
 void
