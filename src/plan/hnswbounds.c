@@ -28,17 +28,17 @@ hnsw_prepare_query(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old;
 
-	if (run->query_known)
+	if (run->query.known)
 		return;
-	run->query = hnsw_evaluate(state, state->expressions.query, &run->query_is_null);
-	if (!run->query_is_null)
+	run->query.value = hnsw_evaluate(state, state->expressions.query, &run->query.is_null);
+	if (!run->query.is_null)
 	{
 		old = MemoryContextSwitchTo(state->context);
-		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
+		run->query.value = PointerGetDatum(PG_DETOAST_DATUM(run->query.value));
 		MemoryContextSwitchTo(old);
-		hnsw_check_query(state->index, run->query, state->flags & HNSW_FLAG_ORDERED);
+		hnsw_check_query(state->index.relation, run->query.value, state->flags & HNSW_FLAG_ORDERED);
 	}
-	run->query_known = true;
+	run->query.known = true;
 }
 
 double
@@ -72,7 +72,7 @@ set_known(HnswState *state, int radius)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	state->run.radii_known = bms_add_member(state->run.radii_known, radius);
+	state->run.bounds.radii_known = bms_add_member(state->run.bounds.radii_known, radius);
 	MemoryContextSwitchTo(old);
 }
 
@@ -121,14 +121,14 @@ hnsw_note_radii(HnswState *state, HnswRadiusMoment moment)
 		bool null;
 		Datum datum;
 
-		if (bms_is_member(i, run->radii_known) || !is_safe(state, i, moment))
+		if (bms_is_member(i, run->bounds.radii_known) || !is_safe(state, i, moment))
 			continue;
 		datum = hnsw_evaluate(state, list_nth(e->radii, i), &null);
 		if (!null)
 			radius = radius_of(DatumGetFloat8(datum), intVal(list_nth(e->radius_forms, i)));
 		/* NaN is above all numbers. */
 		if (!isnan(radius))
-			run->radius = Min(run->radius, radius);
+			run->bounds.radius = Min(run->bounds.radius, radius);
 		set_known(state, i);
 	}
 }

@@ -45,12 +45,13 @@
 static double
 expected_share(const HnswState *state)
 {
-	const HnswPlanned *planned = &state->planned;
+	const HnswPlanned *planned = &state->estimates.planned;
 	double share = planned->share;
 
 	/* Of the rows of the bitmap, whose number is known, as many pass as expected. */
-	if (state->members)
-		share *= hnsw_members_count(state->members) / (planned->rows * planned->members_share);
+	if (state->bitmap.members)
+		share *=
+			hnsw_members_count(state->bitmap.members) / (planned->rows * planned->members_share);
 	return Max(share, 1 / (4 * planned->rows));
 }
 
@@ -61,7 +62,8 @@ share_that_passes(const HnswState *state)
 	const HnswRun *run = &state->run;
 	double expected = Min(expected_share(state) * state->learned.near, 1);
 
-	return Min((run->passed + WEIGHT_OF_PLAN * expected) / (run->popped + WEIGHT_OF_PLAN), 1);
+	return Min((run->found.passed + WEIGHT_OF_PLAN * expected) / (run->found.rows + WEIGHT_OF_PLAN),
+			   1);
 }
 
 /* Rows that the scan still has to find; where nobody knows, as many as it found. */
@@ -71,11 +73,11 @@ rows_needed(const HnswState *state)
 	const HnswRun *run = &state->run;
 	double held = hnsw_rows_held(&state->rows);
 
-	if (!run->released && run->wanted > 0 && !isinf(run->wanted))
-		return Max(run->wanted - held, 1);
-	if (!isinf(run->radius))
+	if (!run->released && run->bounds.wanted > 0 && !isinf(run->bounds.wanted))
+		return Max(run->bounds.wanted - held, 1);
+	if (!isinf(run->bounds.radius))
 		return INFINITY; /* all that lie within */
-	return Max(run->passed, hnsw_ef_search);
+	return Max(run->found.passed, hnsw_ef_search);
 }
 
 /*
@@ -88,21 +90,21 @@ static double
 nodes_within(const HnswState *state, double doubt)
 {
 	const HnswRun *run = &state->run;
-	double n = run->popped;
+	double n = run->found.rows;
 	int half = n < 4 ? 0 : pg_leftmost_one_pos64((uint64) n) - 1;
 	double k = ldexp(1, half);
 	/* Negative inner products have no zero: the nearest node takes its place. */
-	double origin = Min(run->marks[0], 0);
-	double near = run->marks[half] - origin;
-	double far = run->reached - origin;
+	double origin = Min(run->found.marks[0], 0);
+	double near = run->found.marks[half] - origin;
+	double far = run->found.reached - origin;
 	double power;
 
-	if (isinf(run->radius) || n < 4)
+	if (isinf(run->bounds.radius) || n < 4)
 		return INFINITY;
 	if (!(near > 0) || !(far > near))
 		return n;
 	power = log(n / k) / log(far / near) * Max(1 - doubt / sqrt(n - k), 0);
-	return Max(n * pow(Max(run->radius - origin, 0) / far, power) - n, 0);
+	return Max(n * pow(Max(run->bounds.radius - origin, 0) / far, power) - n, 0);
 }
 
 /* What lies before the scan, as far as is known by now. */
@@ -118,27 +120,28 @@ typedef struct Outlook
 static Outlook
 look_ahead(const HnswState *state)
 {
-	const HnswPlanned *planned = &state->planned;
-	bool has_bitmap = state->members || hnsw_bitmap_child(state);
+	const HnswPlanned *planned = &state->estimates.planned;
+	bool has_bitmap = state->bitmap.members || hnsw_bitmap_child(state);
 	double share = share_that_passes(state);
 	/* of all rows: those near the query pass so many times as often, as earlier runs have shown */
 	double overall = Min(share / state->learned.near, 1);
-	double popped = state->run.popped;
+	double popped = state->run.found.rows;
 	double members = 0;
 	double doubt;
 	Outlook outlook = {0};
 
-	if (state->members)
-		members = hnsw_members_count(state->members);
+	if (state->bitmap.members)
+		members = hnsw_members_count(state->bitmap.members);
 	else if (has_bitmap)
 	{
 		/* If more rows pass than expected, more are in the bitmap. */
 		members = planned->rows * Min(planned->members_share * Max(overall / planned->share, 1), 1);
-		outlook.make = hnsw_cost_make_bitmap(&state->costs, planned, members);
+		outlook.make = hnsw_cost_make_bitmap(&state->estimates.costs, planned, members);
 	}
-	outlook.exact = outlook.make + hnsw_cost_exact(&state->costs, planned, has_bitmap, members,
-												   overall * planned->rows);
-	outlook.spent = hnsw_cost_spent(&state->costs, hnsw_scan_progress(state->scan)->nodes, popped) /
+	outlook.exact = outlook.make + hnsw_cost_exact(&state->estimates.costs, planned, has_bitmap,
+												   members, overall * planned->rows);
+	outlook.spent = hnsw_cost_spent(&state->estimates.costs,
+									hnsw_scan_progress(state->index.scan)->nodes, popped) /
 					outlook.exact;
 	doubt = 2 * (ENOUGH_EVIDENCE - outlook.spent) / (ENOUGH_EVIDENCE - LEAST_EVIDENCE);
 	outlook.nodes = Min(rows_needed(state) / share, nodes_within(state, Max(doubt, 0)));
@@ -150,20 +153,21 @@ look_ahead(const HnswState *state)
 static double
 cost_of_search(const HnswState *state, const Outlook *outlook, bool members)
 {
-	return hnsw_cost_search(&state->costs, &state->planned, state->run.popped, outlook->nodes,
+	return hnsw_cost_search(&state->estimates.costs, &state->estimates.planned,
+							state->run.found.rows, outlook->nodes,
 							outlook->nodes * (members ? outlook->fetched_share : 1), members);
 }
 
 static double
 cost_of_sweep(const HnswState *state, const Outlook *outlook)
 {
-	const HnswCosts *costs = &state->costs;
-	double nodes = state->planned.nodes;
-	double cost =
-		costs->sweep + Min(outlook->nodes, nodes) * (state->members ? costs->member : costs->fetch);
+	const HnswCosts *costs = &state->estimates.costs;
+	double nodes = state->estimates.planned.nodes;
+	double cost = costs->sweep + Min(outlook->nodes, nodes) *
+									 (state->bitmap.members ? costs->member : costs->fetch);
 
 	/* All of the index will not do: rows that it leaves out have to be read after it. */
-	if (state->run.popped + outlook->nodes > nodes && (state->flags & HNSW_FLAG_UNINDEXED))
+	if (state->run.found.rows + outlook->nodes > nodes && (state->flags & HNSW_FLAG_UNINDEXED))
 		cost += outlook->exact;
 	return cost;
 }
@@ -174,22 +178,23 @@ hnsw_choose_beginning(HnswState *state, bool values)
 	const HnswRun *run = &state->run;
 	const HnswLearned *learned = &state->learned;
 	HnswTask task = {
-		.wanted = run->wanted,
-		.most = state->planned.rows,
+		.wanted = run->bounds.wanted,
+		.most = state->estimates.planned.rows,
 		.near = learned->near,
 		.clauses = state->has_clauses,
 		.bitmap = hnsw_bitmap_child(state) != NULL,
-		.bitmap_made = state->members != NULL,
+		.bitmap_made = state->bitmap.members != NULL,
 	};
 
-	if (run->wanted <= 0 || isinf(run->wanted) || !isinf(run->radius) || !task.clauses)
+	if (run->bounds.wanted <= 0 || isinf(run->bounds.wanted) || !isinf(run->bounds.radius) ||
+		!task.clauses)
 		return;
 	/* The plan knows no less, but for what runs have shown. */
-	if (!values && !state->has_run)
+	if (!values && !state->learned.has_run)
 		return;
 	/* The more searches were in vain, the rarer is another one. */
 	task.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MOST_DOUBLINGS);
-	hnsw_choose_strategy(&state->costs, &state->planned, &task);
+	hnsw_choose_strategy(&state->estimates.costs, &state->estimates.planned, &task);
 }
 
 void
@@ -198,16 +203,16 @@ hnsw_learn(HnswState *state)
 	const HnswRun *run = &state->run;
 	HnswLearned *learned = &state->learned;
 
-	state->has_run = true;
-	if (!run->searched)
+	state->learned.has_run = true;
+	if (!run->search.begun)
 	{
 		learned->untried++;
 		return;
 	}
 	learned->untried = 0;
-	if (run->popped > 0)
+	if (run->found.rows > 0)
 		learned->near = share_that_passes(state) / expected_share(state);
-	if (run->changed)
+	if (run->search.abandoned)
 		learned->in_vain++;
 	else
 		learned->in_vain = 0;
@@ -219,11 +224,11 @@ hnsw_first_round(const HnswState *state)
 	bool has_bitmap = hnsw_bitmap_child(state) != NULL;
 	double cost;
 
-	if (!state->has_clauses || state->members || !state->run.may_read_all ||
+	if (!state->has_clauses || state->bitmap.members || !state->run.settings.may_read_all ||
 		hnsw_scan_strategy != HNSW_STRATEGY_AUTO)
 		return INFINITY;
-	cost = hnsw_cost_without_search(&state->costs, &state->planned, has_bitmap);
-	return Max(hnsw_visits_for(&state->costs, cost * HNSW_TRIAL), hnsw_ef_search);
+	cost = hnsw_cost_without_search(&state->estimates.costs, &state->estimates.planned, has_bitmap);
+	return Max(hnsw_visits_for(&state->estimates.costs, cost * HNSW_TRIAL), hnsw_ef_search);
 }
 
 HnswAction
@@ -238,19 +243,21 @@ hnsw_choose_action(HnswState *state, bool must_stop)
 	if (!forced)
 		hnsw_use_values(state);
 	outlook = look_ahead(state);
-	if (!state->run.may_read_all || (!must_stop && (forced || outlook.spent < LEAST_EVIDENCE)))
+	if (!state->run.settings.may_read_all ||
+		(!must_stop && (forced || outlook.spent < LEAST_EVIDENCE)))
 		return HNSW_GO_ON;
 	if (!must_stop)
 	{
-		best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
-		if (!isinf(state->run.radius) && Min(outlook.exact, cost_of_sweep(state, &outlook)) < best)
+		best = cost_of_search(state, &outlook, state->bitmap.members != NULL) / MARGIN;
+		if (!isinf(state->run.bounds.radius) &&
+			Min(outlook.exact, cost_of_sweep(state, &outlook)) < best)
 		{
-			double known = hnsw_scan_candidates_within(state->scan, state->run.radius);
+			double known = hnsw_scan_candidates_within(state->index.scan, state->run.bounds.radius);
 
 			outlook.nodes = Min(outlook.nodes, known * NODES_A_KNOWN_NODE);
-			best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
+			best = cost_of_search(state, &outlook, state->bitmap.members != NULL) / MARGIN;
 		}
-		if (hnsw_bitmap_child(state) && !state->members &&
+		if (hnsw_bitmap_child(state) && !state->bitmap.members &&
 			(cost = outlook.make + cost_of_search(state, &outlook, true)) < best)
 		{
 			best = cost;
@@ -262,12 +269,12 @@ hnsw_choose_action(HnswState *state, bool must_stop)
 	 * begin LIMIT m: a sweep finds rows that the search passed by.
 	 */
 	cost = cost_of_sweep(state, &outlook);
-	if ((must_stop || state->has_clauses || isinf(state->run.wanted)) && cost < best)
+	if ((must_stop || state->has_clauses || isinf(state->run.bounds.wanted)) && cost < best)
 	{
 		best = cost;
 		action = HNSW_TO_SWEEP;
 	}
-	if (state->has_clauses && (!forced || state->members) && outlook.exact < best)
+	if (state->has_clauses && (!forced || state->bitmap.members) && outlook.exact < best)
 		action = HNSW_TO_EXACT;
 	return action;
 }
@@ -276,16 +283,18 @@ bool
 hnsw_exact_is_right(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	double rows = state->planned.rows;
+	double rows = state->estimates.planned.rows;
 	double members;
 	double nodes;
 
-	if (!state->members || isinf(run->wanted) || run->released)
+	if (!state->bitmap.members || isinf(run->bounds.wanted) || run->released)
 		return true;
-	members = Max(hnsw_members_count(state->members), 1);
-	nodes = run->wanted * rows / members / state->learned.near;
-	return hnsw_cost_exact(&state->costs, &state->planned, true, members, members) <=
-		   hnsw_cost_search(&state->costs, &state->planned, 0, nodes, run->wanted, true);
+	members = Max(hnsw_members_count(state->bitmap.members), 1);
+	nodes = run->bounds.wanted * rows / members / state->learned.near;
+	return hnsw_cost_exact(&state->estimates.costs, &state->estimates.planned, true, members,
+						   members) <= hnsw_cost_search(&state->estimates.costs,
+														&state->estimates.planned, 0, nodes,
+														run->bounds.wanted, true);
 }
 
 void
@@ -295,17 +304,17 @@ hnsw_make_members(HnswState *state)
 	MemoryContext old;
 	Node *bitmap;
 
-	if (state->members || !child)
+	if (state->bitmap.members || !child)
 		return;
-	if (!state->members_context)
-		state->members_context =
+	if (!state->bitmap.context)
+		state->bitmap.context =
 			AllocSetContextCreate(state->css.ss.ps.state->es_query_cxt, "hnsw custom scan bitmap",
 								  ALLOCSET_DEFAULT_SIZES);
 	bitmap = MultiExecProcNode(child);
 	if (!bitmap || !IsA(bitmap, TIDBitmap))
 		elog(ERROR, "unrecognized result from subplan");
-	old = MemoryContextSwitchTo(state->members_context);
-	state->members = hnsw_members_create((TIDBitmap *) bitmap);
+	old = MemoryContextSwitchTo(state->bitmap.context);
+	state->bitmap.members = hnsw_members_create((TIDBitmap *) bitmap);
 	MemoryContextSwitchTo(old);
 	tbm_free((TIDBitmap *) bitmap);
 }
@@ -313,7 +322,7 @@ hnsw_make_members(HnswState *state)
 void
 hnsw_forget_members(HnswState *state)
 {
-	if (state->members_context)
-		MemoryContextReset(state->members_context);
-	state->members = NULL;
+	if (state->bitmap.context)
+		MemoryContextReset(state->bitmap.context);
+	state->bitmap.members = NULL;
 }

@@ -30,8 +30,8 @@ compare_tids(const void *a, const void *b)
 static bool
 was_checked(const HnswState *state, ItemPointer tid)
 {
-	return state->nseen > 0 &&
-		   bsearch(tid, state->seen, state->nseen, sizeof(ItemPointerData), compare_tids) != NULL;
+	return state->checked.n > 0 && bsearch(tid, state->checked.tids, state->checked.n,
+										   sizeof(ItemPointerData), compare_tids) != NULL;
 }
 
 static void
@@ -39,17 +39,18 @@ begin_reading(HnswState *state)
 {
 	Relation table = state->css.ss.ss_currentRelation;
 
-	if (state->nseen > 0)
-		qsort(state->seen, state->nseen, sizeof(ItemPointerData), compare_tids);
-	if (state->members)
+	if (state->checked.n > 0)
+		qsort(state->checked.tids, state->checked.n, sizeof(ItemPointerData), compare_tids);
+	if (state->bitmap.members)
 	{
-		hnsw_members_rewind(state->members);
-		state->member_fetch = omendb_index_fetch_begin(table);
+		hnsw_members_rewind(state->bitmap.members);
+		state->exact.bitmap_fetch = omendb_index_fetch_begin(table);
 	}
 	else
 	{
 		state->run.table_reads++;
-		state->table_scan = omendb_table_beginscan(table, state->css.ss.ps.state->es_snapshot);
+		state->exact.table_scan =
+			omendb_table_beginscan(table, state->css.ss.ps.state->es_snapshot);
 	}
 }
 
@@ -61,12 +62,12 @@ read_member(HnswState *state)
 	Snapshot snapshot = state->css.ss.ps.state->es_snapshot;
 	ItemPointerData tid;
 
-	while (hnsw_members_next(state->members, &tid))
+	while (hnsw_members_next(state->bitmap.members, &tid))
 	{
 		bool again = false;
 
-		if (table_index_fetch_tuple(state->member_fetch, &tid, snapshot, state->heap_slot, &again,
-									NULL))
+		if (table_index_fetch_tuple(state->exact.bitmap_fetch, &tid, snapshot, state->slots.heap,
+									&again, NULL))
 		{
 			pgstat_count_heap_fetch(table);
 			return true;
@@ -82,10 +83,11 @@ read_member(HnswState *state)
 static bool
 read_row(HnswState *state, bool ask, double *distance, bool *null)
 {
-	TupleTableSlot *slot = state->heap_slot;
+	TupleTableSlot *slot = state->slots.heap;
 
-	while (state->members ? read_member(state)
-						  : table_scan_getnextslot(state->table_scan, ForwardScanDirection, slot))
+	while (state->bitmap.members
+			   ? read_member(state)
+			   : table_scan_getnextslot(state->exact.table_scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (was_checked(state, &slot->tts_tid))
@@ -107,13 +109,13 @@ read_row(HnswState *state, bool ask, double *distance, bool *null)
 static void
 end_reading(HnswState *state)
 {
-	ExecClearTuple(state->heap_slot);
-	if (state->member_fetch)
-		table_index_fetch_end(state->member_fetch);
-	if (state->table_scan)
-		table_endscan(state->table_scan);
-	state->member_fetch = NULL;
-	state->table_scan = NULL;
+	ExecClearTuple(state->slots.heap);
+	if (state->exact.bitmap_fetch)
+		table_index_fetch_end(state->exact.bitmap_fetch);
+	if (state->exact.table_scan)
+		table_endscan(state->exact.table_scan);
+	state->exact.bitmap_fetch = NULL;
+	state->exact.table_scan = NULL;
 }
 
 /* Put rows that wait among those that are sorted. */
@@ -126,7 +128,7 @@ sort_rows(HnswState *state, HnswRowList *list, size_t from)
 
 		if (!row->exact)
 			state->rows.resolve(state, row);
-		hnsw_sort_add(state->sort, &row->tid, row->low, row->null);
+		hnsw_sort_add(state->exact.sort, &row->tid, row->low, row->null);
 		if (row->tuple)
 			pfree(row->tuple);
 	}
@@ -139,21 +141,21 @@ sort_all(HnswState *state)
 {
 	HnswRun *run = &state->run;
 	HnswRows *rows = &state->rows;
-	bool bounded = !run->released && run->wanted > 0 && run->wanted < INT_MAX &&
+	bool bounded = !run->released && run->bounds.wanted > 0 && run->bounds.wanted < INT_MAX &&
 				   !(state->flags & HNSW_FLAG_BEYOND);
 	double distance = 0;
 	bool null;
 
-	state->sort = hnsw_sort_begin(bounded ? (int64) run->wanted : 0, work_mem);
+	state->exact.sort = hnsw_sort_begin(bounded ? (int64) run->bounds.wanted : 0, work_mem);
 	/* What was returned stays before what comes now. */
 	if (!run->released)
 		sort_rows(state, &rows->ready, 0);
 	sort_rows(state, &rows->waiting, 0);
 	sort_rows(state, &rows->late, 0);
 	while (read_row(state, true, &distance, &null))
-		hnsw_sort_add(state->sort, &state->heap_slot->tts_tid, distance, null);
+		hnsw_sort_add(state->exact.sort, &state->slots.heap->tts_tid, distance, null);
 	end_reading(state);
-	hnsw_sort_perform(state->sort);
+	hnsw_sort_perform(state->exact.sort);
 	if (!run->released)
 		rows->last_low = rows->last_high = -INFINITY;
 }
@@ -196,7 +198,7 @@ void
 hnsw_exact_end(HnswState *state)
 {
 	end_reading(state);
-	if (state->sort)
-		hnsw_sort_end(state->sort);
-	state->sort = NULL;
+	if (state->exact.sort)
+		hnsw_sort_end(state->exact.sort);
+	state->exact.sort = NULL;
 }

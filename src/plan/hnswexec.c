@@ -48,16 +48,17 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	TupleDesc desc = RelationGetDescr(table);
 	ListCell *cell;
 
-	hnsw_planned_from_list(&state->expected, list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
-	state->planned = state->expected;
+	hnsw_planned_from_list(&state->estimates.by_plan,
+						   list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
+	state->estimates.planned = state->estimates.by_plan;
 	state->flags = intVal(list_nth(plan->custom_private, HNSW_PRIVATE_FLAGS));
 	state->has_clauses =
 		plan->scan.plan.qual != NIL || list_nth(plan->custom_exprs, HNSW_EXPR_LATER) != NIL;
 	foreach (cell, plan->custom_plans)
 		css->custom_ps = lappend(css->custom_ps, ExecInitNode(lfirst(cell), estate, eflags));
-	state->heap_slot = ExecInitExtraTupleSlot(estate, desc, table_slot_callbacks(table));
-	state->held_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
-	state->look_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
+	state->slots.heap = ExecInitExtraTupleSlot(estate, desc, table_slot_callbacks(table));
+	state->slots.held = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
+	state->slots.resolved = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
 	hnsw_row_init(state, estate);
 	state->learned.near = 1;
 	state->rows.resolve = resolve_row;
@@ -67,8 +68,9 @@ begin(CustomScanState *css, EState *estate, int eflags)
 		return;
 	state->context =
 		AllocSetContextCreate(estate->es_query_cxt, "hnsw custom scan", ALLOCSET_DEFAULT_SIZES);
-	state->index = index_open(linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX)),
-							  exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
+	state->index.relation =
+		index_open(linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX)),
+				   exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
 }
 
 /* Note for EXPLAIN that the scan went over to this strategy. */
@@ -89,9 +91,9 @@ hnsw_add_search_counts(const HnswState *state, HnswCounts *counts)
 {
 	const HnswScanReport *report;
 
-	if (!state->run.searched)
+	if (!state->run.search.begun)
 		return;
-	report = hnsw_scan_progress(state->scan);
+	report = hnsw_scan_progress(state->index.scan);
 	counts->nodes += report->nodes;
 	counts->ef = Max(counts->ef, report->ef);
 }
@@ -102,7 +104,7 @@ publish_exact_run(const HnswState *state)
 {
 	memset(&hnsw_last_scan, 0, sizeof(hnsw_last_scan));
 	hnsw_last_scan.valid = true;
-	hnsw_last_scan.index = RelationGetRelid(state->index);
+	hnsw_last_scan.index = RelationGetRelid(state->index.relation);
 	hnsw_last_scan.table_reads = state->run.table_reads;
 	hnsw_last_scan.stop = HNSW_STOP_EXHAUSTED;
 }
@@ -113,18 +115,18 @@ end_run(HnswState *state)
 {
 	if (!state->run.started)
 		return;
-	ExecClearTuple(state->held_slot);
-	ExecClearTuple(state->look_slot);
+	ExecClearTuple(state->slots.held);
+	ExecClearTuple(state->slots.resolved);
 	hnsw_learn(state);
 	hnsw_exact_end(state);
 	hnsw_add_search_counts(state, &state->counts);
-	if (state->run.searched)
-		hnsw_scan_progress(state->scan)->table_reads = state->run.table_reads;
+	if (state->run.search.begun)
+		hnsw_scan_progress(state->index.scan)->table_reads = state->run.table_reads;
 	else if (state->run.source != HNSW_SOURCE_INDEX)
 		publish_exact_run(state);
 	hnsw_rows_reset(&state->rows);
-	state->seen = NULL;
-	state->nseen = state->seen_capacity = 0;
+	state->checked.tids = NULL;
+	state->checked.n = state->checked.capacity = 0;
 	MemoryContextReset(state->context);
 	memset(&state->run, 0, sizeof(HnswRun));
 }
@@ -154,10 +156,10 @@ end(CustomScanState *css)
 
 	end_run(state);
 	hnsw_forget_members(state);
-	if (state->scan)
-		index_endscan(state->scan);
-	if (state->index)
-		index_close(state->index, NoLock);
+	if (state->index.scan)
+		index_endscan(state->index.scan);
+	if (state->index.relation)
+		index_close(state->index.relation, NoLock);
 	if (hnsw_bitmap_child(state))
 		ExecEndNode(hnsw_bitmap_child(state));
 }
@@ -171,28 +173,30 @@ begin_search(HnswState *state)
 
 	hnsw_prepare_query(state);
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
-	if (!state->scan)
+	if (!state->index.scan)
 	{
-		state->scan = omendb_index_beginscan(state->css.ss.ss_currentRelation, state->index,
-											 estate->es_snapshot, 0, 1);
-		state->drive = hnsw_scan_drive(state->scan);
+		state->index.scan = omendb_index_beginscan(
+			state->css.ss.ss_currentRelation, state->index.relation, estate->es_snapshot, 0, 1);
+		state->index.drive = hnsw_scan_drive(state->index.scan);
 	}
 	/* All rows within a radius are wanted: those found late find their places in the end. */
-	state->drive->request.keeps_all =
-		state->run.wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(state->run.wanted);
-	state->drive->request.wanted = isinf(state->run.wanted) ? 0 : state->run.wanted;
-	state->drive->request.filters =
-		state->members || state->css.ss.ps.qual || state->expressions.later;
+	state->index.drive->request.keeps_all = state->run.bounds.wanted == 0
+												? !(state->flags & HNSW_FLAG_ORDERED)
+												: isinf(state->run.bounds.wanted);
+	state->index.drive->request.wanted =
+		isinf(state->run.bounds.wanted) ? 0 : state->run.bounds.wanted;
+	state->index.drive->request.filters =
+		state->bitmap.members || state->css.ss.ps.qual || state->expressions.later;
 
-	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
+	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query.is_null ? SK_ISNULL : 0), 1,
 						   HNSW_DISTANCE_STRATEGY, InvalidOid, state->expressions.collation,
-						   state->expressions.distance.fn_oid, state->run.query);
-	index_rescan(state->scan, NULL, 0, &key, 1);
+						   state->expressions.distance.fn_oid, state->run.query.value);
+	index_rescan(state->index.scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);
-	state->drive->request.budget = 0;
-	state->drive->request.first_budget = hnsw_first_round(state);
-	state->run.searched = true;
-	note_strategy(state, state->members ? "bitmap" : "graph");
+	state->index.drive->request.budget = 0;
+	state->index.drive->request.first_budget = hnsw_first_round(state);
+	state->run.search.begun = true;
+	note_strategy(state, state->bitmap.members ? "bitmap" : "graph");
 }
 
 static void
@@ -201,29 +205,29 @@ start(HnswState *state)
 	HnswRun *run = &state->run;
 	bool ordered = state->flags & HNSW_FLAG_ORDERED;
 
-	state->planned = state->expected;
-	hnsw_costs_init(&state->costs, &state->planned);
+	state->estimates.planned = state->estimates.by_plan;
+	hnsw_costs_init(&state->estimates.costs, &state->estimates.planned);
 	run->started = true;
-	run->may_read_all = hnsw_may_read_all();
-	run->relaxed = hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED;
+	run->settings.may_read_all = hnsw_may_read_all();
+	run->settings.relaxed = hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED;
 	run->source = HNSW_SOURCE_INDEX;
-	run->radius = INFINITY;
+	run->bounds.radius = INFINITY;
 	if (state->flags & HNSW_FLAG_BOUNDED)
-		run->wanted = hnsw_limit(state);
+		run->bounds.wanted = hnsw_limit(state);
 	if (state->expressions.radii)
 	{
-		if (ordered && run->wanted == 0)
-			run->wanted = INFINITY;
+		if (ordered && run->bounds.wanted == 0)
+			run->bounds.wanted = INFINITY;
 		hnsw_note_radii(state, HNSW_RADIUS_AT_START);
 	}
-	run->released = !ordered || run->wanted == 0;
+	run->released = !ordered || run->bounds.wanted == 0;
 
 	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO)
 		hnsw_choose_beginning(state, hnsw_use_values(state));
 	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
-						? (HnswStrategy) state->planned.strategy
+						? (HnswStrategy) state->estimates.planned.strategy
 						: (HnswStrategy) hnsw_scan_strategy;
-	if (run->strategy == HNSW_STRATEGY_EXACT && !run->may_read_all)
+	if (run->strategy == HNSW_STRATEGY_EXACT && !run->settings.may_read_all)
 		run->strategy = HNSW_STRATEGY_GRAPH;
 	if (run->strategy != HNSW_STRATEGY_GRAPH)
 		hnsw_make_members(state);
@@ -247,7 +251,7 @@ set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 	{
 		ItemPointerData tid = row->tid;
 
-		slot = state->heap_slot;
+		slot = state->slots.heap;
 		if (!table_tuple_fetch_row_version(state->css.ss.ss_currentRelation, &tid,
 										   state->css.ss.ps.state->es_snapshot, slot))
 			return false;
@@ -264,31 +268,32 @@ resolve_row(void *owner, HnswRow *row)
 	double distance = INFINITY;
 
 	row->exact = true;
-	if (!set_row(state, row, state->look_slot, true))
+	if (!set_row(state, row, state->slots.resolved, true))
 		elog(ERROR, "could not read row (%u,%u) again", ItemPointerGetBlockNumber(&row->tid),
 			 ItemPointerGetOffsetNumber(&row->tid));
 	row->null = !hnsw_row_distance(state, &distance);
 	row->low = row->high = distance;
-	ExecClearTuple(state->look_slot);
+	ExecClearTuple(state->slots.resolved);
 }
 
 /* Clauses are not to be checked again for this row. */
 static void
 note_seen(HnswState *state, ItemPointer tid)
 {
-	if (!state->run.may_read_all)
+	if (!state->run.settings.may_read_all)
 		return;
-	if (state->nseen == state->seen_capacity)
+	if (state->checked.n == state->checked.capacity)
 	{
 		MemoryContext old = MemoryContextSwitchTo(state->context);
 
-		state->seen_capacity = Max(state->seen_capacity * 2, 128);
-		state->seen =
-			state->seen ? repalloc_huge(state->seen, state->seen_capacity * sizeof(ItemPointerData))
-						: palloc(state->seen_capacity * sizeof(ItemPointerData));
+		state->checked.capacity = Max(state->checked.capacity * 2, 128);
+		state->checked.tids = state->checked.tids
+								  ? repalloc_huge(state->checked.tids,
+												  state->checked.capacity * sizeof(ItemPointerData))
+								  : palloc(state->checked.capacity * sizeof(ItemPointerData));
 		MemoryContextSwitchTo(old);
 	}
-	state->seen[state->nseen++] = *tid;
+	state->checked.tids[state->checked.n++] = *tid;
 }
 
 /* A copy of the row, as long as memory lasts. */
@@ -312,7 +317,7 @@ static void
 take_row(HnswState *state, const HnswFound *found)
 {
 	HnswRun *run = &state->run;
-	TupleTableSlot *slot = state->heap_slot;
+	TupleTableSlot *slot = state->slots.heap;
 	HnswRow row = {.low = found->row.low, .high = found->row.high};
 	MemoryContext old;
 
@@ -341,14 +346,14 @@ take_row(HnswState *state, const HnswFound *found)
 		row.exact = true;
 	}
 	/* The bounds say nothing then. */
-	if (state->drive->without_order && !row.exact)
+	if (state->index.drive->without_order && !row.exact)
 		row.low = row.high = 0;
-	run->passed++;
+	run->found.passed++;
 	row.tid = slot->tts_tid;
 	row.tuple = copy_row(state, slot);
 	old = MemoryContextSwitchTo(state->context);
-	if (state->drive->without_order || !(state->flags & HNSW_FLAG_ORDERED) ||
-		(run->released && run->relaxed))
+	if (state->index.drive->without_order || !(state->flags & HNSW_FLAG_ORDERED) ||
+		(run->released && run->settings.relaxed))
 		hnsw_rows_append(&state->rows, &row);
 	else
 		hnsw_rows_add(&state->rows, &row);
@@ -384,7 +389,7 @@ finish(HnswState *state)
 static void
 change_to_exact(HnswState *state)
 {
-	HnswScanReport *report = hnsw_scan_progress(state->scan);
+	HnswScanReport *report = hnsw_scan_progress(state->index.scan);
 
 	if (hnsw_bitmap_child(state))
 		hnsw_make_members(state);
@@ -411,7 +416,8 @@ radii_take_nan(const HnswState *state)
 static void
 end_at_radius(HnswState *state)
 {
-	if (state->run.may_read_all && radii_take_nan(state) && hnsw_scan_left_out_nan(state->scan))
+	if (state->run.settings.may_read_all && radii_take_nan(state) &&
+		hnsw_scan_left_out_nan(state->index.scan))
 		change_to_exact(state);
 	else
 		finish(state);
@@ -422,20 +428,20 @@ static void
 go_on(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	bool must_stop = !state->drive->paused;
+	bool must_stop = !state->index.drive->paused;
 	HnswAction action;
 
 	if (must_stop)
 	{
-		HnswStop stop = hnsw_scan_progress(state->scan)->stop;
+		HnswStop stop = hnsw_scan_progress(state->index.scan)->stop;
 
-		if (stop == HNSW_STOP_EF_SEARCH || !run->may_read_all)
+		if (stop == HNSW_STOP_EF_SEARCH || !run->settings.may_read_all)
 		{
-			if (run->draining || stop == HNSW_STOP_EF_SEARCH || stop == HNSW_STOP_EXHAUSTED)
+			if (run->search.draining || stop == HNSW_STOP_EF_SEARCH || stop == HNSW_STOP_EXHAUSTED)
 				finish(state);
 			else
-				hnsw_scan_finish(state->scan);
-			run->draining = true;
+				hnsw_scan_finish(state->index.scan);
+			run->search.draining = true;
 			return;
 		}
 		/* All of the index was seen: what is left are rows that the index leaves out. */
@@ -443,9 +449,9 @@ go_on(HnswState *state)
 		{
 			settle(state, INFINITY);
 			if (hnsw_rows_ready(&state->rows) > 0 &&
-				(run->released || hnsw_rows_ready(&state->rows) >= run->wanted))
+				(run->released || hnsw_rows_ready(&state->rows) >= run->bounds.wanted))
 				return;
-			if (state->flags & HNSW_FLAG_UNINDEXED || !run->sweeping)
+			if (state->flags & HNSW_FLAG_UNINDEXED || !run->search.sweeping)
 				change_to_exact(state);
 			else
 				finish(state);
@@ -454,18 +460,18 @@ go_on(HnswState *state)
 	}
 	action = hnsw_choose_action(state, must_stop);
 	/* When the rows of the bitmap are counted, another strategy may turn out to be right. */
-	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->members)
+	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->bitmap.members)
 	{
 		hnsw_make_members(state);
 		action = hnsw_choose_action(state, must_stop);
 		if (action == HNSW_GO_ON)
 			action = HNSW_TO_BITMAP;
 	}
-	run->changed |= action != HNSW_GO_ON && !must_stop;
+	run->search.abandoned |= action != HNSW_GO_ON && !must_stop;
 	switch (action)
 	{
 		case HNSW_GO_ON:
-			state->drive->request.budget = INFINITY;
+			state->index.drive->request.budget = INFINITY;
 			break;
 		case HNSW_TO_BITMAP:
 			hnsw_make_members(state);
@@ -477,8 +483,8 @@ go_on(HnswState *state)
 			break;
 		case HNSW_TO_SWEEP:
 			note_strategy(state, "sweep");
-			run->sweeping = true;
-			hnsw_scan_sweep(state->scan);
+			run->search.sweeping = true;
+			hnsw_scan_sweep(state->index.scan);
 			break;
 	}
 }
@@ -487,11 +493,11 @@ go_on(HnswState *state)
 static void
 note_reached(HnswRun *run, double low)
 {
-	uint64 n = (uint64) ++run->popped;
+	uint64 n = (uint64) ++run->found.rows;
 
-	run->reached = n == 1 ? low : Max(run->reached, low);
-	if ((n & (n - 1)) == 0 && n < UINT64CONST(1) << lengthof(run->marks))
-		run->marks[pg_leftmost_one_pos64(n)] = run->reached;
+	run->found.reached = n == 1 ? low : Max(run->found.reached, low);
+	if ((n & (n - 1)) == 0 && n < UINT64CONST(1) << lengthof(run->found.marks))
+		run->found.marks[pg_leftmost_one_pos64(n)] = run->found.reached;
 }
 
 /* Take a row from the index. */
@@ -505,7 +511,7 @@ advance_index(HnswState *state)
 
 	/* One more than is wanted: which row follows says that the last one is in its place. */
 	if (!run->released)
-		expected = Max(run->wanted - hnsw_rows_held(&state->rows), 0) + 1;
+		expected = Max(run->bounds.wanted - hnsw_rows_held(&state->rows), 0) + 1;
 	found = hnsw_next_found(state, expected);
 	if (!found)
 	{
@@ -513,15 +519,15 @@ advance_index(HnswState *state)
 		return;
 	}
 	note_reached(run, found->row.low);
-	ordered = !state->drive->without_order;
-	if (found->row.low > run->radius && ordered)
+	ordered = !state->index.drive->without_order;
+	if (found->row.low > run->bounds.radius && ordered)
 	{
 		end_at_radius(state);
 		return;
 	}
 	if (found->member)
 	{
-		if (state->members)
+		if (state->bitmap.members)
 			state->counts.members++;
 		if (hnsw_fetch_found(state, found))
 			take_row(state, found);
@@ -537,11 +543,11 @@ advance_sort(HnswState *state)
 	HnswRow row = {.exact = true};
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	if (!hnsw_sort_next(state->sort, &row.tid, &row.low, &row.null))
+	if (!hnsw_sort_next(state->exact.sort, &row.tid, &row.low, &row.null))
 	{
 		/* All rows were seen, though the search saw some of them only. */
-		if (state->run.searched)
-			hnsw_scan_progress(state->scan)->stop = HNSW_STOP_EXHAUSTED;
+		if (state->run.search.begun)
+			hnsw_scan_progress(state->index.scan)->stop = HNSW_STOP_EXHAUSTED;
 		finish(state);
 	}
 	else
@@ -565,7 +571,7 @@ return_row(HnswState *state)
 	HnswRow row = *hnsw_rows_take(&state->rows);
 	double distance = row.low;
 
-	if (!set_row(state, &row, state->held_slot, false))
+	if (!set_row(state, &row, state->slots.held, false))
 		return NULL;
 	if (!state->expressions.shows_distance)
 		row.null = true;
@@ -594,7 +600,7 @@ recheck_row(HnswState *state, bool *substituted)
 		slot = epq->relsubs_slot[at];
 	else if (epq->relsubs_rowmark[at] != NULL)
 	{
-		slot = state->heap_slot;
+		slot = state->slots.heap;
 		if (!EvalPlanQualFetchRowMark(epq, at + 1, slot))
 			ExecClearTuple(slot);
 	}
@@ -634,7 +640,7 @@ exec(CustomScanState *css)
 		start(state);
 	for (;;)
 	{
-		if (!run->released && hnsw_rows_ready(&state->rows) >= run->wanted)
+		if (!run->released && hnsw_rows_ready(&state->rows) >= run->bounds.wanted)
 			run->released = true;
 		if (run->released && hnsw_rows_ready(&state->rows) > 0)
 		{

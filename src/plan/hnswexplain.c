@@ -47,8 +47,9 @@ show_expression(Node *node, const char *label, CustomScanState *css, List *ances
 static HnswStrategy
 planned_strategy(const HnswState *state)
 {
-	return hnsw_scan_strategy == HNSW_STRATEGY_AUTO ? (HnswStrategy) state->planned.strategy
-													: (HnswStrategy) hnsw_scan_strategy;
+	return hnsw_scan_strategy == HNSW_STRATEGY_AUTO
+			   ? (HnswStrategy) state->estimates.planned.strategy
+			   : (HnswStrategy) hnsw_scan_strategy;
 }
 
 /* The strategy that is planned, or those that the scan went through. */
@@ -85,7 +86,7 @@ hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	/* The largest that a search began with, or the plan's; none where nothing is searched. */
 	ef = counts.ef;
 	if (counts.nstrategies == 0 && planned_strategy(state) != HNSW_STRATEGY_EXACT)
-		ef = (int64) state->planned.ef;
+		ef = (int64) state->estimates.planned.ef;
 	if (hnsw_recall_target > 0 && ef > 0)
 		ExplainPropertyInteger("EF Search", NULL, ef, es);
 	/* Core gives a node that is not parallel-aware no way to report from a worker. */

@@ -34,22 +34,22 @@ fill(HnswState *state, int size)
 {
 	Relation table = state->css.ss.ss_currentRelation;
 	HnswBatch *batch = &state->run.batch;
-	const HnswDrive *drive = state->drive;
+	const HnswDrive *drive = state->index.drive;
 	ItemPointer tid;
 
 	batch->used = batch->next = 0;
 	while (batch->used < size &&
-		   (tid = index_getnext_tid(state->scan, ForwardScanDirection)) != NULL)
+		   (tid = index_getnext_tid(state->index.scan, ForwardScanDirection)) != NULL)
 	{
 		HnswFound *found = &batch->found[batch->used++];
 
 		/* The first of a batch may have begun another round; no other may. */
-		state->drive->request.budget = 0;
+		state->index.drive->request.budget = 0;
 		found->tid = *tid;
 		found->row = drive->row;
-		found->member = !state->members || hnsw_members_has(state->members, tid);
+		found->member = !state->bitmap.members || hnsw_members_has(state->bitmap.members, tid);
 	}
-	state->drive->request.budget = 0;
+	state->index.drive->request.budget = 0;
 	if (batch->used > 1 && get_tablespace_io_concurrency(table->rd_rel->reltablespace) > 0)
 		for (int i = 0; i < batch->used; i++)
 			if (batch->found[i].member && !batch->found[i].row.dead)
@@ -82,12 +82,12 @@ hnsw_fetch_found(HnswState *state, const HnswFound *found)
 
 	if (found->row.dead)
 		return false;
-	state->scan->xs_heaptid = found->tid;
-	state->scan->xs_heap_continue = false;
-	good = index_fetch_heap(state->scan, state->heap_slot);
+	state->index.scan->xs_heaptid = found->tid;
+	state->index.scan->xs_heap_continue = false;
+	good = index_fetch_heap(state->index.scan, state->slots.heap);
 	/* Set by it, but never in a transaction that began in recovery. */
-	if (state->scan->kill_prior_tuple)
-		hnsw_scan_note_dead(state->scan, &found->row.place, &found->tid);
-	state->scan->kill_prior_tuple = false;
+	if (state->index.scan->kill_prior_tuple)
+		hnsw_scan_note_dead(state->index.scan, &found->row.place, &found->tid);
+	state->index.scan->kill_prior_tuple = false;
 	return good;
 }

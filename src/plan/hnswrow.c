@@ -117,15 +117,15 @@ hnsw_row_distance(HnswState *state, double *distance)
 	bool null;
 
 	hnsw_prepare_query(state);
-	if (state->run.query_is_null)
+	if (state->run.query.is_null)
 		return false;
 	old = MemoryContextSwitchTo(e->context->ecxt_per_tuple_memory);
 	value = ExecEvalExpr(e->indexed, e->context, &null);
 	if (!null)
 	{
 		state->counts.distances++;
-		*distance =
-			DatumGetFloat8(FunctionCall2Coll(&e->distance, e->collation, value, state->run.query));
+		*distance = DatumGetFloat8(
+			FunctionCall2Coll(&e->distance, e->collation, value, state->run.query.value));
 	}
 	MemoryContextSwitchTo(old);
 	return !null;

@@ -64,69 +64,132 @@ typedef enum HnswSource
 /* What runs of a scan have shown, for those that follow. */
 typedef struct HnswLearned
 {
-	double near; /* share of rows that passed among those that searches gave, in planned shares */
+	bool has_run; /* there was a run before this one */
+	double near;  /* share of rows that passed among those that searches gave, in planned shares */
 	uint32 in_vain; /* runs, one after another, whose search was given up for something else */
 	uint32 untried; /* runs since the last one that searched */
 } HnswLearned;
+
+typedef struct HnswQueryValue
+{
+	bool known;
+	bool is_null;
+	Datum value; /* detoasted */
+} HnswQueryValue;
+
+/* How many rows are wanted, and within which distance. */
+typedef struct HnswBounds
+{
+	double wanted; /* rows to hold back until they are all there; 0: none, infinite: all */
+	double radius; /* the smallest that is known; infinite: none */
+	Bitmapset *radii_known;
+} HnswBounds;
+
+/* Settings, as they were when the run started. */
+typedef struct HnswRunSettings
+{
+	bool may_read_all;
+	bool relaxed;
+} HnswRunSettings;
+
+/* The search of the index in this run. */
+typedef struct HnswRunSearch
+{
+	bool begun;
+	bool sweeping;
+	bool abandoned; /* given up for something else, though it might have gone on */
+	bool draining;  /* the search goes no further */
+} HnswRunSearch;
+
+/* What the index gave. */
+typedef struct HnswEvidence
+{
+	double rows;
+	double passed;    /* of them, rows that passed all clauses */
+	double reached;   /* the largest lower bound of a row */
+	double marks[32]; /* reached, when the index had given 1, 2, 4, ... rows */
+} HnswEvidence;
 
 /* One scan, from one rescan to the next. */
 typedef struct HnswRun
 {
 	bool started;
-	bool query_known;
-	Datum query; /* detoasted */
-	bool query_is_null;
-	double wanted;    /* rows to hold back until they are all there; 0: none, infinite: all */
-	double radius;    /* the smallest that is known; infinite: none */
-	double reached;   /* the largest lower bound of a node that the index gave */
-	double marks[32]; /* reached, when the index had given 1, 2, 4, ... rows */
-	Bitmapset *radii_known;
-	bool values_known; /* hnsw_use_values has them */
-	bool may_read_all; /* settings, as they were when the run started */
-	bool relaxed;
-	bool released; /* rows are being returned */
-	bool searched; /* the index */
-	bool sweeping;
-	bool changed;  /* the search was given up for something else, though it might have gone on */
-	bool draining; /* the search goes no further */
-	int table_reads;
+	HnswQueryValue query;
+	HnswBounds bounds;
+	HnswRunSettings settings;
+	HnswRunSearch search;
+	HnswEvidence found;
+	HnswBatch batch;
 	HnswSource source;
 	HnswStrategy strategy;
-	double popped; /* rows that the index gave */
-	double passed; /* of them, rows that passed all clauses */
+	bool values_known; /* hnsw_use_values has them */
+	bool released;     /* rows are being returned */
+	int table_reads;
 	double held_bytes;
-	HnswBatch batch;
 } HnswRun;
+
+/* Shares of rows and costs. */
+typedef struct HnswEstimates
+{
+	HnswPlanned planned; /* by the values that are known */
+	HnswPlanned by_plan;
+	HnswCosts costs;
+	PlannerInfo *root; /* hnswvalues.c; or NULL */
+	MemoryContext context;
+} HnswEstimates;
+
+typedef struct HnswSlots
+{
+	TupleTableSlot *heap;     /* a row of the table */
+	TupleTableSlot *held;     /* a row that was held back, being returned */
+	TupleTableSlot *resolved; /* likewise, to compute its distance */
+} HnswSlots;
+
+/* The scan of the index that this node drives. */
+typedef struct HnswIndexScan
+{
+	Relation relation;
+	IndexScanDesc scan; /* begun; or NULL */
+	HnswDrive *drive;
+} HnswIndexScan;
+
+/* Kept by a rescan that does not change the bitmap. */
+typedef struct HnswBitmap
+{
+	HnswMembers *members; /* or NULL */
+	MemoryContext context;
+} HnswBitmap;
+
+/* hnswexact.c */
+typedef struct HnswExact
+{
+	HnswSort *sort;                    /* or NULL */
+	TableScanDesc table_scan;          /* reading the table; or NULL */
+	IndexFetchTableData *bitmap_fetch; /* reading the rows of the bitmap; or NULL */
+} HnswExact;
+
+/* TIDs of rows whose clauses were checked. */
+typedef struct HnswCheckedRows
+{
+	ItemPointerData *tids;
+	size_t n;
+	size_t capacity;
+} HnswCheckedRows;
 
 struct HnswState
 {
-	CustomScanState css;  /* first */
-	HnswPlanned planned;  /* by the values that are known */
-	HnswPlanned expected; /* by the plan */
-	HnswCosts costs;
+	CustomScanState css; /* first */
 	int flags;
 	bool has_clauses;
-	bool has_run; /* before */
-	Relation index;
-	TupleTableSlot *heap_slot; /* a row of the table */
-	TupleTableSlot *held_slot; /* a row that was held back, being returned */
-	TupleTableSlot *look_slot; /* likewise, to compute its distance */
 	HnswExpressions expressions;
-
+	HnswSlots slots;
+	HnswEstimates estimates;
 	MemoryContext context; /* of this run; reset by a rescan */
-	IndexScanDesc scan;    /* begun; or NULL */
-	HnswDrive *drive;
-	HnswMembers *members; /* or NULL; kept by a rescan that does not change the bitmap */
-	MemoryContext members_context;
-	PlannerInfo *estimates_root; /* hnswvalues.c; or NULL */
-	MemoryContext estimates_context;
-	HnswSort *sort;                    /* or NULL */
-	TableScanDesc table_scan;          /* reading the table; or NULL */
-	IndexFetchTableData *member_fetch; /* reading the rows of the bitmap; or NULL */
+	HnswIndexScan index;
+	HnswBitmap bitmap;
+	HnswExact exact;
 	HnswRows rows;
-	ItemPointerData *seen; /* TIDs of rows whose clauses were checked */
-	size_t nseen;
-	size_t seen_capacity;
+	HnswCheckedRows checked;
 	HnswRun run;
 	HnswLearned learned;
 	HnswCounts counts;

@@ -150,7 +150,7 @@ static double
 share_of(HnswState *state, List *clauses, Values *values)
 {
 	clauses = (List *) put_values((Node *) clauses, values);
-	return clauselist_selectivity(state->estimates_root, clauses, TABLE, JOIN_INNER, NULL);
+	return clauselist_selectivity(state->estimates.root, clauses, TABLE, JOIN_INNER, NULL);
 }
 
 static void
@@ -158,10 +158,10 @@ begin_estimates(HnswState *state)
 {
 	MemoryContext old;
 
-	state->estimates_context = AllocSetContextCreate(
+	state->estimates.context = AllocSetContextCreate(
 		state->css.ss.ps.state->es_query_cxt, "hnsw custom scan estimates", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(state->estimates_context);
-	state->estimates_root = make_root(state->css.ss.ss_currentRelation);
+	old = MemoryContextSwitchTo(state->estimates.context);
+	state->estimates.root = make_root(state->css.ss.ss_currentRelation);
 	MemoryContextSwitchTo(old);
 }
 
@@ -170,7 +170,7 @@ hnsw_use_values(HnswState *state)
 {
 	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
 	List *clauses = list_nth(plan->custom_private, HNSW_PRIVATE_CLAUSES);
-	HnswPlanned *planned = &state->planned;
+	HnswPlanned *planned = &state->estimates.planned;
 	Values values = {.external = state->css.ss.ps.state->es_param_list_info,
 					 .context = state->css.ss.ps.ps_ExprContext};
 	double passing;
@@ -179,7 +179,7 @@ hnsw_use_values(HnswState *state)
 
 	if (clauses == NIL || state->run.values_known)
 		return false;
-	if (!state->estimates_root)
+	if (!state->estimates.root)
 		begin_estimates(state);
 	old = MemoryContextSwitchTo(state->context);
 	passing = share_of(state, linitial(clauses), &values);
@@ -192,6 +192,6 @@ hnsw_use_values(HnswState *state)
 	members = Max(members, planned->share);
 	planned->bitmap_pages *= members / planned->members_share;
 	planned->members_share = members;
-	hnsw_costs_init(&state->costs, planned);
+	hnsw_costs_init(&state->estimates.costs, planned);
 	return true;
 }
