@@ -71,7 +71,7 @@ static double
 rows_needed(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	double held = hnsw_rows_held(&state->rows);
+	double held = hnsw_queue_held(&state->queue);
 
 	if (!run->released && run->bounds.wanted > 0 && !isinf(run->bounds.wanted))
 		return Max(run->bounds.wanted - held, 1);

@@ -14,7 +14,7 @@
  *	hnswmembers.c	which heap TIDs a bitmap holds
  *	hnswexact.c		reads rows, and sorts them (hnswsort.c)
  *	hnswrow.c		one row: its clauses, its distance
- *	hnswrows.c		rows that wait for their turn
+ *	hnswqueue.c		rows that wait for their turn
  *	hnswexplain.c	EXPLAIN
  */
 #ifndef OMENDB_HNSWCUSTOM_H

@@ -127,7 +127,7 @@ sort_rows(HnswState *state, HnswRowList *list, size_t from)
 		HnswRow *row = &list->rows[i];
 
 		if (!row->exact)
-			state->rows.resolve(state, row);
+			state->queue.resolve(state, row);
 		hnsw_sort_add(state->exact.sort, &row->tid, row->low, row->null);
 		if (row->tuple)
 			pfree(row->tuple);
@@ -140,7 +140,7 @@ static void
 sort_all(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	HnswRows *rows = &state->rows;
+	HnswQueue *queue = &state->queue;
 	bool bounded = !run->released && run->bounds.wanted > 0 && run->bounds.wanted < INT_MAX &&
 				   !(state->flags & HNSW_FLAG_BEYOND);
 	double distance = 0;
@@ -149,15 +149,15 @@ sort_all(HnswState *state)
 	state->exact.sort = hnsw_sort_begin(bounded ? (int64) run->bounds.wanted : 0, work_mem);
 	/* What was returned stays before what comes now. */
 	if (!run->released)
-		sort_rows(state, &rows->ready, 0);
-	sort_rows(state, &rows->waiting, 0);
-	sort_rows(state, &rows->late, 0);
+		sort_rows(state, &queue->ready, 0);
+	sort_rows(state, &queue->waiting, 0);
+	sort_rows(state, &queue->late, 0);
 	while (read_row(state, true, &distance, &null))
 		hnsw_sort_add(state->exact.sort, &state->slots.heap->tts_tid, distance, null);
 	end_reading(state);
 	hnsw_sort_perform(state->exact.sort);
 	if (!run->released)
-		rows->last_low = rows->last_high = -INFINITY;
+		queue->last_low = queue->last_high = -INFINITY;
 }
 
 void

@@ -3,7 +3,7 @@
  *	  Runs a custom scan "HnswScan".
  *
  * Rows come from one source after another: the search of the index, the sweep of
- * the index, or a sort of the rows that were read. They wait in hnswrows.c until
+ * the index, or a sort of the rows that were read. They wait in hnswqueue.c until
  * their order is certain.
  *
  * Holding back. Where LIMIT says how many rows will be wanted, none is returned
@@ -61,9 +61,9 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	state->slots.resolved = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
 	hnsw_row_init(state, estate);
 	state->learned.near = 1;
-	state->rows.resolve = resolve_row;
-	state->rows.owner = state;
-	hnsw_rows_reset(&state->rows);
+	state->queue.resolve = resolve_row;
+	state->queue.owner = state;
+	hnsw_queue_reset(&state->queue);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	state->context =
@@ -124,7 +124,7 @@ end_run(HnswState *state)
 		hnsw_scan_progress(state->index.scan)->table_reads = state->run.table_reads;
 	else if (state->run.source != HNSW_SOURCE_INDEX)
 		publish_exact_run(state);
-	hnsw_rows_reset(&state->rows);
+	hnsw_queue_reset(&state->queue);
 	state->checked.tids = NULL;
 	state->checked.n = state->checked.capacity = 0;
 	MemoryContextReset(state->context);
@@ -260,7 +260,7 @@ set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 	return true;
 }
 
-/* HnswRows.resolve */
+/* HnswQueue.resolve */
 static void
 resolve_row(void *owner, HnswRow *row)
 {
@@ -354,9 +354,9 @@ take_row(HnswState *state, const HnswFound *found)
 	old = MemoryContextSwitchTo(state->context);
 	if (state->index.drive->without_order || !(state->flags & HNSW_FLAG_ORDERED) ||
 		(run->released && run->settings.relaxed))
-		hnsw_rows_append(&state->rows, &row);
+		hnsw_queue_append(&state->queue, &row);
 	else
-		hnsw_rows_add(&state->rows, &row);
+		hnsw_queue_add(&state->queue, &row);
 	MemoryContextSwitchTo(old);
 }
 
@@ -365,7 +365,7 @@ settle(HnswState *state, double frontier)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	hnsw_rows_settle(&state->rows, frontier);
+	hnsw_queue_settle(&state->queue, frontier);
 	MemoryContextSwitchTo(old);
 }
 
@@ -376,11 +376,11 @@ finish(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	hnsw_rows_settle(&state->rows, INFINITY);
+	hnsw_queue_settle(&state->queue, INFINITY);
 	if (!run->released)
-		hnsw_rows_merge_late(&state->rows);
+		hnsw_queue_merge_late(&state->queue);
 	else
-		hnsw_rows_append_late(&state->rows);
+		hnsw_queue_append_late(&state->queue);
 	MemoryContextSwitchTo(old);
 	run->source = HNSW_SOURCE_NONE;
 	run->released = true;
@@ -448,8 +448,8 @@ go_on(HnswState *state)
 		if (stop == HNSW_STOP_EXHAUSTED)
 		{
 			settle(state, INFINITY);
-			if (hnsw_rows_ready(&state->rows) > 0 &&
-				(run->released || hnsw_rows_ready(&state->rows) >= run->bounds.wanted))
+			if (hnsw_queue_ready(&state->queue) > 0 &&
+				(run->released || hnsw_queue_ready(&state->queue) >= run->bounds.wanted))
 				return;
 			if (state->flags & HNSW_FLAG_UNINDEXED || !run->search.sweeping)
 				change_to_exact(state);
@@ -511,7 +511,7 @@ advance_index(HnswState *state)
 
 	/* One more than is wanted: which row follows says that the last one is in its place. */
 	if (!run->released)
-		expected = Max(run->bounds.wanted - hnsw_rows_held(&state->rows), 0) + 1;
+		expected = Max(run->bounds.wanted - hnsw_queue_held(&state->queue), 0) + 1;
 	found = hnsw_next_found(state, expected);
 	if (!found)
 	{
@@ -556,10 +556,10 @@ advance_sort(HnswState *state)
 			row.low = INFINITY;
 		row.high = row.low;
 		/* Nearer than a row that the search returned. */
-		if (row.low < state->rows.last_high)
-			hnsw_rows_add_late(&state->rows, &row);
+		if (row.low < state->queue.last_high)
+			hnsw_queue_add_late(&state->queue, &row);
 		else
-			hnsw_rows_append(&state->rows, &row);
+			hnsw_queue_append(&state->queue, &row);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -568,7 +568,7 @@ advance_sort(HnswState *state)
 static TupleTableSlot *
 return_row(HnswState *state)
 {
-	HnswRow row = *hnsw_rows_take(&state->rows);
+	HnswRow row = *hnsw_queue_take(&state->queue);
 	double distance = row.low;
 
 	if (!set_row(state, &row, state->slots.held, false))
@@ -640,9 +640,9 @@ exec(CustomScanState *css)
 		start(state);
 	for (;;)
 	{
-		if (!run->released && hnsw_rows_ready(&state->rows) >= run->bounds.wanted)
+		if (!run->released && hnsw_queue_ready(&state->queue) >= run->bounds.wanted)
 			run->released = true;
-		if (run->released && hnsw_rows_ready(&state->rows) > 0)
+		if (run->released && hnsw_queue_ready(&state->queue) > 0)
 		{
 			result = return_row(state);
 			if (result)

@@ -16,7 +16,7 @@
 #include "plan/hnswcosts.h"
 #include "plan/hnswfetch.h"
 #include "plan/hnswmembers.h"
-#include "plan/hnswrows.h"
+#include "plan/hnswqueue.h"
 #include "plan/hnswsort.h"
 
 /* Strategies that a scan went through, for EXPLAIN: at most so many are noted. */
@@ -188,7 +188,7 @@ struct HnswState
 	HnswIndexScan index;
 	HnswBitmap bitmap;
 	HnswExact exact;
-	HnswRows rows;
+	HnswQueue queue;
 	HnswCheckedRows checked;
 	HnswRun run;
 	HnswLearned learned;

@@ -1,5 +1,5 @@
 /*
- * hnswrows.h
+ * hnswqueue.h
  *	  Rows of a custom scan that wait for their turn, in order of distance.
  *
  * A row comes with bounds of its distance. It waits until no row that comes
@@ -7,8 +7,8 @@
  * ready already is late. The owner says how a row's exact distance is computed;
  * it is asked only where bounds overlap.
  */
-#ifndef OMENDB_HNSWROWS_H
-#define OMENDB_HNSWROWS_H
+#ifndef OMENDB_HNSWQUEUE_H
+#define OMENDB_HNSWQUEUE_H
 
 #include "postgres.h"
 
@@ -32,9 +32,9 @@ typedef struct HnswRowList
 	size_t capacity;
 } HnswRowList;
 
-typedef struct HnswRows HnswRows;
+typedef struct HnswQueue HnswQueue;
 
-struct HnswRows
+struct HnswQueue
 {
 	HnswRowList waiting; /* a binary heap, smallest low first */
 	HnswRowList ready;   /* in order */
@@ -48,32 +48,32 @@ struct HnswRows
 };
 
 /* Forget all rows. Their memory belongs to the current memory context of the calls that add. */
-extern void hnsw_rows_reset(HnswRows *rows);
-extern void hnsw_rows_add(HnswRows *rows, const HnswRow *row);
+extern void hnsw_queue_reset(HnswQueue *queue);
+extern void hnsw_queue_add(HnswQueue *queue, const HnswRow *row);
 /* No row that comes later has a distance below that: rows become ready. */
-extern void hnsw_rows_settle(HnswRows *rows, double frontier);
+extern void hnsw_queue_settle(HnswQueue *queue, double frontier);
 /* Append to the rows that are ready, whatever their order. */
-extern void hnsw_rows_append(HnswRows *rows, const HnswRow *row);
+extern void hnsw_queue_append(HnswQueue *queue, const HnswRow *row);
 /* A row that is known to be late. */
-extern void hnsw_rows_add_late(HnswRows *rows, const HnswRow *row);
+extern void hnsw_queue_add_late(HnswQueue *queue, const HnswRow *row);
 /* The next row that is ready; valid until rows are added. */
-extern HnswRow *hnsw_rows_take(HnswRows *rows);
+extern HnswRow *hnsw_queue_take(HnswQueue *queue);
 /* Rows found late take their places among those that are ready and were not taken. */
-extern void hnsw_rows_merge_late(HnswRows *rows);
+extern void hnsw_queue_merge_late(HnswQueue *queue);
 /* Rows found late come after those that are ready. */
-extern void hnsw_rows_append_late(HnswRows *rows);
+extern void hnsw_queue_append_late(HnswQueue *queue);
 
 static inline size_t
-hnsw_rows_ready(const HnswRows *rows)
+hnsw_queue_ready(const HnswQueue *queue)
 {
-	return rows->ready.used - rows->next;
+	return queue->ready.used - queue->next;
 }
 
 /* Rows that are ready, or may become so. */
 static inline size_t
-hnsw_rows_held(const HnswRows *rows)
+hnsw_queue_held(const HnswQueue *queue)
 {
-	return hnsw_rows_ready(rows) + rows->waiting.used;
+	return hnsw_queue_ready(queue) + queue->waiting.used;
 }
 
-#endif /* OMENDB_HNSWROWS_H */
+#endif /* OMENDB_HNSWQUEUE_H */
