@@ -12,10 +12,8 @@
 
 #include <math.h>
 
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "utils/memutils.h"
 
 /* A change pays only where it is cheaper by that. */
 #define MARGIN 1.15
@@ -295,34 +293,4 @@ hnsw_exact_is_right(const HnswState *state)
 						   members) <= hnsw_cost_search(&state->estimates.costs,
 														&state->estimates.planned, 0, nodes,
 														run->bounds.wanted, true);
-}
-
-void
-hnsw_make_members(HnswState *state)
-{
-	PlanState *child = hnsw_bitmap_child(state);
-	MemoryContext old;
-	Node *bitmap;
-
-	if (state->bitmap.members || !child)
-		return;
-	if (!state->bitmap.context)
-		state->bitmap.context =
-			AllocSetContextCreate(state->css.ss.ps.state->es_query_cxt, "hnsw custom scan bitmap",
-								  ALLOCSET_DEFAULT_SIZES);
-	bitmap = MultiExecProcNode(child);
-	if (!bitmap || !IsA(bitmap, TIDBitmap))
-		elog(ERROR, "unrecognized result from subplan");
-	old = MemoryContextSwitchTo(state->bitmap.context);
-	state->bitmap.members = hnsw_members_create((TIDBitmap *) bitmap);
-	MemoryContextSwitchTo(old);
-	tbm_free((TIDBitmap *) bitmap);
-}
-
-void
-hnsw_forget_members(HnswState *state)
-{
-	if (state->bitmap.context)
-		MemoryContextReset(state->bitmap.context);
-	state->bitmap.members = NULL;
 }

@@ -273,6 +273,8 @@ extern double hnsw_first_round(const HnswState *state);
 /* Is it right to sort the rows of the bitmap, now that their number is known? */
 extern bool hnsw_exact_is_right(const HnswState *state);
 
+/* hnswbitmap.c */
+
 /* Make the bitmap, where there is none yet. */
 extern void hnsw_make_members(HnswState *state);
 extern void hnsw_forget_members(HnswState *state);
