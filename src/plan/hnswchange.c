@@ -229,12 +229,16 @@ hnsw_first_round(const HnswState *state)
 	return Max(hnsw_visits_for(&state->estimates.costs, cost * HNSW_TRIAL), hnsw_ef_search);
 }
 
-HnswAction
-hnsw_choose_action(HnswState *state, bool must_stop)
+/*
+ * The cheapest way to the rows that are still needed. must_stop: a limit of the search was
+ * reached, so searching is none.
+ */
+static HnswAction
+choose_cheapest(HnswState *state, bool must_stop)
 {
 	bool forced = hnsw_scan_strategy != HNSW_STRATEGY_AUTO;
 	Outlook outlook;
-	HnswAction action = HNSW_GO_ON;
+	HnswAction action = HNSW_SEARCH_ON;
 	double best = INFINITY;
 	double cost;
 
@@ -243,7 +247,7 @@ hnsw_choose_action(HnswState *state, bool must_stop)
 	outlook = look_ahead(state);
 	if (!state->run.settings.may_read_all ||
 		(!must_stop && (forced || outlook.spent < LEAST_EVIDENCE)))
-		return HNSW_GO_ON;
+		return HNSW_SEARCH_ON;
 	if (!must_stop)
 	{
 		best = cost_of_search(state, &outlook, state->bitmap.members != NULL) / MARGIN;
@@ -274,6 +278,51 @@ hnsw_choose_action(HnswState *state, bool must_stop)
 	}
 	if (state->has_clauses && (!forced || state->bitmap.members) && outlook.exact < best)
 		action = HNSW_TO_EXACT;
+	return action;
+}
+
+/* The index was read to its end, by a search or a sweep; rows may be left that it leaves out. */
+static HnswAction
+choose_after_index(const HnswState *state)
+{
+	const HnswRun *run = &state->run;
+	size_t ready = hnsw_queue_ready(&state->queue);
+
+	if (ready > 0 && (run->released || ready >= run->bounds.wanted))
+		return HNSW_RETURN_ROWS;
+	/* A search misses nodes that lost an edge while it went on. */
+	if (state->flags & HNSW_FLAG_UNINDEXED || !run->search.sweeping)
+		return HNSW_TO_EXACT;
+	return HNSW_FINISH;
+}
+
+HnswAction
+hnsw_choose_action(HnswState *state)
+{
+	const HnswRun *run = &state->run;
+	bool must_stop = !state->index.drive->paused;
+	HnswAction action;
+
+	if (must_stop)
+	{
+		HnswStop stop = hnsw_scan_progress(state->index.scan)->stop;
+
+		if (stop == HNSW_STOP_EF_SEARCH)
+			return HNSW_FINISH;
+		if (!run->settings.may_read_all)
+			return run->search.draining || stop == HNSW_STOP_EXHAUSTED ? HNSW_FINISH : HNSW_DRAIN;
+		if (stop == HNSW_STOP_EXHAUSTED)
+			return choose_after_index(state);
+	}
+	action = choose_cheapest(state, must_stop);
+	/* The bitmap's rows are counted first: another strategy may turn out to be cheaper. */
+	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->bitmap.members)
+	{
+		hnsw_make_members(state);
+		action = choose_cheapest(state, must_stop);
+		if (action == HNSW_SEARCH_ON)
+			action = HNSW_TO_BITMAP;
+	}
 	return action;
 }
 

@@ -423,54 +423,21 @@ end_at_radius(HnswState *state)
 		finish(state);
 }
 
-/* The index gives no row for now: go on, go over to something else, or finish. */
+/* Do what hnsw_choose_action says: the index has returned no row. */
 static void
-go_on(HnswState *state)
+change_source(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	bool must_stop = !state->index.drive->paused;
+	bool paused = state->index.drive->paused;
 	HnswAction action;
 
-	if (must_stop)
-	{
-		HnswStop stop = hnsw_scan_progress(state->index.scan)->stop;
-
-		if (stop == HNSW_STOP_EF_SEARCH || !run->settings.may_read_all)
-		{
-			if (run->search.draining || stop == HNSW_STOP_EF_SEARCH || stop == HNSW_STOP_EXHAUSTED)
-				finish(state);
-			else
-				hnsw_scan_finish(state->index.scan);
-			run->search.draining = true;
-			return;
-		}
-		/* All of the index was seen: what is left are rows that the index leaves out. */
-		if (stop == HNSW_STOP_EXHAUSTED)
-		{
-			settle(state, INFINITY);
-			if (hnsw_queue_ready(&state->queue) > 0 &&
-				(run->released || hnsw_queue_ready(&state->queue) >= run->bounds.wanted))
-				return;
-			if (state->flags & HNSW_FLAG_UNINDEXED || !run->search.sweeping)
-				change_to_exact(state);
-			else
-				finish(state);
-			return;
-		}
-	}
-	action = hnsw_choose_action(state, must_stop);
-	/* When the rows of the bitmap are counted, another strategy may turn out to be right. */
-	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->bitmap.members)
-	{
-		hnsw_make_members(state);
-		action = hnsw_choose_action(state, must_stop);
-		if (action == HNSW_GO_ON)
-			action = HNSW_TO_BITMAP;
-	}
-	run->search.abandoned |= action != HNSW_GO_ON && !must_stop;
+	if (!paused && hnsw_scan_progress(state->index.scan)->stop == HNSW_STOP_EXHAUSTED)
+		settle(state, INFINITY);
+	action = hnsw_choose_action(state);
+	run->search.abandoned |= paused && action != HNSW_SEARCH_ON;
 	switch (action)
 	{
-		case HNSW_GO_ON:
+		case HNSW_SEARCH_ON:
 			state->index.drive->request.budget = INFINITY;
 			break;
 		case HNSW_TO_BITMAP:
@@ -485,6 +452,15 @@ go_on(HnswState *state)
 			note_strategy(state, "sweep");
 			run->search.sweeping = true;
 			hnsw_scan_sweep(state->index.scan);
+			break;
+		case HNSW_DRAIN:
+			run->search.draining = true;
+			hnsw_scan_finish(state->index.scan);
+			break;
+		case HNSW_RETURN_ROWS:
+			break;
+		case HNSW_FINISH:
+			finish(state);
 			break;
 	}
 }
@@ -515,7 +491,7 @@ advance_index(HnswState *state)
 	found = hnsw_next_found(state, expected);
 	if (!found)
 	{
-		go_on(state);
+		change_source(state);
 		return;
 	}
 	note_reached(run, found->row.low);

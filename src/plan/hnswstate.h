@@ -258,14 +258,20 @@ extern void hnsw_learn(HnswState *state);
 
 typedef enum HnswAction
 {
-	HNSW_GO_ON,
-	HNSW_TO_BITMAP,
-	HNSW_TO_EXACT,
-	HNSW_TO_SWEEP,
+	HNSW_SEARCH_ON,   /* search another round, or finish the first one */
+	HNSW_TO_BITMAP,   /* search on, with a bitmap */
+	HNSW_TO_EXACT,    /* read the rows of the bitmap, or of the table */
+	HNSW_TO_SWEEP,    /* sweep the index */
+	HNSW_DRAIN,       /* return all nodes that were visited */
+	HNSW_RETURN_ROWS, /* return the rows that are ready */
+	HNSW_FINISH,      /* no more rows come */
 } HnswAction;
 
-/* before another round; must_stop: the search may go no further. */
-extern HnswAction hnsw_choose_action(HnswState *state, bool must_stop);
+/*
+ * The only place that decides who goes on when the index has returned no row: the search, the
+ * sweep, reading rows, or nothing. May make the bitmap, to count its rows.
+ */
+extern HnswAction hnsw_choose_action(HnswState *state);
 
 /* Visits after which it is in doubt whether it is worth while to finish the first round. */
 extern double hnsw_first_round(const HnswState *state);
