@@ -10,7 +10,7 @@
 #include "utils/memutils.h"
 
 void
-hnsw_make_members(HnswState *state)
+hnsw_bitmap_make(HnswState *state)
 {
 	PlanState *child = hnsw_bitmap_child(state);
 	MemoryContext old;
@@ -32,7 +32,7 @@ hnsw_make_members(HnswState *state)
 }
 
 void
-hnsw_forget_members(HnswState *state)
+hnsw_bitmap_free(HnswState *state)
 {
 	if (state->bitmap.context)
 		MemoryContextReset(state->bitmap.context);

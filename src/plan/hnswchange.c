@@ -217,7 +217,7 @@ hnsw_learn(HnswState *state)
 }
 
 double
-hnsw_first_round(const HnswState *state)
+hnsw_first_budget(const HnswState *state)
 {
 	bool has_bitmap = hnsw_bitmap_child(state) != NULL;
 	double cost;
@@ -318,7 +318,7 @@ hnsw_choose_action(HnswState *state)
 	/* The bitmap's rows are counted first: another strategy may turn out to be cheaper. */
 	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->bitmap.members)
 	{
-		hnsw_make_members(state);
+		hnsw_bitmap_make(state);
 		action = choose_cheapest(state, must_stop);
 		if (action == HNSW_SEARCH_ON)
 			action = HNSW_TO_BITMAP;
@@ -327,7 +327,7 @@ hnsw_choose_action(HnswState *state)
 }
 
 bool
-hnsw_exact_is_right(const HnswState *state)
+hnsw_is_exact_cheaper(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
 	double rows = state->estimates.planned.rows;

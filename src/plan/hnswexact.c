@@ -167,7 +167,7 @@ hnsw_exact_begin(HnswState *state)
 	MemoryContext old;
 
 	/* Wrong dimensions are said also where there are no rows, unless that takes an evaluation. */
-	if (state->expressions.query_is_given)
+	if (state->expressions.query_is_fixed)
 		hnsw_prepare_query(state);
 	old = MemoryContextSwitchTo(state->context);
 	begin_reading(state);

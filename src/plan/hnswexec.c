@@ -82,7 +82,7 @@ note_strategy(HnswState *state, const char *name)
 	for (int i = 0; i < counts->nstrategies; i++)
 		if (strcmp(counts->strategies[i], name) == 0)
 			return;
-	if (counts->nstrategies < HNSW_MOST_CHANGES)
+	if (counts->nstrategies < HNSW_MAX_STRATEGIES)
 		counts->strategies[counts->nstrategies++] = name;
 }
 
@@ -144,7 +144,7 @@ rescan(CustomScanState *css)
 			UpdateChangedParamSet(child, css->ss.ps.chgParam);
 		/* It is rescanned when it is run; with the same parameters its bitmap is the same. */
 		if (child->chgParam != NULL)
-			hnsw_forget_members(state);
+			hnsw_bitmap_free(state);
 	}
 	ExecScanReScan(&css->ss);
 }
@@ -155,7 +155,7 @@ end(CustomScanState *css)
 	HnswState *state = (HnswState *) css;
 
 	end_run(state);
-	hnsw_forget_members(state);
+	hnsw_bitmap_free(state);
 	if (state->index.scan)
 		index_endscan(state->index.scan);
 	if (state->index.relation)
@@ -194,7 +194,7 @@ begin_search(HnswState *state)
 	index_rescan(state->index.scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);
 	state->index.drive->request.budget = 0;
-	state->index.drive->request.first_budget = hnsw_first_round(state);
+	state->index.drive->request.first_budget = hnsw_first_budget(state);
 	state->run.search.begun = true;
 	note_strategy(state, state->bitmap.members ? "bitmap" : "graph");
 }
@@ -230,9 +230,9 @@ start(HnswState *state)
 	if (run->strategy == HNSW_STRATEGY_EXACT && !run->settings.may_read_all)
 		run->strategy = HNSW_STRATEGY_GRAPH;
 	if (run->strategy != HNSW_STRATEGY_GRAPH)
-		hnsw_make_members(state);
+		hnsw_bitmap_make(state);
 	if (run->strategy == HNSW_STRATEGY_EXACT &&
-		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_exact_is_right(state)))
+		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_is_exact_cheaper(state)))
 	{
 		note_strategy(state, "exact");
 		hnsw_exact_begin(state);
@@ -392,7 +392,7 @@ change_to_exact(HnswState *state)
 	HnswScanReport *report = hnsw_scan_progress(state->index.scan);
 
 	if (hnsw_bitmap_child(state))
-		hnsw_make_members(state);
+		hnsw_bitmap_make(state);
 	note_strategy(state, "exact");
 	/* A limit that stopped the search does not stop the scan. */
 	if (report->stop != HNSW_STOP_EXHAUSTED)
@@ -441,7 +441,7 @@ change_source(HnswState *state)
 			state->index.drive->request.budget = INFINITY;
 			break;
 		case HNSW_TO_BITMAP:
-			hnsw_make_members(state);
+			hnsw_bitmap_make(state);
 			note_strategy(state, "bitmap");
 			run->strategy = HNSW_STRATEGY_BITMAP;
 			break;

@@ -59,7 +59,7 @@ hnsw_row_init(HnswState *state, EState *estate)
 										 RelationGetDescr(state->css.ss.ss_currentRelation));
 	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
 	e->query = ExecInitExpr(query, parent);
-	e->query_is_given = IsA(query, Const) ||
+	e->query_is_fixed = IsA(query, Const) ||
 						(IsA(query, Param) && castNode(Param, query)->paramkind == PARAM_EXTERN);
 	omendb_check_function(distance->opfuncid);
 	fmgr_info(distance->opfuncid, &e->distance);
