@@ -1,7 +1,9 @@
 /*
  * hnswbitmap.c
- *	  The bitmap of a custom scan: made by the plan node below, kept by a rescan that does not
- *	  change it.
+ *	  Makes and frees the bitmap of a custom scan.
+ *
+ * The plan node below makes a TIDBitmap; hnswmembers.c makes it searchable. A rescan keeps the
+ * bitmap if no parameter of that node changed.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"

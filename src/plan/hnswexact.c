@@ -1,12 +1,11 @@
 /*
  * hnswexact.c
- *	  The exact strategy: read all rows that the bitmap holds, or all of the
- *	  table, check the clauses, and sort what passes by the operator's distance;
- *	  or return it as it comes, where no order is wanted.
+ *	  The exact strategy: reads all rows of the bitmap, or of the table, checks their clauses, and
+ *	  sorts the rows that pass by the operator's distance. If no order is wanted, rows are returned
+ *	  as they are read.
  *
- * Rows that the search checked before are left out, so that no clause is
- * evaluated twice for a row. Those of them that passed and wait are sorted with
- * the others.
+ * Rows that were checked before (HnswState.checked) are left out: no clause is evaluated twice for
+ * a row. Rows that passed and wait in the queue are sorted with the others.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -54,7 +53,7 @@ begin_reading(HnswState *state)
 	}
 }
 
-/* The next row of the bitmap into heap_slot. */
+/* Read the next row of the bitmap into slots.heap. False if there is none. */
 static bool
 read_member(HnswState *state)
 {
@@ -77,11 +76,11 @@ read_member(HnswState *state)
 }
 
 /*
- * The next row that passes, into heap_slot; false: there is none. The distance is
- * computed where a clause needs it, or if it is asked for.
+ * Read the next row that passes into slots.heap. False if there is none. The distance is computed
+ * if a clause reads it, or if with_distance is set; else *null is true.
  */
 static bool
-read_row(HnswState *state, bool ask, double *distance, bool *null)
+read_row(HnswState *state, bool with_distance, double *distance, bool *null)
 {
 	TupleTableSlot *slot = state->slots.heap;
 
@@ -96,7 +95,7 @@ read_row(HnswState *state, bool ask, double *distance, bool *null)
 		*null = true;
 		if (hnsw_row_passes_first(state, slot))
 		{
-			if (ask || state->expressions.later)
+			if (with_distance || state->expressions.later)
 				*null = !hnsw_row_distance(state, distance);
 			if (!state->expressions.later || hnsw_row_passes_later(state, *distance, *null))
 				return true;
@@ -118,9 +117,9 @@ end_reading(HnswState *state)
 	state->exact.table_scan = NULL;
 }
 
-/* Put rows that wait among those that are sorted. */
+/* Move the rows of a list, from this one on, to the sort. */
 static void
-sort_rows(HnswState *state, HnswRowList *list, size_t from)
+move_to_sort(HnswState *state, HnswRowList *list, size_t from)
 {
 	for (size_t i = from; i < list->used; i++)
 	{
@@ -135,7 +134,7 @@ sort_rows(HnswState *state, HnswRowList *list, size_t from)
 	list->used = from;
 }
 
-/* Sort all that passes, and what waits. */
+/* Read all rows, and sort those that pass with those that wait. */
 static void
 sort_all(HnswState *state)
 {
@@ -147,11 +146,11 @@ sort_all(HnswState *state)
 	bool null;
 
 	state->exact.sort = hnsw_sort_begin(bounded ? (int64) run->bounds.wanted : 0, work_mem);
-	/* What was returned stays before what comes now. */
+	/* Once rows are returned, those that are ready stay before the sorted ones. */
 	if (!run->released)
-		sort_rows(state, &queue->ready, 0);
-	sort_rows(state, &queue->waiting, 0);
-	sort_rows(state, &queue->late, 0);
+		move_to_sort(state, &queue->ready, 0);
+	move_to_sort(state, &queue->waiting, 0);
+	move_to_sort(state, &queue->late, 0);
 	while (read_row(state, true, &distance, &null))
 		hnsw_sort_add(state->exact.sort, &state->slots.heap->tts_tid, distance, null);
 	end_reading(state);
@@ -166,7 +165,7 @@ hnsw_exact_begin(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old;
 
-	/* Wrong dimensions are said also where there are no rows, unless that takes an evaluation. */
+	/* Raise the error of wrong dimensions also if there are no rows, unless that runs code of the query. */
 	if (state->expressions.query_is_fixed)
 		hnsw_prepare_query(state);
 	old = MemoryContextSwitchTo(state->context);

@@ -1,17 +1,17 @@
 /*
  * hnswexec.c
- *	  Runs a custom scan "HnswScan".
+ *	  Runs a custom scan "HnswScan": the executor's callbacks.
  *
- * Rows come from one source after another: the search of the index, the sweep of
- * the index, or a sort of the rows that were read. They wait in hnswqueue.c until
- * their order is certain.
+ * Rows come from one source after another (HnswSource): the index, by a search and then perhaps a
+ * sweep; or rows of the table that were read, and sorted if an order is wanted. Rows of the index
+ * wait in the queue (hnswqueue.c) until their order is certain. Which source comes next is decided
+ * in hnswchange.c.
  *
- * Holding back. Where LIMIT says how many rows will be wanted, none is returned
- * before all of them are there, or all sources are at their end. So a scan that
- * has to read everything in the end returns all rows in order: nothing was
- * returned yet that a row found late should have come before. Within a radius
- * likewise. Under a join nobody knows how many rows will be wanted: rows are
- * returned as they come, and rows found late come last.
+ * Holding back. Where LIMIT says how many rows are wanted, no row is returned before all of them
+ * are ready, or all sources are at their end. So a scan that reads everything in the end returns
+ * all rows in order: no row was returned that belongs behind a late one. The same within a radius.
+ * Under a join the number of wanted rows is not known: rows are returned as soon as they are
+ * ready, and late rows come last.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -40,7 +40,7 @@ hnsw_create_state(CustomScan *plan)
 static void resolve_row(void *owner, HnswRow *row);
 
 static void
-begin(CustomScanState *css, EState *estate, int eflags)
+begin_scan(CustomScanState *css, EState *estate, int eflags)
 {
 	HnswState *state = (HnswState *) css;
 	const CustomScan *plan = (const CustomScan *) css->ss.ps.plan;
@@ -73,7 +73,7 @@ begin(CustomScanState *css, EState *estate, int eflags)
 				   exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
 }
 
-/* Note for EXPLAIN that the scan went over to this strategy. */
+/* Note for EXPLAIN that the scan used this strategy. */
 static void
 note_strategy(HnswState *state, const char *name)
 {
@@ -98,7 +98,7 @@ hnsw_add_search_counts(const HnswState *state, HnswCounts *counts)
 	counts->ef = Max(counts->ef, report->ef);
 }
 
-/* Let omendb_last_scan() tell of a run that did not search. */
+/* Make omendb_last_scan() show a run that did not search. */
 static void
 publish_exact_run(const HnswState *state)
 {
@@ -109,7 +109,6 @@ publish_exact_run(const HnswState *state)
 	hnsw_last_scan.stop = HNSW_STOP_EXHAUSTED;
 }
 
-/* Forget all of this run. */
 static void
 end_run(HnswState *state)
 {
@@ -142,7 +141,7 @@ rescan(CustomScanState *css)
 	{
 		if (css->ss.ps.chgParam != NULL)
 			UpdateChangedParamSet(child, css->ss.ps.chgParam);
-		/* It is rescanned when it is run; with the same parameters its bitmap is the same. */
+		/* The node is rescanned when it is run. With the same parameters its bitmap is the same. */
 		if (child->chgParam != NULL)
 			hnsw_bitmap_free(state);
 	}
@@ -150,7 +149,7 @@ rescan(CustomScanState *css)
 }
 
 static void
-end(CustomScanState *css)
+end_scan(CustomScanState *css)
 {
 	HnswState *state = (HnswState *) css;
 
@@ -179,7 +178,7 @@ begin_search(HnswState *state)
 			state->css.ss.ss_currentRelation, state->index.relation, estate->es_snapshot, 0, 1);
 		state->index.drive = hnsw_scan_drive(state->index.scan);
 	}
-	/* All rows within a radius are wanted: those found late find their places in the end. */
+	/* All rows within a radius are wanted: late rows get their places in the end. */
 	state->index.drive->request.keeps_all = state->run.bounds.wanted == 0
 												? !(state->flags & HNSW_FLAG_ORDERED)
 												: isinf(state->run.bounds.wanted);
@@ -200,7 +199,7 @@ begin_search(HnswState *state)
 }
 
 static void
-start(HnswState *state)
+start_run(HnswState *state)
 {
 	HnswRun *run = &state->run;
 	bool ordered = state->flags & HNSW_FLAG_ORDERED;
@@ -241,9 +240,12 @@ start(HnswState *state)
 		begin_search(state);
 }
 
-/* Let the expressions read a row that waits; false: it is there no longer. */
+/*
+ * Set the row that the expressions read to one that waits. The slot frees the copy of the row,
+ * unless it is kept. False if the row is not there any more.
+ */
 static bool
-set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
+set_queued_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 {
 	if (row->tuple)
 		ExecStoreHeapTuple(row->tuple, slot, !keep);
@@ -260,7 +262,7 @@ set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 	return true;
 }
 
-/* HnswQueue.resolve */
+/* HnswQueue.resolve: compute the exact distance of a row that waits. */
 static void
 resolve_row(void *owner, HnswRow *row)
 {
@@ -268,7 +270,7 @@ resolve_row(void *owner, HnswRow *row)
 	double distance = INFINITY;
 
 	row->exact = true;
-	if (!set_row(state, row, state->slots.resolved, true))
+	if (!set_queued_row(state, row, state->slots.resolved, true))
 		elog(ERROR, "could not read row (%u,%u) again", ItemPointerGetBlockNumber(&row->tid),
 			 ItemPointerGetOffsetNumber(&row->tid));
 	row->null = !hnsw_row_distance(state, &distance);
@@ -276,9 +278,9 @@ resolve_row(void *owner, HnswRow *row)
 	ExecClearTuple(state->slots.resolved);
 }
 
-/* Clauses are not to be checked again for this row. */
+/* Note that the row's clauses were checked: hnswexact.c leaves the row out. */
 static void
-note_seen(HnswState *state, ItemPointer tid)
+note_checked(HnswState *state, ItemPointer tid)
 {
 	if (!state->run.settings.may_read_all)
 		return;
@@ -296,7 +298,7 @@ note_seen(HnswState *state, ItemPointer tid)
 	state->checked.tids[state->checked.n++] = *tid;
 }
 
-/* A copy of the row, as long as memory lasts. */
+/* A copy of the row; NULL if copies take half of work_mem: then the row is read again. */
 static HeapTuple
 copy_row(HnswState *state, TupleTableSlot *slot)
 {
@@ -312,9 +314,9 @@ copy_row(HnswState *state, TupleTableSlot *slot)
 	return tuple;
 }
 
-/* A row of the index, which is in heap_slot: does it pass, then it waits. */
+/* Check the clauses of a row of the index, which is in slots.heap. A row that passes waits. */
 static void
-take_row(HnswState *state, const HnswFound *found)
+check_row(HnswState *state, const HnswFound *found)
 {
 	HnswRun *run = &state->run;
 	TupleTableSlot *slot = state->slots.heap;
@@ -322,7 +324,7 @@ take_row(HnswState *state, const HnswFound *found)
 	MemoryContext old;
 
 	state->counts.fetched++;
-	note_seen(state, &slot->tts_tid);
+	note_checked(state, &slot->tts_tid);
 	if (!hnsw_row_passes_first(state, slot))
 	{
 		InstrCountFiltered1(&state->css, 1);
@@ -345,7 +347,7 @@ take_row(HnswState *state, const HnswFound *found)
 		row.low = row.high = distance;
 		row.exact = true;
 	}
-	/* The bounds say nothing then. */
+	/* Bounds of a query without order say nothing. */
 	if (state->index.drive->without_order && !row.exact)
 		row.low = row.high = 0;
 	run->found.passed++;
@@ -361,7 +363,7 @@ take_row(HnswState *state, const HnswFound *found)
 }
 
 static void
-settle(HnswState *state, double frontier)
+settle_queue(HnswState *state, double frontier)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
@@ -369,9 +371,12 @@ settle(HnswState *state, double frontier)
 	MemoryContextSwitchTo(old);
 }
 
-/* No more rows come: those that wait become ready, and those found late find a place. */
+/*
+ * End the run: no more rows come. Rows that wait become ready. Late rows get their places if rows
+ * were held back, else they come last.
+ */
 static void
-finish(HnswState *state)
+finish_run(HnswState *state)
 {
 	HnswRun *run = &state->run;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
@@ -394,15 +399,15 @@ change_to_exact(HnswState *state)
 	if (hnsw_bitmap_child(state))
 		hnsw_bitmap_make(state);
 	note_strategy(state, "exact");
-	/* A limit that stopped the search does not stop the scan. */
+	/* A limit that stopped the search did not stop the scan. */
 	if (report->stop != HNSW_STOP_EXHAUSTED)
 		report->stop = HNSW_STOP_NONE;
 	hnsw_exact_begin(state);
 }
 
-/* Does every radius clause hold for a distance that is NaN, which is above all numbers? */
+/* True if every radius clause holds for the distance NaN, which is above all numbers. */
 static bool
-radii_take_nan(const HnswState *state)
+radii_hold_for_nan(const HnswState *state)
 {
 	ListCell *cell;
 
@@ -412,15 +417,18 @@ radii_take_nan(const HnswState *state)
 	return true;
 }
 
-/* No nearer row comes. Rows whose distance is NaN may be left, which the index leaves out. */
+/*
+ * The index has no more rows within the radius. Rows whose distance is NaN are not in the index,
+ * and may pass.
+ */
 static void
 end_at_radius(HnswState *state)
 {
-	if (state->run.settings.may_read_all && radii_take_nan(state) &&
+	if (state->run.settings.may_read_all && radii_hold_for_nan(state) &&
 		hnsw_scan_left_out_nan(state->index.scan))
 		change_to_exact(state);
 	else
-		finish(state);
+		finish_run(state);
 }
 
 /* Do what hnsw_choose_action says: the index has returned no row. */
@@ -432,7 +440,7 @@ change_source(HnswState *state)
 	HnswAction action;
 
 	if (!paused && hnsw_scan_progress(state->index.scan)->stop == HNSW_STOP_EXHAUSTED)
-		settle(state, INFINITY);
+		settle_queue(state, INFINITY);
 	action = hnsw_choose_action(state);
 	run->search.abandoned |= paused && action != HNSW_SEARCH_ON;
 	switch (action)
@@ -460,14 +468,14 @@ change_source(HnswState *state)
 		case HNSW_RETURN_ROWS:
 			break;
 		case HNSW_FINISH:
-			finish(state);
+			finish_run(state);
 			break;
 	}
 }
 
-/* The index gave another row. */
+/* Note the lower bound of another row of the index. */
 static void
-note_reached(HnswRun *run, double low)
+note_found(HnswRun *run, double low)
 {
 	uint64 n = (uint64) ++run->found.rows;
 
@@ -476,7 +484,7 @@ note_reached(HnswRun *run, double low)
 		run->found.marks[pg_leftmost_one_pos64(n)] = run->found.reached;
 }
 
-/* Take a row from the index. */
+/* Get a row from the index, and check it. */
 static void
 advance_index(HnswState *state)
 {
@@ -485,7 +493,7 @@ advance_index(HnswState *state)
 	const HnswFound *found;
 	bool ordered;
 
-	/* One more than is wanted: which row follows says that the last one is in its place. */
+	/* One more than wanted: the row that follows shows that the last one is in its place. */
 	if (!run->released)
 		expected = Max(run->bounds.wanted - hnsw_queue_held(&state->queue), 0) + 1;
 	found = hnsw_next_found(state, expected);
@@ -494,7 +502,7 @@ advance_index(HnswState *state)
 		change_source(state);
 		return;
 	}
-	note_reached(run, found->row.low);
+	note_found(run, found->row.low);
 	ordered = !state->index.drive->without_order;
 	if (found->row.low > run->bounds.radius && ordered)
 	{
@@ -506,13 +514,13 @@ advance_index(HnswState *state)
 		if (state->bitmap.members)
 			state->counts.members++;
 		if (hnsw_fetch_found(state, found))
-			take_row(state, found);
+			check_row(state, found);
 	}
 	if (ordered)
-		settle(state, found->row.next_low);
+		settle_queue(state, found->row.next_low);
 }
 
-/* Take a row from the sort. */
+/* Get a row from the sort. */
 static void
 advance_sort(HnswState *state)
 {
@@ -521,17 +529,17 @@ advance_sort(HnswState *state)
 
 	if (!hnsw_sort_next(state->exact.sort, &row.tid, &row.low, &row.null))
 	{
-		/* All rows were seen, though the search saw some of them only. */
+		/* All rows were read, though the search visited only some of them. */
 		if (state->run.search.begun)
 			hnsw_scan_progress(state->index.scan)->stop = HNSW_STOP_EXHAUSTED;
-		finish(state);
+		finish_run(state);
 	}
 	else
 	{
 		if (row.null)
 			row.low = INFINITY;
 		row.high = row.low;
-		/* Nearer than a row that the search returned. */
+		/* A late row is nearer than a row that the search returned. */
 		if (row.low < state->queue.last_high)
 			hnsw_queue_add_late(&state->queue, &row);
 		else
@@ -540,14 +548,14 @@ advance_sort(HnswState *state)
 	MemoryContextSwitchTo(old);
 }
 
-/* What the node returns of the next row that is ready; NULL: the row is gone. */
+/* The node's result for the next row that is ready; NULL if the row is gone. */
 static TupleTableSlot *
 return_row(HnswState *state)
 {
 	HnswRow row = *hnsw_queue_take(&state->queue);
 	double distance = row.low;
 
-	if (!set_row(state, &row, state->slots.held, false))
+	if (!set_queued_row(state, &row, state->slots.held, false))
 		return NULL;
 	if (!state->expressions.shows_distance)
 		row.null = true;
@@ -557,8 +565,8 @@ return_row(HnswState *state)
 }
 
 /*
- * The row that EvalPlanQual puts in place of the scan's rows; *substituted:
- * there is one, or none at all.
+ * The result for the row that EvalPlanQual puts in place of all rows of this scan, or NULL.
+ * *substituted is false if EvalPlanQual leaves the scan's own rows.
  */
 static TupleTableSlot *
 recheck_row(HnswState *state, bool *substituted)
@@ -598,7 +606,7 @@ recheck_row(HnswState *state, bool *substituted)
 }
 
 static TupleTableSlot *
-exec(CustomScanState *css)
+exec_scan(CustomScanState *css)
 {
 	HnswState *state = (HnswState *) css;
 	HnswRun *run = &state->run;
@@ -613,7 +621,7 @@ exec(CustomScanState *css)
 			return result;
 	}
 	if (!run->started)
-		start(state);
+		start_run(state);
 	for (;;)
 	{
 		if (!run->released && hnsw_queue_ready(&state->queue) >= run->bounds.wanted)
@@ -637,7 +645,7 @@ exec(CustomScanState *css)
 				result = hnsw_exact_read(state);
 				if (result)
 					return result;
-				finish(state);
+				finish_run(state);
 				break;
 			case HNSW_SOURCE_NONE:
 				return NULL;
@@ -647,9 +655,9 @@ exec(CustomScanState *css)
 
 static const CustomExecMethods exec_methods = {
 	.CustomName = "HnswScan",
-	.BeginCustomScan = begin,
-	.ExecCustomScan = exec,
-	.EndCustomScan = end,
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
 	.ReScanCustomScan = rescan,
 	.ExplainCustomScan = hnsw_explain,
 };
