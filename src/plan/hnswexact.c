@@ -156,7 +156,7 @@ sort_all(HnswState *state)
 	end_reading(state);
 	hnsw_sort_perform(state->exact.sort);
 	if (!run->released)
-		queue->last_low = queue->last_high = -INFINITY;
+		queue->max_low = queue->max_high = -INFINITY;
 }
 
 void

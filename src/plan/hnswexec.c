@@ -540,7 +540,7 @@ advance_sort(HnswState *state)
 			row.low = INFINITY;
 		row.high = row.low;
 		/* A late row is nearer than a row that the search returned. */
-		if (row.low < state->queue.last_high)
+		if (row.low < state->queue.max_high)
 			hnsw_queue_add_late(&state->queue, &row);
 		else
 			hnsw_queue_append(&state->queue, &row);

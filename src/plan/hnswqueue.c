@@ -26,7 +26,7 @@ hnsw_queue_reset(HnswQueue *queue)
 	memset(&queue->ready, 0, sizeof(HnswRowList));
 	memset(&queue->late, 0, sizeof(HnswRowList));
 	queue->next = 0;
-	queue->last_low = queue->last_high = -get_float8_infinity();
+	queue->max_low = queue->max_high = -get_float8_infinity();
 }
 
 void
@@ -38,9 +38,7 @@ hnsw_queue_add_late(HnswQueue *queue, const HnswRow *row)
 HnswRow *
 hnsw_queue_take(HnswQueue *queue)
 {
-	HnswRow *row = &queue->ready.rows[queue->next++];
-
-	return row;
+	return &queue->ready.rows[queue->next++];
 }
 
 void
@@ -56,7 +54,7 @@ hnsw_queue_add(HnswQueue *queue, const HnswRow *row)
 	heap[i] = *row;
 }
 
-/* The first of the heap has a larger low now. */
+/* Restore the order of the heap after the low of its first row was raised. */
 static void
 sift_down(HnswRow *heap, size_t n)
 {
@@ -75,7 +73,7 @@ sift_down(HnswRow *heap, size_t n)
 	heap[i] = row;
 }
 
-/* The second smallest low of the heap. */
+/* The second smallest low of the heap; infinite if there is none. */
 static double
 second_low(const HnswRowList *heap)
 {
@@ -99,7 +97,7 @@ hnsw_queue_settle(HnswQueue *queue, double frontier)
 		HnswRow row;
 
 		if (!first->exact && (first->high > frontier || first->high > second_low(heap) ||
-							  (first->low < queue->last_high && first->high > queue->last_low)))
+							  (first->low < queue->max_high && first->high > queue->max_low)))
 		{
 			queue->resolve(queue->owner, first);
 			sift_down(heap->rows, heap->used);
@@ -109,7 +107,7 @@ hnsw_queue_settle(HnswQueue *queue, double frontier)
 		*first = heap->rows[--heap->used];
 		if (heap->used > 0)
 			sift_down(heap->rows, heap->used);
-		if (row.low < queue->last_high)
+		if (row.low < queue->max_high)
 			push(&queue->late, &row);
 		else
 			hnsw_queue_append(queue, &row);
@@ -120,8 +118,8 @@ void
 hnsw_queue_append(HnswQueue *queue, const HnswRow *row)
 {
 	push(&queue->ready, row);
-	queue->last_low = Max(queue->last_low, row->low);
-	queue->last_high = Max(queue->last_high, row->high);
+	queue->max_low = Max(queue->max_low, row->low);
+	queue->max_high = Max(queue->max_high, row->high);
 }
 
 static int
@@ -135,6 +133,7 @@ by_distance(const void *a, const void *b)
 	return float8_cmp_internal(x->low, y->low);
 }
 
+/* Compute the distances of the rows of a list, from this one on. */
 static void
 resolve_all(HnswQueue *queue, HnswRowList *list, size_t from)
 {

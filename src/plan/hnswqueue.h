@@ -2,10 +2,11 @@
  * hnswqueue.h
  *	  Rows of a custom scan that wait for their turn, in order of distance.
  *
- * A row comes with bounds of its distance. It waits until no row that comes
- * later can be nearer; then it is ready. A row that is nearer than one that is
- * ready already is late. The owner says how a row's exact distance is computed;
- * it is asked only where bounds overlap.
+ * A row is added with bounds of its distance. It waits until no row that is added later can be
+ * nearer; then it is ready. A row that is nearer than a row already ready is late. The exact
+ * distance of a row is computed (`resolve`) only where bounds overlap.
+ *
+ * Memory belongs to the memory context that is current when rows are added.
  */
 #ifndef OMENDB_HNSWQUEUE_H
 #define OMENDB_HNSWQUEUE_H
@@ -19,10 +20,10 @@ typedef struct HnswRow
 {
 	double low; /* bounds of the distance */
 	double high;
-	bool exact; /* both are the distance itself */
+	bool exact; /* low and high are the distance itself */
 	bool null;  /* the distance is null; then low is infinite */
 	ItemPointerData tid;
-	HeapTuple tuple; /* a copy, or NULL: to be read again */
+	HeapTuple tuple; /* a copy of the row; NULL: it has to be read again */
 } HnswRow;
 
 typedef struct HnswRowList
@@ -37,39 +38,48 @@ typedef struct HnswQueue HnswQueue;
 struct HnswQueue
 {
 	HnswRowList waiting; /* a binary heap, smallest low first */
-	HnswRowList ready;   /* in order */
+	HnswRowList ready;   /* in the order in which they are returned */
 	HnswRowList late;
-	size_t next;      /* of those ready, the one that is taken next */
-	double last_low;  /* of the row that became ready last */
-	double last_high; /* the largest of all that became ready */
-	/* Compute the distance of a row: sets low, high, exact, null. */
+	size_t next;    /* index in ready.rows of the row that is taken next */
+	double max_low; /* largest bounds of all rows that became ready */
+	double max_high;
+	/* Compute the distance of a row, and set its low, high, exact and null. */
 	void (*resolve)(void *owner, HnswRow *row);
 	void *owner;
 };
 
-/* Forget all rows. Their memory belongs to the current memory context of the calls that add. */
+/* Forget all rows, whose memory was freed with its context. */
 extern void hnsw_queue_reset(HnswQueue *queue);
+
+/* Add a row that waits. */
 extern void hnsw_queue_add(HnswQueue *queue, const HnswRow *row);
-/* No row that comes later has a distance below that: rows become ready. */
+
+/* Let rows become ready: no row that is added later has a distance below the frontier. */
 extern void hnsw_queue_settle(HnswQueue *queue, double frontier);
-/* Append to the rows that are ready, whatever their order. */
+
+/* Add a row that is ready, whatever its distance. */
 extern void hnsw_queue_append(HnswQueue *queue, const HnswRow *row);
-/* A row that is known to be late. */
+
+/* Add a late row. */
 extern void hnsw_queue_add_late(HnswQueue *queue, const HnswRow *row);
-/* The next row that is ready; valid until rows are added. */
+
+/* Take the next row that is ready; there has to be one. The pointer is valid until rows are added. */
 extern HnswRow *hnsw_queue_take(HnswQueue *queue);
-/* Rows found late take their places among those that are ready and were not taken. */
+
+/* Put late rows in their places among the rows that are ready and not taken yet. */
 extern void hnsw_queue_merge_late(HnswQueue *queue);
-/* Rows found late come after those that are ready. */
+
+/* Put late rows, in order, after the rows that are ready. */
 extern void hnsw_queue_append_late(HnswQueue *queue);
 
+/* The number of rows that are ready and not taken yet. */
 static inline size_t
 hnsw_queue_ready(const HnswQueue *queue)
 {
 	return queue->ready.used - queue->next;
 }
 
-/* Rows that are ready, or may become so. */
+/* The number of rows that are ready or wait. */
 static inline size_t
 hnsw_queue_held(const HnswQueue *queue)
 {
