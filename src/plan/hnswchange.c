@@ -120,11 +120,12 @@ static Outlook
 make_outlook(const HnswState *state)
 {
 	const HnswPlanned *planned = &state->estimates.planned;
+	const HnswCosts *costs = &state->estimates.costs;
 	bool has_bitmap = state->bitmap.members || hnsw_bitmap_child(state);
 	double share = share_that_passes(state);
 	/* Of all rows: rows near the query pass learned.near times as often. */
 	double overall = Min(share / state->learned.near, 1);
-	double popped = state->run.found.rows;
+	double passing = overall * planned->rows;
 	double members = 0;
 	double doubt;
 	Outlook outlook = {0};
@@ -135,12 +136,13 @@ make_outlook(const HnswState *state)
 	{
 		/* If more rows pass than planned, more are in the bitmap. */
 		members = planned->rows * Min(planned->members_share * Max(overall / planned->share, 1), 1);
-		outlook.make = hnsw_cost_make_bitmap(&state->estimates.costs, planned, members);
+		outlook.make = hnsw_cost_make_bitmap(costs, planned, members);
 	}
-	outlook.exact = outlook.make + hnsw_cost_exact(&state->estimates.costs, planned, has_bitmap,
-												   members, overall * planned->rows);
-	outlook.spent = hnsw_cost_spent(&state->estimates.costs,
-									hnsw_scan_progress(state->index.scan)->nodes, popped) /
+	outlook.exact = has_bitmap
+						? outlook.make + hnsw_cost_read_bitmap(costs, planned, members, passing)
+						: hnsw_cost_read_table(costs, planned, passing);
+	outlook.spent = hnsw_cost_spent(costs, hnsw_scan_progress(state->index.scan)->nodes,
+									state->run.found.rows) /
 					outlook.exact;
 	doubt = 2 * (FULL_EVIDENCE - outlook.spent) / (FULL_EVIDENCE - MIN_EVIDENCE);
 	outlook.nodes = Min(rows_needed(state) / share, estimate_nodes_within(state, Max(doubt, 0)));
@@ -178,7 +180,7 @@ hnsw_choose_beginning(HnswState *state, bool values_changed)
 	const HnswLearned *learned = &state->learned;
 	HnswTask task = {
 		.wanted = run->bounds.wanted,
-		.most = state->estimates.planned.rows,
+		.max_nodes = state->estimates.planned.rows,
 		.near = learned->near,
 		.clauses = state->has_clauses,
 		.bitmap = hnsw_bitmap_child(state) != NULL,
@@ -339,8 +341,8 @@ hnsw_is_exact_cheaper(const HnswState *state)
 		return true;
 	members = Max(hnsw_members_count(state->bitmap.members), 1);
 	nodes = run->bounds.wanted * rows / members / state->learned.near;
-	return hnsw_cost_exact(&state->estimates.costs, &state->estimates.planned, true, members,
-						   members) <= hnsw_cost_search(&state->estimates.costs,
-														&state->estimates.planned, 0, nodes,
-														run->bounds.wanted, true);
+	return hnsw_cost_read_bitmap(&state->estimates.costs, &state->estimates.planned, members,
+								 members) <= hnsw_cost_search(&state->estimates.costs,
+															  &state->estimates.planned, 0, nodes,
+															  run->bounds.wanted, true);
 }

@@ -317,10 +317,10 @@ set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others,
 	bool ordered = base->pathkeys != NIL;
 	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
 	Cost plain_total = omendb_enabled_cost(plain->total_cost);
-	double most = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
+	double max_nodes = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
 	HnswTask task = {
 		.wanted = rows,
-		.most = most,
+		.max_nodes = max_nodes,
 		.near = 1,
 		.clauses = rel->baserestrictinfo != NIL,
 		.bitmap = wanted->bitmap != NULL,

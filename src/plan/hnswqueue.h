@@ -48,7 +48,7 @@ struct HnswQueue
 	void *owner;
 };
 
-/* Forget all rows, whose memory was freed with its context. */
+/* Forget all rows. Their memory is freed with its context. */
 extern void hnsw_queue_reset(HnswQueue *queue);
 
 /* Add a row that waits. */
