@@ -39,6 +39,7 @@ hnsw_create_state(CustomScan *plan)
 
 static void resolve_row(void *owner, HnswRow *row);
 
+/* BeginCustomScan. The first run begins at the first row. */
 static void
 begin_scan(CustomScanState *css, EState *estate, int eflags)
 {
@@ -109,6 +110,7 @@ publish_exact_run(const HnswState *state)
 	hnsw_last_scan.stop = HNSW_STOP_EXHAUSTED;
 }
 
+/* End the run: learn from it, count what it did, free its memory. */
 static void
 end_run(HnswState *state)
 {
@@ -163,10 +165,13 @@ end_scan(CustomScanState *css)
 		ExecEndNode(hnsw_bitmap_child(state));
 }
 
+/* Begin to search the index. The search itself starts at the first row. */
 static void
 begin_search(HnswState *state)
 {
 	EState *estate = state->css.ss.ps.state;
+	double wanted = state->run.bounds.wanted;
+	HnswRequest *request;
 	MemoryContext old;
 	ScanKeyData key;
 
@@ -179,25 +184,51 @@ begin_search(HnswState *state)
 		state->index.drive = hnsw_scan_drive(state->index.scan);
 	}
 	/* All rows within a radius are wanted: late rows get their places in the end. */
-	state->index.drive->request.keeps_all = state->run.bounds.wanted == 0
-												? !(state->flags & HNSW_FLAG_ORDERED)
-												: isinf(state->run.bounds.wanted);
-	state->index.drive->request.wanted =
-		isinf(state->run.bounds.wanted) ? 0 : state->run.bounds.wanted;
-	state->index.drive->request.filters =
-		state->bitmap.members || state->css.ss.ps.qual || state->expressions.later;
+	request = &state->index.drive->request;
+	request->keeps_all = wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(wanted);
+	request->wanted = isinf(wanted) ? 0 : wanted;
+	request->filters = state->bitmap.members || state->css.ss.ps.qual || state->expressions.later;
+	request->budget = 0;
+	request->first_budget = hnsw_first_budget(state);
 
 	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query.is_null ? SK_ISNULL : 0), 1,
 						   HNSW_DISTANCE_STRATEGY, InvalidOid, state->expressions.collation,
 						   state->expressions.distance.fn_oid, state->run.query.value);
 	index_rescan(state->index.scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);
-	state->index.drive->request.budget = 0;
-	state->index.drive->request.first_budget = hnsw_first_budget(state);
 	state->run.search.begun = true;
 	note_strategy(state, state->bitmap.members ? "bitmap" : "graph");
 }
 
+/*
+ * Choose the strategy that the run begins with, and begin it. The setting hnsw.scan_strategy forces
+ * one, except that nothing is read where settings forbid it.
+ */
+static void
+begin_strategy(HnswState *state)
+{
+	HnswRun *run = &state->run;
+
+	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO)
+		hnsw_choose_beginning(state, hnsw_use_values(state));
+	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
+						? (HnswStrategy) state->estimates.planned.strategy
+						: (HnswStrategy) hnsw_scan_strategy;
+	if (run->strategy == HNSW_STRATEGY_EXACT && !run->settings.may_read_all)
+		run->strategy = HNSW_STRATEGY_GRAPH;
+	if (run->strategy != HNSW_STRATEGY_GRAPH)
+		hnsw_bitmap_make(state);
+	if (run->strategy == HNSW_STRATEGY_EXACT &&
+		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_is_exact_cheaper(state)))
+	{
+		note_strategy(state, "exact");
+		hnsw_exact_begin(state);
+	}
+	else
+		begin_search(state);
+}
+
+/* Start a run: evaluate what bounds it, and begin its first strategy. */
 static void
 start_run(HnswState *state)
 {
@@ -221,23 +252,7 @@ start_run(HnswState *state)
 	}
 	run->released = !ordered || run->bounds.wanted == 0;
 
-	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO)
-		hnsw_choose_beginning(state, hnsw_use_values(state));
-	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
-						? (HnswStrategy) state->estimates.planned.strategy
-						: (HnswStrategy) hnsw_scan_strategy;
-	if (run->strategy == HNSW_STRATEGY_EXACT && !run->settings.may_read_all)
-		run->strategy = HNSW_STRATEGY_GRAPH;
-	if (run->strategy != HNSW_STRATEGY_GRAPH)
-		hnsw_bitmap_make(state);
-	if (run->strategy == HNSW_STRATEGY_EXACT &&
-		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_is_exact_cheaper(state)))
-	{
-		note_strategy(state, "exact");
-		hnsw_exact_begin(state);
-	}
-	else
-		begin_search(state);
+	begin_strategy(state);
 }
 
 /*
