@@ -318,7 +318,7 @@ main(int argc, char **argv)
 		omendb_query_init(&query, &codec, malloc(omendb_query_bytes(&codec) + 1));
 		omendb_search_init(&search, &omendb_array_ops, &array, &allocator,
 						   omendb_layout_is_coded(&layout));
-		search.keep_aside = option("aside", 1) != 0;
+		search.aside.keep = option("aside", 1) != 0;
 		for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++)
 		{
 			double best = 1e9;

@@ -244,7 +244,7 @@ do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 qu
 	for (;; i++)
 	{
 		omendb_search_widen(search, steps->width[i]);
-		search->rest = steps->width[i];
+		search->beam.rest = steps->width[i];
 		omendb_search_run(search);
 		if (search->visited_used == 0 && truth->found[query] > 0)
 			return 0;

@@ -386,7 +386,7 @@ enter_from_above(HnswScan *state, bool all)
 	for (; level > 0; level--)
 		omendb_reach_descend(&reach, level, all);
 	for (at = 0; (at = omendb_reach_next(&reach, at)) != OMENDB_NO_NODE; at++)
-		if (!omendb_search_has_seen(&state->search, at))
+		if (!omendb_search_has_visited(&state->search, at))
 			omendb_search_enter(&state->search, at);
 	omendb_reach_free(&reach);
 }
@@ -451,7 +451,7 @@ may_search_on(HnswScan *state)
 static uint32
 wider_beam(const HnswScan *state, size_t lacking)
 {
-	uint32 width = state->search.width;
+	uint32 width = state->search.beam.width;
 
 	/* With a recall target, by steps as large as those that it was measured by. */
 	if (hnsw_recall_target > 0)
@@ -969,7 +969,7 @@ add_known(const HnswScan *state, const OmendbCandidate *candidates, size_t n, do
 		double high;
 
 		if ((candidates[i] & OMENDB_VISITED) ||
-			(search->coded && omendb_search_has_seen(search, node)))
+			(search->coded && omendb_search_has_visited(search, node)))
 			continue;
 		if (omendb_lower_bound(&state->query, omendb_candidate_estimate(candidates[i]),
 							   state->most_error, state->most_norm2, &high) <= distance)
@@ -984,11 +984,11 @@ hnsw_scan_candidates_within(IndexScanDesc scan, double distance)
 	const HnswScan *state = scan->opaque;
 	const OmendbSearch *search = &state->search;
 	OmendbNode *nodes = MemoryContextAllocHuge(
-		state->context, (search->used + search->aside_used + 1) * sizeof(OmendbNode));
-	size_t used = add_known(state, search->beam, search->used, distance, nodes, 0);
+		state->context, (search->beam.used + search->aside.used + 1) * sizeof(OmendbNode));
+	size_t used = add_known(state, search->beam.candidates, search->beam.used, distance, nodes, 0);
 	size_t known = 0;
 
-	used = add_known(state, search->aside, search->aside_used, distance, nodes, used);
+	used = add_known(state, search->aside.candidates, search->aside.used, distance, nodes, used);
 	/* A node may be known by several estimates. */
 	qsort(nodes, used, sizeof(OmendbNode), compare_nodes);
 	for (size_t i = 0; i < used; i++)

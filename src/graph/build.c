@@ -309,7 +309,7 @@ search_node(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t position)
 			bool fresh = true;
 
 			if (search->coded)
-				fresh = !omendb_search_has_seen(search, edge->node);
+				fresh = !omendb_search_has_visited(search, edge->node);
 			else
 				for (size_t k = 0; k < search->visited_used && fresh; k++)
 					fresh = search->visited[k].node != edge->node;

@@ -1,13 +1,14 @@
 /*
  * search.c
- *	  Best-first search with a beam of estimates.
+ *	  Best-first search: start, steps, descent through the levels, results.
+ *
+ * Owns the visited set and the list of visited nodes. Reaches records through ops only, and holds
+ * none of them between two calls of ops.
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "graph/searchwork.h"
 
-#define FIRST_SEEN 512
+/* Places of the visited set at first. It doubles when half full. */
+#define FIRST_CAPACITY 512
 
 void
 omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
@@ -19,28 +20,29 @@ omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
 	search->allocator = allocator;
 	search->coded = coded;
 	search->visit_limit = SIZE_MAX;
-	search->ahead = LEAST_AHEAD;
+	search->ahead = SEARCH_LEAST_AHEAD;
+}
+
+static void
+release(const OmendbAllocator *allocator, void *memory)
+{
+	if (memory)
+		allocator->release(allocator->context, memory);
 }
 
 void
 omendb_search_free(OmendbSearch *search)
 {
-	const OmendbAllocator *allocator = search->allocator;
-
-	if (search->beam)
-		allocator->release(allocator->context, search->beam);
-	if (search->aside)
-		allocator->release(allocator->context, search->aside);
-	if (search->seen)
-		allocator->release(allocator->context, search->seen);
-	if (search->visited)
-		allocator->release(allocator->context, search->visited);
-	search->beam = NULL;
-	search->width_capacity = 0;
-	search->aside = NULL;
-	search->aside_capacity = 0;
-	search->seen = NULL;
-	search->seen_capacity = 0;
+	release(search->allocator, search->beam.candidates);
+	release(search->allocator, search->aside.candidates);
+	release(search->allocator, search->visited_set.nodes);
+	release(search->allocator, search->visited);
+	search->beam.candidates = NULL;
+	search->beam.capacity = 0;
+	search->aside.candidates = NULL;
+	search->aside.capacity = 0;
+	search->visited_set.nodes = NULL;
+	search->visited_set.capacity = 0;
 	search->visited = NULL;
 	search->visited_capacity = 0;
 }
@@ -59,61 +61,85 @@ omendb_search_grow(const OmendbAllocator *allocator, void **memory, size_t *capa
 	return true;
 }
 
+bool
+omendb_search_reserve_beam(OmendbSearch *search, uint32_t width)
+{
+	OmendbBeam *beam = &search->beam;
+	size_t capacity = beam->capacity;
+
+	if (width <= capacity)
+		return true;
+	if (!omendb_search_grow(search->allocator, (void **) &beam->candidates, &capacity, width,
+							sizeof(OmendbCandidate)))
+		return false;
+	beam->capacity = capacity;
+	return true;
+}
+
+/* ---------------------------------------------------------------- the visited set */
+
+/* The first place at which a node is looked for. */
 static inline size_t
-slot_of(uint32_t node, size_t capacity)
+hash_place(OmendbNode node, size_t capacity)
 {
 	return (node * UINT32_C(0x9e3779b1) >> 7) & (capacity - 1);
 }
 
-bool
-omendb_search_has_seen(const OmendbSearch *search, OmendbNode node)
+static inline bool
+has_visited(const OmendbVisitedSet *set, OmendbNode node)
 {
-	size_t mask = search->seen_capacity - 1;
+	size_t mask = set->capacity - 1;
 
-	for (size_t i = slot_of(node, search->seen_capacity);; i = (i + 1) & mask)
+	for (size_t i = hash_place(node, set->capacity);; i = (i + 1) & mask)
 	{
-		if (search->seen[i] == node)
+		if (set->nodes[i] == node)
 			return true;
-		if (search->seen[i] == OMENDB_NO_NODE)
+		if (set->nodes[i] == OMENDB_NO_NODE)
 			return false;
 	}
 }
 
-static bool
-grow_seen(OmendbSearch *search)
+bool
+omendb_search_has_visited(const OmendbSearch *search, OmendbNode node)
 {
-	const OmendbAllocator *allocator = search->allocator;
-	size_t capacity = search->seen_capacity * 2;
-	uint32_t *seen = allocator->resize(allocator->context, NULL, capacity * sizeof(uint32_t));
+	return has_visited(&search->visited_set, node);
+}
 
-	if (!seen)
+static bool
+double_visited_set(const OmendbAllocator *allocator, OmendbVisitedSet *set)
+{
+	size_t capacity = set->capacity * 2;
+	OmendbNode *nodes = allocator->resize(allocator->context, NULL, capacity * sizeof(OmendbNode));
+
+	if (!nodes)
 		return false;
-	memset(seen, 0xff, capacity * sizeof(uint32_t));
-	for (size_t i = 0; i < search->seen_capacity; i++)
-		if (search->seen[i] != OMENDB_NO_NODE)
+	memset(nodes, 0xff, capacity * sizeof(OmendbNode));
+	for (size_t i = 0; i < set->capacity; i++)
+		if (set->nodes[i] != OMENDB_NO_NODE)
 		{
-			size_t k = slot_of(search->seen[i], capacity);
+			size_t k = hash_place(set->nodes[i], capacity);
 
-			while (seen[k] != OMENDB_NO_NODE)
+			while (nodes[k] != OMENDB_NO_NODE)
 				k = (k + 1) & (capacity - 1);
-			seen[k] = search->seen[i];
+			nodes[k] = set->nodes[i];
 		}
-	allocator->release(allocator->context, search->seen);
-	search->seen = seen;
-	search->seen_capacity = capacity;
+	allocator->release(allocator->context, set->nodes);
+	set->nodes = nodes;
+	set->capacity = capacity;
 	return true;
 }
 
-/* Note the node. *fresh: it was not noted before. */
+/* Add a node to the visited set. *fresh: it was not in the set. False when out of memory. */
 static inline bool
-note_seen(OmendbSearch *search, OmendbNode node, bool *fresh)
+mark_visited(OmendbSearch *search, OmendbNode node, bool *fresh)
 {
-	size_t mask = search->seen_capacity - 1;
-	size_t i = slot_of(node, search->seen_capacity);
+	OmendbVisitedSet *set = &search->visited_set;
+	size_t mask = set->capacity - 1;
+	size_t i = hash_place(node, set->capacity);
 
-	while (search->seen[i] != OMENDB_NO_NODE)
+	while (set->nodes[i] != OMENDB_NO_NODE)
 	{
-		if (search->seen[i] == node)
+		if (set->nodes[i] == node)
 		{
 			*fresh = false;
 			return true;
@@ -121,52 +147,64 @@ note_seen(OmendbSearch *search, OmendbNode node, bool *fresh)
 		i = (i + 1) & mask;
 	}
 	*fresh = true;
-	search->seen[i] = node;
-	if (++search->seen_used * 2 > search->seen_capacity)
-		return grow_seen(search);
+	set->nodes[i] = node;
+	if (++set->used * 2 > set->capacity)
+		return double_visited_set(search->allocator, set);
 	return true;
 }
+
+/* ---------------------------------------------------------------- start */
 
 bool
 omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned level, uint32_t width)
 {
+	OmendbVisitedSet *set = &search->visited_set;
+
 	search->query = query;
 	search->level = level;
-	search->used = 0;
-	search->cursor = 0;
-	search->aside_used = 0;
-	search->aside_kept = 0;
+	search->beam.used = 0;
+	search->beam.cursor = 0;
+	search->aside.used = 0;
+	search->aside.checked = 0;
 	search->visited_used = 0;
-	search->width = width;
-	search->rest = UINT32_MAX;
-	if (width > search->width_capacity)
-	{
-		size_t capacity = search->width_capacity;
-
-		if (!omendb_search_grow(search->allocator, (void **) &search->beam, &capacity, width,
-								sizeof(OmendbCandidate)))
-			return false;
-		search->width_capacity = capacity;
-	}
-	if (!search->seen)
-	{
-		if (!omendb_search_grow(search->allocator, (void **) &search->seen, &search->seen_capacity,
-								FIRST_SEEN, sizeof(uint32_t)))
-			return false;
-	}
-	memset(search->seen, 0xff, search->seen_capacity * sizeof(uint32_t));
-	search->seen_used = 0;
+	search->beam.width = width;
+	search->beam.rest = UINT32_MAX;
+	if (!omendb_search_reserve_beam(search, width))
+		return false;
+	if (!set->nodes && !omendb_search_grow(search->allocator, (void **) &set->nodes, &set->capacity,
+										   FIRST_CAPACITY, sizeof(OmendbNode)))
+		return false;
+	memset(set->nodes, 0xff, set->capacity * sizeof(OmendbNode));
+	set->used = 0;
 	return true;
 }
 
+/*
+ * The beam takes candidates whose estimate, in the bits that order candidates, is below this
+ * limit.
+ */
+static inline uint64_t
+beam_limit(const OmendbBeam *beam)
+{
+	return beam->used == beam->width ? beam->candidates[beam->used - 1] >> 32 : UINT64_MAX;
+}
+
+/* NaN becomes infinity, so that distances have an order. */
+static inline float
+orderly(float distance)
+{
+	return distance < INFINITY ? distance : INFINITY;
+}
+
+/* Insert a candidate into the beam, or set it aside. */
 static bool
-offer(OmendbSearch *search, float estimate, uint32_t node)
+add_candidate(OmendbSearch *search, float estimate, OmendbNode node)
 {
 	OmendbCandidate candidate = omendb_candidate(orderly(estimate), node);
 
-	if (candidate >> 32 < threshold(search))
-		return omendb_search_insert(search, candidate);
-	return set_aside(search, candidate);
+	if (candidate >> 32 < beam_limit(&search->beam))
+		return omendb_search_insert(search, &candidate, 1);
+	return search_set_aside(search, candidate);
 }
 
 bool
@@ -180,34 +218,31 @@ omendb_search_enter(OmendbSearch *search, OmendbNode node)
 
 		if (!search->ops->distance(search->store, node, search->level, search->query, &distance))
 			return true;
-		if (!note_seen(search, node, &fresh))
+		if (!mark_visited(search, node, &fresh))
 			return false;
-		return !fresh || offer(search, distance, node);
+		return !fresh || add_candidate(search, distance, node);
 	}
-	return offer(search, -INFINITY, node);
+	return add_candidate(search, -INFINITY, node);
 }
 
 bool
 omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *query, unsigned level,
 						 uint32_t width, const OmendbNode *from, uint32_t n)
 {
-	bool stored = false;
-
 	if (!omendb_search_begin(search, query, level, width))
 		return false;
-	/* Coded: nothing of them is looked at before the run. */
+	/* Coded layouts read nothing of these nodes before the run. */
 	if (!search->coded)
-	{
-		for (uint32_t i = 0; i < n; i++)
-			stored |= search->ops->prefetch(search->store, from[i]);
-		omendb_search_look_ahead(search, stored);
-	}
+		omendb_search_prefetch_entries(search, from, n);
 	for (uint32_t i = 0; i < n; i++)
 		if (!omendb_search_enter(search, from[i]))
 			return false;
 	return true;
 }
 
+/* ---------------------------------------------------------------- steps */
+
+/* Append the node of search->step to the list of visited nodes. */
 static bool
 add_visited(OmendbSearch *search, OmendbNode node)
 {
@@ -224,96 +259,107 @@ add_visited(OmendbSearch *search, OmendbNode node)
 	return true;
 }
 
+/*
+ * Make the neighbours of search->step candidates by their estimates: those below the beam's
+ * limit enter the beam, the others are set aside. Both lists are made without branches, for no
+ * processor can predict which candidate goes where.
+ */
 static bool
 expand_coded(OmendbSearch *search)
 {
 	const OmendbStep *step = &search->step;
 	OmendbCandidate candidates[OMENDB_MAX_EDGES];
 	OmendbCandidate near[OMENDB_MAX_EDGES];
-	uint64_t limit = threshold(search);
+	uint64_t limit = beam_limit(&search->beam);
 	uint32_t n = 0;
+	uint32_t fresh = 0;
 
 	for (uint32_t i = 0; i < step->count; i++)
 		candidates[i] = omendb_candidate(orderly(step->estimates[i]), step->neighbours[i]);
-	/* Sorting out without branches: which way each goes is anybody's guess. */
 	for (uint32_t i = 0; i < step->count; i++)
 	{
 		near[n] = candidates[i];
 		n += candidates[i] >> 32 < limit;
 	}
-	if (search->keep_aside && step->count > 0)
+	if (search->aside.keep && step->count > 0)
 	{
 		OmendbCandidate *aside;
 
-		if (!aside_capacity(search, step->count))
+		if (!search_reserve_aside(search, step->count))
 			return false;
-		aside = search->aside + search->aside_used;
+		aside = search->aside.candidates + search->aside.used;
 		for (uint32_t i = 0; i < step->count; i++)
 		{
 			*aside = candidates[i];
 			aside += candidates[i] >> 32 >= limit;
 		}
-		search->aside_used = aside - search->aside;
+		search->aside.used = aside - search->aside.candidates;
 	}
-	return omendb_search_insert_all(search, near, n);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		near[fresh] = near[i];
+		fresh += !has_visited(&search->visited_set, omendb_candidate_node(near[i]));
+	}
+	return omendb_search_insert(search, near, fresh);
 }
 
+/* Score the neighbours of search->step that were not scored before: these become candidates. */
 static bool
 expand_plain(OmendbSearch *search)
 {
 	const OmendbStep *step = &search->step;
+	bool from_storage = search->ahead > SEARCH_LEAST_AHEAD;
 	bool stored = false;
 
-	/* All that were not seen yet are looked at, so all may be asked for. */
-	if (search->ahead > LEAST_AHEAD)
+	if (from_storage)
 		for (uint32_t i = 0; i < step->count; i++)
-			if (!omendb_search_has_seen(search, step->neighbours[i]))
+			if (!has_visited(&search->visited_set, step->neighbours[i]))
 				stored |= search->ops->request(search->store, step->neighbours[i]);
-
 	for (uint32_t i = 0; i < step->count; i++)
 	{
-		uint32_t node = step->neighbours[i];
+		OmendbNode node = step->neighbours[i];
 		float distance;
 		bool fresh;
 
-		/* What was seen may have been evicted since: nobody reads it again. */
-		if (i + 1 < step->count && (search->ahead == LEAST_AHEAD ||
-									!omendb_search_has_seen(search, step->neighbours[i + 1])))
+		/* A node scored earlier may have left memory. Its record is not needed again. */
+		if (i + 1 < step->count &&
+			(!from_storage || !has_visited(&search->visited_set, step->neighbours[i + 1])))
 			stored |= search->ops->prefetch(search->store, step->neighbours[i + 1]);
-		if (!note_seen(search, node, &fresh))
+		if (!mark_visited(search, node, &fresh))
 			return false;
 		if (fresh &&
 			search->ops->distance(search->store, node, search->level, search->query, &distance) &&
-			!offer(search, distance, node))
+			!add_candidate(search, distance, node))
 			return false;
 	}
-	omendb_search_look_ahead(search, stored);
+	search_adapt_ahead(search, stored);
 	return true;
 }
 
 bool
 omendb_search_run(OmendbSearch *search)
 {
-	/* What was entered, or came into a wider beam, is likely to come from storage, too. */
-	if (search->coded && search->ahead > LEAST_AHEAD)
-		omendb_search_request_further(search, search->cursor, false);
+	OmendbBeam *beam = &search->beam;
+
+	if (search->coded)
+		omendb_search_request_beam(search);
 	while (search->visited_used < search->visit_limit)
 	{
-		uint32_t at = next_unvisited(search, search->cursor);
-		uint32_t node;
+		uint32_t at = search_next_unvisited(beam, beam->cursor);
+		OmendbNode node;
 
-		search->cursor = at;
-		if (at == search->used || at >= search->rest)
+		beam->cursor = at;
+		if (at == beam->used || at >= beam->rest)
 			break;
-		node = omendb_candidate_node(search->beam[at]);
-		search->beam[at] |= OMENDB_VISITED;
-		search->cursor++;
+		node = omendb_candidate_node(beam->candidates[at]);
+		beam->candidates[at] |= OMENDB_VISITED;
+		beam->cursor++;
 		if (search->coded)
 		{
 			bool fresh;
 
-			/* An earlier entry of the same node, with another estimate, was visited. */
-			if (!note_seen(search, node, &fresh))
+			/* Not fresh: the node was visited as a candidate with another estimate. */
+			if (!mark_visited(search, node, &fresh))
 				return false;
 			if (!fresh)
 				continue;
@@ -328,6 +374,8 @@ omendb_search_run(OmendbSearch *search)
 	}
 	return true;
 }
+
+/* ---------------------------------------------------------------- results */
 
 uint32_t
 omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
@@ -366,9 +414,12 @@ omendb_search_below(const OmendbSearch *search, uint32_t want, bool live, Omendb
 size_t
 omendb_search_bytes(const OmendbSearch *search)
 {
-	return search->width * sizeof(OmendbCandidate) + search->aside_used * sizeof(OmendbCandidate) +
-		   2 * search->seen_used * sizeof(uint32_t) + search->visited_used * sizeof(OmendbVisited);
+	return (search->beam.width + search->aside.used) * sizeof(OmendbCandidate) +
+		   2 * search->visited_set.used * sizeof(OmendbNode) +
+		   search->visited_used * sizeof(OmendbVisited);
 }
+
+/* ---------------------------------------------------------------- descent */
 
 bool
 omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode entry,
@@ -377,7 +428,7 @@ omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode
 	OmendbNode from[OMENDB_UPPER_BEAM] = {entry};
 	uint32_t n = 1;
 
-	search->keep_aside = false;
+	search->aside.keep = false;
 	search->visit_limit = SIZE_MAX;
 	for (; level > 0; level--)
 	{
@@ -386,7 +437,7 @@ omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode
 			return false;
 		n = omendb_search_below(search, OMENDB_UPPER_BEAM, false, from);
 	}
-	search->keep_aside = true;
+	search->aside.keep = true;
 	search->visit_limit = visit_limit;
 	return omendb_search_begin_from(search, query, 0, width, from, n);
 }

@@ -1,57 +1,70 @@
 /*
  * searchahead.c
- *	  What a search asks memory and storage for in advance.
+ *	  Requests in advance: a search asks memory, and storage where memory does not have them, for
+ *	  the records of its next visits.
+ *
+ * ops->prefetch and ops->request are hints; no result of a search depends on them.
  */
 #include "graph/searchwork.h"
 
-/*
- * What is looked at next comes from storage, or all of it from memory. Early in a search
- * much of the beam is driven out of it unvisited, so each step looks only one entry further.
- */
 void
-omendb_search_look_ahead(OmendbSearch *search, bool stored)
+omendb_search_prefetch_entries(OmendbSearch *search, const OmendbNode *from, uint32_t n)
 {
-	if (!stored)
-		search->ahead = LEAST_AHEAD;
-	else if (search->ahead < MOST_AHEAD)
-		search->ahead++;
+	bool stored = false;
+
+	for (uint32_t i = 0; i < n; i++)
+		stored |= search->ops->prefetch(search->store, from[i]);
+	search_adapt_ahead(search, stored);
 }
 
 /*
- * Storage reads some of what is visited next: ask for more of the unvisited entries,
- * from that one on. They are likely to be visited later.
+ * Request unvisited candidates from a place of the beam on, beyond the SEARCH_LEAST_AHEAD that
+ * were prefetched. stored: storage has to read some of the prefetched ones.
  */
-void
-omendb_search_request_further(OmendbSearch *search, uint32_t at, bool stored)
+static void
+request_further(OmendbSearch *search, uint32_t at, bool stored)
 {
-	for (uint32_t ahead = LEAST_AHEAD; ahead < search->ahead; ahead++)
+	const OmendbBeam *beam = &search->beam;
+
+	for (uint32_t ahead = SEARCH_LEAST_AHEAD; ahead < search->ahead; ahead++)
 	{
-		at = next_unvisited(search, at);
-		if (at >= search->used)
+		at = search_next_unvisited(beam, at);
+		if (at >= beam->used)
 			break;
-		stored |= search->ops->request(search->store, omendb_candidate_node(search->beam[at++]));
+		stored |=
+			search->ops->request(search->store, omendb_candidate_node(beam->candidates[at++]));
 	}
-	omendb_search_look_ahead(search, stored);
+	search_adapt_ahead(search, stored);
 }
 
 /*
- * The node visited next is needed at once, but the one after it, if nothing
- * nearer comes between, only in a step: by then it is there.
+ * The next visit needs its record at once. The one after it, unless a nearer candidate comes
+ * between, needs its record a step later: it has come by then.
  */
 void
 omendb_search_prefetch_next(OmendbSearch *search)
 {
-	uint32_t at = search->cursor;
+	const OmendbBeam *beam = &search->beam;
+	uint32_t at = beam->cursor;
 	bool stored = false;
 
-	for (int ahead = 0; ahead < LEAST_AHEAD; ahead++)
+	for (int ahead = 0; ahead < SEARCH_LEAST_AHEAD; ahead++)
 	{
-		at = next_unvisited(search, at);
-		if (at >= search->used)
+		at = search_next_unvisited(beam, at);
+		if (at >= beam->used)
 			break;
-		stored |= search->ops->prefetch(search->store, omendb_candidate_node(search->beam[at++]));
+		stored |=
+			search->ops->prefetch(search->store, omendb_candidate_node(beam->candidates[at++]));
 	}
-	/* Plain: what entered the beam was looked at already. */
-	if (search->coded && (stored || search->ahead > LEAST_AHEAD))
-		omendb_search_request_further(search, at, stored);
+	/* Plain layouts: a candidate of the beam was scored, so memory has its record. */
+	if (search->coded && (stored || search->ahead > SEARCH_LEAST_AHEAD))
+		request_further(search, at, stored);
+}
+
+/* Nodes that were entered, and candidates of a wider beam, are likely to be in storage, too. */
+void
+omendb_search_request_beam(OmendbSearch *search)
+{
+	if (search->ahead > SEARCH_LEAST_AHEAD)
+		request_further(search, search->beam.cursor, false);
 }

@@ -1,25 +1,38 @@
 /*
  * searchwiden.c
- *	  Candidates that the beam had no room for, and wider beams.
+ *	  Candidates set aside, and wider beams.
+ *
+ * A beam that is widened takes the nearest of the candidates that did not fit into it before. They
+ * are kept unordered, for most are never needed: a widening sorts as many as it takes.
  */
 #include "graph/searchwork.h"
 
-/* Entries by which a beam is extended at a time, at least. */
-#define MIN_STEP 512
+/*
+ * Minimum number of candidates by which omendb_search_extend widens a beam. omendb_search_advance
+ * doubles a beam that is narrower.
+ */
+#define LEAST_WIDENING 512
 
-/* What sorts a part of the candidates that were set aside. */
-#define FEW_TO_SORT  16
+/* Quicksort: up to FEW_TO_SORT candidates are sorted by insertion. */
+#define FEW_TO_SORT 16
+
+/* Its pivot is chosen from a sample: the larger one from MANY_TO_SORT candidates on. */
 #define MANY_TO_SORT 256
 #define SMALL_SAMPLE 5
 #define LARGE_SAMPLE 31
 
-/* Of so many candidates at least, those that were visited are looked for. */
-#define SEEN_KEPT 32768
+/*
+ * Candidates of visited nodes are removed when the list has twice as many candidates as after the
+ * last removal, and this number more.
+ */
+#define REMOVAL_THRESHOLD 32768
 
-/* So many late finds say that there is more to find. */
-#define SETTLE_LATE 3
+/* Number of the OMENDB_SETTLE nearest nodes that, if found recently, say that more can be found. */
+#define UNSETTLED_FINDS 3
 
-/* Ascending; for few. */
+/* ---------------------------------------------------------------- sorting */
+
+/* Sort by insertion. */
 static void
 sort_few(OmendbCandidate *c, size_t n)
 {
@@ -34,7 +47,9 @@ sort_few(OmendbCandidate *c, size_t n)
 	}
 }
 
-/* One of n candidates; the k nearest are likely to be below it, or half of them if those are fewer. */
+/*
+ * Choose one of n candidates such that about k are below it, or half of them if that is less.
+ */
 static OmendbCandidate
 choose_pivot(const OmendbCandidate *c, size_t n, size_t k)
 {
@@ -48,7 +63,10 @@ choose_pivot(const OmendbCandidate *c, size_t n, size_t k)
 	return sample[rank < size / 2 ? rank : size / 2];
 }
 
-/* Move those below the limit to the front; how many they are. No branch depends on which. */
+/*
+ * Move the candidates below the limit to the front. Returns their number. No branch depends on the
+ * candidates.
+ */
 static size_t
 move_below(OmendbCandidate *c, size_t n, OmendbCandidate limit)
 {
@@ -65,7 +83,7 @@ move_below(OmendbCandidate *c, size_t n, OmendbCandidate limit)
 	return below;
 }
 
-/* Move the k nearest of n candidates to the front, ascending (quicksort of what is needed). */
+/* Move the k nearest of n candidates to the front, ascending: quicksort of the part needed. */
 static void
 sort_nearest(OmendbCandidate *c, size_t n, size_t k)
 {
@@ -75,7 +93,7 @@ sort_nearest(OmendbCandidate *c, size_t n, size_t k)
 		size_t below = move_below(c, n, pivot);
 		size_t above;
 
-		/* None is below the pivot: those that equal it are the nearest, and in order. */
+		/* None is below the pivot: the candidates equal to it are the nearest, and sorted. */
 		if (below == 0)
 		{
 			below = move_below(c, n, pivot + 1);
@@ -84,7 +102,7 @@ sort_nearest(OmendbCandidate *c, size_t n, size_t k)
 			k -= k < below ? k : below;
 			continue;
 		}
-		/* The smaller part by a call, which bounds the depth. */
+		/* Recursion sorts the smaller part, which bounds its depth. */
 		above = k > below ? k - below : 0;
 		if (below <= n / 2)
 		{
@@ -103,82 +121,83 @@ sort_nearest(OmendbCandidate *c, size_t n, size_t k)
 		sort_few(c, n);
 }
 
+/* ---------------------------------------------------------------- candidates set aside */
+
 /*
- * Candidates of nodes that were visited since are left among those set aside until they
- * come to the front, for a look at each takes long. But they are not to take memory without end.
+ * Remove the candidates of nodes that were visited, if there are many. Otherwise they stay until a
+ * widening meets them, for looking up each of them takes long; but memory has to be bounded.
  */
 static void
-drop_seen(OmendbSearch *search)
+remove_visited(OmendbSearch *search)
 {
+	OmendbAside *aside = &search->aside;
 	size_t left = 0;
 
-	if (!search->coded || search->aside_used < search->aside_kept * 2 + SEEN_KEPT)
+	if (!search->coded || aside->used < aside->checked * 2 + REMOVAL_THRESHOLD)
 		return;
-	for (size_t i = 0; i < search->aside_used; i++)
-		if (!omendb_search_has_seen(search, omendb_candidate_node(search->aside[i])))
-			search->aside[left++] = search->aside[i];
-	search->aside_used = search->aside_kept = left;
+	for (size_t i = 0; i < aside->used; i++)
+		if (!omendb_search_has_visited(search, omendb_candidate_node(aside->candidates[i])))
+			aside->candidates[left++] = aside->candidates[i];
+	aside->used = aside->checked = left;
 }
 
-/* Forget the first n of what was set aside. */
+/* Remove the first n candidates. The order of the others changes. */
 static void
-drop_first(OmendbSearch *search, size_t n)
+remove_first(OmendbAside *aside, size_t n)
 {
-	size_t left = search->aside_used - n;
+	size_t left = aside->used - n;
 	size_t moved = left < n ? left : n;
 
-	memcpy(search->aside, search->aside + search->aside_used - moved,
+	memcpy(aside->candidates, aside->candidates + aside->used - moved,
 		   moved * sizeof(OmendbCandidate));
-	search->aside_used = left;
+	aside->used = left;
 }
 
-/* The end of the beam takes the nearest of those set aside. */
+/* Fill the end of the beam with the nearest candidates set aside. */
 static bool
-take_aside(OmendbSearch *search)
+fill_beam(OmendbSearch *search)
 {
-	uint32_t wanted = search->width - search->used;
-	size_t n = wanted + (size_t) wanted / 2;
+	OmendbBeam *beam = &search->beam;
+	OmendbAside *aside = &search->aside;
+	uint32_t wanted = beam->width - beam->used;
+	size_t n = wanted + (size_t) wanted / 2; /* more than wanted: some were visited since */
 	size_t at = 0;
 
-	/* Some were visited since. */
-	if (n > search->aside_used)
-		n = search->aside_used;
-	sort_nearest(search->aside, search->aside_used, n);
-	for (; at < n && search->used < search->width; at++)
+	if (n > aside->used)
+		n = aside->used;
+	sort_nearest(aside->candidates, aside->used, n);
+	for (; at < n && beam->used < beam->width; at++)
 	{
-		OmendbCandidate candidate = search->aside[at];
+		OmendbCandidate candidate = aside->candidates[at];
 
-		/* Plain: what was set aside has been scored, so it counts as seen. */
-		if (search->coded && omendb_search_has_seen(search, omendb_candidate_node(candidate)))
+		/* Plain layouts: a candidate was scored once, so the visited set has its node. */
+		if (search->coded && omendb_search_has_visited(search, omendb_candidate_node(candidate)))
 			continue;
-		/* None is nearer than the beam's last, but it may be as near. */
-		if (search->used == 0 || search->beam[search->used - 1] < candidate)
-			search->beam[search->used++] = candidate;
-		else if (!omendb_search_insert(search, candidate))
+		/* No candidate set aside is nearer than the beam's last, but it may be as near. */
+		if (beam->used == 0 || beam->candidates[beam->used - 1] < candidate)
+			beam->candidates[beam->used++] = candidate;
+		else if (!omendb_search_insert(search, &candidate, 1))
 			return false;
 	}
-	drop_first(search, at);
+	remove_first(aside, at);
 	return true;
 }
+
+/* ---------------------------------------------------------------- wider beams */
 
 bool
 omendb_search_widen(OmendbSearch *search, uint32_t width)
 {
-	if (width <= search->width)
-		return true;
-	if (width > search->width_capacity)
-	{
-		size_t capacity = search->width_capacity;
+	OmendbBeam *beam = &search->beam;
 
-		if (!omendb_search_grow(search->allocator, (void **) &search->beam, &capacity, width,
-								sizeof(OmendbCandidate)))
-			return false;
-		search->width_capacity = capacity;
-	}
-	search->width = width;
-	drop_seen(search);
-	while (search->used < search->width && search->aside_used > 0)
-		if (!take_aside(search))
+	if (width <= beam->width)
+		return true;
+	if (!omendb_search_reserve_beam(search, width))
+		return false;
+	beam->width = width;
+	remove_visited(search);
+	while (beam->used < width && search->aside.used > 0)
+		if (!fill_beam(search))
 			return false;
 	return true;
 }
@@ -186,12 +205,13 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 bool
 omendb_search_extend(OmendbSearch *search, uint32_t width)
 {
-	while (search->width < width)
+	while (search->beam.width < width)
 	{
-		uint32_t step = search->width / 4 > MIN_STEP ? search->width / 4 : MIN_STEP;
+		uint32_t step =
+			search->beam.width / 4 > LEAST_WIDENING ? search->beam.width / 4 : LEAST_WIDENING;
 
-		if (!omendb_search_widen(search,
-								 width - search->width > step ? search->width + step : width) ||
+		if (!omendb_search_widen(
+				search, width - search->beam.width > step ? search->beam.width + step : width) ||
 			!omendb_search_run(search))
 			return false;
 	}
@@ -203,42 +223,45 @@ omendb_search_advance(OmendbSearch *search, uint32_t width)
 {
 	bool good = true;
 
-	search->rest = width;
-	while (good && search->width < width)
+	search->beam.rest = width;
+	while (good && search->beam.width < width)
 	{
-		uint32_t step = search->width < MIN_STEP ? search->width : MIN_STEP;
+		uint32_t step = search->beam.width < LEAST_WIDENING ? search->beam.width : LEAST_WIDENING;
 
-		if (step < search->width / 4)
-			step = search->width / 4;
-		good = omendb_search_widen(search, search->width + step) && omendb_search_run(search);
+		if (step < search->beam.width / 4)
+			step = search->beam.width / 4;
+		good = omendb_search_widen(search, search->beam.width + step) && omendb_search_run(search);
 	}
 	good = good && omendb_search_run(search);
-	search->rest = UINT32_MAX;
+	search->beam.rest = UINT32_MAX;
 	return good;
 }
 
 bool
 omendb_search_next_estimate(const OmendbSearch *search, float *estimate)
 {
-	uint32_t at = next_unvisited(search, search->cursor);
+	const OmendbBeam *beam = &search->beam;
+	uint32_t at = search_next_unvisited(beam, beam->cursor);
 
-	if (at < search->used)
-		*estimate = omendb_candidate_estimate(search->beam[at]);
-	else if (search->aside_used > 0)
-		*estimate = omendb_candidate_estimate(search->beam[search->used - 1]);
+	if (at < beam->used)
+		*estimate = omendb_candidate_estimate(beam->candidates[at]);
+	else if (search->aside.used > 0)
+		*estimate = omendb_candidate_estimate(beam->candidates[beam->used - 1]);
 	else
 		return false;
 	return true;
 }
 
-/* How many of the OMENDB_SETTLE nearest were found by the last third of the visits. */
+/* ---------------------------------------------------------------- whether to widen */
+
+/* Number of the OMENDB_SETTLE nearest visited nodes that the last third of the visits found. */
 static uint32_t
-found_late(const OmendbSearch *search)
+count_recent_finds(const OmendbSearch *search)
 {
 	size_t nearest[OMENDB_SETTLE]; /* ascending distances */
 	size_t from = search->visited_used - search->visited_used / 3;
 	uint32_t n = 0;
-	uint32_t late = 0;
+	uint32_t recent = 0; /* of nearest[] */
 
 	for (size_t i = 0; i < search->visited_used; i++)
 	{
@@ -254,14 +277,15 @@ found_late(const OmendbSearch *search)
 		nearest[k] = i;
 	}
 	for (uint32_t k = 0; k < n; k++)
-		late += nearest[k] >= from;
-	return late;
+		recent += nearest[k] >= from;
+	return recent;
 }
 
 bool
 omendb_search_is_settled(const OmendbSearch *search)
 {
-	return !search->coded || found_late(search) < SETTLE_LATE || omendb_search_exhausted(search);
+	return !search->coded || count_recent_finds(search) < UNSETTLED_FINDS ||
+		   omendb_search_exhausted(search);
 }
 
 bool
@@ -269,10 +293,10 @@ omendb_search_settle(OmendbSearch *search, uint32_t most)
 {
 	if (!omendb_search_run(search))
 		return false;
-	while (search->width < most && !omendb_search_is_settled(search) &&
+	while (search->beam.width < most && !omendb_search_is_settled(search) &&
 		   search->visited_used < search->visit_limit)
 	{
-		uint32_t width = omendb_search_wider(search->width);
+		uint32_t width = omendb_search_wider(search->beam.width);
 
 		if (!omendb_search_widen(search, width < most ? width : most) || !omendb_search_run(search))
 			return false;
@@ -283,5 +307,7 @@ omendb_search_settle(OmendbSearch *search, uint32_t most)
 bool
 omendb_search_exhausted(const OmendbSearch *search)
 {
-	return next_unvisited(search, search->cursor) == search->used && search->aside_used == 0;
+	const OmendbBeam *beam = &search->beam;
+
+	return search_next_unvisited(beam, beam->cursor) == beam->used && search->aside.used == 0;
 }
