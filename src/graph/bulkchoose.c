@@ -11,9 +11,6 @@
 
 #include <string.h>
 
-/* Neighbours whose records are fetched ahead of the one that is written. */
-#define AHEAD 4
-
 /* A candidate is its distance and its node: ascending as a number. */
 static inline uint64_t
 make_key(float distance, uint32_t node)
@@ -444,124 +441,6 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
 
 /* ---------------------------------------------------------------- edges */
 
-/* The code-space vector of a node. */
-static const float *
-code_vector(OmendbBulkWork *work, const OmendbRecord *record, float *out)
-{
-	const OmendbCodec *codec = work->level->array->codec;
-
-	omendb_own_decode(codec, record, codec->expands ? work->stored : out);
-	return codec->expands ? omendb_code_vector(codec, work->stored, out) : out;
-}
-
-static void
-prefetch_own(const OmendbBulkWork *work, uint32_t i)
-{
-	const OmendbLayout *layout = &work->level->array->codec->layout;
-	const char *at = (const char *) build_record(work->level, i);
-
-	for (uint32_t k = 0; k < sizeof(OmendbRecord) + layout->own_bytes; k += 64)
-		__builtin_prefetch(at + k);
-}
-
-/* Zero in the slots that are not in use: candidates may have lain there. */
-static void
-clear_edges(const OmendbLayout *layout, OmendbRecord *record)
-{
-	for (uint32_t i = record->count; i < layout->edges; i++)
-		omendb_edge_free(layout, record, i);
-}
-
-static void
-write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
-			uint32_t count)
-{
-	OmendbBuildLevel *level = work->level;
-	const OmendbCodec *codec = level->array->codec;
-	OmendbRecord *record = build_record(level, self);
-	const float *v = code_vector(work, record, work->own_code);
-
-	omendb_edge_clear(&codec->layout, record);
-	for (uint32_t i = 0; i < count && i < AHEAD; i++)
-		prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i]]));
-	for (uint32_t i = 0; i < count; i++)
-	{
-		uint32_t other = bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
-		const OmendbRecord *neighbour = build_record(level, other);
-
-		if (i + AHEAD < count)
-			prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i + AHEAD]]));
-		omendb_edge_encode(codec, record, i, level->first + other, v,
-						   code_vector(work, neighbour, work->other_code),
-						   omendb_own_distance(codec, record, neighbour, work->scratch),
-						   record->norm2, neighbour->norm2);
-	}
-	record->count = (uint8_t) count;
-	clear_edges(&codec->layout, record);
-}
-
-/* The same, but for codes and factors: vectors of neighbours may not be in memory. */
-static void
-note_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
-		   uint32_t count)
-{
-	const OmendbLayout *layout = &work->level->array->codec->layout;
-	OmendbRecord *record = build_record(work->level, self);
-
-	omendb_edge_clear(layout, record);
-	for (uint32_t i = 0; i < count; i++)
-		omendb_record_neighbours(layout, record)[i] =
-			bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
-	record->count = (uint8_t) count;
-	clear_edges(layout, record);
-}
-
-/* A neighbour's record, if it is in memory now and the edge was not encoded before. */
-static const OmendbRecord *
-find_neighbour(const OmendbBuildLevel *level, uint32_t node)
-{
-	const OmendbBulk *bulk = &level->bulk;
-	uint32_t low = 0;
-	uint32_t high = bulk->outside_n;
-
-	if (build_has_record(level, node))
-		return bulk->outside_first ? build_record(level, node) : NULL;
-	while (low < high)
-	{
-		uint32_t middle = (low + high) / 2;
-
-		if (bulk->outside[middle] < node)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == bulk->outside_n || bulk->outside[low] != node)
-		return NULL;
-	return omendb_array_record(level->array, level->first + level->in_window + low);
-}
-
-void
-omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
-{
-	OmendbBuildLevel *level = work->level;
-	const OmendbCodec *codec = level->array->codec;
-	OmendbRecord *record = build_record(level, node);
-	const OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
-	const float *v = code_vector(work, record, work->own_code);
-
-	for (uint32_t i = 0; i < record->count; i++)
-	{
-		uint32_t other = neighbours[i];
-		const OmendbRecord *neighbour = find_neighbour(level, other);
-
-		if (neighbour)
-			omendb_edge_encode(codec, record, i, other, v,
-							   code_vector(work, neighbour, work->other_code),
-							   omendb_own_distance(codec, record, neighbour, work->scratch),
-							   record->norm2, neighbour->norm2);
-	}
-}
-
 /*
  * Out of `near` near candidates, whose keys are there, and `far` leaders behind them, all
  * members of the rows.
@@ -578,9 +457,9 @@ choose_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32
 
 	n = choose(work, rows, self, n, ranked, work->level->edges, chosen);
 	if (work->level->in_parts)
-		note_edges(work, rows, node, chosen, n);
+		omendb_bulk_note_edges(work, rows, node, chosen, n);
 	else
-		write_edges(work, rows, node, chosen, n);
+		omendb_bulk_write_edges(work, rows, node, chosen, n);
 }
 
 bool

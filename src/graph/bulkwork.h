@@ -275,6 +275,10 @@ extern void omendb_bulk_cluster(OmendbBuildLevel *level);
 extern uint32_t omendb_bulk_positions(const OmendbBuildLevel *level, OmendbBuildPhase phase);
 extern bool omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t position);
 
+/* bulkrows.c */
+
+extern void omendb_bulk_quantize(OmendbBulkWork *work, uint32_t i);
+
 /* A vector as its row keeps it. */
 extern void omendb_bulk_decode(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i,
 							   float *out);
@@ -306,11 +310,21 @@ extern void omendb_bulk_assign(OmendbBulkWork *work, const OmendbRows *rows,
 							   const float *norms, const float *scales, uint32_t leaders,
 							   uint32_t fanout, uint16_t *out);
 
-/* leaves.c: a cluster into leaves, the leaves' candidates. False when out of memory. */
+/* leaves.c: a leaf of the partition. */
+extern bool omendb_bulk_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+							 const uint32_t *slots, uint32_t m);
+
+/* bulkclusters.c: a cluster into leaves, the leaves' candidates. False when out of memory. */
 extern bool omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster);
 
 /* bulkchoose.c: a node's neighbours. False when out of memory. */
 extern bool omendb_bulk_choose(OmendbBulkWork *work, uint32_t node);
+
+/* bulkedges.c */
+extern void omendb_bulk_write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self,
+									const uint16_t *chosen, uint32_t count);
+extern void omendb_bulk_note_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self,
+								   const uint16_t *chosen, uint32_t count);
 
 /* In parts: the codes of those of its neighbours whose records are in memory. */
 extern void omendb_bulk_encode(OmendbBulkWork *work, uint32_t node);
