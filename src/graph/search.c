@@ -179,34 +179,6 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 	return true;
 }
 
-/*
- * The beam takes candidates whose estimate, in the bits that order candidates, is below this
- * limit.
- */
-static inline uint64_t
-beam_limit(const OmendbBeam *beam)
-{
-	return beam->used == beam->width ? beam->candidates[beam->used - 1] >> 32 : UINT64_MAX;
-}
-
-/* NaN becomes infinity, so that distances have an order. */
-static inline float
-orderly(float distance)
-{
-	return distance < INFINITY ? distance : INFINITY;
-}
-
-/* Insert a candidate into the beam, or set it aside. */
-static bool
-add_candidate(OmendbSearch *search, float estimate, OmendbNode node)
-{
-	OmendbCandidate candidate = omendb_candidate(orderly(estimate), node);
-
-	if (candidate >> 32 < beam_limit(&search->beam))
-		return omendb_search_insert(search, &candidate, 1);
-	return search_set_aside(search, candidate);
-}
-
 bool
 omendb_search_enter(OmendbSearch *search, OmendbNode node)
 {
@@ -220,9 +192,9 @@ omendb_search_enter(OmendbSearch *search, OmendbNode node)
 			return true;
 		if (!mark_visited(search, node, &fresh))
 			return false;
-		return !fresh || add_candidate(search, distance, node);
+		return !fresh || omendb_search_offer(search, distance, node);
 	}
-	return add_candidate(search, -INFINITY, node);
+	return omendb_search_offer(search, -INFINITY, node);
 }
 
 bool
@@ -253,7 +225,7 @@ add_visited(OmendbSearch *search, OmendbNode node)
 							&search->visited_capacity, 128, sizeof(OmendbVisited)))
 		return false;
 	visited = &search->visited[search->visited_used++];
-	visited->distance = orderly(search->step.distance);
+	visited->distance = search_orderly(search->step.distance);
 	visited->node = node;
 	visited->payload = search->step.payload;
 	return true;
@@ -270,12 +242,12 @@ expand_coded(OmendbSearch *search)
 	const OmendbStep *step = &search->step;
 	OmendbCandidate candidates[OMENDB_MAX_EDGES];
 	OmendbCandidate near[OMENDB_MAX_EDGES];
-	uint64_t limit = beam_limit(&search->beam);
+	uint64_t limit = search_beam_limit(&search->beam);
 	uint32_t n = 0;
 	uint32_t fresh = 0;
 
 	for (uint32_t i = 0; i < step->count; i++)
-		candidates[i] = omendb_candidate(orderly(step->estimates[i]), step->neighbours[i]);
+		candidates[i] = omendb_candidate(search_orderly(step->estimates[i]), step->neighbours[i]);
 	for (uint32_t i = 0; i < step->count; i++)
 	{
 		near[n] = candidates[i];
@@ -329,7 +301,7 @@ expand_plain(OmendbSearch *search)
 			return false;
 		if (fresh &&
 			search->ops->distance(search->store, node, search->level, search->query, &distance) &&
-			!add_candidate(search, distance, node))
+			!omendb_search_offer(search, distance, node))
 			return false;
 	}
 	search_adapt_ahead(search, stored);

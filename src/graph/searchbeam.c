@@ -23,7 +23,7 @@ find_place(const OmendbBeam *beam, OmendbCandidate candidate)
  * Sort the candidates, drop duplicates, and set places[] to the place of each in the beam.
  * Returns the number of candidates left.
  */
-static uint32_t
+static inline __attribute__((always_inline)) uint32_t
 find_places(const OmendbBeam *beam, OmendbCandidate *near, uint32_t n, uint32_t *places)
 {
 	uint32_t sorted = 0;
@@ -64,7 +64,7 @@ find_places(const OmendbBeam *beam, OmendbCandidate *near, uint32_t n, uint32_t 
  * Remove the farthest of the beam's candidates and the *n sorted new ones until the rest fits
  * into the beam's width; set the unvisited ones aside. *n becomes the number of new ones left.
  */
-static bool
+static inline __attribute__((always_inline)) bool
 remove_farthest(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
 {
 	OmendbBeam *beam = &search->beam;
@@ -83,9 +83,13 @@ remove_farthest(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
 	return true;
 }
 
-/* All places are found before the first move, so that each candidate of the beam moves once. */
-bool
-omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
+/*
+ * omendb_search_insert. All places are found before the first move, so that each candidate of the
+ * beam moves once. Inlined, for the compiler then drops the loops where n is 1: every neighbour
+ * that a plain search scores comes that way.
+ */
+static inline __attribute__((always_inline)) bool
+insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 {
 	OmendbBeam *beam = &search->beam;
 	OmendbCandidate *candidates = beam->candidates;
@@ -109,4 +113,20 @@ omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 	if (places[0] < beam->cursor)
 		beam->cursor = places[0];
 	return true;
+}
+
+bool
+omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
+{
+	return insert(search, near, n);
+}
+
+bool
+omendb_search_offer(OmendbSearch *search, float estimate, OmendbNode node)
+{
+	OmendbCandidate candidate = omendb_candidate(search_orderly(estimate), node);
+
+	if (candidate >> 32 < search_beam_limit(&search->beam))
+		return insert(search, &candidate, 1);
+	return search_set_aside(search, candidate);
 }

@@ -35,6 +35,9 @@ extern bool omendb_search_reserve_beam(OmendbSearch *search, uint32_t width);
  */
 extern bool omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n);
 
+/* Insert a node with that estimate into the beam, or set it aside. False when out of memory. */
+extern bool omendb_search_offer(OmendbSearch *search, float estimate, OmendbNode node);
+
 /* searchahead.c */
 
 /* Prefetch the nodes that a search of a plain layout starts from. */
@@ -83,6 +86,23 @@ search_set_aside(OmendbSearch *search, OmendbCandidate candidate)
 		return false;
 	search->aside.candidates[search->aside.used++] = candidate;
 	return true;
+}
+
+/*
+ * The beam takes candidates whose estimate, in the bits that order candidates, is below this
+ * limit.
+ */
+static inline uint64_t
+search_beam_limit(const OmendbBeam *beam)
+{
+	return beam->used == beam->width ? beam->candidates[beam->used - 1] >> 32 : UINT64_MAX;
+}
+
+/* NaN becomes infinity, so that distances have an order. */
+static inline float
+search_orderly(float distance)
+{
+	return distance < INFINITY ? distance : INFINITY;
 }
 
 /* The place of the first unvisited candidate of the beam from `at` on; beam->used: none. */
