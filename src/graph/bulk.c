@@ -1,11 +1,9 @@
 /*
  * bulk.c
- *	  The bulk build's parameters and memory, rows, leaders and clusters.
+ *	  The bulk build's parameters, memory and phases. bulk.h has the steps.
  */
 #include "graph/bulkwork.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uint32_t
@@ -15,128 +13,165 @@ clamp(uint32_t x, uint32_t low, uint32_t high)
 }
 
 /*
- * ef_construction is the number of exact distances that a search for a new row keeps;
- * the pool stands for it, and as many candidates as fill it one and a half times. The
- * constants are measured (bench/README.md, "Bulk build").
+ * A search for a new row keeps ef_construction exact distances. The pool stands for them. A row gets
+ * as many candidates from its leaves as fill the pool one and a half times. The constants are
+ * measured (bench/README.md, "Bulk build").
  */
 void
-omendb_bulk_set(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32_t edges,
-				uint32_t ef_construction)
+omendb_bulk_set_shape(OmendbBulk *bulk, const OmendbLayout *layout, uint32_t n, uint32_t edges,
+					  uint32_t ef_construction)
 {
-	uint32_t most;
+	OmendbBulkShape *shape = &bulk->shape;
+	uint32_t least = edges + 32 < OMENDB_BULK_POOL ? edges + 32 : OMENDB_BULK_POOL;
 
 	memset(bulk, 0, sizeof(*bulk));
-	bulk->dimensions = layout->dimensions;
 	bulk->rows.row_bytes = OMENDB_ROW_LENGTH(layout->dimensions);
 	bulk->rows.ip = layout->metric == OMENDB_METRIC_IP;
-	bulk->leaf = BULK_MOST_LEAF;
-	bulk->forward = bulk->backward = 4;
-	bulk->far = 8;
-	most = edges + 32 < OMENDB_BULK_POOL ? edges + 32 : OMENDB_BULK_POOL;
-	bulk->pool = clamp(2 * ef_construction, most, OMENDB_BULK_POOL);
-	bulk->fanout[0] = clamp(bulk->pool / 16, 4, 32);
-	bulk->fanout[1] = 3;
-	bulk->slots = bulk->fanout[0] * bulk->fanout[1];
+	shape->dimensions = layout->dimensions;
+	shape->leaf = BULK_MOST_LEAF;
+	shape->forward = shape->backward = 4;
+	shape->far = 8;
+	shape->pool = clamp(2 * ef_construction, least, OMENDB_BULK_POOL);
+	shape->fanout[0] = clamp(shape->pool / 16, 4, 32);
+	shape->fanout[1] = 3;
+	shape->slots = shape->fanout[0] * shape->fanout[1];
+	shape->in_records = shape->slots * (shape->forward + shape->backward) * sizeof(uint32_t) <=
+						omendb_array_stride(layout) - layout->neighbours_offset;
 	if (n > OMENDB_BULK_FEW)
-		bulk->leaders = clamp(n / 100, 2 * bulk->fanout[0], OMENDB_BULK_LEADERS);
-	bulk->in_records = bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t) <=
-					   omendb_array_stride(layout) - layout->neighbours_offset;
+		bulk->leaders.n = clamp(n / 100, 2 * shape->fanout[0], OMENDB_BULK_LEADERS);
+}
+
+/* ---------------------------------------------------------------- the level's memory */
+
+void
+omendb_bulk_carve_rows(OmendbBulk *bulk, size_t n, uint8_t *memory, size_t *used)
+{
+	bulk->rows.elements = build_carve(memory, used, n * bulk->rows.row_bytes);
+	bulk->rows.exponents = build_carve(memory, used, n);
+	bulk->rows.norms = build_carve(memory, used, n * sizeof(float));
+}
+
+void
+omendb_bulk_carve_leaders(OmendbBulk *bulk, uint8_t *memory, size_t *used)
+{
+	OmendbLeaders *leaders = &bulk->leaders;
+	size_t n = leaders->n;
+	size_t groups = (n + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
+
+	leaders->nodes = build_carve(memory, used, n * sizeof(uint32_t));
+	/* Kernels read up to 16 elements beyond. */
+	leaders->norms = build_carve(memory, used, (n + 16) * sizeof(float));
+	leaders->scales = build_carve(memory, used, (n + 16) * sizeof(float));
+	leaders->packed =
+		build_carve(memory, used, groups * OMENDB_PACKED_BYTES(bulk->shape.dimensions));
 }
 
 size_t
 omendb_bulk_attach(OmendbBulk *bulk, uint32_t nodes, void *memory)
 {
+	OmendbClusters *clusters = &bulk->clusters;
 	size_t n = nodes;
 	size_t used = 0;
-	uint32_t f = bulk->fanout[0];
-	size_t leaders = bulk->leaders;
+	size_t assignments = n * bulk->shape.fanout[0];
+	size_t leaders = bulk->leaders.n;
 
-	bulk->rows.elements = build_part(memory, &used, n * bulk->rows.row_bytes);
-	bulk->rows.exponents = build_part(memory, &used, n);
-	bulk->rows.norms = build_part(memory, &used, n * sizeof(float));
+	omendb_bulk_carve_rows(bulk, n, memory, &used);
 	if (leaders == 0)
 		return used;
 	bulk->candidates = NULL;
-	if (!bulk->in_records)
-		bulk->candidates = build_part(
-			memory, &used, n * bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t));
-	bulk->assigned = build_part(memory, &used, n * f * sizeof(uint16_t));
-	bulk->members = build_part(memory, &used, n * f * sizeof(uint32_t));
-	bulk->member_slots = build_part(memory, &used, n * f);
-	bulk->starts = build_part(memory, &used, (leaders + 1) * sizeof(uint32_t));
-	bulk->order_starts = build_part(memory, &used, (leaders + 1) * sizeof(uint32_t));
-	bulk->by_size = build_part(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leader_nodes = build_part(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leader_norms = build_part(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->leader_scales = build_part(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->packed = build_part(memory, &used,
-							  (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
-								  OMENDB_PACKED_BYTES(bulk->dimensions));
+	if (!bulk->shape.in_records)
+		bulk->candidates =
+			build_carve(memory, &used,
+						n * bulk->shape.slots * (bulk->shape.forward + bulk->shape.backward) *
+							sizeof(uint32_t));
+	clusters->assigned = build_carve(memory, &used, assignments * sizeof(uint16_t));
+	clusters->members = build_carve(memory, &used, assignments * sizeof(uint32_t));
+	clusters->slots = build_carve(memory, &used, assignments);
+	clusters->starts = build_carve(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	clusters->order_starts = build_carve(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	clusters->by_size = build_carve(memory, &used, leaders * sizeof(uint32_t));
+	omendb_bulk_carve_leaders(bulk, memory, &used);
 	return used;
 }
 
-/* ---------------------------------------------------------------- work space */
+/* ---------------------------------------------------------------- work space of a process */
 
-/* Of the chunk of a level that is compared all with all: rows of other nodes at a time. */
+/* Maximum number of candidates of a node, before its pool is chosen. */
 static size_t
-gathered(const OmendbBulk *bulk, uint32_t n)
+most_candidates(const OmendbBulk *bulk, uint32_t n)
 {
-	return bulk->leaders == 0 && n > BULK_GATHERED ? n : BULK_GATHERED;
+	return bulk->leaders.n == 0 && n > BULK_GATHERED ? n : BULK_GATHERED;
+}
+
+static void
+carve_lists(BulkLists *lists, size_t rows, uint32_t most, uint8_t *memory, size_t *used)
+{
+	lists->most = most;
+	lists->distances = build_carve(memory, used, rows * most * sizeof(float));
+	lists->rows = build_carve(memory, used, rows * most * sizeof(uint32_t));
+	lists->counts = build_carve(memory, used, rows);
+}
+
+/* wide: maximum number of leaders or of a leaf's rows, in whole groups of columns and one more */
+static void
+carve_leaf(BulkLeafWork *leaf, const OmendbBulkShape *shape, size_t wide, uint8_t *memory,
+		   size_t *used)
+{
+	size_t rows = shape->leaf + OMENDB_BLOCK_ROWS;
+
+	leaf->block = build_carve(memory, used, wide * sizeof(*leaf->block));
+	leaf->packed = build_carve(
+		memory, used, wide / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(shape->dimensions));
+	leaf->norms = build_carve(memory, used, wide * sizeof(float));
+	leaf->scales = build_carve(memory, used, wide * sizeof(float));
+	leaf->products = build_carve(memory, used, OMENDB_BLOCK_ROWS * wide * sizeof(int32_t));
+	carve_lists(&leaf->near, rows, shape->forward, memory, used);
+	carve_lists(&leaf->back, rows, shape->backward, memory, used);
+	carve_lists(&leaf->beyond, rows, BULK_BEYOND, memory, used);
+	carve_lists(&leaf->back_beyond, rows, BULK_BEYOND, memory, used);
+}
+
+static void
+carve_choice(BulkChoiceWork *choice, size_t row_bytes, size_t most, uint8_t *memory, size_t *used)
+{
+	choice->members = build_carve(memory, used, (most + OMENDB_BULK_POOL + 1) * sizeof(uint32_t));
+	choice->keys = build_carve(memory, used, (most + 16) * sizeof(uint64_t));
+	choice->sorted = build_carve(memory, used, (BULK_GATHERED + 16) * sizeof(uint64_t));
+	choice->ranks = build_carve(memory, used, (BULK_GATHERED + 32) * sizeof(uint16_t));
+	choice->candidates = build_carve(memory, used, most * sizeof(*choice->candidates));
+	choice->products = build_carve(memory, used, (most + 16) * sizeof(int32_t));
+	choice->codes = build_carve(memory, used, row_bytes / 64 * OMENDB_BULK_POOL * sizeof(uint64_t));
+	/* Kernels write a row of Hamming distances, and read codes, a little beyond the pool. */
+	choice->hamming = build_carve(
+		memory, used, (size_t) OMENDB_BULK_POOL * BULK_HAMMING_STRIDE * sizeof(uint16_t) + 512);
+	choice->scaled = build_carve(memory, used, row_bytes);
 }
 
 static size_t
 carve_work(OmendbBulkWork *work, const OmendbBulk *bulk, const OmendbCodec *codec, uint32_t n,
 		   uint8_t *memory)
 {
+	const OmendbBulkShape *shape = &bulk->shape;
 	size_t used = 0;
 	size_t floats = codec->layout.dimensions + omendb_code_floats(codec) + 64;
-	size_t leaf = bulk->leaf + OMENDB_BLOCK_ROWS;
-	size_t most = bulk->leaf > OMENDB_BULK_LEADERS ? bulk->leaf : OMENDB_BULK_LEADERS;
+	size_t most = shape->leaf > OMENDB_BULK_LEADERS ? shape->leaf : OMENDB_BULK_LEADERS;
 	size_t wide = (most + 2 * OMENDB_BLOCK_COLUMNS) / OMENDB_BLOCK_COLUMNS * OMENDB_BLOCK_COLUMNS;
-	size_t pool = gathered(bulk, n);
 
-	work->stored = build_part(memory, &used, floats * sizeof(float));
-	work->own_code = build_part(memory, &used, floats * sizeof(float));
-	work->other_code = build_part(memory, &used, floats * sizeof(float));
-	work->scratch = build_part(memory, &used, 2 * floats * sizeof(float));
-	work->block = build_part(memory, &used, wide * sizeof(*work->block));
-	work->packed = build_part(memory, &used,
-							  wide / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->dimensions));
-	work->norms = build_part(memory, &used, wide * sizeof(float));
-	work->scales = build_part(memory, &used, wide * sizeof(float));
-	work->tile = build_part(memory, &used, OMENDB_BLOCK_ROWS * wide * sizeof(int32_t));
-	work->near_values = build_part(memory, &used, leaf * bulk->forward * sizeof(float));
-	work->near = build_part(memory, &used, leaf * bulk->forward * sizeof(uint32_t));
-	work->near_count = build_part(memory, &used, leaf);
-	work->back_values = build_part(memory, &used, leaf * bulk->backward * sizeof(float));
-	work->back = build_part(memory, &used, leaf * bulk->backward * sizeof(uint32_t));
-	work->back_count = build_part(memory, &used, leaf);
-	work->beyond_values = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(float));
-	work->beyond = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(uint32_t));
-	work->beyond_count = build_part(memory, &used, leaf);
-	work->back_beyond_values = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(float));
-	work->back_beyond = build_part(memory, &used, leaf * BULK_BEYOND * sizeof(uint32_t));
-	work->back_beyond_count = build_part(memory, &used, leaf);
-	work->members = build_part(memory, &used, (pool + OMENDB_BULK_POOL + 1) * sizeof(uint32_t));
-	work->keys = build_part(memory, &used, (pool + 16) * sizeof(uint64_t));
-	work->sorted = build_part(memory, &used, (BULK_GATHERED + 16) * sizeof(uint64_t));
-	work->ranks = build_part(memory, &used, (BULK_GATHERED + 32) * sizeof(uint16_t));
-	work->hash = build_part(memory, &used, BULK_HASH * sizeof(uint32_t));
-	work->stamps = build_part(memory, &used, BULK_HASH * sizeof(uint16_t));
-	work->candidates = build_part(memory, &used, pool * sizeof(*work->candidates));
-	work->products = build_part(memory, &used, (pool + 16) * sizeof(int32_t));
-	work->codes = build_part(
-		memory, &used, (size_t) bulk->rows.row_bytes / 64 * OMENDB_BULK_POOL * sizeof(uint64_t));
-	/* hamming rows are written, and codes read, a little beyond the pool */
-	work->hamming = build_part(
-		memory, &used, (size_t) OMENDB_BULK_POOL * BULK_HAMMING_STRIDE * sizeof(uint16_t) + 512);
-	work->scaled = build_part(memory, &used, bulk->rows.row_bytes);
-	work->center = build_part(memory, &used, floats * sizeof(float));
+	work->vectors.stored = build_carve(memory, &used, floats * sizeof(float));
+	work->vectors.own_code = build_carve(memory, &used, floats * sizeof(float));
+	work->vectors.other_code = build_carve(memory, &used, floats * sizeof(float));
+	work->vectors.scratch = build_carve(memory, &used, 2 * floats * sizeof(float));
+	work->vectors.center = build_carve(memory, &used, floats * sizeof(float));
+	carve_leaf(&work->leaf, shape, wide, memory, &used);
+	carve_choice(&work->choice, bulk->rows.row_bytes, most_candidates(bulk, n), memory, &used);
+	work->set.nodes = build_carve(memory, &used, BULK_HASH * sizeof(uint32_t));
+	work->set.stamps = build_carve(memory, &used, BULK_HASH * sizeof(uint16_t));
 	return used;
 }
 
 bool
-omendb_bulk_work(OmendbBulkWork *work, OmendbBuildLevel *level, const OmendbAllocator *allocator)
+omendb_bulk_prepare_work(OmendbBulkWork *work, OmendbBuildLevel *level,
+						 const OmendbAllocator *allocator)
 {
 	const OmendbCodec *codec = level->array->codec;
 	size_t bytes = carve_work(work, &level->bulk, codec, level->n, NULL) + 64;
@@ -154,7 +189,7 @@ omendb_bulk_work(OmendbBulkWork *work, OmendbBuildLevel *level, const OmendbAllo
 	aligned = (uint8_t *) build_align((uintptr_t) memory);
 	carve_work(work, &level->bulk, codec, level->n, aligned);
 	memset(aligned, 0, bytes - 64);
-	work->stamp = 0;
+	work->set.stamp = 0;
 	work->level = level;
 	work->bulk = &level->bulk;
 	work->allocator = allocator;
@@ -162,7 +197,7 @@ omendb_bulk_work(OmendbBulkWork *work, OmendbBuildLevel *level, const OmendbAllo
 }
 
 void
-omendb_bulk_work_free(OmendbBulkWork *work, const OmendbAllocator *allocator)
+omendb_bulk_free_work(OmendbBulkWork *work, const OmendbAllocator *allocator)
 {
 	if (work->memory)
 		allocator->release(allocator->context, work->memory);
@@ -171,20 +206,20 @@ omendb_bulk_work_free(OmendbBulkWork *work, const OmendbAllocator *allocator)
 /* ---------------------------------------------------------------- phases */
 
 uint32_t
-omendb_bulk_positions(const OmendbBuildLevel *level, OmendbBuildPhase phase)
+omendb_bulk_count_positions(const OmendbBuildLevel *level, OmendbBuildPhase phase)
 {
 	if (phase == OMENDB_BUILD_LEAVES)
-		return level->in_parts ? level->bulk.group_n : level->bulk.leaders;
-	return (level->in_window + OMENDB_BLOCK_ROWS - 1) / OMENDB_BLOCK_ROWS;
+		return level->parts.on ? level->bulk.batch.n : level->bulk.leaders.n;
+	return (level->window.n + OMENDB_BLOCK_ROWS - 1) / OMENDB_BLOCK_ROWS;
 }
 
 bool
-omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t position)
+omendb_bulk_do_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t position)
 {
 	const OmendbBuildLevel *level = work->level;
 	OmendbBulk *bulk = work->bulk;
-	uint32_t from = level->window + position * OMENDB_BLOCK_ROWS;
-	uint32_t left = level->window + level->in_window - from;
+	uint32_t from = level->window.first + position * OMENDB_BLOCK_ROWS;
+	uint32_t left = level->window.first + level->window.n - from;
 	uint32_t count = left < OMENDB_BLOCK_ROWS ? left : OMENDB_BLOCK_ROWS;
 	uint32_t nodes[OMENDB_BLOCK_ROWS];
 
@@ -197,19 +232,22 @@ omendb_bulk_position(OmendbBulkWork *work, OmendbBuildPhase phase, uint32_t posi
 		case OMENDB_BUILD_ASSIGN:
 			for (uint32_t i = 0; i < count; i++)
 				nodes[i] = from + i;
-			omendb_bulk_assign(work, &bulk->rows, nodes, count, bulk->packed, bulk->leader_norms,
-							   bulk->leader_scales, bulk->leaders, bulk->fanout[0],
-							   bulk->assigned + (size_t) from * bulk->fanout[0]);
+			omendb_bulk_assign(work, &bulk->rows, nodes, count, bulk->leaders.packed,
+							   bulk->leaders.norms, bulk->leaders.scales, bulk->leaders.n,
+							   bulk->shape.fanout[0],
+							   bulk->clusters.assigned + (size_t) from * bulk->shape.fanout[0]);
 			return true;
 		case OMENDB_BUILD_LEAVES:
-			return omendb_bulk_split(work, level->in_parts ? position : bulk->by_size[position]);
+			return omendb_bulk_split_cluster(
+				work, level->parts.on ? position : bulk->clusters.by_size[position]);
 		case OMENDB_BUILD_ENCODE:
 			for (uint32_t i = 0; i < count; i++)
-				omendb_bulk_encode(work, from + i);
+				omendb_bulk_encode_edges(work, from + i);
 			return true;
 		default:
 			for (uint32_t i = 0; i < count; i++)
-				if (!omendb_bulk_choose(work, level->in_parts ? from + i : bulk->order[from + i]))
+				if (!omendb_bulk_choose_neighbours(work, level->parts.on ? from + i
+																		 : bulk->order[from + i]))
 					return false;
 			return true;
 	}

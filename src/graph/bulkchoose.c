@@ -49,60 +49,61 @@ set_bit(uint64_t *mask, uint32_t i)
 
 /* Is the node new in the set of gathered ones? It is in it then. */
 static bool
-gather(OmendbBulkWork *work, uint32_t node)
+add_to_set(OmendbBulkWork *work, uint32_t node)
 {
 	uint32_t at = (node * UINT32_C(0x9e3779b1) >> 16) % BULK_HASH;
 
-	while (work->stamps[at] == work->stamp)
+	while (work->set.stamps[at] == work->set.stamp)
 	{
-		if (work->hash[at] == node)
+		if (work->set.nodes[at] == node)
 			return false;
 		at = (at + 1) % BULK_HASH;
 	}
-	work->stamps[at] = work->stamp;
-	work->hash[at] = node;
+	work->set.stamps[at] = work->set.stamp;
+	work->set.nodes[at] = node;
 	return true;
 }
 
 /* An empty set, but for the node itself. */
 static void
-begin_gathering(OmendbBulkWork *work, uint32_t self)
+begin_set(OmendbBulkWork *work, uint32_t self)
 {
-	if (++work->stamp == 0)
+	if (++work->set.stamp == 0)
 	{
-		memset(work->stamps, 0, BULK_HASH * sizeof(*work->stamps));
-		work->stamp = 1;
+		memset(work->set.stamps, 0, BULK_HASH * sizeof(*work->set.stamps));
+		work->set.stamp = 1;
 	}
-	gather(work, self);
+	add_to_set(work, self);
 }
 
 /* The distances of n members of the rows from one of them: keys. */
 static void
-measure(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
-		uint32_t n, uint64_t *keys)
+compute_keys(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
+			 uint32_t n, uint64_t *keys)
 {
 	float factor = bulk_factor(rows, self);
 
 	for (uint32_t i = 0; i < n; i++)
-		work->candidates[i] = bulk_row(rows, members[i]);
-	omendb_kernels.row_products(bulk_row(rows, self), work->candidates, n, work->bulk->dimensions,
-								work->products);
+		work->choice.candidates[i] = bulk_row(rows, members[i]);
+	omendb_kernels.row_products(bulk_row(rows, self), work->choice.candidates, n,
+								work->bulk->shape.dimensions, work->choice.products);
 	for (uint32_t i = 0; i < n; i++)
-		keys[i] = make_key(rows->norms[members[i]] +
-							   factor * bulk_scale(rows, members[i]) * (float) work->products[i] +
-							   rows->norms[self],
-						   members[i]);
+		keys[i] =
+			make_key(rows->norms[members[i]] +
+						 factor * bulk_scale(rows, members[i]) * (float) work->choice.products[i] +
+						 rows->norms[self],
+					 members[i]);
 }
 
-/* The first n keys in order, in work->sorted. */
+/* The first n keys in order, in work->choice.sorted. */
 static void
 sort_keys(OmendbBulkWork *work, uint32_t n)
 {
 	for (uint32_t i = n; i % 16 != 0; i++)
-		work->keys[i] = UINT64_MAX;
-	omendb_kernels.ranks(work->keys, n, work->ranks);
+		work->choice.keys[i] = UINT64_MAX;
+	omendb_kernels.ranks(work->choice.keys, n, work->choice.ranks);
 	for (uint32_t i = 0; i < n; i++)
-		work->sorted[work->ranks[i]] = work->keys[i];
+		work->choice.sorted[work->choice.ranks[i]] = work->choice.keys[i];
 }
 
 /* Bring the k smallest of n keys to the front, in any order. */
@@ -141,49 +142,49 @@ select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 	}
 }
 
-/* The nearest of n members whose keys are there, at most `most`, into work->sorted. */
+/* The nearest of n members whose keys are there, at most `most`, into work->choice.sorted. */
 static uint32_t
-rank(OmendbBulkWork *work, uint32_t n, uint32_t most)
+sort_nearest(OmendbBulkWork *work, uint32_t n, uint32_t most)
 {
 	if (n > BULK_GATHERED)
 	{
-		select_smallest(work->keys, n, most);
+		select_smallest(work->choice.keys, n, most);
 		n = most;
 	}
 	sort_keys(work, n);
 	return n < most ? n : most;
 }
 
-/* Behind the n members in work->sorted further ones, in order. */
+/* Behind the n members in work->choice.sorted further ones, in order. */
 static uint32_t
-append(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
-	   uint32_t count, uint32_t n)
+insert_further(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
+			   uint32_t count, uint32_t n)
 {
 	uint64_t keys[OMENDB_BULK_POOL];
 
-	measure(work, rows, self, members, count, keys);
+	compute_keys(work, rows, self, members, count, keys);
 	for (uint32_t i = 0; i < count; i++)
 	{
 		uint32_t at = n + i;
 
-		for (; at > n && work->sorted[at - 1] > keys[i]; at--)
-			work->sorted[at] = work->sorted[at - 1];
-		work->sorted[at] = keys[i];
+		for (; at > n && work->choice.sorted[at - 1] > keys[i]; at--)
+			work->choice.sorted[at] = work->choice.sorted[at - 1];
+		work->choice.sorted[at] = keys[i];
 	}
 	return n + count;
 }
 
 /* The different candidates that the leaves gave the node. */
 static uint32_t
-near_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+collect_from_leaves(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
 	const uint32_t *candidates = bulk_candidates(work->level, self);
-	uint32_t capacity = bulk->slots * (bulk->forward + bulk->backward);
+	uint32_t capacity = bulk->shape.slots * (bulk->shape.forward + bulk->shape.backward);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < capacity; i++)
-		if (candidates[i] != OMENDB_BULK_NONE && gather(work, candidates[i]))
+		if (candidates[i] != OMENDB_BULK_NONE && add_to_set(work, candidates[i]))
 			nodes[n++] = candidates[i];
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = 0; k < bulk->rows.row_bytes; k += 64)
@@ -197,42 +198,43 @@ near_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
  * the node's own cluster.
  */
 static uint32_t
-leader_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+collect_leaders(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
-	uint32_t f = bulk->fanout[0];
+	uint32_t f = bulk->shape.fanout[0];
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < f + bulk->far; i++)
+	for (uint32_t i = 0; i < f + bulk->shape.far; i++)
 	{
-		uint32_t leader = i < f ? bulk->assigned[(size_t) self * f + i]
-								: omendb_hash64(((uint64_t) self << 8) + i) % bulk->leaders;
-		uint32_t node = bulk->leader_nodes[leader];
+		uint32_t leader = i < f ? bulk->clusters.assigned[(size_t) self * f + i]
+								: omendb_hash64(((uint64_t) self << 8) + i) % bulk->leaders.n;
+		uint32_t node = bulk->leaders.nodes[leader];
 
-		if (gather(work, node))
+		if (add_to_set(work, node))
 			nodes[n++] = node;
 	}
 	return n;
 }
 
-/* Is the node in a group that lies apart? Its distances from all others are in work->keys. */
+/* Is the node in a group that lies apart? Its distances from all others are in work->choice.keys. */
 static void
-look_for_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
+detect_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
 {
 	const OmendbBulk *bulk = work->bulk;
 	float nearest = 0;
 	float gap;
 	BulkGroup group;
 
-	if (bulk->rows.ip || n <= bulk->forward)
+	if (bulk->rows.ip || n <= bulk->shape.forward)
 		return;
-	select_smallest(work->keys, n, bulk->forward);
-	for (uint32_t i = 0; i < bulk->forward; i++)
-		nearest = fmaxf(nearest, key_distance(work->keys[i]));
+	select_smallest(work->choice.keys, n, bulk->shape.forward);
+	for (uint32_t i = 0; i < bulk->shape.forward; i++)
+		nearest = fmaxf(nearest, key_distance(work->choice.keys[i]));
 	gap = bulk_gap(bulk, &bulk->rows, self, nearest);
 	bulk_group_begin(&group, self);
 	for (uint32_t i = 0; i < n; i++)
-		bulk_group_add(&group, (uint32_t) work->keys[i], key_distance(work->keys[i]), gap);
+		bulk_group_add(&group, (uint32_t) work->choice.keys[i], key_distance(work->choice.keys[i]),
+					   gap);
 	if (bulk_group_is_apart(&group, gap))
 		bulk_group_note(&group, &bulk->rows, &bulk->apart[self]);
 }
@@ -242,28 +244,28 @@ look_for_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
  * them.
  */
 static uint32_t
-all_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+collect_all_nodes(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
-	float blunt = bulk_blunt(bulk, &bulk->rows, self);
+	float rounding = bulk_rounding_limit(bulk, &bulk->rows, self);
 	uint32_t n = 0;
 	uint32_t most = 0;
 
 	for (uint32_t i = 0; i < work->level->n; i++)
 		if (i != self)
 			nodes[n++] = i;
-	measure(work, &bulk->rows, self, nodes, n, work->keys);
+	compute_keys(work, &bulk->rows, self, nodes, n, work->choice.keys);
 	for (uint32_t i = 0; i < n; i++)
-		most += key_distance(work->keys[i]) < blunt;
-	look_for_group(work, self, n);
-	most = most < bulk->pool ? bulk->pool : most;
+		most += key_distance(work->choice.keys[i]) < rounding;
+	detect_group(work, self, n);
+	most = most < bulk->shape.pool ? bulk->shape.pool : most;
 	if (n > most)
 	{
-		select_smallest(work->keys, n, most);
+		select_smallest(work->choice.keys, n, most);
 		n = most;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		nodes[i] = (uint32_t) work->keys[i];
+		nodes[i] = (uint32_t) work->choice.keys[i];
 	return n;
 }
 
@@ -287,7 +289,7 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
 	while (nalive > 0 && nkept < want)
 	{
 		uint32_t k = alive[0];
-		uint32_t row = (uint32_t) work->sorted[k];
+		uint32_t row = (uint32_t) work->choice.sorted[k];
 		float factor = bulk_factor(rows, row);
 		float norm = rows->norms[row];
 		uint32_t left = 0;
@@ -295,18 +297,19 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
 		set_bit(kept, k);
 		nkept++;
 		for (uint32_t i = 1; i < nalive; i++)
-			others[i - 1] = work->candidates[alive[i]];
-		omendb_kernels.row_products(work->candidates[k], others, nalive - 1, work->bulk->dimensions,
-									work->products);
+			others[i - 1] = work->choice.candidates[alive[i]];
+		omendb_kernels.row_products(work->choice.candidates[k], others, nalive - 1,
+									work->bulk->shape.dimensions, work->choice.products);
 		for (uint32_t i = 1; i < nalive; i++)
 		{
 			uint32_t c = alive[i];
-			uint32_t other = (uint32_t) work->sorted[c];
-			float between = rows->norms[other] +
-							factor * bulk_scale(rows, other) * (float) work->products[i - 1] + norm;
+			uint32_t other = (uint32_t) work->choice.sorted[c];
+			float between =
+				rows->norms[other] +
+				factor * bulk_scale(rows, other) * (float) work->choice.products[i - 1] + norm;
 
 			alive[left] = (uint16_t) c;
-			left += between >= key_distance(work->sorted[c]) && (rows->ip || between > 0);
+			left += between >= key_distance(work->choice.sorted[c]) && (rows->ip || between > 0);
 		}
 		nalive = left;
 	}
@@ -318,8 +321,8 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
  * bits from every one taken before. Returns how many, at most `want`.
  */
 static uint32_t
-take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint32_t n,
-		  uint32_t want, uint32_t limit, uint64_t *taken)
+select_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint32_t n,
+			uint32_t want, uint32_t limit, uint64_t *taken)
 {
 	uint32_t count = 0;
 	uint32_t rest = nkept;
@@ -338,8 +341,8 @@ take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint
 			rest--;
 			continue;
 		}
-		omendb_kernels.below(work->hamming + (size_t) i * BULK_HAMMING_STRIDE, i, (uint16_t) limit,
-							 narrow);
+		omendb_kernels.below(work->choice.hamming + (size_t) i * BULK_HAMMING_STRIDE, i,
+							 (uint16_t) limit, narrow);
 		for (uint32_t w = 0; w < words; w++)
 			any |= narrow[w] & taken[w];
 		if (any == 0)
@@ -355,7 +358,7 @@ take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint
 
 /* The other row in the scale of this one, so that their elements compare. */
 static const int8_t *
-in_scale(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t other)
+rescale_row(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t other)
 {
 	const int8_t *row = bulk_row(rows, other);
 	float times = bulk_scale(rows, other) / bulk_scale(rows, self);
@@ -367,9 +370,9 @@ in_scale(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t o
 	{
 		float x = (float) row[k] * times;
 
-		work->scaled[k] = (int8_t) (x > 127 ? 127 : x < -127 ? -127 : x);
+		work->choice.scaled[k] = (int8_t) (x > 127 ? 127 : x < -127 ? -127 : x);
 	}
-	return work->scaled;
+	return work->choice.scaled;
 }
 
 /*
@@ -377,8 +380,8 @@ in_scale(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t o
  * number of differing bits is searched for at which all slots are filled.
  */
 static void
-fill(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near, uint32_t want,
-	 uint32_t nkept, const uint64_t *kept, uint64_t *taken)
+fill_slots(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near,
+		   uint32_t want, uint32_t nkept, const uint64_t *kept, uint64_t *taken)
 {
 	const int8_t *own = bulk_row(rows, self);
 	size_t words = rows->row_bytes / 64;
@@ -388,33 +391,34 @@ fill(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near,
 
 	for (uint32_t i = 0; i < near; i++)
 	{
-		omendb_kernels.compare_rows(own, in_scale(work, rows, self, (uint32_t) work->sorted[i]),
-									rows->row_bytes, code);
+		omendb_kernels.compare_rows(
+			own, rescale_row(work, rows, self, (uint32_t) work->choice.sorted[i]), rows->row_bytes,
+			code);
 		for (size_t w = 0; w < words; w++)
-			work->codes[w * OMENDB_BULK_POOL + i] = code[w];
+			work->choice.codes[w * OMENDB_BULK_POOL + i] = code[w];
 	}
 	for (uint32_t i = 1; i < near; i++)
-		omendb_kernels.column_hamming(work->codes, words, OMENDB_BULK_POOL, i, i,
-									  work->hamming + (size_t) i * BULK_HAMMING_STRIDE);
+		omendb_kernels.column_hamming(work->choice.codes, words, OMENDB_BULK_POOL, i, i,
+									  work->choice.hamming + (size_t) i * BULK_HAMMING_STRIDE);
 	while (high - low > 1 + rows->row_bytes / 128)
 	{
 		uint32_t middle = (low + high) / 2;
 
-		if (take_wide(work, kept, nkept, near, want, middle, taken) < want)
+		if (select_wide(work, kept, nkept, near, want, middle, taken) < want)
 			high = middle;
 		else
 			low = middle;
 	}
-	take_wide(work, kept, nkept, near, want, low, taken);
+	select_wide(work, kept, nkept, near, want, low, taken);
 }
 
 /*
- * Of the n candidates in work->sorted at most `want`, of those from `near` on only what
+ * Of the n candidates in work->choice.sorted at most `want`, of those from `near` on only what
  * the occlusion rule keeps; chosen: their indices, ascending.
  */
 static uint32_t
-choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, uint32_t near,
-	   uint32_t want, uint16_t *chosen)
+choose_from_pool(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n,
+				 uint32_t near, uint32_t want, uint16_t *chosen)
 {
 	uint64_t kept[BULK_MASK_WORDS] = {0};
 	uint64_t taken[BULK_MASK_WORDS];
@@ -422,14 +426,14 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
 	uint32_t nkept;
 
 	for (uint32_t i = 0; i < n; i++)
-		work->candidates[i] = bulk_row(rows, (uint32_t) work->sorted[i]);
+		work->choice.candidates[i] = bulk_row(rows, (uint32_t) work->choice.sorted[i]);
 	if (n <= want)
 		memset(taken, 0xff, sizeof(taken));
 	else
 	{
 		nkept = keep_unoccluded(work, rows, n, want, kept);
 		if (nkept < want)
-			fill(work, rows, self, near, want, nkept, kept, taken);
+			fill_slots(work, rows, self, near, want, nkept, kept, taken);
 		else
 			memcpy(taken, kept, sizeof(taken));
 	}
@@ -446,58 +450,60 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
  * members of the rows.
  */
 static void
-choose_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
-			 const uint32_t *members, uint32_t near, uint32_t far)
+choose_and_write(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
+				 const uint32_t *members, uint32_t near, uint32_t far)
 {
 	const OmendbBulk *bulk = work->bulk;
-	uint32_t most = bulk->leaders == 0 ? bulk->pool : bulk->pool - (bulk->fanout[0] + bulk->far);
+	uint32_t most = bulk->leaders.n == 0
+						? bulk->shape.pool
+						: bulk->shape.pool - (bulk->shape.fanout[0] + bulk->shape.far);
 	uint16_t chosen[OMENDB_MAX_EDGES];
-	uint32_t ranked = rank(work, near, most);
-	uint32_t n = append(work, rows, self, members + near, far, ranked);
+	uint32_t ranked = sort_nearest(work, near, most);
+	uint32_t n = insert_further(work, rows, self, members + near, far, ranked);
 
-	n = choose(work, rows, self, n, ranked, work->level->edges, chosen);
-	if (work->level->in_parts)
-		omendb_bulk_note_edges(work, rows, node, chosen, n);
+	n = choose_from_pool(work, rows, self, n, ranked, work->level->edges, chosen);
+	if (work->level->parts.on)
+		omendb_bulk_write_neighbours(work, rows, node, chosen, n);
 	else
 		omendb_bulk_write_edges(work, rows, node, chosen, n);
 }
 
 bool
-omendb_bulk_choose(OmendbBulkWork *work, uint32_t node)
+omendb_bulk_choose_neighbours(OmendbBulkWork *work, uint32_t node)
 {
 	const OmendbBulk *bulk = work->bulk;
 	const OmendbRows *rows = &bulk->rows;
-	uint32_t *members = work->members; /* the node itself, near candidates, leaders */
-	float blunt = bulk_blunt(bulk, rows, node);
+	uint32_t *members = work->choice.members; /* the node itself, near candidates, leaders */
+	float rounding = bulk_rounding_limit(bulk, rows, node);
 	OmendbRows local;
 	uint32_t near;
 	uint32_t far = 0;
-	uint32_t untold = 0;
+	uint32_t indistinct = 0;
 
 	members[0] = node;
-	if (bulk->leaders == 0)
-		near = all_candidates(work, node, members + 1);
+	if (bulk->leaders.n == 0)
+		near = collect_all_nodes(work, node, members + 1);
 	else
 	{
-		begin_gathering(work, node);
-		near = near_candidates(work, node, members + 1);
-		far = leader_candidates(work, node, members + 1 + near);
+		begin_set(work, node);
+		near = collect_from_leaves(work, node, members + 1);
+		far = collect_leaders(work, node, members + 1 + near);
 	}
 	/* Does rounding hide which are the nearest? */
-	measure(work, rows, node, members + 1, near, work->keys);
+	compute_keys(work, rows, node, members + 1, near, work->choice.keys);
 	for (uint32_t i = 0; i < near; i++)
-		untold += key_distance(work->keys[i]) < blunt;
-	if (untold <= bulk->forward)
+		indistinct += key_distance(work->choice.keys[i]) < rounding;
+	if (indistinct <= bulk->shape.forward)
 	{
-		choose_edges(work, rows, node, node, members + 1, near, far);
+		choose_and_write(work, rows, node, node, members + 1, near, far);
 		return true;
 	}
-	if (!omendb_bulk_local(work, rows, members, 1 + near + far, 0, &local))
+	if (!omendb_bulk_make_local(work, rows, members, 1 + near + far, 0, &local))
 		return false;
 	for (uint32_t i = 0; i <= near + far; i++)
 		members[i] = i;
-	measure(work, &local, 0, members + 1, near, work->keys);
-	choose_edges(work, &local, 0, node, members + 1, near, far);
-	omendb_bulk_local_free(work, &local);
+	compute_keys(work, &local, 0, members + 1, near, work->choice.keys);
+	choose_and_write(work, &local, 0, node, members + 1, near, far);
+	omendb_bulk_free_local(work, &local);
 	return true;
 }

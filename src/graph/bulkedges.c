@@ -13,12 +13,12 @@ code_vector(OmendbBulkWork *work, const OmendbRecord *record, float *out)
 {
 	const OmendbCodec *codec = work->level->array->codec;
 
-	omendb_own_decode(codec, record, codec->expands ? work->stored : out);
-	return codec->expands ? omendb_code_vector(codec, work->stored, out) : out;
+	omendb_own_decode(codec, record, codec->expands ? work->vectors.stored : out);
+	return codec->expands ? omendb_code_vector(codec, work->vectors.stored, out) : out;
 }
 
 static void
-prefetch_own(const OmendbBulkWork *work, uint32_t i)
+prefetch_own_vector(const OmendbBulkWork *work, uint32_t i)
 {
 	const OmendbLayout *layout = &work->level->array->codec->layout;
 	const char *at = (const char *) build_record(work->level, i);
@@ -29,7 +29,7 @@ prefetch_own(const OmendbBulkWork *work, uint32_t i)
 
 /* Zero in the slots that are not in use: candidates may have lain there. */
 static void
-clear_edges(const OmendbLayout *layout, OmendbRecord *record)
+clear_unused_edges(const OmendbLayout *layout, OmendbRecord *record)
 {
 	for (uint32_t i = record->count; i < layout->edges; i++)
 		omendb_edge_free(layout, record, i);
@@ -42,31 +42,32 @@ omendb_bulk_write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t s
 	OmendbBuildLevel *level = work->level;
 	const OmendbCodec *codec = level->array->codec;
 	OmendbRecord *record = build_record(level, self);
-	const float *v = code_vector(work, record, work->own_code);
+	const float *v = code_vector(work, record, work->vectors.own_code);
 
 	omendb_edge_clear(&codec->layout, record);
 	for (uint32_t i = 0; i < count && i < AHEAD; i++)
-		prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i]]));
+		prefetch_own_vector(work, bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i]]));
 	for (uint32_t i = 0; i < count; i++)
 	{
-		uint32_t other = bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
+		uint32_t other = bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i]]);
 		const OmendbRecord *neighbour = build_record(level, other);
 
 		if (i + AHEAD < count)
-			prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i + AHEAD]]));
+			prefetch_own_vector(work,
+								bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i + AHEAD]]));
 		omendb_edge_encode(codec, record, i, level->first + other, v,
-						   code_vector(work, neighbour, work->other_code),
-						   omendb_own_distance(codec, record, neighbour, work->scratch),
+						   code_vector(work, neighbour, work->vectors.other_code),
+						   omendb_own_distance(codec, record, neighbour, work->vectors.scratch),
 						   record->norm2, neighbour->norm2);
 	}
 	record->count = (uint8_t) count;
-	clear_edges(&codec->layout, record);
+	clear_unused_edges(&codec->layout, record);
 }
 
 /* The same, but for codes and factors: vectors of neighbours may not be in memory. */
 void
-omendb_bulk_note_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self,
-					   const uint16_t *chosen, uint32_t count)
+omendb_bulk_write_neighbours(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self,
+							 const uint16_t *chosen, uint32_t count)
 {
 	const OmendbLayout *layout = &work->level->array->codec->layout;
 	OmendbRecord *record = build_record(work->level, self);
@@ -74,53 +75,53 @@ omendb_bulk_note_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t se
 	omendb_edge_clear(layout, record);
 	for (uint32_t i = 0; i < count; i++)
 		omendb_record_neighbours(layout, record)[i] =
-			bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
+			bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i]]);
 	record->count = (uint8_t) count;
-	clear_edges(layout, record);
+	clear_unused_edges(layout, record);
 }
 
 /* A neighbour's record, if it is in memory now and the edge was not encoded before. */
 static const OmendbRecord *
-find_neighbour(const OmendbBuildLevel *level, uint32_t node)
+find_new_neighbour(const OmendbBuildLevel *level, uint32_t node)
 {
 	const OmendbBulk *bulk = &level->bulk;
 	uint32_t low = 0;
-	uint32_t high = bulk->outside_n;
+	uint32_t high = bulk->outside.n;
 
 	if (build_has_record(level, node))
-		return bulk->outside_first ? build_record(level, node) : NULL;
+		return bulk->outside.first ? build_record(level, node) : NULL;
 	while (low < high)
 	{
 		uint32_t middle = (low + high) / 2;
 
-		if (bulk->outside[middle] < node)
+		if (bulk->outside.nodes[middle] < node)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low == bulk->outside_n || bulk->outside[low] != node)
+	if (low == bulk->outside.n || bulk->outside.nodes[low] != node)
 		return NULL;
-	return omendb_array_record(level->array, level->first + level->in_window + low);
+	return omendb_array_record(level->array, level->first + level->window.n + low);
 }
 
 void
-omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
+omendb_bulk_encode_edges(OmendbBulkWork *work, uint32_t node)
 {
 	OmendbBuildLevel *level = work->level;
 	const OmendbCodec *codec = level->array->codec;
 	OmendbRecord *record = build_record(level, node);
 	const OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
-	const float *v = code_vector(work, record, work->own_code);
+	const float *v = code_vector(work, record, work->vectors.own_code);
 
 	for (uint32_t i = 0; i < record->count; i++)
 	{
 		uint32_t other = neighbours[i];
-		const OmendbRecord *neighbour = find_neighbour(level, other);
+		const OmendbRecord *neighbour = find_new_neighbour(level, other);
 
 		if (neighbour)
 			omendb_edge_encode(codec, record, i, other, v,
-							   code_vector(work, neighbour, work->other_code),
-							   omendb_own_distance(codec, record, neighbour, work->scratch),
+							   code_vector(work, neighbour, work->vectors.other_code),
+							   omendb_own_distance(codec, record, neighbour, work->vectors.scratch),
 							   record->norm2, neighbour->norm2);
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * bulkrows.c
- *	  Rows: vectors as int8.
+ *	  Rows of the bulk build: vectors as int8 (steps 1 and 2 of bulk.h), and local rows.
  */
 #include "graph/bulkwork.h"
 
@@ -8,15 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows that the unit of all rows is told by. */
+/* Maximum number of vectors whose elements give the unit. */
 #define SAMPLE 4096
 
-/* Elements of a row may be cut off by so much before the row takes a larger scale. */
+/*
+ * Factor by which the largest element of a vector may exceed 127 units, and is cut off, before the
+ * row takes a larger scale.
+ */
 #define CUT 1.5f
 
-/* Powers of 8 within which squared lengths stay in the range of float. */
+/* Maximum power of 8: squared lengths stay in the range of float. */
 #define MOST_EXPONENT 16
 
+/* The largest magnitude of n elements. */
 static float
 largest(const float *x, size_t n)
 {
@@ -31,7 +35,7 @@ largest(const float *x, size_t n)
 	return most;
 }
 
-/* The power of 8 with which the row uses its bits. */
+/* Choose the power of 8 with which a row uses its 8 bits; most: its largest magnitude. */
 static int
 choose_exponent(float most, float unit)
 {
@@ -52,15 +56,16 @@ choose_exponent(float most, float unit)
 }
 
 /*
- * The unit of rows: the largest magnitude of all but one in 500 of a sample is 127 of it.
+ * Set the unit such that, of a sample of vectors, all but one in 500 have no element above 127
+ * units.
  */
 bool
-omendb_bulk_start(OmendbBulkWork *work)
+omendb_bulk_set_unit(OmendbBulkWork *work)
 {
 	OmendbBuildLevel *level = work->level;
 	OmendbBulk *bulk = work->bulk;
 	const OmendbAllocator *allocator = work->allocator;
-	uint32_t n = level->in_window < SAMPLE ? level->in_window : SAMPLE;
+	uint32_t n = level->window.n < SAMPLE ? level->window.n : SAMPLE;
 	float *found = allocator->resize(allocator->context, NULL, n * sizeof(float));
 	float most;
 
@@ -68,19 +73,20 @@ omendb_bulk_start(OmendbBulkWork *work)
 		return false;
 	for (uint32_t s = 0; s < n; s++)
 	{
-		uint32_t i = level->window + (uint32_t) ((uint64_t) s * level->in_window / n);
+		uint32_t i = level->window.first + (uint32_t) ((uint64_t) s * level->window.n / n);
 
-		omendb_own_decode(level->array->codec, build_record(level, i), work->stored);
-		found[s] = largest(work->stored, bulk->dimensions);
+		omendb_own_decode(level->array->codec, build_record(level, i), work->vectors.stored);
+		found[s] = largest(work->vectors.stored, bulk->shape.dimensions);
 	}
 	qsort(found, n, sizeof(float), build_by_number);
 	most = found[n - 1 - n / 500];
-	/* Zeros, and what is so small that its inverse is infinite, take any unit. */
+	/* Zeros, and elements so small that their inverse is infinite, take any unit. */
 	bulk->rows.unit = most > 1e-30f ? most / 127 : 1;
 	allocator->release(allocator->context, found);
 	return true;
 }
 
+/* Round to the nearest integer of at most that magnitude. */
 static inline int32_t
 round_to(float x, float limit)
 {
@@ -88,11 +94,11 @@ round_to(float x, float limit)
 	return (int32_t) (x + (x < 0 ? -0.5f : 0.5f));
 }
 
-/* Row i, of a vector, in that unit. */
+/* Make row i of the vector x, in that unit. */
 static void
 set_row(const OmendbBulk *bulk, OmendbRows *rows, uint32_t i, const float *x, float unit)
 {
-	uint32_t d = bulk->dimensions;
+	uint32_t d = bulk->shape.dimensions;
 	int8_t *row = rows->elements + (size_t) i * rows->row_bytes;
 	int32_t squares = 0;
 	float inverse;
@@ -116,45 +122,49 @@ omendb_bulk_quantize(OmendbBulkWork *work, uint32_t i)
 	OmendbBuildLevel *level = work->level;
 	OmendbBulk *bulk = work->bulk;
 	const OmendbCodec *codec = level->array->codec;
-	float *x = work->stored;
+	float *x = work->vectors.stored;
 
 	omendb_own_decode(codec, build_record(level, i), x);
 	set_row(bulk, &bulk->rows, i, x, bulk->rows.unit);
 	memset(&bulk->apart[i], 0, sizeof(OmendbApart));
-	if (level->in_parts)
+	if (level->parts.on)
 		return;
-	if (bulk->leaders > 0)
+	if (bulk->leaders.n > 0)
 		memset(bulk_candidates(level, i), 0xff,
-			   bulk->slots * (bulk->forward + bulk->backward) * sizeof(uint32_t));
+			   bulk->shape.slots * (bulk->shape.forward + bulk->shape.backward) * sizeof(uint32_t));
 	else
 		bulk->order[i] = i;
 }
 
-void
-omendb_bulk_decode(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i, float *out)
+/* Set out[] to the vector that row i of the level's rows stands for. */
+static void
+decode_row(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i, float *out)
 {
 	const int8_t *row = bulk_row(rows, i);
 	float step = rows->unit * bulk_scale(rows, i);
 
-	for (uint32_t k = 0; k < bulk->dimensions; k++)
+	for (uint32_t k = 0; k < bulk->shape.dimensions; k++)
 		out[k] = step * (float) row[k];
 }
 
-/* The difference of a node's vector from the center. */
+/*
+ * Set out[] to the difference of a node's vector from the center. A node outside of the window has
+ * its row only.
+ */
 static void
-get_difference(OmendbBulkWork *work, uint32_t node, float *out)
+subtract_center(OmendbBulkWork *work, uint32_t node, float *out)
 {
 	if (build_has_record(work->level, node))
 		omendb_own_decode(work->level->array->codec, build_record(work->level, node), out);
 	else
-		omendb_bulk_decode(work->bulk, &work->bulk->rows, node, out);
-	for (uint32_t k = 0; k < work->bulk->dimensions; k++)
-		out[k] -= work->center[k];
+		decode_row(work->bulk, &work->bulk->rows, node, out);
+	for (uint32_t k = 0; k < work->bulk->shape.dimensions; k++)
+		out[k] -= work->vectors.center[k];
 }
 
 bool
-omendb_bulk_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t n,
-				  uint32_t middle, OmendbRows *local)
+omendb_bulk_make_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+					   uint32_t n, uint32_t middle, OmendbRows *local)
 {
 	const OmendbAllocator *allocator = work->allocator;
 	size_t row_bytes = rows->row_bytes;
@@ -175,25 +185,25 @@ omendb_bulk_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *
 	for (uint32_t i = 0; i < n; i++)
 		nodes[i] = bulk_node(rows, members[i]);
 	omendb_own_decode(work->level->array->codec, build_record(work->level, nodes[middle]),
-					  work->center);
+					  work->vectors.center);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		float most;
 
-		get_difference(work, nodes[i], work->stored);
-		most = largest(work->stored, work->bulk->dimensions) / 127;
+		subtract_center(work, nodes[i], work->vectors.stored);
+		most = largest(work->vectors.stored, work->bulk->shape.dimensions) / 127;
 		unit = most > unit ? most : unit;
 	}
 	for (uint32_t i = 0; i < n; i++)
 	{
-		get_difference(work, nodes[i], work->stored);
-		set_row(work->bulk, local, i, work->stored, unit > 1e-30f ? unit : 1);
+		subtract_center(work, nodes[i], work->vectors.stored);
+		set_row(work->bulk, local, i, work->vectors.stored, unit > 1e-30f ? unit : 1);
 	}
 	return true;
 }
 
 void
-omendb_bulk_local_free(OmendbBulkWork *work, OmendbRows *local)
+omendb_bulk_free_local(OmendbBulkWork *work, OmendbRows *local)
 {
 	work->allocator->release(work->allocator->context, local->norms);
 }
@@ -204,7 +214,7 @@ omendb_bulk_norm(const OmendbBulk *bulk, const OmendbRows *rows, uint32_t i)
 	const int8_t *row = bulk_row(rows, i);
 	int32_t squares;
 
-	omendb_kernels.row_products(row, &row, 1, bulk->dimensions, &squares);
+	omendb_kernels.row_products(row, &row, 1, bulk->shape.dimensions, &squares);
 	return (float) squares * bulk_scale(rows, i) * bulk_scale(rows, i);
 }
 
@@ -213,6 +223,7 @@ omendb_bulk_pack(const OmendbBulk *bulk, const int8_t *const *rows, uint32_t n, 
 {
 	for (uint32_t c = 0; c < n; c += OMENDB_BLOCK_COLUMNS)
 		omendb_kernels.pack_columns(
-			rows + c, n - c < OMENDB_BLOCK_COLUMNS ? n - c : OMENDB_BLOCK_COLUMNS, bulk->dimensions,
-			packed + c / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->dimensions));
+			rows + c, n - c < OMENDB_BLOCK_COLUMNS ? n - c : OMENDB_BLOCK_COLUMNS,
+			bulk->shape.dimensions,
+			packed + c / OMENDB_BLOCK_COLUMNS * OMENDB_PACKED_BYTES(bulk->shape.dimensions));
 }

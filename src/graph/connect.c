@@ -20,8 +20,8 @@ edges_of(const OmendbBuildLevel *level, uint32_t i)
  * before: the edges from those nodes make a tree.
  */
 static void
-reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
-	  uint32_t *stack)
+mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
+			 uint32_t *stack)
 {
 	uint32_t used = 0;
 	uint32_t steps = 0;
@@ -58,55 +58,55 @@ by_candidate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/* All edges the other way round into level->turned. */
+/* All edges the other way round into level->reverse.nodes. */
 static void
-turn_edges(OmendbBuildLevel *level)
+list_reverse_edges(OmendbBuildLevel *level)
 {
 	uint32_t total = 0;
 
-	memset(level->end, 0, level->n * sizeof(uint32_t));
+	memset(level->reverse.end, 0, level->n * sizeof(uint32_t));
 	for (uint32_t i = 0; i < level->n; i++)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->end[edges_of(level, i)[k] - level->first]++;
+			level->reverse.end[edges_of(level, i)[k] - level->first]++;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
-		uint32_t count = level->end[i];
+		uint32_t count = level->reverse.end[i];
 
-		level->begin[i] = level->end[i] = total;
+		level->reverse.begin[i] = level->reverse.end[i] = total;
 		total += count;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->turned[level->end[edges_of(level, i)[k] - level->first]++] = i;
+			level->reverse.nodes[level->reverse.end[edges_of(level, i)[k] - level->first]++] = i;
 	}
 }
 
 /* Mark the nodes from which the target is reached, by the turned edges. */
 static void
-reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint32_t *stack)
+mark_leading(const OmendbBuildLevel *level, uint32_t target, uint8_t *leading, uint32_t *stack)
 {
 	uint32_t used = 0;
 	uint32_t steps = 0;
 
-	leads[target] = 1;
+	leading[target] = 1;
 	stack[used++] = target;
 	while (used > 0)
 	{
 		uint32_t i = stack[--used];
 
 		build_interruptible(level, steps++);
-		for (uint32_t k = level->begin[i]; k < level->end[i]; k++)
+		for (uint32_t k = level->reverse.begin[i]; k < level->reverse.end[i]; k++)
 		{
-			uint32_t other = level->turned[k];
+			uint32_t other = level->reverse.nodes[k];
 
-			if (!leads[other])
+			if (!leading[other])
 			{
-				leads[other] = 1;
+				leading[other] = 1;
 				stack[used++] = other;
 			}
 		}
@@ -118,7 +118,7 @@ reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint3
  * nothing is reached that is not reached otherwise. level->edges: none.
  */
 static uint32_t
-spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
+find_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
 {
 	const OmendbNode *edges = edges_of(level, self);
 	uint32_t slot = build_record(level, self)->count;
@@ -131,8 +131,8 @@ spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents
 }
 
 static void
-put_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
-		 OmendbEdge edge)
+write_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
+		   OmendbEdge edge)
 {
 	OmendbRecord *record = build_record(level, self);
 
@@ -155,7 +155,7 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
 
 	*n = 0;
 	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
-	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
+	if (!omendb_search_begin(search, &builder->query, level->level, level->options.beam) ||
 		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
 		!omendb_chooser_reserve(&builder->chooser, search->visited_used))
 		return false;
@@ -172,8 +172,8 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
  * by: which, or UNREACHED.
  */
 static bool
-edge_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			   const uint32_t *parents, uint32_t *by)
+connect_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+				  const uint32_t *parents, uint32_t *by)
 {
 	size_t n;
 
@@ -183,40 +183,40 @@ edge_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 	for (size_t i = 0; i < n && *by == UNREACHED; i++)
 	{
 		uint32_t other = builder->chooser.candidates[i].node - level->first;
-		uint32_t slot = spare_slot(level, other, parents);
+		uint32_t slot = find_slot(level, other, parents);
 
 		if (parents[other] == UNREACHED || slot == level->edges)
 			continue;
-		put_edge(builder, level, other, slot,
-				 (OmendbEdge){builder->chooser.candidates[i].distance, level->first + self});
+		write_edge(builder, level, other, slot,
+				   (OmendbEdge){builder->chooser.candidates[i].distance, level->first + self});
 		*by = other;
 	}
 	/* None near can: any. There is one, a tree of n nodes needs n - 1 edges. */
 	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
 	{
 		uint32_t other = level->order[i];
-		uint32_t slot = spare_slot(level, other, parents);
+		uint32_t slot = find_slot(level, other, parents);
 
 		if (parents[other] == UNREACHED || slot == level->edges)
 			continue;
-		put_edge(builder, level, other, slot,
-				 (OmendbEdge){
-					 omendb_own_distance(builder->array->codec,
-										 omendb_array_record(builder->array, level->first + other),
-										 omendb_array_record(builder->array, level->first + self),
-										 builder->chooser.scratch),
-					 level->first + self});
+		write_edge(builder, level, other, slot,
+				   (OmendbEdge){omendb_own_distance(
+									builder->array->codec,
+									omendb_array_record(builder->array, level->first + other),
+									omendb_array_record(builder->array, level->first + self),
+									builder->chooser.scratch),
+								level->first + self});
 		*by = other;
 	}
 	return true;
 }
 
-/* Edge a node from which the entry is not reached to the nearest that leads there. */
+/* Edge a node from which the entry is not reached to the nearest that leading there. */
 static bool
-edge_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			 const uint32_t *parents, const uint8_t *leads, bool *added)
+connect_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+				const uint32_t *parents, const uint8_t *leading, bool *added)
 {
-	uint32_t slot = spare_slot(level, self, parents);
+	uint32_t slot = find_slot(level, self, parents);
 	size_t n;
 
 	*added = false;
@@ -228,9 +228,9 @@ edge_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 	{
 		const OmendbSelectCandidate *near = &builder->chooser.candidates[i];
 
-		if (!leads[near->node - level->first])
+		if (!leading[near->node - level->first])
 			continue;
-		put_edge(builder, level, self, slot, (OmendbEdge){near->distance, near->node});
+		write_edge(builder, level, self, slot, (OmendbEdge){near->distance, near->node});
 		*added = true;
 	}
 	return true;
@@ -242,8 +242,8 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	const OmendbAllocator *allocator = builder->allocator;
 	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
 	uint32_t *stack = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	uint8_t *leads = allocator->resize(allocator->context, NULL, level->n);
-	bool good = parents && stack && leads;
+	uint8_t *leading = allocator->resize(allocator->context, NULL, level->n);
+	bool good = parents && stack && leading;
 	uint32_t root = level->order[0];
 	bool progress;
 
@@ -255,7 +255,7 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	if (good)
 	{
 		memset(parents, 0xff, level->n * sizeof(uint32_t));
-		reach(level, root, root, parents, stack);
+		mark_reached(level, root, root, parents, stack);
 	}
 	for (progress = true; good && progress;)
 	{
@@ -267,12 +267,12 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 			if (parents[i] != UNREACHED)
 				continue;
 			build_interruptible(level, 0);
-			good = edge_from_near(builder, level, i, parents, &by);
+			good = connect_from_near(builder, level, i, parents, &by);
 			if (good && by != UNREACHED)
 			{
 				(*added)++;
 				progress = true;
-				reach(level, i, by, parents, stack);
+				mark_reached(level, i, by, parents, stack);
 			}
 		}
 	}
@@ -283,9 +283,9 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	 */
 	if (good)
 	{
-		memset(leads, 0, level->n);
-		turn_edges(level);
-		reach_back(level, root, leads, stack);
+		memset(leading, 0, level->n);
+		list_reverse_edges(level);
+		mark_leading(level, root, leading, stack);
 	}
 	for (progress = true; good && progress;)
 	{
@@ -294,15 +294,15 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 		{
 			bool made;
 
-			if (leads[i])
+			if (leading[i])
 				continue;
 			build_interruptible(level, 0);
-			good = edge_to_near(builder, level, i, parents, leads, &made);
+			good = connect_to_near(builder, level, i, parents, leading, &made);
 			if (good && made)
 			{
 				(*added)++;
 				progress = true;
-				reach_back(level, i, leads, stack);
+				mark_leading(level, i, leading, stack);
 			}
 		}
 	}
@@ -310,7 +310,7 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 		allocator->release(allocator->context, parents);
 	if (stack)
 		allocator->release(allocator->context, stack);
-	if (leads)
-		allocator->release(allocator->context, leads);
+	if (leading)
+		allocator->release(allocator->context, leading);
 	return good;
 }

@@ -23,7 +23,7 @@
 static uint32_t
 nearest(const OmendbBuildLevel *level)
 {
-	return level->bulk.fanout[0];
+	return level->bulk.shape.fanout[0];
 }
 
 /* ---------------------------------------------------------------- halving */
@@ -34,7 +34,7 @@ typedef struct Projected
 	uint16_t leader;
 } Projected;
 
-typedef struct Grouping
+typedef struct Partition
 {
 	OmendbBuildLevel *level;
 	uint32_t leaders;
@@ -48,7 +48,7 @@ typedef struct Grouping
 	const int8_t **others;
 	int32_t *products;
 	float *distances; /* leaders */
-} Grouping;
+} Partition;
 
 static int
 by_place(const void *a, const void *b)
@@ -63,72 +63,72 @@ by_place(const void *a, const void *b)
 
 /* Squared distances from one leader to n others, without the one's own norm. */
 static void
-measure(Grouping *grouping, uint16_t from, const uint16_t *leaders, uint32_t n)
+compute_distances(Partition *partition, uint16_t from, const uint16_t *leaders, uint32_t n)
 {
-	const OmendbBulk *bulk = &grouping->level->bulk;
+	const OmendbBulk *bulk = &partition->level->bulk;
 	const OmendbRows *rows = &bulk->rows;
-	float factor = -2 * bulk->leader_scales[from];
+	float factor = -2 * bulk->leaders.scales[from];
 
 	for (uint32_t i = 0; i < n; i++)
-		grouping->others[i] = bulk_row(rows, bulk->leader_nodes[leaders[i]]);
-	omendb_kernels.row_products(bulk_row(rows, bulk->leader_nodes[from]), grouping->others, n,
-								bulk->dimensions, grouping->products);
+		partition->others[i] = bulk_row(rows, bulk->leaders.nodes[leaders[i]]);
+	omendb_kernels.row_products(bulk_row(rows, bulk->leaders.nodes[from]), partition->others, n,
+								bulk->shape.dimensions, partition->products);
 	for (uint32_t i = 0; i < n; i++)
-		grouping->distances[i] =
-			bulk->leader_norms[leaders[i]] +
-			factor * bulk->leader_scales[leaders[i]] * (float) grouping->products[i];
+		partition->distances[i] =
+			bulk->leaders.norms[leaders[i]] +
+			factor * bulk->leaders.scales[leaders[i]] * (float) partition->products[i];
 }
 
 /* Put the leaders on the line between two of them: line[i] is where. */
 static void
-project(Grouping *grouping, const uint16_t *leaders, uint32_t n, uint32_t first)
+project_leaders(Partition *partition, const uint16_t *leaders, uint32_t n, uint32_t first)
 {
 	uint32_t farthest = 0;
 
-	measure(grouping, leaders[first], leaders, n);
+	compute_distances(partition, leaders[first], leaders, n);
 	for (uint32_t i = 0; i < n; i++)
 	{
-		grouping->line[i] = (Projected){grouping->distances[i], leaders[i]};
-		if (grouping->distances[i] > grouping->distances[farthest])
+		partition->line[i] = (Projected){partition->distances[i], leaders[i]};
+		if (partition->distances[i] > partition->distances[farthest])
 			farthest = i;
 	}
-	measure(grouping, leaders[farthest], leaders, n);
+	compute_distances(partition, leaders[farthest], leaders, n);
 	for (uint32_t i = 0; i < n; i++)
-		grouping->line[i].at -= grouping->distances[i];
+		partition->line[i].at -= partition->distances[i];
 }
 
 /* How many of the first leaders on the line have a share of all of their weight? */
 static uint32_t
-cut_line(const Grouping *grouping, uint32_t n, uint32_t share, uint32_t of)
+cut_line(const Partition *partition, uint32_t n, uint32_t share, uint32_t of)
 {
 	uint64_t all = 0;
 	uint64_t sum = 0;
 	uint32_t k = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		all += grouping->weights[grouping->line[i].leader];
+		all += partition->weights[partition->line[i].leader];
 	while (k + 1 < n && (k == 0 || sum * of < all * share))
-		sum += grouping->weights[grouping->line[k++].leader];
+		sum += partition->weights[partition->line[k++].leader];
 	return k;
 }
 
 /* Rows that would be in both halves, the first k of the n leaders and the others. */
 static uint32_t
-count_shared(Grouping *grouping, uint32_t k, uint32_t n)
+count_shared(Partition *partition, uint32_t k, uint32_t n)
 {
-	const OmendbBuildLevel *level = grouping->level;
+	const OmendbBuildLevel *level = partition->level;
 	uint32_t f = nearest(level);
 	uint32_t shared = 0;
 
-	memset(grouping->side, 0, grouping->leaders);
+	memset(partition->side, 0, partition->leaders);
 	for (uint32_t i = 0; i < n; i++)
-		grouping->side[grouping->line[i].leader] = i < k ? 1 : 2;
-	for (uint32_t i = 0; i < level->in_window; i++)
+		partition->side[partition->line[i].leader] = i < k ? 1 : 2;
+	for (uint32_t i = 0; i < level->window.n; i++)
 	{
 		uint8_t sides = 0;
 
 		for (uint32_t j = 0; j < f; j++)
-			sides |= grouping->side[level->bulk.assigned[(size_t) i * f + j]];
+			sides |= partition->side[level->bulk.clusters.assigned[(size_t) i * f + j]];
 		shared += sides == 3;
 	}
 	return shared;
@@ -136,7 +136,7 @@ count_shared(Grouping *grouping, uint32_t k, uint32_t n)
 
 /* Let n leaders be parts first .. first + parts - 1. */
 static void
-halve(Grouping *grouping, uint16_t *leaders, uint32_t n, uint32_t first, uint32_t parts)
+halve(Partition *partition, uint16_t *leaders, uint32_t n, uint32_t first, uint32_t parts)
 {
 	uint32_t least = UINT32_MAX;
 	uint32_t best_cut = 0;
@@ -144,10 +144,10 @@ halve(Grouping *grouping, uint16_t *leaders, uint32_t n, uint32_t first, uint32_
 	if (parts == 1 || n < 2)
 	{
 		for (uint32_t i = 0; i < n; i++)
-			grouping->part_of[leaders[i]] = (uint16_t) first;
+			partition->part_of[leaders[i]] = (uint16_t) first;
 		return;
 	}
-	bulk_interrupt(grouping->level);
+	bulk_interrupt(partition->level);
 	for (uint32_t t = 0; t < PAIRS; t++)
 	{
 		uint32_t pole =
@@ -155,41 +155,41 @@ halve(Grouping *grouping, uint16_t *leaders, uint32_t n, uint32_t first, uint32_
 		uint32_t shared;
 		uint32_t k;
 
-		project(grouping, leaders, n, pole);
-		qsort(grouping->line, n, sizeof(Projected), by_place);
-		k = cut_line(grouping, n, parts / 2, parts);
-		shared = count_shared(grouping, k, n);
+		project_leaders(partition, leaders, n, pole);
+		qsort(partition->line, n, sizeof(Projected), by_place);
+		k = cut_line(partition, n, parts / 2, parts);
+		shared = count_shared(partition, k, n);
 		if (shared >= least)
 			continue;
 		least = shared;
 		best_cut = k;
 		for (uint32_t i = 0; i < n; i++)
-			grouping->best[i] = grouping->line[i].leader;
+			partition->best[i] = partition->line[i].leader;
 	}
-	memcpy(leaders, grouping->best, n * sizeof(uint16_t));
-	halve(grouping, leaders, best_cut, first, parts / 2);
-	halve(grouping, leaders + best_cut, n - best_cut, first + parts / 2, parts - parts / 2);
+	memcpy(leaders, partition->best, n * sizeof(uint16_t));
+	halve(partition, leaders, best_cut, first, parts / 2);
+	halve(partition, leaders + best_cut, n - best_cut, first + parts / 2, parts - parts / 2);
 }
 
 /* ---------------------------------------------------------------- moving */
 
 /* Which rows are assigned to each leader? */
 static void
-list_rows(Grouping *grouping)
+list_rows(Partition *partition)
 {
-	const OmendbBuildLevel *level = grouping->level;
+	const OmendbBuildLevel *level = partition->level;
 	uint32_t f = nearest(level);
-	size_t entries = (size_t) level->in_window * f;
-	uint32_t *starts = grouping->starts;
+	size_t entries = (size_t) level->window.n * f;
+	uint32_t *starts = partition->starts;
 
-	memset(starts, 0, (grouping->leaders + 1) * sizeof(uint32_t));
+	memset(starts, 0, (partition->leaders + 1) * sizeof(uint32_t));
 	for (size_t e = 0; e < entries; e++)
-		starts[level->bulk.assigned[e] + 1]++;
-	for (uint32_t s = 0; s < grouping->leaders; s++)
+		starts[level->bulk.clusters.assigned[e] + 1]++;
+	for (uint32_t s = 0; s < partition->leaders; s++)
 		starts[s + 1] += starts[s];
 	for (size_t e = 0; e < entries; e++)
-		grouping->rows[starts[level->bulk.assigned[e]]++] = (uint32_t) (e / f);
-	memmove(starts + 1, starts, grouping->leaders * sizeof(uint32_t));
+		partition->rows[starts[level->bulk.clusters.assigned[e]]++] = (uint32_t) (e / f);
+	memmove(starts + 1, starts, partition->leaders * sizeof(uint32_t));
 	starts[0] = 0;
 }
 
@@ -198,28 +198,28 @@ list_rows(Grouping *grouping)
  * room. loads: the weights of parts.
  */
 static bool
-move_leader(Grouping *grouping, uint16_t leader, uint32_t parts, uint64_t *loads, uint64_t most,
+move_leader(Partition *partition, uint16_t leader, uint32_t parts, uint64_t *loads, uint64_t most,
 			uint32_t *counts)
 {
-	const OmendbBulk *bulk = &grouping->level->bulk;
-	uint16_t now = grouping->part_of[leader];
+	const OmendbBulk *bulk = &partition->level->bulk;
+	uint16_t now = partition->part_of[leader];
 	uint16_t best = now;
-	uint32_t weight = grouping->weights[leader];
-	uint32_t f = nearest(grouping->level);
+	uint32_t weight = partition->weights[leader];
+	uint32_t f = nearest(partition->level);
 
 	/* counts[p]: of the leader's rows, how many are in part p, this leader left out */
 	memset(counts, 0, parts * sizeof(uint32_t));
-	for (uint32_t r = grouping->starts[leader]; r < grouping->starts[leader + 1]; r++)
+	for (uint32_t r = partition->starts[leader]; r < partition->starts[leader + 1]; r++)
 	{
-		const uint16_t *assigned = bulk->assigned + (size_t) grouping->rows[r] * f;
+		const uint16_t *assigned = bulk->clusters.assigned + (size_t) partition->rows[r] * f;
 
 		for (uint32_t k = 0; k < f; k++)
 		{
-			uint16_t part = grouping->part_of[assigned[k]];
+			uint16_t part = partition->part_of[assigned[k]];
 			bool counted = assigned[k] == leader;
 
 			for (uint32_t j = 0; j < k && !counted; j++)
-				counted = assigned[j] != leader && grouping->part_of[assigned[j]] == part;
+				counted = assigned[j] != leader && partition->part_of[assigned[j]] == part;
 			counts[part] += !counted;
 		}
 	}
@@ -230,74 +230,74 @@ move_leader(Grouping *grouping, uint16_t leader, uint32_t parts, uint64_t *loads
 		return false;
 	loads[now] -= weight;
 	loads[best] += weight;
-	grouping->part_of[leader] = best;
+	partition->part_of[leader] = best;
 	return true;
 }
 
 static bool
-move_leaders(Grouping *grouping, uint32_t parts, uint32_t *counts)
+move_leaders(Partition *partition, uint32_t parts, uint32_t *counts)
 {
 	uint64_t loads[OMENDB_PARTS_MOST] = {0};
 	uint64_t all = 0;
 	bool moved = false;
 
-	for (uint32_t s = 0; s < grouping->leaders; s++)
+	for (uint32_t s = 0; s < partition->leaders; s++)
 	{
-		loads[grouping->part_of[s]] += grouping->weights[s];
-		all += grouping->weights[s];
+		loads[partition->part_of[s]] += partition->weights[s];
+		all += partition->weights[s];
 	}
-	for (uint32_t s = 0; s < grouping->leaders; s++)
+	for (uint32_t s = 0; s < partition->leaders; s++)
 	{
 		if (s % 64 == 0)
-			bulk_interrupt(grouping->level);
-		moved |= move_leader(grouping, (uint16_t) s, parts, loads, all * MOST_TENTHS / (10 * parts),
-							 counts);
+			bulk_interrupt(partition->level);
+		moved |= move_leader(partition, (uint16_t) s, parts, loads,
+							 all * MOST_TENTHS / (10 * parts), counts);
 	}
 	return moved;
 }
 
 static size_t
-carve(Grouping *grouping, uint8_t *memory)
+carve(Partition *partition, uint8_t *memory)
 {
 	size_t used = 0;
-	size_t n = grouping->leaders;
-	size_t entries = (size_t) grouping->level->in_window * nearest(grouping->level);
+	size_t n = partition->leaders;
+	size_t entries = (size_t) partition->level->window.n * nearest(partition->level);
 
-	grouping->weights = build_part(memory, &used, n * sizeof(uint32_t));
-	grouping->starts = build_part(memory, &used, (n + 1) * sizeof(uint32_t));
-	grouping->rows = build_part(memory, &used, entries * sizeof(uint32_t));
-	grouping->line = build_part(memory, &used, n * sizeof(Projected));
-	grouping->best = build_part(memory, &used, n * sizeof(uint16_t));
-	grouping->side = build_part(memory, &used, n);
-	grouping->others = build_part(memory, &used, n * sizeof(*grouping->others));
-	grouping->products = build_part(memory, &used, (n + 16) * sizeof(int32_t));
-	grouping->distances = build_part(memory, &used, n * sizeof(float));
+	partition->weights = build_carve(memory, &used, n * sizeof(uint32_t));
+	partition->starts = build_carve(memory, &used, (n + 1) * sizeof(uint32_t));
+	partition->rows = build_carve(memory, &used, entries * sizeof(uint32_t));
+	partition->line = build_carve(memory, &used, n * sizeof(Projected));
+	partition->best = build_carve(memory, &used, n * sizeof(uint16_t));
+	partition->side = build_carve(memory, &used, n);
+	partition->others = build_carve(memory, &used, n * sizeof(*partition->others));
+	partition->products = build_carve(memory, &used, (n + 16) * sizeof(int32_t));
+	partition->distances = build_carve(memory, &used, n * sizeof(float));
 	return used;
 }
 
 bool
-omendb_parts_group(OmendbBuildLevel *level, const OmendbAllocator *allocator, uint32_t parts,
-				   uint16_t *part_of)
+omendb_parts_assign_leaders(OmendbBuildLevel *level, const OmendbAllocator *allocator,
+							uint32_t parts, uint16_t *part_of)
 {
-	Grouping grouping = {.level = level, .leaders = level->bulk.leaders, .part_of = part_of};
-	size_t bytes = carve(&grouping, NULL);
+	Partition partition = {.level = level, .leaders = level->bulk.leaders.n, .part_of = part_of};
+	size_t bytes = carve(&partition, NULL);
 	uint32_t counts[OMENDB_PARTS_MOST];
 	uint16_t leaders[OMENDB_BULK_LEADERS];
 	void *memory = allocator->resize(allocator->context, NULL, bytes);
 
 	if (!memory)
 		return false;
-	carve(&grouping, memory);
-	for (uint32_t s = 0; s < grouping.leaders; s++)
+	carve(&partition, memory);
+	for (uint32_t s = 0; s < partition.leaders; s++)
 	{
 		leaders[s] = (uint16_t) s;
-		grouping.weights[s] = 1;
+		partition.weights[s] = 1;
 	}
-	for (uint32_t i = 0; i < level->in_window; i++)
-		grouping.weights[level->bulk.assigned[(size_t) i * nearest(level)]]++;
-	halve(&grouping, leaders, grouping.leaders, 0, parts);
-	list_rows(&grouping);
-	for (uint32_t round = 0; round < ROUNDS && move_leaders(&grouping, parts, counts); round++)
+	for (uint32_t i = 0; i < level->window.n; i++)
+		partition.weights[level->bulk.clusters.assigned[(size_t) i * nearest(level)]]++;
+	halve(&partition, leaders, partition.leaders, 0, parts);
+	list_rows(&partition);
+	for (uint32_t round = 0; round < ROUNDS && move_leaders(&partition, parts, counts); round++)
 		;
 	allocator->release(allocator->context, memory);
 	return true;
@@ -306,5 +306,5 @@ omendb_parts_group(OmendbBuildLevel *level, const OmendbAllocator *allocator, ui
 uint32_t
 omendb_parts_of(const OmendbBuildLevel *level, const uint16_t *part_of, uint32_t i)
 {
-	return part_of[level->bulk.assigned[(size_t) i * nearest(level)]];
+	return part_of[level->bulk.clusters.assigned[(size_t) i * nearest(level)]];
 }

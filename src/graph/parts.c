@@ -11,13 +11,13 @@
 static uint32_t
 nearest(const OmendbBuildLevel *level)
 {
-	return level->bulk.fanout[0];
+	return level->bulk.shape.fanout[0];
 }
 
 static size_t
 found_of_member(const OmendbBulk *bulk)
 {
-	return bulk->fanout[1] * (bulk->forward + bulk->backward);
+	return bulk->shape.fanout[1] * (bulk->shape.forward + bulk->shape.backward);
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -26,34 +26,34 @@ size_t
 omendb_parts_attach(OmendbBuildLevel *level, void *memory)
 {
 	OmendbBulk *bulk = &level->bulk;
-	size_t n = level->capacity;
-	size_t leaders = bulk->leaders;
+	size_t n = level->parts.capacity;
+	size_t leaders = bulk->leaders.n;
 	size_t used = 0;
 
-	bulk->rows.elements = build_part(memory, &used, n * bulk->rows.row_bytes);
-	bulk->rows.exponents = build_part(memory, &used, n);
-	bulk->rows.norms = build_part(memory, &used, n * sizeof(float));
-	bulk->apart = build_part(memory, &used, n * sizeof(OmendbApart));
-	bulk->assigned = build_part(memory, &used, n * nearest(level) * sizeof(uint16_t));
-	bulk->starts = build_part(memory, &used, (leaders + 1) * sizeof(uint32_t));
-	bulk->sizes = build_part(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leader_nodes = build_part(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leader_norms = build_part(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->leader_scales = build_part(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->packed = build_part(memory, &used,
-							  (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
-								  OMENDB_PACKED_BYTES(bulk->dimensions));
-	bulk->members = build_part(memory, &used, bulk->group_capacity * sizeof(uint32_t));
-	bulk->member_slots = build_part(memory, &used, bulk->group_capacity);
+	bulk->rows.elements = build_carve(memory, &used, n * bulk->rows.row_bytes);
+	bulk->rows.exponents = build_carve(memory, &used, n);
+	bulk->rows.norms = build_carve(memory, &used, n * sizeof(float));
+	bulk->apart = build_carve(memory, &used, n * sizeof(OmendbApart));
+	bulk->clusters.assigned = build_carve(memory, &used, n * nearest(level) * sizeof(uint16_t));
+	bulk->clusters.starts = build_carve(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	bulk->batch.sizes = build_carve(memory, &used, leaders * sizeof(uint32_t));
+	bulk->leaders.nodes = build_carve(memory, &used, leaders * sizeof(uint32_t));
+	bulk->leaders.norms = build_carve(memory, &used, (leaders + 16) * sizeof(float));
+	bulk->leaders.scales = build_carve(memory, &used, (leaders + 16) * sizeof(float));
+	bulk->leaders.packed = build_carve(memory, &used,
+									   (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
+										   OMENDB_PACKED_BYTES(bulk->shape.dimensions));
+	bulk->clusters.members = build_carve(memory, &used, bulk->batch.capacity * sizeof(uint32_t));
+	bulk->clusters.slots = build_carve(memory, &used, bulk->batch.capacity);
 	/* Candidates are found before they are chosen from. */
-	bulk->found = bulk->candidates = NULL;
-	if (!bulk->in_records)
-		bulk->candidates = build_part(memory, &used,
-									  (size_t) level->window_capacity * nearest(level) *
-										  found_of_member(bulk) * sizeof(uint32_t));
-	bulk->outside = build_part(memory, &used, bulk->outside_capacity * sizeof(uint32_t));
-	bulk->found = build_part(
-		memory, &used, (size_t) bulk->group_capacity * found_of_member(bulk) * sizeof(uint32_t));
+	bulk->batch.found = bulk->candidates = NULL;
+	if (!bulk->shape.in_records)
+		bulk->candidates = build_carve(memory, &used,
+									   (size_t) level->parts.window_capacity * nearest(level) *
+										   found_of_member(bulk) * sizeof(uint32_t));
+	bulk->outside.nodes = build_carve(memory, &used, bulk->outside.capacity * sizeof(uint32_t));
+	bulk->batch.found = build_carve(
+		memory, &used, (size_t) bulk->batch.capacity * found_of_member(bulk) * sizeof(uint32_t));
 	return used;
 }
 
@@ -66,65 +66,65 @@ omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity, uint32_t window
 	uint32_t leaders;
 
 	level->phase = OMENDB_BUILD_NEW;
-	level->in_bulk = level->in_parts = true;
-	level->led = false;
-	level->capacity = capacity;
-	level->window_capacity = window_capacity;
-	level->window = level->in_window = 0;
-	omendb_bulk_set(bulk, layout, capacity > OMENDB_BULK_FEW ? capacity : OMENDB_BULK_FEW + 1,
-					level->edges, level->ef_construction);
-	bulk->outside_capacity = outside_capacity;
-	bulk->group_capacity = group_capacity;
+	level->in_bulk = level->parts.on = true;
+	level->bulk.leaders.chosen = false;
+	level->parts.capacity = capacity;
+	level->parts.window_capacity = window_capacity;
+	level->window.first = level->window.n = 0;
+	omendb_bulk_set_shape(bulk, layout, capacity > OMENDB_BULK_FEW ? capacity : OMENDB_BULK_FEW + 1,
+						  level->edges, level->options.ef_construction);
+	bulk->outside.capacity = outside_capacity;
+	bulk->batch.capacity = group_capacity;
 	/* They are chosen from a window of rows. */
 	leaders = window_capacity / 2 > OMENDB_PARTS_LEAST_LEADERS ? window_capacity / 2
 															   : OMENDB_PARTS_LEAST_LEADERS;
-	if (bulk->leaders > leaders)
-		bulk->leaders = leaders;
+	if (bulk->leaders.n > leaders)
+		bulk->leaders.n = leaders;
 	return omendb_parts_attach(level, NULL);
 }
 
 /* ---------------------------------------------------------------- phases */
 
 void
-omendb_parts_window(OmendbBuildLevel *level, uint32_t first, uint32_t n)
+omendb_parts_begin_window(OmendbBuildLevel *level, uint32_t first, uint32_t n)
 {
-	level->window = first;
-	level->in_window = n;
+	level->window.first = first;
+	level->window.n = n;
 	level->phase = OMENDB_BUILD_NEW;
 }
 
 void
-omendb_parts_choose(OmendbBuildLevel *level, uint32_t first, uint32_t n)
+omendb_parts_begin_choice(OmendbBuildLevel *level, uint32_t first, uint32_t n)
 {
-	level->window = first;
-	level->in_window = n;
+	level->window.first = first;
+	level->window.n = n;
 	level->phase = OMENDB_BUILD_CHOOSE;
 }
 
 void
-omendb_parts_encode(OmendbBuildLevel *level, uint32_t n, bool first)
+omendb_parts_begin_encoding(OmendbBuildLevel *level, uint32_t n, bool first)
 {
-	level->bulk.outside_n = n;
-	level->bulk.outside_first = first;
+	level->bulk.outside.n = n;
+	level->bulk.outside.first = first;
 	level->phase = OMENDB_BUILD_ENCODE;
 }
 
 void
-omendb_parts_clusters(OmendbBuildLevel *level)
+omendb_parts_begin_clusters(OmendbBuildLevel *level)
 {
 	OmendbBulk *bulk = &level->bulk;
 	uint32_t f = nearest(level);
 
-	memset(bulk->sizes, 0, bulk->leaders * sizeof(uint32_t));
+	memset(bulk->batch.sizes, 0, bulk->leaders.n * sizeof(uint32_t));
 	for (uint32_t i = 0; i < level->n; i++)
 	{
 		if (i % 65536 == 0)
 			bulk_interrupt(level);
 		for (uint32_t k = 0; k < f; k++)
-			bulk->sizes[bulk->assigned[(size_t) i * f + k]]++;
+			bulk->batch.sizes[bulk->clusters.assigned[(size_t) i * f + k]]++;
 	}
-	bulk->group_n = bulk->group_first = 0;
-	bulk->next = bulk->next_from = 0;
+	bulk->batch.n = bulk->batch.first = 0;
+	bulk->batch.next = bulk->batch.next_from = 0;
 }
 
 /*
@@ -136,36 +136,38 @@ next_clusters(OmendbBulk *bulk, uint32_t *skip, uint32_t *take)
 {
 	uint32_t left;
 
-	while (bulk->next < bulk->leaders && bulk->next_from == bulk->sizes[bulk->next])
+	while (bulk->batch.next < bulk->leaders.n &&
+		   bulk->batch.next_from == bulk->batch.sizes[bulk->batch.next])
 	{
-		bulk->next++;
-		bulk->next_from = 0;
+		bulk->batch.next++;
+		bulk->batch.next_from = 0;
 	}
-	bulk->group_first = bulk->next;
-	bulk->group_n = bulk->members_n = 0;
-	if (bulk->next == bulk->leaders)
+	bulk->batch.first = bulk->batch.next;
+	bulk->batch.n = bulk->batch.members = 0;
+	if (bulk->batch.next == bulk->leaders.n)
 		return false;
-	left = bulk->sizes[bulk->next] - bulk->next_from;
-	*skip = bulk->next_from;
-	*take = left < bulk->group_capacity ? left : bulk->group_capacity;
-	bulk->starts[0] = 0;
-	bulk->starts[++bulk->group_n] = bulk->members_n = *take;
-	bulk->next_from += *take;
-	if (bulk->next_from < bulk->sizes[bulk->next])
+	left = bulk->batch.sizes[bulk->batch.next] - bulk->batch.next_from;
+	*skip = bulk->batch.next_from;
+	*take = left < bulk->batch.capacity ? left : bulk->batch.capacity;
+	bulk->clusters.starts[0] = 0;
+	bulk->clusters.starts[++bulk->batch.n] = bulk->batch.members = *take;
+	bulk->batch.next_from += *take;
+	if (bulk->batch.next_from < bulk->batch.sizes[bulk->batch.next])
 		return true;
-	bulk->next_from = 0;
-	for (bulk->next++; bulk->next < bulk->leaders &&
-					   bulk->sizes[bulk->next] <= bulk->group_capacity - bulk->members_n;
-		 bulk->next++)
+	bulk->batch.next_from = 0;
+	for (bulk->batch.next++;
+		 bulk->batch.next < bulk->leaders.n &&
+		 bulk->batch.sizes[bulk->batch.next] <= bulk->batch.capacity - bulk->batch.members;
+		 bulk->batch.next++)
 	{
-		bulk->members_n += bulk->sizes[bulk->next];
-		bulk->starts[++bulk->group_n] = bulk->members_n;
+		bulk->batch.members += bulk->batch.sizes[bulk->batch.next];
+		bulk->clusters.starts[++bulk->batch.n] = bulk->batch.members;
 	}
 	return true;
 }
 
 bool
-omendb_parts_next_group(OmendbBuildLevel *level)
+omendb_parts_next_batch(OmendbBuildLevel *level)
 {
 	OmendbBulk *bulk = &level->bulk;
 	uint32_t f = nearest(level);
@@ -175,18 +177,18 @@ omendb_parts_next_group(OmendbBuildLevel *level)
 
 	if (!next_clusters(bulk, &skip, &take))
 		return false;
-	memcpy(to, bulk->starts, bulk->group_n * sizeof(uint32_t));
+	memcpy(to, bulk->clusters.starts, bulk->batch.n * sizeof(uint32_t));
 	for (uint32_t i = 0; i < level->n; i++)
 	{
-		const uint16_t *assigned = bulk->assigned + (size_t) i * f;
+		const uint16_t *assigned = bulk->clusters.assigned + (size_t) i * f;
 
 		if (i % 65536 == 0)
 			bulk_interrupt(level);
 		for (uint32_t k = 0; k < f; k++)
 		{
-			uint32_t c = assigned[k] - bulk->group_first;
+			uint32_t c = assigned[k] - bulk->batch.first;
 
-			if (c >= bulk->group_n)
+			if (c >= bulk->batch.n)
 				continue;
 			if (c == 0 && skip > 0)
 			{
@@ -196,8 +198,8 @@ omendb_parts_next_group(OmendbBuildLevel *level)
 			if (c == 0 && take == 0)
 				continue;
 			take -= c == 0;
-			bulk->members[to[c]] = i;
-			bulk->member_slots[to[c]++] = (uint8_t) k;
+			bulk->clusters.members[to[c]] = i;
+			bulk->clusters.slots[to[c]++] = (uint8_t) k;
 		}
 	}
 	level->phase = OMENDB_BUILD_LEAVES;
@@ -210,9 +212,9 @@ omendb_parts_found(const OmendbBuildLevel *level, uint32_t member, uint32_t *nod
 {
 	const OmendbBulk *bulk = &level->bulk;
 
-	*node = bulk->members[member];
-	*which = bulk->member_slots[member];
-	*candidates = bulk->found + member * found_of_member(bulk);
+	*node = bulk->clusters.members[member];
+	*which = bulk->clusters.slots[member];
+	*candidates = bulk->batch.found + member * found_of_member(bulk);
 	return (uint32_t) found_of_member(bulk);
 }
 
