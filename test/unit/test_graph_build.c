@@ -325,7 +325,7 @@ test_rounds(uint32_t n, uint32_t passes, const uint32_t (*steps)[2], uint32_t co
 {
 	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 8, 4);
 	TestGraph *graph = graph_new(codec, n);
-	OmendbBuildLevel level = {.array = &graph->array, .n = n, .edges = 8, .passes = passes};
+	OmendbBuildLevel level = {.array = &graph->array, .n = n, .edges = 8, .options.passes = passes};
 	void *memory = malloc(omendb_build_prepare(&level));
 	uint32_t seen = 0, joined = 0;
 	bool good = true;
@@ -371,7 +371,7 @@ test_order(void)
 {
 	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 8, 4);
 	TestGraph *graph = graph_new(codec, 1000);
-	OmendbBuildLevel level = {.array = &graph->array, .n = 1000, .edges = 4, .seed = 9};
+	OmendbBuildLevel level = {.array = &graph->array, .n = 1000, .edges = 4, .options.seed = 9};
 	void *memory = malloc(omendb_build_prepare(&level));
 	uint8_t seen[1000] = {0};
 	uint32_t first;
