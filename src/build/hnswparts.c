@@ -488,7 +488,7 @@ find_candidates(HnswParts *parts)
 
 	/* Of each node as often as it is in a cluster. */
 	hnsw_build_phase(HNSW_PHASE_COMPARE, parts->nodes);
-	omendb_parts_begin_clusters(&parts->level);
+	omendb_parts_count_clusters(&parts->level);
 	while (omendb_parts_next_batch(&parts->level))
 	{
 		hnsw_crew_run(parts->build->crew, &parts->level, false);

@@ -1,17 +1,17 @@
 /*
  * bulkchoose.c
- *	  A node's neighbours, out of the candidates that the leaves gave it.
+ *	  The choice of a node's neighbours in the bulk build (steps 8 and 9 of bulk.h).
  *
- * The rule is that of graph/select.c, over rows of int8: the nearest candidate becomes
- * a neighbour and occludes all that are nearer to it than to the node, and so on; what
- * slots are left are filled by those candidates whose angle with every nearer
- * neighbour is wide.
+ * The rule is that of select.c, over rows of int8. First the occlusion rule: in order of distance, a
+ * candidate is kept unless a kept one is nearer to it than the node is. Slots that are left are
+ * filled with candidates whose angle with every nearer neighbour is wide. The angle is estimated by
+ * the number of dimensions in which the signs of two residuals differ.
  */
 #include "graph/bulkwork.h"
 
 #include <string.h>
 
-/* A candidate is its distance and its node: ascending as a number. */
+/* A key: a candidate's distance and row in one number that orders candidates by distance. */
 static inline uint64_t
 make_key(float distance, uint32_t node)
 {
@@ -45,9 +45,9 @@ set_bit(uint64_t *mask, uint32_t i)
 	mask[i / 64] |= UINT64_C(1) << i % 64;
 }
 
-/* ---------------------------------------------------------------- candidates */
+/* ---------------------------------------------------------------- the set of candidates */
 
-/* Is the node new in the set of gathered ones? It is in it then. */
+/* Add a node to the set. False if the set has the node already. */
 static bool
 add_to_set(OmendbBulkWork *work, uint32_t node)
 {
@@ -64,7 +64,7 @@ add_to_set(OmendbBulkWork *work, uint32_t node)
 	return true;
 }
 
-/* An empty set, but for the node itself. */
+/* Begin a set that has only the node itself. */
 static void
 begin_set(OmendbBulkWork *work, uint32_t self)
 {
@@ -76,7 +76,9 @@ begin_set(OmendbBulkWork *work, uint32_t self)
 	add_to_set(work, self);
 }
 
-/* The distances of n members of the rows from one of them: keys. */
+/* ---------------------------------------------------------------- distances */
+
+/* Compute the keys of n members of the rows by their distances from row `self`. */
 static void
 compute_keys(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
 			 uint32_t n, uint64_t *keys)
@@ -95,7 +97,7 @@ compute_keys(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const 
 					 members[i]);
 }
 
-/* The first n keys in order, in work->choice.sorted. */
+/* Sort the first n of choice.keys into choice.sorted. */
 static void
 sort_keys(OmendbBulkWork *work, uint32_t n)
 {
@@ -106,7 +108,7 @@ sort_keys(OmendbBulkWork *work, uint32_t n)
 		work->choice.sorted[work->choice.ranks[i]] = work->choice.keys[i];
 }
 
-/* Bring the k smallest of n keys to the front, in any order. */
+/* Move the k smallest of n keys to the front, in any order. */
 static void
 select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 {
@@ -134,7 +136,7 @@ select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 				keys[j--] = key;
 			}
 		}
-		/* Below i none is larger than the pivot, from i on none smaller. */
+		/* No key before i is above the pivot, none from i on is below. */
 		if (k <= i)
 			high = i;
 		else
@@ -142,7 +144,7 @@ select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 	}
 }
 
-/* The nearest of n members whose keys are there, at most `most`, into work->choice.sorted. */
+/* Sort the nearest of n choice.keys, at most `most`, into choice.sorted. Returns their number. */
 static uint32_t
 sort_nearest(OmendbBulkWork *work, uint32_t n, uint32_t most)
 {
@@ -155,7 +157,7 @@ sort_nearest(OmendbBulkWork *work, uint32_t n, uint32_t most)
 	return n < most ? n : most;
 }
 
-/* Behind the n members in work->choice.sorted further ones, in order. */
+/* Append the keys of further members to the n in choice.sorted, sorted among themselves. */
 static uint32_t
 insert_further(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
 			   uint32_t count, uint32_t n)
@@ -174,7 +176,9 @@ insert_further(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, cons
 	return n + count;
 }
 
-/* The different candidates that the leaves gave the node. */
+/* ---------------------------------------------------------------- the pool */
+
+/* Collect the different candidates that the leaves gave the node. Returns their number. */
 static uint32_t
 collect_from_leaves(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
@@ -193,9 +197,9 @@ collect_from_leaves(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 }
 
 /*
- * The leaders that the node is assigned to, and some of all others, as far as they are
- * no near candidates. Where clusters lie far apart these are the only candidates outside
- * the node's own cluster.
+ * Collect the leaders that the node is assigned to, and `far` leaders drawn from all, unless the set
+ * has them. Where clusters lie far apart these are the only candidates outside the node's clusters.
+ * Returns their number.
  */
 static uint32_t
 collect_leaders(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
@@ -216,7 +220,10 @@ collect_leaders(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 	return n;
 }
 
-/* Is the node in a group that lies apart? Its distances from all others are in work->choice.keys. */
+/*
+ * Note whether the node is in a group that lies apart; choice.keys: its distances from all other
+ * nodes. Changes the order of the keys.
+ */
 static void
 detect_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
 {
@@ -240,8 +247,8 @@ detect_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
 }
 
 /*
- * All other nodes of the level; with many, the nearest, and whatever cannot be told from
- * them.
+ * Collect all other nodes of a small level; if they do not fit the pool, the nearest of them, and all
+ * that rounding does not distinguish from these. Returns their number.
  */
 static uint32_t
 collect_all_nodes(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
@@ -272,8 +279,9 @@ collect_all_nodes(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 /* ---------------------------------------------------------------- choice */
 
 /*
- * Occlusion: a candidate that is kept strikes out all behind it that are nearer to it
- * than to the node, or equal to it. Returns how many are kept, at most `want`.
+ * Apply the occlusion rule to the n candidates of choice.sorted: a kept candidate removes all farther
+ * ones that are nearer to it than to the node, or equal to it. kept: a bit mask. Returns the
+ * number of kept ones, at most `want`.
  */
 static uint32_t
 keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32_t want,
@@ -317,8 +325,8 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
 }
 
 /*
- * Take, in order, those that are kept and those whose code differs in at least `limit`
- * bits from every one taken before. Returns how many, at most `want`.
+ * Select, in order, the kept candidates and those whose code differs in at least `limit` bits from
+ * every one selected before. Returns the number of selected ones, at most `want`.
  */
 static uint32_t
 select_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint32_t n,
@@ -356,14 +364,14 @@ select_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, ui
 	return count + rest;
 }
 
-/* The other row in the scale of this one, so that their elements compare. */
+/* Return a row's elements in the scale of row `self`, so that they compare. */
 static const int8_t *
 rescale_row(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t other)
 {
 	const int8_t *row = bulk_row(rows, other);
 	float times = bulk_scale(rows, other) / bulk_scale(rows, self);
 
-	/* The middle of local rows is zero, in any scale. */
+	/* Local rows: row `self` is zero, in any scale. */
 	if (rows->exponents[self] == rows->exponents[other] || rows->depth > 0)
 		return row;
 	for (uint32_t k = 0; k < rows->row_bytes; k++)
@@ -376,8 +384,8 @@ rescale_row(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_
 }
 
 /*
- * Fill what the occlusion rule left free with the first `near` candidates: the largest
- * number of differing bits is searched for at which all slots are filled.
+ * Fill the slots that the occlusion rule left with some of the first `near` candidates: by the
+ * largest limit of select_wide at which all slots are filled, found by bisection.
  */
 static void
 fill_slots(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near,
@@ -413,8 +421,8 @@ fill_slots(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t
 }
 
 /*
- * Of the n candidates in work->choice.sorted at most `want`, of those from `near` on only what
- * the occlusion rule keeps; chosen: their indices, ascending.
+ * Choose at most `want` of the n candidates in choice.sorted. From `near` on only those that the
+ * occlusion rule keeps are chosen. chosen: their places, ascending. Returns their number.
  */
 static uint32_t
 choose_from_pool(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n,
@@ -443,11 +451,9 @@ choose_from_pool(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, ui
 	return count;
 }
 
-/* ---------------------------------------------------------------- edges */
-
 /*
- * Out of `near` near candidates, whose keys are there, and `far` leaders behind them, all
- * members of the rows.
+ * Choose a node's neighbours from `near` candidates, whose keys are in choice.keys, and `far`
+ * leaders after them in members[], and write the edges.
  */
 static void
 choose_and_write(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
@@ -473,7 +479,7 @@ omendb_bulk_choose_neighbours(OmendbBulkWork *work, uint32_t node)
 {
 	const OmendbBulk *bulk = work->bulk;
 	const OmendbRows *rows = &bulk->rows;
-	uint32_t *members = work->choice.members; /* the node itself, near candidates, leaders */
+	uint32_t *members = work->choice.members; /* the node, near candidates, leaders */
 	float rounding = bulk_rounding_limit(bulk, rows, node);
 	OmendbRows local;
 	uint32_t near;
@@ -489,7 +495,7 @@ omendb_bulk_choose_neighbours(OmendbBulkWork *work, uint32_t node)
 		near = collect_from_leaves(work, node, members + 1);
 		far = collect_leaders(work, node, members + 1 + near);
 	}
-	/* Does rounding hide which are the nearest? */
+	/* Local rows, if rounding hides which candidates are the nearest. */
 	compute_keys(work, rows, node, members + 1, near, work->choice.keys);
 	for (uint32_t i = 0; i < near; i++)
 		indistinct += key_distance(work->choice.keys[i]) < rounding;

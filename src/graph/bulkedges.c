@@ -1,13 +1,13 @@
 /*
  * bulkedges.c
- *	  Edges of the bulk build into records.
+ *	  The edges of the bulk build in records (step 10 of bulk.h).
  */
 #include "graph/bulkwork.h"
 
-/* Neighbours whose records are fetched ahead of the one that is written. */
+/* Number of neighbours whose records are prefetched before the one that is read. */
 #define AHEAD 4
 
-/* The code-space vector of a node. */
+/* Return the vector of a record in code space, in out[]. */
 static const float *
 code_vector(OmendbBulkWork *work, const OmendbRecord *record, float *out)
 {
@@ -17,6 +17,7 @@ code_vector(OmendbBulkWork *work, const OmendbRecord *record, float *out)
 	return codec->expands ? omendb_code_vector(codec, work->vectors.stored, out) : out;
 }
 
+/* Prefetch the own vector of node i. */
 static void
 prefetch_own_vector(const OmendbBulkWork *work, uint32_t i)
 {
@@ -27,7 +28,7 @@ prefetch_own_vector(const OmendbBulkWork *work, uint32_t i)
 		__builtin_prefetch(at + k);
 }
 
-/* Zero in the slots that are not in use: candidates may have lain there. */
+/* Clear the slots that have no edge: candidates may have been there. */
 static void
 clear_unused_edges(const OmendbLayout *layout, OmendbRecord *record)
 {
@@ -35,26 +36,32 @@ clear_unused_edges(const OmendbLayout *layout, OmendbRecord *record)
 		omendb_edge_free(layout, record, i);
 }
 
+/* The node of a candidate, given its place in choice.sorted. */
+static inline uint32_t
+chosen_node(const OmendbBulkWork *work, const OmendbRows *rows, uint32_t place)
+{
+	return bulk_node(rows, (uint32_t) work->choice.sorted[place]);
+}
+
 void
-omendb_bulk_write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self,
+omendb_bulk_write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t node,
 						const uint16_t *chosen, uint32_t count)
 {
 	OmendbBuildLevel *level = work->level;
 	const OmendbCodec *codec = level->array->codec;
-	OmendbRecord *record = build_record(level, self);
+	OmendbRecord *record = build_record(level, node);
 	const float *v = code_vector(work, record, work->vectors.own_code);
 
 	omendb_edge_clear(&codec->layout, record);
 	for (uint32_t i = 0; i < count && i < AHEAD; i++)
-		prefetch_own_vector(work, bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i]]));
+		prefetch_own_vector(work, chosen_node(work, rows, chosen[i]));
 	for (uint32_t i = 0; i < count; i++)
 	{
-		uint32_t other = bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i]]);
+		uint32_t other = chosen_node(work, rows, chosen[i]);
 		const OmendbRecord *neighbour = build_record(level, other);
 
 		if (i + AHEAD < count)
-			prefetch_own_vector(work,
-								bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i + AHEAD]]));
+			prefetch_own_vector(work, chosen_node(work, rows, chosen[i + AHEAD]));
 		omendb_edge_encode(codec, record, i, level->first + other, v,
 						   code_vector(work, neighbour, work->vectors.other_code),
 						   omendb_own_distance(codec, record, neighbour, work->vectors.scratch),
@@ -64,23 +71,21 @@ omendb_bulk_write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t s
 	clear_unused_edges(&codec->layout, record);
 }
 
-/* The same, but for codes and factors: vectors of neighbours may not be in memory. */
 void
-omendb_bulk_write_neighbours(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self,
+omendb_bulk_write_neighbours(OmendbBulkWork *work, const OmendbRows *rows, uint32_t node,
 							 const uint16_t *chosen, uint32_t count)
 {
 	const OmendbLayout *layout = &work->level->array->codec->layout;
-	OmendbRecord *record = build_record(work->level, self);
+	OmendbRecord *record = build_record(work->level, node);
 
 	omendb_edge_clear(layout, record);
 	for (uint32_t i = 0; i < count; i++)
-		omendb_record_neighbours(layout, record)[i] =
-			bulk_node(rows, (uint32_t) work->choice.sorted[chosen[i]]);
+		omendb_record_neighbours(layout, record)[i] = chosen_node(work, rows, chosen[i]);
 	record->count = (uint8_t) count;
 	clear_unused_edges(layout, record);
 }
 
-/* A neighbour's record, if it is in memory now and the edge was not encoded before. */
+/* The record of a neighbour if it is in memory now and was not before, else NULL. */
 static const OmendbRecord *
 find_new_neighbour(const OmendbBuildLevel *level, uint32_t node)
 {

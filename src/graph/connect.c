@@ -1,14 +1,21 @@
 /*
  * connect.c
- *	  Edges that a level's graph lacks to be one: from the entry to every node, and back.
+ *	  Edges that connect a level's graph: a path from the entry point (here "root") to every node, and
+ *	  back.
+ *
+ * A node that the root does not reach gets an edge from a near node that it reaches; a node that
+ * does not lead to the root gets an edge to a near node that does. A full node gives up its
+ * farthest edge that is not in the tree of paths from the root.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "graph/builder.h"
 
+/* Parent of a node that the root does not reach. */
 #define UNREACHED UINT32_MAX
 
+/* The neighbours of node i. */
 static inline const OmendbNode *
 edges_of(const OmendbBuildLevel *level, uint32_t i)
 {
@@ -16,17 +23,17 @@ edges_of(const OmendbBuildLevel *level, uint32_t i)
 }
 
 /*
- * Note by which node each one is reached from the start, as far as it was not
- * before: the edges from those nodes make a tree.
+ * Add `start`, with that parent, and all nodes reached from there to the tree of paths: set their
+ * parents. Nodes that are in the tree already stay as they are. stack: n places.
  */
 static void
-mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
+mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t parent, uint32_t *parents,
 			 uint32_t *stack)
 {
 	uint32_t used = 0;
 	uint32_t steps = 0;
 
-	parents[start] = by;
+	parents[start] = parent;
 	stack[used++] = start;
 	while (used > 0)
 	{
@@ -58,7 +65,7 @@ by_candidate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/* All edges the other way round into level->reverse.nodes. */
+/* List the reverse edges of all nodes. */
 static void
 list_reverse_edges(OmendbBuildLevel *level)
 {
@@ -86,7 +93,7 @@ list_reverse_edges(OmendbBuildLevel *level)
 	}
 }
 
-/* Mark the nodes from which the target is reached, by the turned edges. */
+/* Mark the nodes from which the target is reached, by the listed reverse edges. */
 static void
 mark_leading(const OmendbBuildLevel *level, uint32_t target, uint8_t *leading, uint32_t *stack)
 {
@@ -114,8 +121,8 @@ mark_leading(const OmendbBuildLevel *level, uint32_t target, uint8_t *leading, u
 }
 
 /*
- * A slot of the node for one more edge: a free one, or the farthest by which
- * nothing is reached that is not reached otherwise. level->edges: none.
+ * Find a slot of the node for one more edge: a free slot, or that of its farthest edge that is not in
+ * the tree. Returns level->edges if there is none.
  */
 static uint32_t
 find_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
@@ -130,6 +137,7 @@ find_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
 	return slot == 0 ? level->edges : slot - 1;
 }
 
+/* Write an edge of a node into a slot. */
 static void
 write_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
 		   OmendbEdge edge)
@@ -144,8 +152,8 @@ write_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint3
 }
 
 /*
- * Search for the node from the entry; the nodes found are the chooser's
- * candidates, nearest first.
+ * Search for the node from the root. The *n nodes found become the chooser's candidates, the nearest
+ * first. False when out of memory.
  */
 static bool
 find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t *n)
@@ -168,19 +176,19 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
 }
 
 /*
- * Edge an unreached node from the nearest reached one that can spare a slot;
- * by: which, or UNREACHED.
+ * Write an edge to an unreached node from the nearest reached node that has a slot for an edge.
+ * *parent: that node, or UNREACHED. False when out of memory.
  */
 static bool
 connect_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-				  const uint32_t *parents, uint32_t *by)
+				  const uint32_t *parents, uint32_t *parent)
 {
 	size_t n;
 
-	*by = UNREACHED;
+	*parent = UNREACHED;
 	if (!find_near(builder, level, self, &n))
 		return false;
-	for (size_t i = 0; i < n && *by == UNREACHED; i++)
+	for (size_t i = 0; i < n && *parent == UNREACHED; i++)
 	{
 		uint32_t other = builder->chooser.candidates[i].node - level->first;
 		uint32_t slot = find_slot(level, other, parents);
@@ -189,10 +197,10 @@ connect_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self
 			continue;
 		write_edge(builder, level, other, slot,
 				   (OmendbEdge){builder->chooser.candidates[i].distance, level->first + self});
-		*by = other;
+		*parent = other;
 	}
-	/* None near can: any. There is one, a tree of n nodes needs n - 1 edges. */
-	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
+	/* No near node has a slot. Another one has: the tree needs less than one edge a node. */
+	for (uint32_t i = 0; i < level->n && *parent == UNREACHED; i++)
 	{
 		uint32_t other = level->order[i];
 		uint32_t slot = find_slot(level, other, parents);
@@ -206,12 +214,15 @@ connect_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self
 									omendb_array_record(builder->array, level->first + self),
 									builder->chooser.scratch),
 								level->first + self});
-		*by = other;
+		*parent = other;
 	}
 	return true;
 }
 
-/* Edge a node from which the entry is not reached to the nearest that leading there. */
+/*
+ * Write an edge from a node that does not lead to the root to the nearest node found that does.
+ * *added: an edge was written. False when out of memory.
+ */
 static bool
 connect_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 				const uint32_t *parents, const uint8_t *leading, bool *added)
@@ -247,10 +258,7 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	uint32_t root = level->order[0];
 	bool progress;
 
-	/*
-	 * From the root to every node. No edge of the tree is replaced, so that each
-	 * node added is one less to do.
-	 */
+	/* Paths from the root to every node. No edge of the tree is given up, so each edge counts. */
 	*added = 0;
 	if (good)
 	{
@@ -262,24 +270,24 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 		progress = false;
 		for (uint32_t i = 0; i < level->n && good; i++)
 		{
-			uint32_t by;
+			uint32_t parent;
 
 			if (parents[i] != UNREACHED)
 				continue;
 			build_interruptible(level, 0);
-			good = connect_from_near(builder, level, i, parents, &by);
-			if (good && by != UNREACHED)
+			good = connect_from_near(builder, level, i, parents, &parent);
+			if (good && parent != UNREACHED)
 			{
 				(*added)++;
 				progress = true;
-				mark_reached(level, i, by, parents, stack);
+				mark_reached(level, i, parent, parents, stack);
 			}
 		}
 	}
 
 	/*
-	 * From every node to the root, for a search may come down anywhere. What a
-	 * replaced edge led to does not lead to the root either.
+	 * Paths from every node to the root, for a search may enter the level anywhere. An edge given
+	 * up leads to a node that does not lead to the root either.
 	 */
 	if (good)
 	{

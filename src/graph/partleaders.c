@@ -1,10 +1,10 @@
 /*
  * partleaders.c
- *	  Leaders into parts.
+ *	  The assignment of leaders to parts.
  *
- * Leaders are halved by the difference of their distances to two of them, again and
- * again; of some pairs that pair is taken by which fewest rows have leaders on both sides.
- * Then leaders move one by one to where they share more rows.
+ * A set of leaders is halved, and each half again, until there are as many sets as parts. The halves
+ * differ by which of two leaders is nearer; of some such pairs the one is used by which fewest rows
+ * have leaders in both halves. Then leaders move one by one to a part that has more of their rows.
  */
 #include "graph/parts.h"
 
@@ -13,21 +13,25 @@
 
 #include "graph/bulkwork.h"
 
-/* Pairs of leaders that are tried, and rounds in which leaders move. */
-#define PAIRS  12
-#define ROUNDS 4
+/* Number of pairs of leaders that are tried for a halving. */
+#define PAIRS 12
 
-/* A part may have so many tenths of its share of the rows. */
+/* Maximum number of passes over the leaders in which they move. */
+#define PASSES 4
+
+/* Maximum weight of a part, in tenths of an even share. */
 #define MOST_TENTHS 11
 
+/* Number of leaders that a row is assigned to. */
 static uint32_t
-nearest(const OmendbBuildLevel *level)
+assignments(const OmendbBuildLevel *level)
 {
 	return level->bulk.shape.fanout[0];
 }
 
 /* ---------------------------------------------------------------- halving */
 
+/* A leader on the line between two others: its squared distance from one less that from the other. */
 typedef struct Projected
 {
 	float at;
@@ -38,13 +42,13 @@ typedef struct Partition
 {
 	OmendbBuildLevel *level;
 	uint32_t leaders;
-	uint16_t *part_of;
-	uint32_t *weights; /* rows of which a leader is the nearest, and 1 */
+	uint16_t *part_of; /* leaders */
+	uint32_t *weights; /* leaders: rows of which it is the nearest, and 1 */
 	uint32_t *starts;  /* leaders + 1: of a leader's rows in rows */
-	uint32_t *rows;    /* assigned to a leader, of all leaders */
+	uint32_t *rows;    /* of each leader, those assigned to it */
 	Projected *line;   /* leaders */
-	uint16_t *best;    /* leaders: the order of the best pair */
-	uint8_t *side;     /* leaders: 0 none, 1, 2 */
+	uint16_t *best;    /* leaders: in the order on the best line so far */
+	uint8_t *side;     /* leaders: 1 and 2, the half; 0: not of this set */
 	const int8_t **others;
 	int32_t *products;
 	float *distances; /* leaders */
@@ -61,7 +65,7 @@ by_place(const void *a, const void *b)
 	return x->leader < y->leader ? -1 : x->leader > y->leader;
 }
 
-/* Squared distances from one leader to n others, without the one's own norm. */
+/* Compute the squared distances from leader `from` to n others, less that leader's own norm. */
 static void
 compute_distances(Partition *partition, uint16_t from, const uint16_t *leaders, uint32_t n)
 {
@@ -79,7 +83,7 @@ compute_distances(Partition *partition, uint16_t from, const uint16_t *leaders, 
 			factor * bulk->leaders.scales[leaders[i]] * (float) partition->products[i];
 }
 
-/* Put the leaders on the line between two of them: line[i] is where. */
+/* Set line[] to the leaders on the line between leaders[first] and the farthest from that one. */
 static void
 project_leaders(Partition *partition, const uint16_t *leaders, uint32_t n, uint32_t first)
 {
@@ -97,7 +101,7 @@ project_leaders(Partition *partition, const uint16_t *leaders, uint32_t n, uint3
 		partition->line[i].at -= partition->distances[i];
 }
 
-/* How many of the first leaders on the line have a share of all of their weight? */
+/* Number of first leaders on the line that have share / of of the weight of all. */
 static uint32_t
 cut_line(const Partition *partition, uint32_t n, uint32_t share, uint32_t of)
 {
@@ -112,12 +116,12 @@ cut_line(const Partition *partition, uint32_t n, uint32_t share, uint32_t of)
 	return k;
 }
 
-/* Rows that would be in both halves, the first k of the n leaders and the others. */
+/* Count the rows that have leaders in both halves: the first k of the line, and the others. */
 static uint32_t
 count_shared(Partition *partition, uint32_t k, uint32_t n)
 {
 	const OmendbBuildLevel *level = partition->level;
-	uint32_t f = nearest(level);
+	uint32_t f = assignments(level);
 	uint32_t shared = 0;
 
 	memset(partition->side, 0, partition->leaders);
@@ -134,7 +138,7 @@ count_shared(Partition *partition, uint32_t k, uint32_t n)
 	return shared;
 }
 
-/* Let n leaders be parts first .. first + parts - 1. */
+/* Assign n leaders to parts first .. first + parts - 1. */
 static void
 halve(Partition *partition, uint16_t *leaders, uint32_t n, uint32_t first, uint32_t parts)
 {
@@ -173,12 +177,12 @@ halve(Partition *partition, uint16_t *leaders, uint32_t n, uint32_t first, uint3
 
 /* ---------------------------------------------------------------- moving */
 
-/* Which rows are assigned to each leader? */
+/* List the rows of each leader, by a counting sort. */
 static void
 list_rows(Partition *partition)
 {
 	const OmendbBuildLevel *level = partition->level;
-	uint32_t f = nearest(level);
+	uint32_t f = assignments(level);
 	size_t entries = (size_t) level->window.n * f;
 	uint32_t *starts = partition->starts;
 
@@ -194,8 +198,9 @@ list_rows(Partition *partition)
 }
 
 /*
- * Move the leader to the part where that makes rows guests of fewest parts, if that has
- * room. loads: the weights of parts.
+ * Move a leader to the part that has most of its rows by their other leaders, unless that part would
+ * become too large. loads: weights of parts; counts: working memory, one for each part. Returns
+ * whether the leader moved.
  */
 static bool
 move_leader(Partition *partition, uint16_t leader, uint32_t parts, uint64_t *loads, uint64_t most,
@@ -205,9 +210,9 @@ move_leader(Partition *partition, uint16_t leader, uint32_t parts, uint64_t *loa
 	uint16_t now = partition->part_of[leader];
 	uint16_t best = now;
 	uint32_t weight = partition->weights[leader];
-	uint32_t f = nearest(partition->level);
+	uint32_t f = assignments(partition->level);
 
-	/* counts[p]: of the leader's rows, how many are in part p, this leader left out */
+	/* counts[p]: rows of the leader that are in part p by another leader, too */
 	memset(counts, 0, parts * sizeof(uint32_t));
 	for (uint32_t r = partition->starts[leader]; r < partition->starts[leader + 1]; r++)
 	{
@@ -261,7 +266,7 @@ carve(Partition *partition, uint8_t *memory)
 {
 	size_t used = 0;
 	size_t n = partition->leaders;
-	size_t entries = (size_t) partition->level->window.n * nearest(partition->level);
+	size_t entries = (size_t) partition->level->window.n * assignments(partition->level);
 
 	partition->weights = build_carve(memory, &used, n * sizeof(uint32_t));
 	partition->starts = build_carve(memory, &used, (n + 1) * sizeof(uint32_t));
@@ -294,10 +299,10 @@ omendb_parts_assign_leaders(OmendbBuildLevel *level, const OmendbAllocator *allo
 		partition.weights[s] = 1;
 	}
 	for (uint32_t i = 0; i < level->window.n; i++)
-		partition.weights[level->bulk.clusters.assigned[(size_t) i * nearest(level)]]++;
+		partition.weights[level->bulk.clusters.assigned[(size_t) i * assignments(level)]]++;
 	halve(&partition, leaders, partition.leaders, 0, parts);
 	list_rows(&partition);
-	for (uint32_t round = 0; round < ROUNDS && move_leaders(&partition, parts, counts); round++)
+	for (uint32_t pass = 0; pass < PASSES && move_leaders(&partition, parts, counts); pass++)
 		;
 	allocator->release(allocator->context, memory);
 	return true;
@@ -306,5 +311,5 @@ omendb_parts_assign_leaders(OmendbBuildLevel *level, const OmendbAllocator *allo
 uint32_t
 omendb_parts_of(const OmendbBuildLevel *level, const uint16_t *part_of, uint32_t i)
 {
-	return part_of[level->bulk.clusters.assigned[(size_t) i * nearest(level)]];
+	return part_of[level->bulk.clusters.assigned[(size_t) i * assignments(level)]];
 }

@@ -1,6 +1,6 @@
 /*
  * parts.c
- *	  The phases of a level that is built in parts.
+ *	  The memory and the phases of a level that is built in parts.
  */
 #include "graph/parts.h"
 
@@ -8,12 +8,14 @@
 
 #include "graph/bulkwork.h"
 
+/* Number of leaders that a row is assigned to. */
 static uint32_t
-nearest(const OmendbBuildLevel *level)
+assignments(const OmendbBuildLevel *level)
 {
 	return level->bulk.shape.fanout[0];
 }
 
+/* Number of places for candidates that a member of a cluster has. */
 static size_t
 found_of_member(const OmendbBulk *bulk)
 {
@@ -26,40 +28,34 @@ size_t
 omendb_parts_attach(OmendbBuildLevel *level, void *memory)
 {
 	OmendbBulk *bulk = &level->bulk;
+	OmendbClusters *clusters = &bulk->clusters;
+	OmendbClusterBatch *batch = &bulk->batch;
 	size_t n = level->parts.capacity;
 	size_t leaders = bulk->leaders.n;
 	size_t used = 0;
 
-	bulk->rows.elements = build_carve(memory, &used, n * bulk->rows.row_bytes);
-	bulk->rows.exponents = build_carve(memory, &used, n);
-	bulk->rows.norms = build_carve(memory, &used, n * sizeof(float));
+	omendb_bulk_carve_rows(bulk, n, memory, &used);
 	bulk->apart = build_carve(memory, &used, n * sizeof(OmendbApart));
-	bulk->clusters.assigned = build_carve(memory, &used, n * nearest(level) * sizeof(uint16_t));
-	bulk->clusters.starts = build_carve(memory, &used, (leaders + 1) * sizeof(uint32_t));
-	bulk->batch.sizes = build_carve(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leaders.nodes = build_carve(memory, &used, leaders * sizeof(uint32_t));
-	bulk->leaders.norms = build_carve(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->leaders.scales = build_carve(memory, &used, (leaders + 16) * sizeof(float));
-	bulk->leaders.packed = build_carve(memory, &used,
-									   (leaders + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS *
-										   OMENDB_PACKED_BYTES(bulk->shape.dimensions));
-	bulk->clusters.members = build_carve(memory, &used, bulk->batch.capacity * sizeof(uint32_t));
-	bulk->clusters.slots = build_carve(memory, &used, bulk->batch.capacity);
-	/* Candidates are found before they are chosen from. */
-	bulk->batch.found = bulk->candidates = NULL;
+	clusters->assigned = build_carve(memory, &used, n * assignments(level) * sizeof(uint16_t));
+	clusters->starts = build_carve(memory, &used, (leaders + 1) * sizeof(uint32_t));
+	batch->sizes = build_carve(memory, &used, leaders * sizeof(uint32_t));
+	omendb_bulk_carve_leaders(bulk, memory, &used);
+	clusters->members = build_carve(memory, &used, batch->capacity * sizeof(uint32_t));
+	clusters->slots = build_carve(memory, &used, batch->capacity);
+	bulk->candidates = NULL;
 	if (!bulk->shape.in_records)
 		bulk->candidates = build_carve(memory, &used,
-									   (size_t) level->parts.window_capacity * nearest(level) *
+									   (size_t) level->parts.window_capacity * assignments(level) *
 										   found_of_member(bulk) * sizeof(uint32_t));
 	bulk->outside.nodes = build_carve(memory, &used, bulk->outside.capacity * sizeof(uint32_t));
-	bulk->batch.found = build_carve(
-		memory, &used, (size_t) bulk->batch.capacity * found_of_member(bulk) * sizeof(uint32_t));
+	batch->found = build_carve(memory, &used,
+							   (size_t) batch->capacity * found_of_member(bulk) * sizeof(uint32_t));
 	return used;
 }
 
 size_t
 omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity, uint32_t window_capacity,
-					 uint32_t outside_capacity, uint32_t group_capacity)
+					 uint32_t outside_capacity, uint32_t batch_capacity)
 {
 	OmendbBulk *bulk = &level->bulk;
 	const OmendbLayout *layout = &level->array->codec->layout;
@@ -74,8 +70,8 @@ omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity, uint32_t window
 	omendb_bulk_set_shape(bulk, layout, capacity > OMENDB_BULK_FEW ? capacity : OMENDB_BULK_FEW + 1,
 						  level->edges, level->options.ef_construction);
 	bulk->outside.capacity = outside_capacity;
-	bulk->batch.capacity = group_capacity;
-	/* They are chosen from a window of rows. */
+	bulk->batch.capacity = batch_capacity;
+	/* Leaders are a sample of the rows of one window. */
 	leaders = window_capacity / 2 > OMENDB_PARTS_LEAST_LEADERS ? window_capacity / 2
 															   : OMENDB_PARTS_LEAST_LEADERS;
 	if (bulk->leaders.n > leaders)
@@ -110,10 +106,10 @@ omendb_parts_begin_encoding(OmendbBuildLevel *level, uint32_t n, bool first)
 }
 
 void
-omendb_parts_begin_clusters(OmendbBuildLevel *level)
+omendb_parts_count_clusters(OmendbBuildLevel *level)
 {
 	OmendbBulk *bulk = &level->bulk;
-	uint32_t f = nearest(level);
+	uint32_t f = assignments(level);
 
 	memset(bulk->batch.sizes, 0, bulk->leaders.n * sizeof(uint32_t));
 	for (uint32_t i = 0; i < level->n; i++)
@@ -128,40 +124,40 @@ omendb_parts_begin_clusters(OmendbBuildLevel *level)
 }
 
 /*
- * Which clusters: as many as there is room for, or a piece of one that is too large:
- * `skip` of its members are done, `take` of them go with this group.
+ * Set the clusters of the next batch: as many as its capacity holds, or a piece of one cluster that is
+ * too large: *skip of its members were in earlier batches, *take of them are in this one. False if
+ * no members are left.
  */
 static bool
-next_clusters(OmendbBulk *bulk, uint32_t *skip, uint32_t *take)
+set_batch(OmendbBulk *bulk, uint32_t *skip, uint32_t *take)
 {
+	OmendbClusterBatch *batch = &bulk->batch;
 	uint32_t left;
 
-	while (bulk->batch.next < bulk->leaders.n &&
-		   bulk->batch.next_from == bulk->batch.sizes[bulk->batch.next])
+	while (batch->next < bulk->leaders.n && batch->next_from == batch->sizes[batch->next])
 	{
-		bulk->batch.next++;
-		bulk->batch.next_from = 0;
+		batch->next++;
+		batch->next_from = 0;
 	}
-	bulk->batch.first = bulk->batch.next;
-	bulk->batch.n = bulk->batch.members = 0;
-	if (bulk->batch.next == bulk->leaders.n)
+	batch->first = batch->next;
+	batch->n = batch->members = 0;
+	if (batch->next == bulk->leaders.n)
 		return false;
-	left = bulk->batch.sizes[bulk->batch.next] - bulk->batch.next_from;
-	*skip = bulk->batch.next_from;
-	*take = left < bulk->batch.capacity ? left : bulk->batch.capacity;
+	left = batch->sizes[batch->next] - batch->next_from;
+	*skip = batch->next_from;
+	*take = left < batch->capacity ? left : batch->capacity;
 	bulk->clusters.starts[0] = 0;
-	bulk->clusters.starts[++bulk->batch.n] = bulk->batch.members = *take;
-	bulk->batch.next_from += *take;
-	if (bulk->batch.next_from < bulk->batch.sizes[bulk->batch.next])
+	bulk->clusters.starts[++batch->n] = batch->members = *take;
+	batch->next_from += *take;
+	if (batch->next_from < batch->sizes[batch->next])
 		return true;
-	bulk->batch.next_from = 0;
-	for (bulk->batch.next++;
-		 bulk->batch.next < bulk->leaders.n &&
-		 bulk->batch.sizes[bulk->batch.next] <= bulk->batch.capacity - bulk->batch.members;
-		 bulk->batch.next++)
+	batch->next_from = 0;
+	for (batch->next++; batch->next < bulk->leaders.n &&
+						batch->sizes[batch->next] <= batch->capacity - batch->members;
+		 batch->next++)
 	{
-		bulk->batch.members += bulk->batch.sizes[bulk->batch.next];
-		bulk->clusters.starts[++bulk->batch.n] = bulk->batch.members;
+		batch->members += batch->sizes[batch->next];
+		bulk->clusters.starts[++batch->n] = batch->members;
 	}
 	return true;
 }
@@ -170,12 +166,12 @@ bool
 omendb_parts_next_batch(OmendbBuildLevel *level)
 {
 	OmendbBulk *bulk = &level->bulk;
-	uint32_t f = nearest(level);
+	uint32_t f = assignments(level);
 	uint32_t skip;
 	uint32_t take;
 	uint32_t to[OMENDB_BULK_LEADERS];
 
-	if (!next_clusters(bulk, &skip, &take))
+	if (!set_batch(bulk, &skip, &take))
 		return false;
 	memcpy(to, bulk->clusters.starts, bulk->batch.n * sizeof(uint32_t));
 	for (uint32_t i = 0; i < level->n; i++)

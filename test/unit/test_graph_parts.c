@@ -156,7 +156,7 @@ find_candidates(Parts *parts)
 {
 	uint32_t fanout = parts->level.bulk.shape.fanout[0];
 
-	omendb_parts_begin_clusters(&parts->level);
+	omendb_parts_count_clusters(&parts->level);
 	while (omendb_parts_next_batch(&parts->level))
 	{
 		run_phase(parts);

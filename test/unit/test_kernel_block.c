@@ -651,8 +651,8 @@ test_ranks(void)
 				keys[i] = i < n ? random_key(&random, kind) : UINT64_MAX;
 			if (kind == KEYS_EQUAL_HIGH && n > 1)
 				keys[random_below(&random, n)] = keys[random_below(&random, n)] ^ 1;
-			placed =
-				guarded_place(&memory_a, keys, capacity * sizeof(uint64_t), random_offset(&random, 8));
+			placed = guarded_place(&memory_a, keys, capacity * sizeof(uint64_t),
+								   random_offset(&random, 8));
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				uint16_t *ranks =
