@@ -250,7 +250,7 @@ search_in_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, ui
 	for (;; i++)
 	{
 		omendb_search_widen(search, steps->width[i]);
-		search->rest = steps->width[i];
+		search->beam.rest = steps->width[i];
 		omendb_search_run(search);
 		if (search->visited_used == 0 && truth->found[query] > 0)
 			return 0;

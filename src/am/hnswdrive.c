@@ -71,7 +71,7 @@ append_unvisited(const HnswScan *state, const OmendbCandidate *candidates, size_
 		double high;
 
 		if ((candidates[i] & OMENDB_VISITED) ||
-			(search->coded && omendb_search_has_seen(search, node)))
+			(search->coded && omendb_search_has_visited(search, node)))
 			continue;
 		if (omendb_lower_bound(&state->query.prepared, omendb_candidate_estimate(candidates[i]),
 							   state->pending.max_error, state->pending.max_norm2,
@@ -87,11 +87,13 @@ hnsw_scan_candidates_within(IndexScanDesc scan, double distance)
 	const HnswScan *state = scan->opaque;
 	const OmendbSearch *search = &state->rounds.search;
 	OmendbNode *nodes = MemoryContextAllocHuge(
-		state->context, (search->used + search->aside_used + 1) * sizeof(OmendbNode));
-	size_t nnodes = append_unvisited(state, search->beam, search->used, distance, nodes, 0);
+		state->context, (search->beam.used + search->aside.used + 1) * sizeof(OmendbNode));
+	size_t nnodes =
+		append_unvisited(state, search->beam.candidates, search->beam.used, distance, nodes, 0);
 	size_t distinct = 0;
 
-	nnodes = append_unvisited(state, search->aside, search->aside_used, distance, nodes, nnodes);
+	nnodes = append_unvisited(state, search->aside.candidates, search->aside.used, distance, nodes,
+							  nnodes);
 	qsort(nodes, nnodes, sizeof(OmendbNode), compare_nodes);
 	for (size_t i = 0; i < nnodes; i++)
 		distinct += i == 0 || nodes[i] != nodes[i - 1];

@@ -125,7 +125,7 @@ enter_from_above(HnswScan *state, HnswEntered below)
 	for (; level > 0; level--)
 		omendb_reach_descend(&reach, level, below == HNSW_ENTERED_ALL);
 	for (node = 0; (node = omendb_reach_next(&reach, node)) != OMENDB_NO_NODE; node++)
-		if (!omendb_search_has_seen(&state->rounds.search, node))
+		if (!omendb_search_has_visited(&state->rounds.search, node))
 			omendb_search_enter(&state->rounds.search, node);
 	omendb_reach_free(&reach);
 }
@@ -152,7 +152,7 @@ hnsw_rounds_exhausted(HnswScan *state)
 static uint32
 next_width(const HnswScan *state, size_t lacking)
 {
-	uint32 width = state->rounds.search.width;
+	uint32 width = state->rounds.search.beam.width;
 
 	/* The steps by which the curve of the recall was measured. */
 	if (hnsw_recall_target > 0)

@@ -223,7 +223,7 @@ run_window(HnswParts *parts, uint32 first, uint32 n)
 {
 	HnswCrew *crew = parts->build->crew;
 
-	omendb_parts_window(&parts->level, first, n);
+	omendb_parts_begin_window(&parts->level, first, n);
 	for (;;)
 	{
 		/* The allocator does not return without memory. */
@@ -258,23 +258,24 @@ find_leaders(HnswParts *parts)
 		uint64 high = (uint64) (s + 1) * parts->rows.n / n;
 		OmendbRecord *record;
 
-		go_to(parts, &parts->rows, low + omendb_hash64(level->seed + s) % (high - low));
+		go_to(parts, &parts->rows, low + omendb_hash64(level->options.seed + s) % (high - low));
 		parts->here[s] = read_entry(parts, &parts->rows, &record);
 	}
 	run_window(parts, 0, n);
-	parts->leaders = palloc(level->bulk.leaders * sizeof(Leader));
-	for (uint32 s = 0; s < level->bulk.leaders; s++)
-		parts->leaders[s] = (Leader){parts->here[level->bulk.leader_nodes[s]], s};
-	qsort(parts->leaders, level->bulk.leaders, sizeof(Leader), by_row);
+	parts->leaders = palloc(level->bulk.leaders.n * sizeof(Leader));
+	for (uint32 s = 0; s < level->bulk.leaders.n; s++)
+		parts->leaders[s] = (Leader){parts->here[level->bulk.leaders.nodes[s]], s};
+	qsort(parts->leaders, level->bulk.leaders.n, sizeof(Leader), by_row);
 }
 
 static void
 group_leaders(HnswParts *parts, uint16 *part_of)
 {
-	uint32 most = Min(OMENDB_PARTS_MOST, parts->level.bulk.leaders / 2);
+	uint32 most = Min(OMENDB_PARTS_MOST, parts->level.bulk.leaders.n / 2);
 
 	parts->nparts = Min(most, ceil(parts->rows.n * MARGIN * MARGIN / parts->capacity));
-	if (!omendb_parts_group(&parts->level, &omendb_palloc_allocator, parts->nparts, part_of))
+	if (!omendb_parts_assign_leaders(&parts->level, &omendb_palloc_allocator, parts->nparts,
+									 part_of))
 		elog(ERROR, "out of memory");
 	parts->parts = palloc0(parts->nparts * sizeof(HnswRowFile));
 }
@@ -371,10 +372,10 @@ note_leader(HnswParts *parts, uint32 row, uint32 node)
 {
 	OmendbBulk *bulk = &parts->level.bulk;
 	Leader key = {row, 0};
-	const Leader *found = bsearch(&key, parts->leaders, bulk->leaders, sizeof(Leader), by_row);
+	const Leader *found = bsearch(&key, parts->leaders, bulk->leaders.n, sizeof(Leader), by_row);
 
 	if (found)
-		bulk->leader_nodes[found->leader] = node;
+		bulk->leaders.nodes[found->leader] = node;
 }
 
 /*
@@ -410,7 +411,7 @@ number_nodes(HnswParts *parts)
 {
 	uint32 done = 0;
 
-	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.capacity);
+	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.parts.capacity);
 	parts->build->records.array.n = 0;
 	vectors_reset(parts->build->vectors);
 	for (uint32 p = 0; p < parts->nparts; p++)
@@ -465,9 +466,9 @@ piece_of(const HnswParts *parts, uint32 node)
 static void
 save_found(HnswParts *parts)
 {
-	uint32 fanout = parts->level.bulk.fanout[0];
+	uint32 fanout = parts->level.bulk.shape.fanout[0];
 
-	for (uint32 i = 0; i < parts->level.bulk.members_n; i++)
+	for (uint32 i = 0; i < parts->level.bulk.batch.members; i++)
 	{
 		const uint32 *candidates;
 		uint32 node;
@@ -487,14 +488,14 @@ find_candidates(HnswParts *parts)
 
 	/* Of each node as often as it is in a cluster. */
 	hnsw_build_phase(HNSW_PHASE_COMPARE, parts->nodes);
-	omendb_parts_clusters(&parts->level);
-	while (omendb_parts_next_group(&parts->level))
+	omendb_parts_count_clusters(&parts->level);
+	while (omendb_parts_next_batch(&parts->level))
 	{
 		hnsw_crew_run(parts->build->crew, &parts->level, false);
 		save_found(parts);
-		members += parts->level.bulk.members_n;
+		members += parts->level.bulk.batch.members;
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 members / parts->level.bulk.fanout[0]);
+									 members / parts->level.bulk.shape.fanout[0]);
 	}
 }
 
@@ -502,7 +503,7 @@ find_candidates(HnswParts *parts)
 static void
 load_found(HnswParts *parts, Piece *piece)
 {
-	uint32 fanout = parts->level.bulk.fanout[0];
+	uint32 fanout = parts->level.bulk.shape.fanout[0];
 	Size bytes = omendb_parts_found_bytes(&parts->level);
 	uint32 *candidates = palloc(bytes);
 
@@ -582,7 +583,7 @@ load_wanted(HnswParts *parts, const Piece *piece, uint32 *node)
 	uint32 n = 0;
 
 	parts->build->records.array.n = piece->n;
-	for (; *node < parts->nodes && n < bulk->outside_capacity; (*node)++)
+	for (; *node < parts->nodes && n < bulk->outside.capacity; (*node)++)
 	{
 		Piece *other;
 		OmendbRecord *record;
@@ -595,7 +596,7 @@ load_wanted(HnswParts *parts, const Piece *piece, uint32 *node)
 		if (n == 0 || *node != next || *node == other->first)
 			go_to(parts, &other->nodes, *node - other->first);
 		next = read_entry(parts, &other->nodes, &record) + 1;
-		bulk->outside[n++] = *node;
+		bulk->outside.nodes[n++] = *node;
 	}
 	return n;
 }
@@ -610,7 +611,7 @@ encode_edges(HnswParts *parts, const Piece *piece)
 	want_neighbours(parts, piece);
 	do
 	{
-		omendb_parts_encode(&parts->level, load_wanted(parts, piece, &node), first);
+		omendb_parts_begin_encoding(&parts->level, load_wanted(parts, piece, &node), first);
 		hnsw_crew_run(parts->build->crew, &parts->level, false);
 		first = false;
 	} while (node < parts->nodes);
@@ -630,7 +631,7 @@ set_numbers(HnswParts *parts, const Piece *piece)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		parts->untold += parts->level.bulk.apart[piece->first + i].untold;
+		parts->untold += parts->level.bulk.apart[piece->first + i].indistinct;
 		for (uint32 k = 0; k < record->count; k++)
 		{
 			const Piece *other = piece_of(parts, neighbours[k]);
@@ -682,7 +683,7 @@ static void
 build_piece(HnswParts *parts, Piece *piece)
 {
 	load_nodes(parts, piece);
-	omendb_parts_choose(&parts->level, piece->first, piece->n);
+	omendb_parts_begin_choice(&parts->level, piece->first, piece->n);
 	load_found(parts, piece);
 	hnsw_build_phase(HNSW_PHASE_CHOOSE, piece->n);
 	hnsw_crew_run(parts->build->crew, &parts->level, true);

@@ -129,7 +129,8 @@ search_level(HnswInsert *insert, const Entrances *from, unsigned level, uint32 w
 		for (size_t i = 0; i < search->visited_used; i++)
 			live += search->visited[i].payload.live;
 		/* A beam that is not full has seen all there is. */
-		if (live >= want || (live > 0 && wider >= MAX_WIDER) || search->used < search->width)
+		if (live >= want || (live > 0 && wider >= MAX_WIDER) ||
+			search->beam.used < search->beam.width)
 			return live > 0;
 	}
 }
