@@ -159,7 +159,10 @@ static const char computed[] =
 	"n.conrelid::regclass END), "
 	"CASE WHEN n.conrelid <> 0 THEN format('SELECT * FROM %s WHERE NOT (%s)', "
 	"n.conrelid::regclass, "
-	"pg_get_expr(n.conbin, n.conrelid)) END, false, 0 "
+	/* pg_get_expr would wait for the table's lock. */
+	"substring(pg_get_constraintdef(n.oid) from '^CHECK \\((.*)\\)(?: NO INHERIT| NOT ENFORCED| "
+	"NOT VALID)*$')) "
+	"END, false, 0 "
 	"FROM dependent x JOIN pg_constraint n ON n.oid = x.objid AND n.contype = 'c' "
 	"AND n.coninhcount = 0 WHERE x.classid = 'pg_constraint'::regclass "
 	"UNION ALL "
