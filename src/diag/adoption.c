@@ -49,14 +49,36 @@ static const char *const inexact[] = {
 };
 
 /*
+ * What reached.function calls is known by pg_depend where it has a body that is parsed already.
+ * Where its body is a string, it is taken to call all functions and operators whose names are in
+ * it. Nothing is known of functions in C.
+ */
+#define CALLEES                                                                                 \
+	"SELECT COALESCE(o.oprcode::oid, d.refobjid) FROM pg_depend d "                             \
+	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid " \
+	"WHERE d.classid = 'pg_proc'::regclass AND d.objid = reached.function "                     \
+	"AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "                       \
+	"UNION ALL "                                                                                \
+	"SELECT unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, "           \
+	"a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) "                 \
+	"FROM pg_aggregate a WHERE a.aggfnoid = reached.function "                                  \
+	"UNION ALL "                                                                                \
+	"SELECT n.function FROM pg_proc f "                                                         \
+	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "           \
+	"CROSS JOIN LATERAL ("                                                                      \
+	"SELECT g.oid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "                      \
+	"JOIN pg_proc g ON g.proname = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "                 \
+	"UNION SELECT o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "                       \
+	"AND position(o.oprname::text IN f.prosrc) > 0) n(function) "                               \
+	"WHERE f.oid = reached.function AND f.prosqlbody IS NULL"
+
+/*
  * Kinds: "own index" of an access method whose handler is a function of the extension, whoever
- * made the access method; "index" of any other; "columns" that are stored generated ones; "constraint"; "materialized view";
- * "partitions"; "statistics".
+ * made the access method; "index" of any other; "columns" that are stored generated ones;
+ * "constraint"; "materialized view"; "partitions"; "statistics".
  *
- * An object calls functions directly, by operators, and an index by its operator classes. What a
- * function calls is known by pg_depend where it has a body that is parsed already. Where
- * its body is a string, it is taken to call all functions and operators whose names are in it.
- * Nothing is known of functions in C. Objects below 16384 (FirstNormalObjectId) are PostgreSQL's.
+ * An object calls functions directly, by operators, and an index by its operator classes.
+ * Objects below 16384 (FirstNormalObjectId) are PostgreSQL's.
  */
 static const char computed[] =
 	"WITH RECURSIVE member AS ("
@@ -76,33 +98,21 @@ static const char computed[] =
 	"JOIN pg_opclass c ON c.oid = k.class JOIN pg_amproc p ON p.amprocfamily = c.opcfamily "
 	"AND p.amproclefttype = c.opcintype AND p.amprocrighttype = c.opcintype "
 	"WHERE p.amproc >= 16384), "
-	/* What a function that an object calls calls in its turn. */
+	/* The functions that objects call, and those that these call in their turn. */
 	"reached AS ("
-	"SELECT function AS root, function FROM called WHERE function >= 16384 "
-	"AND classid IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, "
+	"SELECT function FROM called "
+	"WHERE classid IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, "
 	"'pg_rewrite'::regclass, 'pg_statistic_ext'::regclass) "
 	"UNION "
-	"SELECT r.root, u.function FROM reached r CROSS JOIN LATERAL ("
-	"SELECT c.function FROM called c WHERE c.classid = 'pg_proc'::regclass AND c.objid = "
-	"r.function "
-	"UNION ALL "
-	"SELECT unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, "
-	"a.aggdeserialfn, "
-	"a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) FROM pg_aggregate a "
-	"WHERE a.aggfnoid = r.function "
-	"UNION ALL "
-	"SELECT n.function FROM pg_proc f "
-	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "
-	"CROSS JOIN LATERAL ("
-	"SELECT g.oid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "
-	"JOIN pg_proc g ON g.proname = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "
-	"UNION SELECT o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "
-	"AND position(o.oprname::text IN f.prosrc) > 0) n(function) "
-	"WHERE f.oid = r.function AND f.prosqlbody IS NULL) u WHERE u.function >= 16384), "
+	"SELECT callee FROM reached CROSS JOIN LATERAL (" CALLEES ") c(callee) WHERE callee >= 16384), "
+	/* Found forwards, for few have to be looked at; then backwards, for many may call one. */
+	"call AS (SELECT function AS caller, callee FROM reached CROSS JOIN LATERAL (" CALLEES
+	") c(callee)), "
+	"suspect AS (SELECT r.function FROM reached r JOIN member m ON m.function = r.function "
+	"JOIN pg_proc p ON p.oid = r.function WHERE p.proname = ANY ($2::name[]) "
+	"UNION SELECT c.caller FROM suspect s JOIN call c ON c.callee = s.function), "
 	"dependent AS (SELECT DISTINCT c.classid, c.objid FROM called c "
-	"JOIN reached r ON r.root = c.function "
-	"JOIN member m ON m.function = r.function JOIN pg_proc p ON p.oid = r.function "
-	"WHERE p.proname = ANY ($2::name[])), "
+	"JOIN suspect s ON s.function = c.function), "
 	/* Materialized views, and what they read through views. */
 	"read AS (SELECT oid AS view, oid AS relation FROM pg_class WHERE relkind = 'm' "
 	"UNION "
@@ -113,8 +123,8 @@ static const char computed[] =
 	"indexes AS (SELECT i.*, c.reltuples, a.amhandler IN (SELECT function FROM member) AS is_own, "
 	/* No session but its own can rebuild what belongs to its temporary tables. */
 	"CASE WHEN NOT pg_is_other_temp_schema(c.relnamespace) THEN format('REINDEX INDEX %s%s', "
-	"CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, i.indexrelid::regclass) END AS "
-	"command, "
+	"CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, i.indexrelid::regclass) END "
+	"AS command, "
 	/* Neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built. */
 	"c.relname ~ '_cc(new|old)[0-9]*$' OR EXISTS (SELECT FROM pg_stat_progress_create_index b "
 	"WHERE b.index_relid = i.indexrelid) AS is_busy "
