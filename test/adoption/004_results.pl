@@ -40,7 +40,7 @@ $node->safe_psql('two', q{
             ELSE CASE WHEN random() < .1 THEN random() + .001 ELSE 0 END END $$;
     CREATE FUNCTION numbers(kind int, n int) RETURNS float8[] VOLATILE LANGUAGE sql AS 'SELECT array_agg(number(kind)) FROM generate_series(1, n)';
     CREATE TABLE data AS
-        SELECT row_number() OVER () AS id, n, kind, random() < .5 AS bool, numbers(kind, n) AS d1, numbers(kind, n) AS d2
+        SELECT row_number() OVER () AS id, n, kind, numbers(kind, n) AS d1, numbers(kind, n) AS d2
         FROM unnest(ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 96, 100, 127, 128, 129, 200, 255, 256, 257, 300, 384, 512, 768, 1000, 1024, 1536, 2000]) n, generate_series(0, 4) kind, generate_series(1, 20) i;
     ALTER TABLE data ADD v1 vector, ADD v2 vector, ADD h1 halfvec, ADD h2 halfvec, ADD s1 sparsevec, ADD s2 sparsevec, ADD b1 varbit, ADD b2 varbit;
     UPDATE data SET v1 = d1::vector, v2 = d2::vector, h1 = d1::vector::halfvec, h2 = d2::vector::halfvec, s1 = d1::vector::sparsevec, s2 = d2::vector::sparsevec, b1 = binary_quantize(d1::vector), b2 = binary_quantize(d2::vector);
