@@ -238,10 +238,10 @@ main(int argc, char **argv)
 		build.n = members;
 		build.level = level;
 		build.edges = level == 0 ? layout.edges : layout.m;
-		build.ef_construction = (uint32_t) option("ef_construction", 64);
-		build.beam = (uint32_t) option("beam", 2 * option("ef_construction", 64));
-		build.passes = (uint32_t) option("passes", 1);
-		build.seed = 7;
+		build.options.ef_construction = (uint32_t) option("ef_construction", 64);
+		build.options.beam = (uint32_t) option("beam", 2 * option("ef_construction", 64));
+		build.options.passes = (uint32_t) option("passes", 1);
+		build.options.seed = 7;
 		bytes = omendb_build_prepare(&build);
 		if (level == 0)
 			printf("%.0f bytes a row beside the records\n", (double) bytes / members);
@@ -318,7 +318,7 @@ main(int argc, char **argv)
 		omendb_query_init(&query, &codec, malloc(omendb_query_bytes(&codec) + 1));
 		omendb_search_init(&search, &omendb_array_ops, &array, &allocator,
 						   omendb_layout_is_coded(&layout));
-		search.keep_aside = option("aside", 1) != 0;
+		search.aside.keep = option("aside", 1) != 0;
 		for (size_t w = 0; w < sizeof(widths) / sizeof(widths[0]); w++)
 		{
 			double best = 1e9;

@@ -890,4 +890,4 @@ COMMENT ON FUNCTION omendb_last_scan() IS
 CREATE FUNCTION hnsw_reindex_commands(OUT index regclass, OUT command text)
     RETURNS SETOF record LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'omendb_sql_hnsw_reindex_commands';
 COMMENT ON FUNCTION hnsw_reindex_commands() IS
-    'for each hnsw index that is invalid, or as pgvector built it, the command that rebuilds it while the table is in use; in psql: SELECT command FROM hnsw_reindex_commands() \gexec';
+    'for each hnsw index that is invalid, or as pgvector built it, and each other index over distances or norms that is invalid, the command that rebuilds it, but for exclusion constraints while the table is in use; in psql: SELECT command FROM hnsw_reindex_commands() \gexec';

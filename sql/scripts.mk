@@ -1,7 +1,7 @@
 # The extensions' scripts, made of omendb.sql by script.awk; and the extension vector.
 
 SCRIPT_SOURCES = $(srcdir)/sql/omendb.sql $(srcdir)/sql/script.awk
-INCLUDED = $(srcdir)/sql/vector-alone.sql.in $(srcdir)/sql/vector-functions.sql.in
+INCLUDED = $(srcdir)/sql/vector-steps.sql.in $(srcdir)/sql/vector-end.sql.in
 SCRIPT = awk -f $(srcdir)/sql/script.awk
 
 build/sql/omendb--%.sql: $(srcdir)/sql/extension.sql.in $(SCRIPT_SOURCES)

@@ -1,6 +1,6 @@
 /*
  * hnsw.c
- *	  The access method's handler, its settings and index options.
+ *	  The access method's handler, settings and index options, and the arithmetic of ef.
  */
 #include "am/hnsw.h"
 
@@ -29,8 +29,8 @@ static relopt_kind reloption_kind;
 static void (*define_settings)(void);
 
 /*
- * Settings have one name for all that is loaded in a backend. Who has defined
- * them already is another extension with an hnsw access method.
+ * Raise an error if another extension has defined the settings: all libraries of a session
+ * share the names of settings.
  */
 static void
 check_no_clash(void)
@@ -47,7 +47,7 @@ check_no_clash(void)
 						 "shared_preload_libraries.")));
 }
 
-/* Recalls that are measured well enough to be aimed at. */
+/* Bounds of hnsw.recall_target: recalls between them are measured accurately enough. */
 #define LEAST_RECALL_TARGET 0.8
 #define MOST_RECALL_TARGET  0.999
 
@@ -94,9 +94,9 @@ hnsw_define_settings(void)
 		true, PGC_USERSET, HNSW_SETTING_FLAGS, NULL, NULL, NULL);
 }
 
-/* Called by the handler, through which every session comes before it uses an index. */
+/* Called by the handler, which every session calls before it uses an index. */
 static void
-settings_are_needed(void)
+define_settings_once(void)
 {
 	static bool defined = false;
 
@@ -165,18 +165,18 @@ hnsw_get_compact(Relation index)
 }
 
 /*
- * Estimates are noisy: for the recall that ef exact distances give, more of
- * them have to be followed (bench/README.md).
+ * Estimates are noisy: to get the recall of ef exact distances, more than ef candidates have
+ * to be visited (bench/README.md).
  */
 uint32
 hnsw_beam_width(const OmendbLayout *layout, int ef)
 {
-	return omendb_layout_is_coded(layout) ? Max(2 * ef + 8, HNSW_LEAST_BEAM) : ef;
+	return omendb_layout_is_coded(layout) ? Max(2 * ef + 8, HNSW_MIN_BEAM) : ef;
 }
 
-/* By how much the ratio falls for each candidate more between the two. */
+/* Decrease of the ratio for each unit of ef between HNSW_WIDE_EF and HNSW_WIDEST_EF. */
 #define RATIO_SLOPE \
-	((HNSW_EF_A_NODE - HNSW_WIDE_EF_A_NODE) / (double) (HNSW_WIDEST_EF - HNSW_WIDE_EF))
+	((HNSW_EF_PER_NODE - HNSW_WIDE_EF_PER_NODE) / (double) (HNSW_WIDEST_EF - HNSW_WIDE_EF))
 
 double
 hnsw_nodes_of_ef(double first_ef, double ef)
@@ -185,19 +185,19 @@ hnsw_nodes_of_ef(double first_ef, double ef)
 	double ratio;
 
 	wide = Min(Max(wide, HNSW_WIDE_EF), HNSW_WIDEST_EF);
-	ratio = HNSW_EF_A_NODE - RATIO_SLOPE * (wide - HNSW_WIDE_EF);
-	return Max(ef / ratio, Min(ef, HNSW_LEAST_FIRST_NODES));
+	ratio = HNSW_EF_PER_NODE - RATIO_SLOPE * (wide - HNSW_WIDE_EF);
+	return Max(ef / ratio, Min(ef, HNSW_MIN_FIRST_NODES));
 }
 
 double
 hnsw_ef_of_nodes(double first_ef, double nodes)
 {
-	if (first_ef < HNSW_WIDE_EF || nodes * HNSW_EF_A_NODE <= HNSW_WIDE_EF)
-		return nodes * HNSW_EF_A_NODE;
-	if (nodes * HNSW_WIDE_EF_A_NODE >= HNSW_WIDEST_EF)
-		return nodes * HNSW_WIDE_EF_A_NODE;
-	/* ef = nodes * ratio, in which the ratio depends on ef. */
-	return nodes * (HNSW_EF_A_NODE + RATIO_SLOPE * HNSW_WIDE_EF) / (1 + nodes * RATIO_SLOPE);
+	if (first_ef < HNSW_WIDE_EF || nodes * HNSW_EF_PER_NODE <= HNSW_WIDE_EF)
+		return nodes * HNSW_EF_PER_NODE;
+	if (nodes * HNSW_WIDE_EF_PER_NODE >= HNSW_WIDEST_EF)
+		return nodes * HNSW_WIDE_EF_PER_NODE;
+	/* Solves ef = nodes * ratio, in which the ratio depends on ef. */
+	return nodes * (HNSW_EF_PER_NODE + RATIO_SLOPE * HNSW_WIDE_EF) / (1 + nodes * RATIO_SLOPE);
 }
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_handler);
@@ -207,7 +207,7 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 {
 	static const IndexAmRoutine am = {
 		OMENDB_AM_BUILDS_PARALLEL,
-		/* No fixed set, as pgvector's: what its families have besides can be restored. */
+		/* No fixed set, like pgvector: its families with further operators can be restored. */
 		.amstrategies = 0,
 		.amsupport = HNSW_SUPPORT_PROCS,
 		.amcanorderbyop = true,
@@ -230,6 +230,6 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 		.amendscan = hnsw_end_scan,
 	};
 
-	settings_are_needed();
+	define_settings_once();
 	PG_RETURN_POINTER(omendb_am_result(&am));
 }

@@ -1,6 +1,9 @@
 /*
  * hnsw.h
- *	  The access method "hnsw": what its files share.
+ *	  The access method "hnsw": its settings, options, operator classes and entry points.
+ *
+ * Included by whatever handles an hnsw index. What only the files of a scan share is in
+ * hnswscanstate.h.
  */
 #ifndef OMENDB_HNSW_H
 #define OMENDB_HNSW_H
@@ -14,7 +17,7 @@
 #include "page/store.h"
 
 #define HNSW_DISTANCE_STRATEGY 1
-/* None is used; pgvector's operator classes have up to 3. */
+/* Support functions that an operator class may have: pgvector's have 3. None is called. */
 #define HNSW_SUPPORT_PROCS 3
 
 #define HNSW_DEFAULT_M               16
@@ -23,36 +26,35 @@
 #define HNSW_MAX_EF_CONSTRUCTION     1000
 #define HNSW_DEFAULT_EF_SEARCH       40
 
-/* A beam of estimates narrower than this saves next to nothing. */
-#define HNSW_LEAST_BEAM 40
+/* Minimum width of a beam of estimates. A narrower one saves hardly any time. */
+#define HNSW_MIN_BEAM 40
 
 /*
- * The beam stands for so many candidates for each node that may be returned. By
- * hnsw.ef_search = 40 the first round returns 11 nodes. With this ratio the
- * hundredth node is found with the recall of the tenth (debian-384: 3, glove-100:
- * 4). A smaller ratio costs recall: a node found too late for its place is never
- * returned there. (With hnsw.recall_target the index says the ef: hnswcalibrate.h.)
+ * Ratio of a scan's ef to the number of nodes that it may return: at hnsw.ef_search = 40 the
+ * first round returns 11 nodes. With this ratio the hundredth node is found with the recall of
+ * the tenth (bench/README.md, "Constants of a scan"). A smaller ratio costs recall: a late
+ * node is not returned in its place. With hnsw.recall_target the index's own measurement gives
+ * the ef (hnswcalibrate.h).
  */
-#define HNSW_EF_A_NODE 3.5
+#define HNSW_EF_PER_NODE 3.5
 
 /*
- * In scans that begin with an ef of 200 or more the ratio falls evenly as the beam becomes wider,
- * from the above at 200 to 2 at 400. For the mean recall of many rows counts those that lie far from the edge of
- * the beam, too: 100 rows by a beam of 300 are found with the recall of ten rows by one of 100. Scans that begin
- * with fewer lose recall by it, for rows found late are not returned.
+ * In scans that begin with an ef of at least HNSW_WIDE_EF the ratio falls evenly with ef, from
+ * HNSW_EF_PER_NODE at HNSW_WIDE_EF to HNSW_WIDE_EF_PER_NODE at HNSW_WIDEST_EF. Rows far from the
+ * edge of the beam are found more surely, and most of many rows are. Scans that begin with a
+ * smaller ef keep the ratio: they would lose recall (bench/README.md, "Constants of a scan").
  */
-#define HNSW_WIDE_EF        200
-#define HNSW_WIDEST_EF      400
-#define HNSW_WIDE_EF_A_NODE 2.0
+#define HNSW_WIDE_EF          200
+#define HNSW_WIDEST_EF        400
+#define HNSW_WIDE_EF_PER_NODE 2.0
 
 /*
- * The first round returns at least so many, if the beam is as wide. So ten rows need one round also where
- * hnsw.ef_search is below 40. (With the ratio alone they needed three rounds at 10, which took 1.4 times
- * as long as at 40.)
+ * Minimum number of nodes that the first round may return, if ef is not smaller. So one round
+ * suffices for ten rows also where hnsw.ef_search is below 40.
  */
-#define HNSW_LEAST_FIRST_NODES 11
+#define HNSW_MIN_FIRST_NODES 11
 
-/* One node of 2^6 is on the next level too (measured: bench/README.md). */
+/* One of 2^6 nodes is on the next level, too (bench/README.md). */
 #define HNSW_LEVEL_SHIFT 6
 
 typedef enum HnswIterativeScan
@@ -70,7 +72,7 @@ extern int hnsw_max_scan_tuples;
 extern double hnsw_scan_mem_multiplier;
 extern bool hnsw_exhaustive_scan;
 
-/* May a scan read all rows that pass, where the search has to stop or takes longer? */
+/* True if a scan may read all rows where the search has to stop, or costs more. */
 static inline bool
 hnsw_may_read_all(void)
 {
@@ -91,85 +93,88 @@ extern int hnsw_get_ef_construction(Relation index);
 extern bool hnsw_get_compact(Relation index);
 
 /*
- * What an operator class is for: type and distance. They follow from the operator
- * that it orders by.
+ * An operator class: a type and a distance. Both follow from the operator that the class
+ * orders by.
  */
 typedef struct HnswOpclass
 {
 	OmendbMetric metric;
 	const char *type;
 	int max_dimensions;
-	/* The value's dimensions (detoasted). */
+	/* The dimensions of a detoasted value. */
 	int (*dimensions)(Datum value);
-	/* Its elements as floats; NULL for bits and sparse vectors. */
+	/* Write the elements of a detoasted value as floats. NULL for bits and sparse vectors. */
 	void (*floats)(Datum value, float *out);
 	bool sparse;
 } HnswOpclass;
 
+/* The operator class of an index; 0A000 if it orders by none of omendb's distances. */
 extern const HnswOpclass *hnsw_opclass(Relation index);
 
-/* Would hnsw_opclass find one? */
+/* True if hnsw_opclass finds an operator class; false where it raises an error. */
 extern bool hnsw_supports(Relation index);
 
 /*
- * Is that the operator whose order the index has? Its family may have others, that the
- * planner takes for as good.
+ * True if the index orders by the operator of this expression. Its family may have other
+ * operators, which the planner takes for equally good.
  */
 extern bool hnsw_has_order(const struct IndexOptInfo *info, const struct Expr *order);
 
-/* Dimensions of the indexed column; an error where it has none or too many. */
+/* The dimensions of the indexed column; an error if it has none or too many. */
 extern int hnsw_column_dimensions(Relation index, const HnswOpclass *opclass);
 
 /*
- * Has a query (not null, detoasted) the column's dimensions? If not, 22000: with an order in the words
- * of pgvector's index scans, without in those of the distance, for pgvector has no index then.
+ * Raise 22000 if a query (not null, detoasted) has other dimensions than the column. The message
+ * is that of pgvector's index scans if rows are ordered, else that of the distance function:
+ * pgvector uses no index then.
  */
 extern void hnsw_check_query(Relation index, Datum query, bool ordered);
 
 /*
- * A non-null value for the index: detoasted, dimensions checked. Sets the
- * record's own vector from it (and its identity). False where the index does
- * not take it (a zero vector under cosine). buffer: hnsw_value_bytes bytes.
+ * Detoast a non-null value, check its dimensions, and set the record's own vector and identity
+ * from it. False if the index does not take the value (a zero vector under cosine). buffer has
+ * hnsw_value_bytes bytes.
  */
 extern bool hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
 							  void *buffer, OmendbRecord *record);
 
-/* The same in two steps, for opclasses with floats; the floats are overwritten. */
+/* The same in two steps, for operator classes with floats. hnsw_encode_floats overwrites the floats. */
 extern void hnsw_get_floats(const OmendbIndex *index, const HnswOpclass *opclass, Datum value,
 							float *out);
 extern bool hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record);
 
 /*
- * Set the query from a value of the opclass's type; errors as above. The buffer
- * belongs to the query then.
+ * Set the query from a value of the operator class's type; errors and false as hnsw_encode_value.
+ * The query refers to the buffer (hnsw_value_bytes bytes) from then on.
  */
 extern bool hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value,
 						   void *buffer);
 
-/* The query that is as near to all vectors: the zero vector. buffer: as above. */
+/* Set the query to the zero vector. buffer as for hnsw_set_query. */
 extern void hnsw_set_zero_query(OmendbQuery *query, void *buffer);
 
+/* Bytes of a buffer for a value's elements. */
 extern Size hnsw_value_bytes(const OmendbLayout *layout);
 
-/* Elements that are not 0 of a value of a sparse type, which need not be detoasted. */
+/* The number of non-zero elements of a sparse value, which need not be detoasted. */
 extern int hnsw_nonzero_elements(Datum value);
 
-/* The width of the beam of estimates that serves an ef of exact distances. */
+/* The width of the beam of estimates that gives the recall of `ef` exact distances. */
 extern uint32 hnsw_beam_width(const OmendbLayout *layout, int ef);
 
 /*
- * In a scan that began with first_ef: how many nodes a round by that ef returns, and by which ef so
- * many are returned.
+ * In a scan that began with first_ef: the number of nodes that a round of this ef returns, and
+ * the ef by which this number of nodes is returned.
  */
 extern double hnsw_nodes_of_ef(double first_ef, double ef);
 extern double hnsw_ef_of_nodes(double first_ef, double nodes);
 
-/* What a scan did: see omendb_last_scan in the SQL script. */
+/* Why a scan went no further: see omendb_last_scan in the SQL script. */
 typedef enum HnswStop
 {
-	HNSW_STOP_NONE,      /* the executor did not ask for more */
+	HNSW_STOP_NONE,      /* the caller asked for no more rows */
 	HNSW_STOP_EF_SEARCH, /* not iterative, ef_search rows returned */
-	HNSW_STOP_EXHAUSTED, /* the whole graph was visited */
+	HNSW_STOP_EXHAUSTED, /* every reachable node was visited, or every row was read */
 	HNSW_STOP_TUPLES,    /* hnsw.max_scan_tuples */
 	HNSW_STOP_MEMORY,    /* hnsw.scan_mem_multiplier */
 } HnswStop;
@@ -180,22 +185,23 @@ typedef struct HnswScanReport
 	Oid index;
 	uint64 nodes;       /* visited */
 	uint64 pages;       /* accessed */
-	uint64 misses;      /* of them, looked up in the buffer mapping table */
+	uint64 misses;      /* pages looked up in the buffer mapping table */
 	uint64 rows;        /* returned to the executor */
-	uint64 rechecks;    /* of them, marked for recheck of the distance */
+	uint64 rechecks;    /* rows returned for which the executor computes the distance */
 	uint64 resumes;     /* times the beam was widened */
-	uint64 late;        /* nodes found too late for a strict order: returned last */
+	uint64 late;        /* late nodes, which strict_order returns last */
 	uint64 sweeps;      /* times the whole index was read */
 	uint64 table_reads; /* times the whole table was read instead */
-	int ef;             /* the one that the search began with; 0: none did */
+	int ef;             /* of the search's first round; 0: there was no search */
 	HnswStop stop;
 } HnswScanReport;
 
+/* The scan of this session that ended last. */
 extern HnswScanReport hnsw_last_scan;
 
 /*
- * What a scan that was not ended yet did, all its rescans together; stop is the
- * latest that there was. Not valid where it never started.
+ * What a scan that was not ended yet did, all its rescans together; stop is the last one that
+ * there was. Not valid if the scan never started.
  */
 extern void hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report);
 
@@ -227,7 +233,7 @@ extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path,
 							   Cost *startup, Cost *total, Selectivity *selectivity,
 							   double *correlation, double *pages);
 
-/* Is it an index of this access method, also by the name ivfflat? */
+/* True if the index is of this access method, also under the name ivfflat. */
 static inline bool
 hnsw_is_index(Relation index)
 {

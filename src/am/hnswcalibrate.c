@@ -1,15 +1,18 @@
 /*
  * hnswcalibrate.c
- *	  Which ef gives which recall: measured on the index's own rows.
+ *	  Measures which ef gives which recall, on the index's own rows.
  *
- * Some nodes are taken as queries, spread evenly over the index. All records are read once, which
- * gives the distances of the nearest to each query. Then each query is searched for, by one ef
- * after another, as a scan does it; its own node is hidden from it, for a query of a user has no
- * node either. What is missed of the nearest, on average, makes the curve.
+ * 1. take_sample: some nodes, spread evenly over the index, are the queries.
+ * 2. find_truth: all records are read once for the distances of each query's nearest nodes.
+ * 3. measure_curve: each query is searched by one ef after another, as a scan does. The query's
+ *	  own node is hidden from its search, because a user's query has no node either. The curve is
+ *	  the mean share of the nearest nodes that were missed.
  *
- * The error of such a mean is that of a sample: the recall of single queries deviates by about .15
- * where their mean is .9, by .05 where it is .99. So all queries are searched for by a small ef, which is
- * cheap, and some by a large one.
+ * The error of a mean is that of a sample, and recalls of single queries deviate less where the
+ * recall is high (bench/README.md, "Constants of a scan"). So all queries are searched by a small
+ * ef, which is cheap, and some by a large one.
+ *
+ * Holds one page lock at a time, in share mode, and none between two steps of a search.
  */
 #include "am/hnswcalibrate.h"
 
@@ -22,25 +25,25 @@
 #include "page/change.h"
 #include "utils/memutils.h"
 
-/* A query for so many slots of records; but at least, and at most, so many queries. */
-#define SLOTS_A_QUERY 300
-#define LEAST_QUERIES 50
-#define MOST_QUERIES  300
+/* One query for this many slots of records, but no fewer and no more than these. */
+#define SLOTS_PER_QUERY 300
+#define MIN_QUERIES     50
+#define MAX_QUERIES     300
 
-/* The memory that queries take, at most. */
-#define QUERY_BYTES (32 * 1024 * 1024)
+/* Maximum memory that the queries take, in bytes. */
+#define MAX_QUERY_BYTES (32 * 1024 * 1024)
 
-/* The least ef that is measured. */
-#define FIRST_EF 16
+/* Minimum ef that is measured. */
+#define MIN_MEASURED_EF 16
 
-/* All queries are searched for by so many steps, and one of so many by all. */
-#define NEAR_STEPS 7
-#define FAR_QUERY  10
+/* Steps by which all queries are searched; one of ALL_STEPS_QUERY queries is searched by all steps. */
+#define COMMON_STEPS    7
+#define ALL_STEPS_QUERY 10
 
-/* Rows of the index that are new or gone before it is measured again. */
+/* Share of rows inserted or removed after which the recall is measured again. */
 #define CHANGED_SHARE 0.2
 
-/* The nodes that the queries are made of. */
+/* The queries. */
 typedef struct Sample
 {
 	uint32 n;
@@ -48,7 +51,7 @@ typedef struct Sample
 	OmendbRecord **records; /* headers and own vectors */
 } Sample;
 
-/* The graph without one node. */
+/* The graph without one node, for a search. */
 typedef struct Hidden
 {
 	OmendbStore store; /* first: the graph's operations get this struct */
@@ -93,9 +96,9 @@ is_node_with_rows(const OmendbRecord *record)
 		   !(record->flags & OMENDB_RECORD_DEAD);
 }
 
-/* Copy the first node with rows of the slots from..to - 1; false: there is none. */
+/* Copy the first node with rows of the slots from..to - 1. False if there is none. */
 static bool
-take_query(OmendbStore *store, uint64 from, uint64 to, OmendbNode *node, OmendbRecord *copy)
+copy_query(OmendbStore *store, uint64 from, uint64 to, OmendbNode *node, OmendbRecord *copy)
 {
 	for (; from < to; from++)
 	{
@@ -107,17 +110,17 @@ take_query(OmendbStore *store, uint64 from, uint64 to, OmendbNode *node, OmendbR
 	return false;
 }
 
-/* One node of each of as many equal parts of the index as queries are wanted. */
+/* Take one node of each of as many equal parts of the index as queries are wanted. */
 static void
 take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint64 slots = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
-	uint64 wanted = Min(Max(slots / SLOTS_A_QUERY, LEAST_QUERIES), MOST_QUERIES);
+	uint64 wanted = Min(Max(slots / SLOTS_PER_QUERY, MIN_QUERIES), MAX_QUERIES);
 	OmendbRecord *copy = palloc(layout->neighbours_offset);
 
-	/* A query of bits is the record's own: it takes none. */
-	wanted = Min(wanted, QUERY_BYTES / (omendb_query_bytes(&store->index->codec) + 1));
+	/* omendb_query_bytes is 0 for bits: such a query refers to the record. */
+	wanted = Min(wanted, MAX_QUERY_BYTES / (omendb_query_bytes(&store->index->codec) + 1));
 	wanted = Min(wanted, slots);
 	sample->n = 0;
 	sample->nodes = palloc(wanted * sizeof(OmendbNode));
@@ -126,18 +129,18 @@ take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
 	{
 		uint64 from = slots * i / wanted;
 		uint64 to = slots * (i + 1) / wanted;
-		/* Not always the same place on a page, nor always the first of what was inserted together. */
+		/* A random place: not the same slot of every page, nor the first row of each INSERT. */
 		uint64 at = from + omendb_hash64(store->index->meta.seed + i) % (to - from);
 
-		if (!take_query(store, at, to, &sample->nodes[sample->n], copy) &&
-			!take_query(store, from, at, &sample->nodes[sample->n], copy))
+		if (!copy_query(store, at, to, &sample->nodes[sample->n], copy) &&
+			!copy_query(store, from, at, &sample->nodes[sample->n], copy))
 			continue;
 		sample->records[sample->n] = palloc(layout->neighbours_offset);
 		memcpy(sample->records[sample->n++], copy, layout->neighbours_offset);
 	}
 }
 
-/* Read all records. */
+/* Read all records, and compare each with all queries. */
 static void
 find_truth(OmendbStore *store, BlockNumber blocks, BufferAccessStrategy strategy,
 		   OmendbTruth *truth)
@@ -165,11 +168,13 @@ find_truth(OmendbStore *store, BlockNumber blocks, BufferAccessStrategy strategy
 }
 
 /*
- * One query's search, step by step. With a narrower beam a search visits the same nodes in the same
- * order, but rests earlier: when all entries that would be in the narrower beam were visited. So a
- * beam that is wide from the beginning shows what each narrower one does. The widest are not made
- * from the beginning, but by widening: that leaves out some visited entries, which had to leave the
- * beam and would be in its way, a few in a hundred there.
+ * One query's search in steps, each of which has a width and the ef that it stands for.
+ *
+ * A search with a narrower beam visits the same nodes in the same order, but rests earlier: when
+ * all entries that the narrower beam would have were visited. So one search by the width of the
+ * last common step shows what each narrower one finds. Wider beams are made by widening. They
+ * lack a few in a hundred entries that a beam of that width has from the beginning: visited
+ * entries that were dropped from the narrower beam.
  */
 typedef struct Steps
 {
@@ -177,21 +182,21 @@ typedef struct Steps
 	uint32 ef[OMENDB_CURVE_POINTS];
 	uint32 width[OMENDB_CURVE_POINTS];
 
-	/* of the present query, after each step */
+	/* of the current query, after each step */
 	bool settled[OMENDB_CURVE_POINTS];
 	uint32 visited[OMENDB_CURVE_POINTS];
-	double missed[OMENDB_CURVE_POINTS][2];
+	double missed[OMENDB_CURVE_POINTS][2]; /* share of the OMENDB_CURVE_FEW and _MANY nearest */
 
-	/* of all queries that came as far */
+	/* of all queries that did this step */
 	uint32 queries[OMENDB_CURVE_POINTS];
 	double sum[OMENDB_CURVE_POINTS][2];
 } Steps;
 
-/* Widths as a search takes them that does not settle, and the ef that each stands for. */
+/* Set the widths to those of a search that is widened until it settles, and the ef of each. */
 static void
 make_steps(Steps *steps, const OmendbLayout *layout)
 {
-	uint32 ef = FIRST_EF;
+	uint32 ef = MIN_MEASURED_EF;
 
 	memset(steps, 0, sizeof(*steps));
 	for (uint32 i = 0; i < OMENDB_CURVE_POINTS; i++)
@@ -207,9 +212,9 @@ make_steps(Steps *steps, const OmendbLayout *layout)
 	steps->n = OMENDB_CURVE_POINTS;
 }
 
-/* The share of the k nearest that the search has missed so far. */
+/* The share of the k nearest nodes that the search has not visited yet. */
 static double
-missed(const OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint32 k)
+missed_share(const OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint32 k)
 {
 	uint32 all = Min(k, truth->found[query]);
 	float farthest = omendb_truth_distance(truth, query, all);
@@ -223,12 +228,13 @@ missed(const OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint3
 }
 
 /*
- * Search for a query: `most` steps at least, and until what began with the last of them has settled
- * and visited as many nodes as its ef; or until nothing is missed. Returns the steps that were done:
- * none where the search comes down to no other node than the one that is hidden from it.
+ * Search a query by at least `required` steps, and go on until a search that began with the last
+ * of them has settled and visited as many nodes as its ef; or until nothing is missed. Returns
+ * the number of steps done: 0 if the search found no node but the hidden one.
  */
 static uint32
-do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 query, uint32 most)
+search_in_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 query,
+				uint32 required)
 {
 	Hidden *hidden = search->store;
 	OmendbNode entry;
@@ -240,25 +246,25 @@ do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 qu
 		return 0;
 	omendb_search_descend(search, &truth->queries[query], entry, level,
 						  omendb_meta_upper_beam(&hidden->store.index->meta),
-						  steps->width[NEAR_STEPS - 1], SIZE_MAX);
+						  steps->width[COMMON_STEPS - 1], SIZE_MAX);
 	for (;; i++)
 	{
 		omendb_search_widen(search, steps->width[i]);
-		search->rest = steps->width[i];
+		search->beam.rest = steps->width[i];
 		omendb_search_run(search);
 		if (search->visited_used == 0 && truth->found[query] > 0)
 			return 0;
 		steps->visited[i] = (uint32) search->visited_used;
 		steps->settled[i] = omendb_search_is_settled(search);
-		steps->missed[i][0] = missed(search, truth, query, OMENDB_CURVE_FEW);
-		steps->missed[i][1] = missed(search, truth, query, OMENDB_CURVE_MANY);
-		if (i + 1 == steps->n ||
-			(i + 1 >= most && steps->settled[i] && steps->visited[i] >= steps->ef[most - 1]))
+		steps->missed[i][0] = missed_share(search, truth, query, OMENDB_CURVE_FEW);
+		steps->missed[i][1] = missed_share(search, truth, query, OMENDB_CURVE_MANY);
+		if (i + 1 == steps->n || (i + 1 >= required && steps->settled[i] &&
+								  steps->visited[i] >= steps->ef[required - 1]))
 			return i + 1;
 		if (steps->settled[i] && steps->missed[i][0] == 0 && steps->missed[i][1] == 0)
 			break;
 	}
-	/* Of a wider beam nothing else is to be expected. */
+	/* A wider beam misses nothing, too. */
 	for (uint32 next = i + 1; next < steps->n; next++)
 	{
 		steps->visited[next] = UINT32_MAX;
@@ -268,11 +274,15 @@ do_steps(Steps *steps, OmendbSearch *search, const OmendbTruth *truth, uint32 qu
 	return steps->n;
 }
 
-/* Add what the query has missed by searches that began at each of the first `most` steps. */
+/*
+ * Add what searches of the query missed that began at each of the first `required` steps. A search
+ * that began at a step ends at the first step from there on where it has settled, or is widened
+ * no further, and has visited as many nodes as its ef.
+ */
 static void
-add_missed(Steps *steps, uint32 done, uint32 most)
+add_missed(Steps *steps, uint32 done, uint32 required)
 {
-	for (uint32 from = 0; from < Min(done, most); from++)
+	for (uint32 from = 0; from < Min(done, required); from++)
 	{
 		uint32 i = from;
 
@@ -299,10 +309,11 @@ measure_curve(OmendbStore *store, const OmendbTruth *truth, OmendbCurve *curve)
 					   omendb_layout_is_coded(layout));
 	for (uint32 i = 0; i < truth->n; i++)
 	{
-		uint32 most = i % FAR_QUERY == 0 || truth->n < LEAST_QUERIES ? steps.n : NEAR_STEPS;
+		uint32 required =
+			i % ALL_STEPS_QUERY == 0 || truth->n < MIN_QUERIES ? steps.n : COMMON_STEPS;
 
 		omendb_vacuum_delay_point();
-		add_missed(&steps, do_steps(&steps, &search, truth, i, most), most);
+		add_missed(&steps, search_in_steps(&steps, &search, truth, i, required), required);
 	}
 	for (uint32 i = 0; i < steps.n && steps.queries[i] > 0; i++)
 		omendb_curve_add(curve, steps.ef[i], (float) (steps.sum[i][0] / steps.queries[i]),

@@ -1,22 +1,21 @@
 /*
  * hnswcost.c
- *	  What a scan costs, for the planner.
+ *	  Estimates the cost of a plain Index Scan for the planner.
  *
- * A scan visits about as many nodes as its beam is wide before it returns the
- * first row: the startup cost. Each further row costs visits of its own, so
- * the total is in proportion to the rows of the table; the planner takes the
- * share of it that LIMIT and the selectivity of the WHERE clause call for.
+ * Startup cost: before it returns the first row, a scan visits about as many nodes as its beam is
+ * wide. Total cost: each further row costs visits of its own, so the total is proportional to the
+ * rows of the table. The planner takes the share of it that LIMIT and the selectivity of the
+ * WHERE clause call for.
  *
- * A visit is a page access, the own vector's distance and the codes of all
- * neighbours. Measured, that is about a microsecond in cache, 0.1 in units of
- * a sequential page; the formula gives it for 384 dimensions and m = 16.
+ * A visit is a page access, the own vector's distance and the estimates of all neighbours. The
+ * formula gives the measured cost for 384 dimensions and m = 16 (bench/README.md, "Constants of a
+ * scan").
  *
- * After hnsw.max_scan_tuples visits, or where it is quicker, an iterative scan
- * reads the table or the index. That costs less than the formula says, and still
- * twice what reading the table at once does, so the formula makes no allowance for
- * it. Without hnsw.exhaustive_scan it ends: where more rows than that would have to
- * be looked at, its result would be short, and any other plan is better, whatever
- * it costs.
+ * After hnsw.max_scan_tuples visits, or where it costs less, an iterative scan sweeps the index.
+ * That costs less than the formula says, but twice as much as reading the table from the
+ * beginning. The formula ignores it. Without hnsw.exhaustive_scan the scan ends instead: if more
+ * rows would have to be checked, its result would be short. Any other plan is better then,
+ * whatever its cost.
  */
 #include "am/hnsw.h"
 
@@ -31,23 +30,20 @@
 #include "optimizer/optimizer.h"
 #include "utils/selfuncs.h"
 
-/* Added to plans that would return too few rows: more than any honest cost. */
+/* Added to the cost of a plan that would return too few rows: more than any estimated cost. */
 #define SHORT_RESULT_COST 1.0e8
 
 /*
- * Visits to each row returned beyond the first beam, or what costs as much: the
- * beam is doubled whenever its nearer half is used up, and such rows are rechecked
- * more often than not. Measured over 60,000 rows of 784 dimensions: where one row
- * of 20, 50, 100, 200 passes a filter, ten of them take 4, 9, 17, 45 ms, and
- * reading all rows 44, 25, 16, 12: with this factor the planner changes its mind
- * at one of 100.
+ * Cost of each row returned beyond those of the first beam, in visits. It includes widening the
+ * beam and rechecks. With this factor the planner changes to reading all rows where one of 100
+ * passes the filter, as it should (bench/README.md, "Constants of a scan").
  */
-#define VISITS_A_ROW 10.0
+#define VISITS_PER_ROW 10.0
 
-/* Visits on each level above 0. */
-#define VISITS_A_LEVEL 6.0
+/* Visits on each upper level. */
+#define VISITS_PER_LEVEL 6.0
 
-/* Rows that the query wants of this relation, before its own filters. */
+/* Rows of this table that have to be found until LIMIT is met, the filtered ones included. */
 static double
 rows_needed(PlannerInfo *root, IndexPath *path)
 {
@@ -80,9 +76,8 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	double needed;
 
 	/*
-	 * Without an order to return there is nothing that the index can do; and where
-	 * all rows are read, or a node above relies on all of the order, its approximate
-	 * order is no use. Of several order keys the index knows the first one only.
+	 * The index can only return rows in order, by one order key. An approximate order is of no
+	 * use where all rows are read, or a node above relies on the order of all rows.
 	 */
 	if (list_length(path->indexorderbys) != 1 ||
 		!hnsw_has_order(info, linitial(path->indexorderbys)) ||
@@ -105,7 +100,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 		m = hnsw_get_m(index);
 		if (hnsw_recall_target > 0)
 			ef = hnsw_ef_for(&store, 0);
-		/* What a visit of a sparse vector takes does not depend on its dimensions. */
+		/* The cost of a visit to a sparse vector does not depend on its dimensions. */
 		if (typmod > 0 && !hnsw_opclass(index)->sparse)
 			dimensions = typmod;
 		index_close(index, NoLock);
@@ -113,16 +108,16 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 
 	beam = 2.0 * ef + 8;
 	levels = tuples > 1 ? log(tuples) / (HNSW_LEVEL_SHIFT * M_LN2) : 0;
-	visits = Min(tuples, beam + VISITS_A_LEVEL * levels);
+	visits = Min(tuples, beam + VISITS_PER_LEVEL * levels);
 
-	/* Pages that the caches cannot hold are read. */
+	/* The share of pages that caches cannot hold is read from storage. */
 	uncached =
 		info->pages > effective_cache_size ? 1.0 - (double) effective_cache_size / info->pages : 0;
 	visit = cpu_index_tuple_cost + cpu_operator_cost * (dimensions / 32.0 + 1.5 * m) +
 			uncached * random_page_cost;
 
 	*startup = visits * visit;
-	*total = *startup + VISITS_A_ROW * tuples * visit;
+	*total = *startup + VISITS_PER_ROW * tuples * visit;
 
 	needed = rows_needed(root, path);
 	if (hnsw_iterative_scan != HNSW_ITERATIVE_OFF && !hnsw_exhaustive_scan &&

@@ -1,6 +1,9 @@
 /*
  * hnswopclass.c
- *	  Operator classes: their types and distances, values into records.
+ *	  Operator classes: finds an index's type and distance, makes records and queries of values,
+ *	  and validates operator classes.
+ *
+ * The only file of the access method that knows the types.
  */
 #include "am/hnsw.h"
 
@@ -74,10 +77,9 @@ StaticAssertDecl(SPARSEVEC_MAX_NNZ == OMENDB_MAX_NONZERO, "an index takes every 
 StaticAssertDecl(SPARSEVEC_MAX_DIM == OMENDB_MAX_SPARSE_DIM, "an index takes every sparsevec");
 
 /*
- * What an operator class is for follows from the operator that it orders by, and
- * that from the C function behind it. So classes that another script made, such
- * as pgvector's in a database that became omendb's, are as good as omendb's own;
- * support functions are not asked, and never called.
+ * Type and distance of an operator class follow from the C function of the operator that it
+ * orders by. So operator classes that another script made, such as pgvector's in an adopted
+ * database, work like omendb's own. Support functions are never called.
  */
 static const struct
 {
@@ -117,13 +119,14 @@ static const struct
 #undef SPARSE
 };
 
-/* The operator that a class of that family and type orders by, or InvalidOid. */
+/* The operator that a class of this family and type orders by, or InvalidOid. */
 static Oid
 distance_operator(Oid opfamily, Oid type)
 {
 	return get_opfamily_member(opfamily, type, type, HNSW_DISTANCE_STRATEGY);
 }
 
+/* The operator class of this distance; NULL if there is none. */
 static const HnswOpclass *
 opclass_of(PGFunction distance)
 {
@@ -133,9 +136,9 @@ opclass_of(PGFunction distance)
 	return NULL;
 }
 
-/* The C function that a function of SQL names, whatever calls it; NULL if it is no C function. */
+/* The C function that an SQL function names, without any wrapper; NULL if it is no C function. */
 static PGFunction
-function_itself(Oid function)
+load_c_function(Oid function)
 {
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	PGFunction result = NULL;
@@ -155,7 +158,7 @@ function_itself(Oid function)
 	return result;
 }
 
-/* NULL where the operator's function is none of omendb's distances. */
+/* The operator class that orders by this operator; NULL if it is none of omendb's distances. */
 static const HnswOpclass *
 find_opclass(Oid op)
 {
@@ -167,8 +170,8 @@ find_opclass(Oid op)
 		return NULL;
 	fmgr_info(function, &info);
 	opclass = opclass_of(info.fn_addr);
-	/* One that has settings of its own, or is SECURITY DEFINER, is called by another. */
-	return opclass ? opclass : opclass_of(function_itself(function));
+	/* A function with settings of its own, or SECURITY DEFINER, is called through a wrapper. */
+	return opclass ? opclass : opclass_of(load_c_function(function));
 }
 
 const HnswOpclass *
@@ -206,10 +209,10 @@ hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 {
 	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
 	int32 dimensions = column->atttypmod;
-	/* That of a domain is of the type it is made of. */
+	/* A domain has its base type's typmod. */
 	Oid type = getBaseTypeAndTypmod(column->atttypid, &dimensions);
 
-	/* bit varying passes for bit. */
+	/* bit varying uses the operator class of bit, but its values have no fixed length. */
 	if (type != index->rd_opcintype[0])
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -233,17 +236,17 @@ hnsw_check_query(Relation index, Datum query, bool ordered)
 {
 	const HnswOpclass *opclass = hnsw_opclass(index);
 	int dimensions = hnsw_column_dimensions(index, opclass);
-	int given = opclass->dimensions(query);
+	int query_dimensions = opclass->dimensions(query);
 
 	if (ordered)
-		omendb_check_typmod(dimensions, given, NULL);
+		omendb_check_typmod(dimensions, query_dimensions, NULL);
 	else if (opclass->metric == OMENDB_METRIC_HAMMING || opclass->metric == OMENDB_METRIC_JACCARD)
-		omendb_check_same_bits(dimensions, given);
+		omendb_check_same_bits(dimensions, query_dimensions);
 	else
-		omendb_check_same_dim(dimensions, given, opclass->type);
+		omendb_check_same_dim(dimensions, query_dimensions, opclass->type);
 }
 
-/* A number for "the same vector": of all its bits in stored space. */
+/* A hash of a vector in stored space. Equal vectors have equal hashes: they share a node. */
 static uint64
 identity(const void *data, size_t bytes)
 {
@@ -282,12 +285,15 @@ hnsw_encode_floats(const OmendbCodec *codec, float *floats, OmendbRecord *record
 	return true;
 }
 
-/* 22000, in the words of pgvector's index scans; 54000 for what no sparsevec may have. */
+/*
+ * Raise 22000 if a value has other dimensions than the column, with the message of pgvector's
+ * index scans; 54000 if it has more non-zero elements than a sparsevec may have.
+ */
 static void
 check_dimensions(const OmendbLayout *layout, const HnswOpclass *opclass, struct varlena *value)
 {
 	omendb_check_typmod(layout->dimensions, opclass->dimensions(PointerGetDatum(value)), NULL);
-	/* pgvector's casts made such, in a database that was its. */
+	/* In a database adopted from pgvector: its casts made such values. */
 	if (opclass->sparse && ((SparseVector *) value)->nnz > SPARSEVEC_MAX_NNZ)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -314,7 +320,7 @@ encode_sparse(const OmendbCodec *codec, const SparseVector *v, float *stored, Om
 	if (!omendb_sparse_store(codec, SPARSEVEC_VALUES(v), v->nnz, stored))
 		return false;
 	omendb_own_encode_sparse(codec, (const uint32 *) v->indices, stored, v->nnz, record);
-	/* All elements: the record may have room for some of them only. */
+	/* A hash of all elements, though the record may hold only some of them. */
 	id = identity(v->indices, v->nnz * sizeof(int32)) ^ identity(stored, v->nnz * sizeof(float));
 	set_identity(record, id);
 	return true;
@@ -333,7 +339,7 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 				  OmendbRecord *record)
 {
 	struct varlena *flat;
-	bool taken;
+	bool indexed;
 
 	if (opclass->floats)
 	{
@@ -342,17 +348,17 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 	}
 	flat = PG_DETOAST_DATUM(value);
 	check_dimensions(&index->codec.layout, opclass, flat);
-	taken = opclass->sparse ? encode_sparse(&index->codec, (SparseVector *) flat, buffer, record)
-							: encode_bits(&index->codec, VARBITS((VarBit *) flat), record);
+	indexed = opclass->sparse ? encode_sparse(&index->codec, (SparseVector *) flat, buffer, record)
+							  : encode_bits(&index->codec, VARBITS((VarBit *) flat), record);
 	if ((Pointer) flat != DatumGetPointer(value))
 		pfree(flat);
-	return taken;
+	return indexed;
 }
 
 int
 hnsw_nonzero_elements(Datum value)
 {
-	/* Of what is out of line or compressed, its beginning. */
+	/* Only the beginning of a value that is out of line or compressed. */
 	SparseVector *head = (SparseVector *) PG_DETOAST_DATUM_SLICE(
 		value, 0, offsetof(SparseVector, indices) - offsetof(SparseVector, dim));
 	int nnz = head->nnz;
@@ -393,7 +399,7 @@ hnsw_set_query(OmendbQuery *query, const HnswOpclass *opclass, Datum value, void
 		opclass->floats(PointerGetDatum(flat), buffer);
 		good = omendb_query_set(query, buffer);
 	}
-	/* A scan is rescanned for every row of an outer one. */
+	/* Freed at once: the inner scan of a join is rescanned many times. */
 	if ((Pointer) flat != DatumGetPointer(value))
 		pfree(flat);
 	return good;
@@ -425,8 +431,8 @@ hnsw_value_bytes(const OmendbLayout *layout)
 }
 
 /*
- * The support functions that pgvector's operator classes have: by turns a
- * distance and a norm, and as the last one something (internal) returns internal.
+ * True if the support function has the signature that pgvector's operator classes need: odd
+ * numbers are distances, even numbers norms, and the last one is (internal) returns internal.
  */
 static bool
 is_support_signature(Form_pg_amproc proc, int last)
@@ -441,8 +447,8 @@ is_support_signature(Form_pg_amproc proc, int last)
 }
 
 /*
- * Is the operator class usable? It orders by one of omendb's distances. Support
- * functions are not needed.
+ * amvalidate: an operator class is valid if it orders by one of omendb's distances. Support
+ * functions are optional.
  */
 bool
 hnsw_validate(Oid opclass_oid)

@@ -1,6 +1,6 @@
 /*
  * hnsworder.c
- *	  What a query does with rows in order of distance.
+ *	  What a query does with rows in order of distance: whether an approximate order is of use.
  */
 #include "am/hnsworder.h"
 
@@ -12,7 +12,7 @@
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 
-/* Could a merge join, or whatever else knows the sort key by another expression, use the order? */
+/* True if something else, such as a merge join, may use the order: another expression has the same sort key. */
 static bool
 is_shared_key(const PlannerInfo *root)
 {
@@ -38,9 +38,9 @@ hnsw_order_use(PlannerInfo *root, const RelOptInfo *rel)
 }
 
 /*
- * Where bounds overlap, the executor's Index Scan keeps rows back to reorder them,
- * and puts them into its slot again later. Does the slot know their ctid then? Minor
- * releases differ, so the running server is asked.
+ * True if rows that the executor's Index Scan has reordered still have their ctid. Where bounds
+ * overlap it holds rows back, and stores them in its slot again later. Minor releases differ in
+ * whether the slot gets the ctid, so this tries it out in the running server.
  */
 static bool
 reordering_keeps_ctid(void)
@@ -58,7 +58,7 @@ reordering_keeps_ctid(void)
 		tuple = heap_form_tuple(desc, NULL, NULL);
 		ItemPointerSet(&tuple->t_self, 1, 2);
 		ExecForceStoreHeapTuple(tuple, slot, false);
-		/* Where it is lost the slot has none, with which servers with assertions compare none. */
+		/* If the ctid was lost it is invalid: ItemPointerEquals asserts that both are valid. */
 		keeps =
 			ItemPointerIsValid(&slot->tts_tid) && ItemPointerEquals(&slot->tts_tid, &tuple->t_self);
 		ExecDropSingleTupleTableSlot(slot);
@@ -68,7 +68,7 @@ reordering_keeps_ctid(void)
 	return keeps > 0;
 }
 
-/* Does somebody read ctid: above the scan, or a clause, for the scan checks it after it reordered? */
+/* True if ctid is read above the scan, or by a clause, which the scan checks after reordering. */
 static bool
 reads_ctid(const RelOptInfo *rel)
 {
@@ -95,6 +95,6 @@ hnsw_order_limit(const PlannerInfo *root)
 {
 	if (root->limit_tuples > 0)
 		return root->limit_tuples;
-	/* The planner takes a tenth of all rows then, which nobody asks of a search. */
+	/* The planner assumes a tenth of all rows, many more than a search is asked for. */
 	return hnsw_ef_search;
 }

@@ -1,6 +1,6 @@
 /*
  * hnsworder.h
- *	  What a query does with rows in order of distance.
+ *	  What a query does with rows in order of distance: whether an approximate order is of use.
  */
 #ifndef OMENDB_HNSWORDER_H
 #define OMENDB_HNSWORDER_H
@@ -12,30 +12,31 @@
 typedef enum HnswOrderUse
 {
 	/*
-	 * All rows are read, or a node above (a window, DISTINCT, GROUP BY, a merge
-	 * join) relies on the order of all that it reads. An approximate search is
-	 * no source for such a node: the order is not offered.
+	 * Reads all rows, or a node above (a window, DISTINCT, GROUP BY, a merge join) relies on
+	 * the order of all rows that it reads. An approximate order is wrong for such a node, so
+	 * it is not offered.
 	 */
 	HNSW_ORDER_ALL,
-	HNSW_ORDER_SOME,  /* as many rows as a join or a set-returning function above needs */
-	HNSW_ORDER_LIMIT, /* the first rows, as many as LIMIT and OFFSET say */
+	HNSW_ORDER_SOME,  /* reads as many rows as a join or a set-returning function above needs */
+	HNSW_ORDER_LIMIT, /* reads the first rows, as many as LIMIT and OFFSET say */
 } HnswOrderUse;
 
 /*
- * Of plans that are no use: more than any other, also one that settings such as
- * enable_seqscan forbid. Finite, for the planner subtracts such costs.
+ * Cost of a plan that must not be chosen: more than that of any other plan, also of one that
+ * settings such as enable_seqscan forbid. Finite, because the planner subtracts costs.
  */
 #define HNSW_USELESS_COST 1.0e20
 
+/* What the query does with the order of this table's rows. */
 extern HnswOrderUse hnsw_order_use(PlannerInfo *root, const RelOptInfo *rel);
 
-/* The same of a plain Index Scan, which may serve fewer queries. */
+/* The same for a plain Index Scan, which serves fewer queries. */
 extern HnswOrderUse hnsw_plain_order_use(PlannerInfo *root, const RelOptInfo *rel);
 
-/* LIMIT plus OFFSET; a guess where they are not known yet. */
+/* LIMIT plus OFFSET; a guess where the planner does not know them. */
 extern double hnsw_order_limit(const PlannerInfo *root);
 
-/* Is there a further order key, by which a node above sorts the rows that are equal by the first? */
+/* True if there is a further order key: a node above sorts rows that are equal by the first one. */
 static inline bool
 hnsw_order_is_grouped(const PlannerInfo *root)
 {

@@ -1,6 +1,7 @@
 /*
  * hnswresults.h
- *	  Visited nodes that a scan has not returned yet: a binary heap, the smallest lower bound first.
+ *	  A binary heap of visited nodes that a scan has not returned yet, the smallest lower bound
+ *	  first.
  */
 #ifndef OMENDB_HNSWRESULTS_H
 #define OMENDB_HNSWRESULTS_H
@@ -11,9 +12,9 @@
 
 typedef struct HnswResult
 {
-	double low;
+	double low; /* bounds of the operator's value */
 	double high;
-	size_t visited; /* its place in the search's list */
+	size_t visited; /* index in OmendbSearch.visited */
 } HnswResult;
 
 typedef struct HnswResults
@@ -23,6 +24,7 @@ typedef struct HnswResults
 	size_t capacity;
 } HnswResults;
 
+/* Memory comes from the context. */
 static inline void
 hnsw_results_push(HnswResults *results, MemoryContext context, HnswResult result)
 {
@@ -43,6 +45,7 @@ hnsw_results_push(HnswResults *results, MemoryContext context, HnswResult result
 	heap[i] = result;
 }
 
+/* Take the result of the smallest lower bound. There has to be one. */
 static inline HnswResult
 hnsw_results_pop(HnswResults *results)
 {

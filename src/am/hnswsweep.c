@@ -1,12 +1,12 @@
 /*
  * hnswsweep.c
- *	  All rows of an index in order of distance, by reading it from its first
- *	  block to its last.
+ *	  Returns all nodes of an index in order of distance, by reading it from its first block to
+ *	  its last.
  *
- * What is sorted is one number a node: its lower bound, rounded down to a
- * float, and where it is. The record is read again when its turn comes: between
- * the two a vacuum may have removed it, then it is passed over, or its slot may
- * have been taken by a row that no snapshot older than it sees.
+ * For each node one number is sorted: its lower bound, rounded down to a float, and the node's
+ * number. The record is read again when its turn comes. Meanwhile a vacuum may have removed it:
+ * then it is passed over. Or an insert may have taken its slot: the scan's snapshot does not see
+ * the new row.
  */
 #include "am/hnswsweep.h"
 
@@ -21,18 +21,18 @@
 #include "utils/float.h"
 #include "utils/tuplesort.h"
 
-/* Of the candidates as the graph's search orders them, made signed. */
-#define SIGN UINT64CONST(0x8000000000000000)
+/* Makes a candidate (OmendbCandidate, unsigned) a signed number of the same order, and back. */
+#define SIGN_BIT UINT64CONST(0x8000000000000000)
 
 struct HnswSweep
 {
 	OmendbStore *store;
 	const OmendbQuery *query;
 	int memory_kb;
-	Tuplesortstate *sorts[2]; /* in time, and late; NULL where there are none */
-	bool late;                /* the second is being returned */
-	bool ahead;               /* there is a next one */
-	OmendbCandidate next;
+	Tuplesortstate *sorts[2]; /* nodes in time, late nodes; NULL if there are none */
+	bool late;                /* late nodes are being returned */
+	bool has_next;
+	OmendbCandidate next; /* read ahead, for HnswSwept.next_low */
 };
 
 typedef struct Key
@@ -41,7 +41,7 @@ typedef struct Key
 	bool late;
 } Key;
 
-/* The greatest float not above it. */
+/* The greatest float that is not above the value. */
 static inline float
 float_below(double value)
 {
@@ -51,17 +51,17 @@ float_below(double value)
 }
 
 static void
-put(HnswSweep *sweep, const Key *key)
+add_key(HnswSweep *sweep, const Key *key)
 {
 	Tuplesortstate **sort = &sweep->sorts[key->late];
 
 	if (!*sort)
 		*sort = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false,
 									  sweep->memory_kb, NULL, TUPLESORT_NONE);
-	tuplesort_putdatum(*sort, Int64GetDatum((int64) (key->candidate ^ SIGN)), false);
+	tuplesort_putdatum(*sort, Int64GetDatum((int64) (key->candidate ^ SIGN_BIT)), false);
 }
 
-/* Is it a node with rows? */
+/* True if the record is a node that has rows. */
 static inline bool
 has_rows(const OmendbRecord *record)
 {
@@ -69,10 +69,10 @@ has_rows(const OmendbRecord *record)
 		   !(record->flags & OMENDB_RECORD_DEAD);
 }
 
-/* The keys of a page's nodes, which was locked; returns how many. */
+/* Compute the keys of a page's nodes. Returns their number. The caller has locked the page. */
 static uint32
-read_page(const OmendbQuery *query, Page page, OmendbNode first, const uint8 *returned, double late,
-		  Key *keys)
+read_page(const OmendbQuery *query, Page page, OmendbNode first, const uint8 *returned,
+		  double late_below, Key *keys)
 {
 	const OmendbLayout *layout = &query->codec->layout;
 	uint32 n = 0;
@@ -88,38 +88,38 @@ read_page(const OmendbQuery *query, Page page, OmendbNode first, const uint8 *re
 			continue;
 		low = omendb_lower_bound(query, omendb_query_distance(query, record), record->error,
 								 record->norm2, &high);
-		keys[n++] = (Key){omendb_candidate(float_below(low), node), low < late};
+		keys[n++] = (Key){omendb_candidate(float_below(low), node), low < late_below};
 	}
 	return n;
 }
 
 static bool
-take(HnswSweep *sweep, Datum *value)
+read_sort(HnswSweep *sweep, Datum *value)
 {
 	Tuplesortstate *sort = sweep->sorts[sweep->late];
 
 	return sort && omendb_tuplesort_next_datum(sort, value);
 }
 
-/* Look one ahead. */
+/* Read the next key: of the nodes in time, then of the late ones. */
 static void
-look_ahead(HnswSweep *sweep)
+read_ahead(HnswSweep *sweep)
 {
 	Datum value;
 
-	sweep->ahead = take(sweep, &value);
-	if (!sweep->ahead && !sweep->late)
+	sweep->has_next = read_sort(sweep, &value);
+	if (!sweep->has_next && !sweep->late)
 	{
 		sweep->late = true;
-		sweep->ahead = take(sweep, &value);
+		sweep->has_next = read_sort(sweep, &value);
 	}
-	if (sweep->ahead)
-		sweep->next = (uint64) DatumGetInt64(value) ^ SIGN;
+	if (sweep->has_next)
+		sweep->next = (uint64) DatumGetInt64(value) ^ SIGN_BIT;
 }
 
 HnswSweep *
 hnsw_sweep_begin(OmendbStore *store, const OmendbQuery *query, const uint8 *returned,
-				 BlockNumber blocks, double late, int memory_kb)
+				 BlockNumber blocks, double late_below, int memory_kb)
 {
 	HnswSweep *sweep = palloc0(sizeof(HnswSweep));
 	const OmendbLayout *layout = &query->codec->layout;
@@ -129,7 +129,7 @@ hnsw_sweep_begin(OmendbStore *store, const OmendbQuery *query, const uint8 *retu
 	sweep->store = store;
 	sweep->query = query;
 	sweep->memory_kb = memory_kb;
-	/* As a sequential scan of a table does: one larger than that would drive out all else. */
+	/* As a sequential scan of a table: a larger one would evict all other pages. */
 	if (blocks > NBuffers / 4)
 		strategy = GetAccessStrategy(BAS_BULKREAD);
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < blocks; block++)
@@ -142,11 +142,11 @@ hnsw_sweep_begin(OmendbStore *store, const OmendbQuery *query, const uint8 *retu
 		if (!BufferIsValid(buffer))
 			continue;
 		n = read_page(query, BufferGetPage(buffer), omendb_block_node(layout, block, 0), returned,
-					  late, keys);
+					  late_below, keys);
 		UnlockReleaseBuffer(buffer);
-		/* The sort may write to disk: not while others wait for the page. */
+		/* The sort may write to disk. Meanwhile others do not have to wait for the page. */
 		for (uint32 i = 0; i < n; i++)
-			put(sweep, &keys[i]);
+			add_key(sweep, &keys[i]);
 	}
 	pfree(keys);
 	if (strategy)
@@ -154,11 +154,11 @@ hnsw_sweep_begin(OmendbStore *store, const OmendbQuery *query, const uint8 *retu
 	for (int i = 0; i < lengthof(sweep->sorts); i++)
 		if (sweep->sorts[i])
 			tuplesort_performsort(sweep->sorts[i]);
-	look_ahead(sweep);
+	read_ahead(sweep);
 	return sweep;
 }
 
-/* Read the node's record again; false where it has no rows any more. */
+/* Read the node's record again. False if it has no rows any more. */
 static bool
 read_node(HnswSweep *sweep, HnswSwept *swept)
 {
@@ -185,14 +185,15 @@ read_node(HnswSweep *sweep, HnswSwept *swept)
 bool
 hnsw_sweep_next(HnswSweep *sweep, HnswSwept *swept)
 {
-	while (sweep->ahead)
+	while (sweep->has_next)
 	{
 		CHECK_FOR_INTERRUPTS();
 		swept->node = omendb_candidate_node(sweep->next);
 		swept->low = omendb_candidate_estimate(sweep->next);
 		swept->late = sweep->late;
-		look_ahead(sweep);
-		swept->next = sweep->ahead ? omendb_candidate_estimate(sweep->next) : get_float8_infinity();
+		read_ahead(sweep);
+		swept->next_low =
+			sweep->has_next ? omendb_candidate_estimate(sweep->next) : get_float8_infinity();
 		if (read_node(sweep, swept))
 			return true;
 	}

@@ -1,10 +1,10 @@
 /*
  * ivfflat.c
- *	  pgvector's other access method, by name only: the index is an hnsw graph.
+ *	  pgvector's access method ivfflat, by name only: the index is an hnsw graph.
  *
- * What creates an ivfflat index goes on to work, and a database that comes from
- * pgvector can rebuild those it has. There are no inverted lists: the option
- * "lists" and the settings ivfflat.* are accepted and have no effect.
+ * So programs that create an ivfflat index still work, and a database adopted from pgvector
+ * can rebuild its ivfflat indexes. There are no inverted lists: the option "lists" and the
+ * settings ivfflat.* are accepted and have no effect.
  */
 #include "am/hnsw.h"
 
@@ -13,13 +13,13 @@
 #include "compat.h"
 #include "utils/guc.h"
 
-/* None is used; pgvector's operator classes have up to 5. */
+/* Support functions that an operator class may have: pgvector's have 5. None is called. */
 #define IVFFLAT_SUPPORT_PROCS 5
 
 #define IVFFLAT_DEFAULT_LISTS 100
 #define IVFFLAT_MAX_LISTS     32768
 
-/* Those of the graph are not in its table: they have their defaults. */
+/* The options of the graph always have their defaults: ivfflat_options does not parse them. */
 typedef struct IvfflatOptions
 {
 	HnswOptions graph;
@@ -37,7 +37,7 @@ static const struct config_enum_entry iterative_scan_options[] = {
 
 static relopt_kind reloption_kind;
 
-/* Nothing reads them. */
+/* Values of the settings. Nothing reads them. */
 static int probes;
 static int iterative_scan;
 static int max_probes;
@@ -113,8 +113,8 @@ omendb_sql_ivfflat_handler(PG_FUNCTION_ARGS)
 PG_FUNCTION_INFO_V1(omendb_sql_pgvector_support);
 
 /*
- * Stands for the last support function of pgvector's operator classes, (internal)
- * returns internal, in a database that comes from pgvector.
+ * Stands for the last support function of pgvector's operator classes, (internal) returns
+ * internal, in a database adopted from pgvector.
  */
 Datum
 omendb_sql_pgvector_support(PG_FUNCTION_ARGS)

@@ -1,14 +1,14 @@
 /*
  * module.h
- *	  What the access method does when the library is loaded, and when an index is
- *	  used for the first time.
+ *	  Set-up of the access method when the library is loaded, and when a session first uses an
+ *	  index.
  */
 #ifndef OMENDB_MODULE_H
 #define OMENDB_MODULE_H
 
 /*
- * Define the index options. Before the first use of an index define_settings is
- * called, once in a session.
+ * Define the index options. define_settings is called once in a session, before its first use
+ * of an index.
  */
 extern void hnsw_init_module(void (*define_settings)(void));
 extern void ivfflat_init_module(void);
@@ -18,8 +18,8 @@ extern void hnsw_define_settings(void);
 extern void ivfflat_define_settings(void);
 
 /*
- * Flags of all these settings. A parallel worker has the leader's values before it
- * uses an index, and takes them when it does, which is in parallel mode.
+ * Flags of all these settings. A parallel worker gets the leader's values as placeholders, and
+ * assigns them when it first uses an index, in parallel mode.
  */
 #define HNSW_SETTING_FLAGS GUC_ALLOW_IN_PARALLEL
 

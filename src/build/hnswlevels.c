@@ -82,8 +82,8 @@ build_level(HnswBuild *build, OmendbBuildLevel *level, OmendbNode first, uint32 
 	level->n = n;
 	level->level = number;
 	level->edges = number == 0 ? layout->edges : layout->m;
-	level->beam = hnsw_beam_width(layout, build->open->meta.ef_construction);
-	level->passes = REFINING_PASSES;
+	level->options.beam = hnsw_beam_width(layout, build->open->meta.ef_construction);
+	level->options.passes = REFINING_PASSES;
 	omendb_build_prepare(level);
 	omendb_build_attach(level, hnsw_crew_level_memory(build->crew));
 	for (;;)
@@ -138,8 +138,8 @@ hnsw_build_set_level(HnswBuild *build, OmendbBuildLevel *level)
 	memset(level, 0, sizeof(*level));
 	level->array = &build->records.array;
 	level->edges = build->open->codec.layout.edges;
-	level->ef_construction = meta->ef_construction;
-	level->seed = meta->seed;
+	level->options.ef_construction = meta->ef_construction;
+	level->options.seed = meta->seed;
 	level->interrupt = hnsw_build_interrupt;
 }
 

@@ -96,7 +96,7 @@ hnsw_parts_number(HnswParts *parts)
 {
 	uint32 done = 0;
 
-	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.capacity);
+	hnsw_build_phase(HNSW_PHASE_NUMBER, parts->level.parts.capacity);
 	parts->build->records.array.n = 0;
 	vectors_reset(parts->build->vectors);
 	for (uint32 p = 0; p < parts->parts.n; p++)

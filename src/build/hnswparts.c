@@ -34,7 +34,7 @@
 
 #include <math.h>
 
-/* Share of the memory that int8 rows leave which is for records; the rest is for groups of clusters. */
+/* Share of the memory that int8 rows leave which is for records; the rest is for batches of clusters. */
 #define RECORDS_SHARE 0.6
 
 /* Maximum number of files that are open for a piece at the same time, each with a buffer. */
@@ -83,7 +83,7 @@ hnsw_parts_run_window(HnswParts *parts, uint32 first, uint32 n)
 {
 	HnswCrew *crew = parts->build->crew;
 
-	omendb_parts_window(&parts->level, first, n);
+	omendb_parts_begin_window(&parts->level, first, n);
 	for (;;)
 	{
 		/* The allocator does not return without memory. */
@@ -234,7 +234,7 @@ set_capacity(HnswParts *parts, double left, Size record_bytes)
 	parts->capacity = Min(parts->rows.n, Max(HNSW_LEAST_PART / 8, capacity));
 }
 
-/* Divide memory: among int8 rows, records, and groups of clusters. Begins the records anew. */
+/* Divide memory: among int8 rows, records, and batches of clusters. Begins the records anew. */
 static void
 allocate(HnswParts *parts)
 {

@@ -75,9 +75,9 @@ hnsw_build_show_phase(const OmendbBuildLevel *level)
 			hnsw_build_phase(HNSW_PHASE_CHOOSE, level->n);
 			break;
 		case OMENDB_BUILD_SEARCH:
-			if (level->refines)
+			if (level->rounds.refines)
 				hnsw_build_phase(HNSW_PHASE_REFINE, level->n);
-			else if (level->from == 0)
+			else if (level->rounds.from == 0)
 				hnsw_build_phase(HNSW_PHASE_GRAPH, level->n);
 			break;
 		default:

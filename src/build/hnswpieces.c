@@ -11,15 +11,15 @@
 #include "utils/backend_progress.h"
 
 /*
- * Write the candidates that were found in the group of clusters to the files of the nodes' pieces. The
+ * Write the candidates that were found in the batch of clusters to the files of the nodes' pieces. The
  * number of an entry is the place of the candidates in the piece: node and cluster.
  */
 static void
 write_candidates(HnswParts *parts)
 {
-	uint32 fanout = parts->level.bulk.fanout[0];
+	uint32 fanout = parts->level.bulk.shape.fanout[0];
 
-	for (uint32 i = 0; i < parts->level.bulk.members_n; i++)
+	for (uint32 i = 0; i < parts->level.bulk.batch.members; i++)
 	{
 		const uint32 *candidates;
 		uint32 node;
@@ -39,14 +39,14 @@ hnsw_parts_find_candidates(HnswParts *parts)
 
 	/* A node is done when it was compared in all its clusters. */
 	hnsw_build_phase(HNSW_PHASE_COMPARE, parts->pieces.nodes);
-	omendb_parts_clusters(&parts->level);
-	while (omendb_parts_next_group(&parts->level))
+	omendb_parts_count_clusters(&parts->level);
+	while (omendb_parts_next_batch(&parts->level))
 	{
 		hnsw_crew_run(parts->build->crew, &parts->level, false);
 		write_candidates(parts);
-		members += parts->level.bulk.members_n;
+		members += parts->level.bulk.batch.members;
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 members / parts->level.bulk.fanout[0]);
+									 members / parts->level.bulk.shape.fanout[0]);
 	}
 }
 
@@ -54,7 +54,7 @@ hnsw_parts_find_candidates(HnswParts *parts)
 static void
 read_candidates(HnswParts *parts, HnswPiece *piece)
 {
-	uint32 fanout = parts->level.bulk.fanout[0];
+	uint32 fanout = parts->level.bulk.shape.fanout[0];
 	Size bytes = omendb_parts_found_bytes(&parts->level);
 	uint32 *candidates = palloc(bytes);
 
@@ -133,7 +133,7 @@ read_wanted(HnswParts *parts, const HnswPiece *piece, uint32 *node)
 	uint32 n = 0;
 
 	parts->build->records.array.n = piece->n;
-	for (; *node < parts->pieces.nodes && n < bulk->outside_capacity; (*node)++)
+	for (; *node < parts->pieces.nodes && n < bulk->outside.capacity; (*node)++)
 	{
 		HnswPiece *other;
 		OmendbRecord *record;
@@ -146,7 +146,7 @@ read_wanted(HnswParts *parts, const HnswPiece *piece, uint32 *node)
 		if (n == 0 || *node != next || *node == other->first)
 			hnsw_parts_seek(parts, &other->nodes, *node - other->first);
 		next = hnsw_parts_read(parts, &other->nodes, &record) + 1;
-		bulk->outside[n++] = *node;
+		bulk->outside.nodes[n++] = *node;
 	}
 	return n;
 }
@@ -161,7 +161,7 @@ encode_edges(HnswParts *parts, const HnswPiece *piece)
 	find_wanted(parts, piece);
 	do
 	{
-		omendb_parts_encode(&parts->level, read_wanted(parts, piece, &node), first);
+		omendb_parts_begin_encoding(&parts->level, read_wanted(parts, piece, &node), first);
 		hnsw_crew_run(parts->build->crew, &parts->level, false);
 		first = false;
 	} while (node < parts->pieces.nodes);
@@ -184,7 +184,7 @@ set_numbers(HnswParts *parts, const HnswPiece *piece)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		parts->nindistinct += parts->level.bulk.apart[piece->first + i].untold;
+		parts->nindistinct += parts->level.bulk.apart[piece->first + i].indistinct;
 		for (uint32 k = 0; k < record->count; k++)
 		{
 			const HnswPiece *other = hnsw_piece_of(parts, neighbours[k]);
@@ -224,7 +224,7 @@ void
 hnsw_piece_build(HnswParts *parts, HnswPiece *piece)
 {
 	read_nodes(parts, piece);
-	omendb_parts_choose(&parts->level, piece->first, piece->n);
+	omendb_parts_begin_choice(&parts->level, piece->first, piece->n);
 	read_candidates(parts, piece);
 	hnsw_build_phase(HNSW_PHASE_CHOOSE, piece->n);
 	hnsw_crew_run(parts->build->crew, &parts->level, true);

@@ -47,24 +47,26 @@ find_leaders(HnswParts *parts)
 		uint64 high = (uint64) (s + 1) * parts->rows.n / n;
 		OmendbRecord *record;
 
-		hnsw_parts_seek(parts, &parts->rows, low + omendb_hash64(level->seed + s) % (high - low));
+		hnsw_parts_seek(parts, &parts->rows,
+						low + omendb_hash64(level->options.seed + s) % (high - low));
 		parts->row_of[s] = hnsw_parts_read(parts, &parts->rows, &record);
 	}
 	hnsw_parts_run_window(parts, 0, n);
-	parts->leaders = palloc(level->bulk.leaders * sizeof(HnswLeader));
-	for (uint32 s = 0; s < level->bulk.leaders; s++)
-		parts->leaders[s] = (HnswLeader){parts->row_of[level->bulk.leader_nodes[s]], s};
-	qsort(parts->leaders, level->bulk.leaders, sizeof(HnswLeader), by_row);
+	parts->leaders = palloc(level->bulk.leaders.n * sizeof(HnswLeader));
+	for (uint32 s = 0; s < level->bulk.leaders.n; s++)
+		parts->leaders[s] = (HnswLeader){parts->row_of[level->bulk.leaders.nodes[s]], s};
+	qsort(parts->leaders, level->bulk.leaders.n, sizeof(HnswLeader), by_row);
 }
 
 /* Group the leaders into as many parts as let each fit into memory. part_of: of each leader. */
 static void
 group_leaders(HnswParts *parts, uint16 *part_of)
 {
-	uint32 most = Min(OMENDB_PARTS_MOST, parts->level.bulk.leaders / 2);
+	uint32 most = Min(OMENDB_PARTS_MOST, parts->level.bulk.leaders.n / 2);
 
 	parts->parts.n = Min(most, ceil(parts->rows.n * MARGIN * MARGIN / parts->capacity));
-	if (!omendb_parts_group(&parts->level, &omendb_palloc_allocator, parts->parts.n, part_of))
+	if (!omendb_parts_assign_leaders(&parts->level, &omendb_palloc_allocator, parts->parts.n,
+									 part_of))
 		elog(ERROR, "out of memory");
 	parts->parts.files = palloc0(parts->parts.n * sizeof(HnswRowFile));
 }
@@ -107,8 +109,8 @@ hnsw_parts_note_leader(HnswParts *parts, uint32 row, uint32 node)
 	OmendbBulk *bulk = &parts->level.bulk;
 	HnswLeader key = {row, 0};
 	const HnswLeader *found =
-		bsearch(&key, parts->leaders, bulk->leaders, sizeof(HnswLeader), by_row);
+		bsearch(&key, parts->leaders, bulk->leaders.n, sizeof(HnswLeader), by_row);
 
 	if (found)
-		bulk->leader_nodes[found->leader] = node;
+		bulk->leaders.nodes[found->leader] = node;
 }

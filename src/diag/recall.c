@@ -17,7 +17,7 @@
 #include "access/relscan.h"
 #include "access/stratnum.h"
 #include "access/tableam.h"
-#include "am/hnswscan.h"
+#include "am/hnswdrive.h"
 #include "catalog/index.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -234,7 +234,7 @@ count_right(Recall *recall, IndexScanDesc scan, int query)
 	ScanKeyEntryInitialize(&order, SK_ORDER_BY, 1, 1, InvalidOid, recall->collation,
 						   recall->operator_function, recall->query[query]);
 	index_rescan(scan, NULL, 0, &order, 1);
-	hnsw_scan_want(scan, recall->k);
+	hnsw_scan_set_wanted(scan, recall->k);
 	while (index_getnext_slot(scan, ForwardScanDirection, recall->slot))
 	{
 		double bound = DatumGetFloat8(scan->xs_orderbyvals[0]);

@@ -2,9 +2,10 @@
  * reindex.c
  *	  hnsw_reindex_commands: the indexes that are out of use until REINDEX.
  *
- * Those that the catalog calls invalid, and those whose pages are pgvector's, whatever
- * the catalog says: another session may have built such an index while its database
- * became omendb's.
+ * Those that the catalog calls invalid, of omendb's access methods, and of others where they
+ * hold what functions have computed whose results may differ from pgvector's; and those whose
+ * pages are pgvector's, whatever the catalog says: another session may have built such an index
+ * while its database became omendb's.
  */
 #include "compat.h"
 
@@ -13,31 +14,12 @@
 #include "access/table.h"
 #include "am/hnsw.h"
 #include "catalog/index.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
+#include "diag/adoption.h"
 #include "funcapi.h"
 #include "page/store.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
-
-/* Of the access methods whose handler is a function of this one's library. */
-static const char candidates[] =
-	"SELECT i.indexrelid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) "
-	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-	"JOIN pg_namespace n ON n.oid = c.relnamespace "
-	"JOIN pg_am a ON a.oid = c.relam JOIN pg_proc h ON h.oid = a.amhandler "
-	"JOIN pg_proc this ON this.oid = $1 AND this.probin = h.probin "
-	"WHERE c.relkind = 'i' AND i.indislive "
-	/*
-	 * Neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built,
-	 * nor what belongs to a temporary table of another session.
-	 */
-	"AND NOT pg_is_other_temp_schema(n.oid) "
-	"AND c.relname !~ '_cc(new|old)[0-9]*$' "
-	"AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index b "
-	"WHERE b.index_relid = i.indexrelid) "
-	"ORDER BY c.reltuples, c.oid";
 
 /* Is the index out of use, and would REINDEX help? Not if it is gone. */
 static bool
@@ -53,8 +35,11 @@ needs_reindex(Oid index)
 	relation = try_relation_open(index, AccessShareLock);
 	if (relation)
 	{
-		if (relation->rd_rel->relkind == RELKIND_INDEX && hnsw_is_index(relation) &&
-			hnsw_supports(relation))
+		if (relation->rd_rel->relkind != RELKIND_INDEX)
+			result = false;
+		else if (!hnsw_is_index(relation))
+			result = !relation->rd_index->indisvalid;
+		else if (hnsw_supports(relation))
 			result = !relation->rd_index->indisvalid || omendb_index_is_pgvectors(relation);
 		relation_close(relation, AccessShareLock);
 	}
@@ -69,36 +54,38 @@ Datum
 omendb_sql_hnsw_reindex_commands(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid types[] = {OIDOID};
-	Datum arguments[] = {ObjectIdGetDatum(fcinfo->flinfo->fn_oid)};
+	uint64 total;
 	uint64 count = 0;
 	SPITupleTable *found;
 	uint64 *needed;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	if (SPI_execute_with_args(candidates, 1, types, arguments, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "looking for indexes failed");
-	found = SPI_tuptable;
-	needed = palloc(sizeof(uint64) * (found->numvals + 1));
-	for (uint64 i = 0; i < found->numvals; i++)
+	found = omendb_find_computed(fcinfo->flinfo->fn_oid, &total);
+	needed = palloc(sizeof(uint64) * (total + 1));
+	for (uint64 i = 0; i < total; i++)
 	{
+		HeapTuple row = found->vals[i];
+		char *kind = SPI_getvalue(row, found->tupdesc, COMPUTED_KIND);
 		bool null;
 
-		if (needs_reindex(
-				DatumGetObjectId(SPI_getbinval(found->vals[i], found->tupdesc, 1, &null))))
+		if ((strcmp(kind, "own index") == 0 || strcmp(kind, "index") == 0) &&
+			SPI_getvalue(row, found->tupdesc, COMPUTED_COMMAND) != NULL &&
+			!DatumGetBool(SPI_getbinval(row, found->tupdesc, COMPUTED_IS_BUSY, &null)) &&
+			needs_reindex(
+				DatumGetObjectId(SPI_getbinval(row, found->tupdesc, COMPUTED_OBJECT, &null))))
 			needed[count++] = i;
 	}
 	for (uint64 k = 0; k < count; k++)
 	{
 		HeapTuple row = found->vals[needed[k]];
-		char *command = psprintf("REINDEX (VERBOSE) INDEX CONCURRENTLY %s /* %llu of %llu */",
-								 SPI_getvalue(row, found->tupdesc, 2), (unsigned long long) k + 1,
-								 (unsigned long long) count);
+		char *command = SPI_getvalue(row, found->tupdesc, COMPUTED_COMMAND);
 		Datum values[2];
 		bool nulls[2] = {false, false};
 
-		values[0] = SPI_getbinval(row, found->tupdesc, 1, &nulls[0]);
+		command = psprintf("REINDEX (VERBOSE) %s /* %llu of %llu */", command + strlen("REINDEX "),
+						   (unsigned long long) k + 1, (unsigned long long) count);
+		values[0] = SPI_getbinval(row, found->tupdesc, COMPUTED_OBJECT, &nulls[0]);
 		values[1] = CStringGetTextDatum(command);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -1,6 +1,6 @@
 /*
  * array.c
- *	  The operations of a graph in memory.
+ *	  OmendbGraphOps of a graph in memory, and what all stores copy of a visited record.
  */
 #include "graph/array.h"
 
@@ -76,6 +76,7 @@ array_prefetch(void *store, OmendbNode node)
 	return false;
 }
 
+/* All records are in memory. */
 static bool
 array_request(void *store, OmendbNode node)
 {

@@ -1,6 +1,6 @@
 /*
  * builder.h
- *	  What one process needs to build a level; shared by the files that do so.
+ *	  The work space of one process that builds levels; for build.c and connect.c.
  */
 #ifndef OMENDB_BUILDER_H
 #define OMENDB_BUILDER_H
@@ -16,12 +16,12 @@ struct OmendbBuilder
 	void *query_memory;
 	OmendbChooser chooser;
 	OmendbBulkWork bulk;
-	unsigned bulk_level; /* the level that bulk is for, and how many leaders that has */
-	uint32_t bulk_leaders;
-	bool bulk_set;
+	bool bulk_set;         /* bulk is prepared, .. */
+	unsigned bulk_level;   /* .. for this level, .. */
+	uint32_t bulk_leaders; /* .. which has this number of leaders */
 };
 
-/* Called with a counter; every 65,536th time may take long enough to ask. */
+/* For loops over nodes, with their counter: call interrupt once in 65,536 nodes. */
 static inline void
 build_interruptible(const OmendbBuildLevel *level, uint32_t i)
 {

@@ -1,20 +1,17 @@
 /*
  * bulkchoose.c
- *	  A node's neighbours, out of the candidates that the leaves gave it.
+ *	  The choice of a node's neighbours in the bulk build (steps 8 and 9 of bulk.h).
  *
- * The rule is that of graph/select.c, over rows of int8: the nearest candidate becomes
- * a neighbour and occludes all that are nearer to it than to the node, and so on; what
- * slots are left are filled by those candidates whose angle with every nearer
- * neighbour is wide.
+ * The rule is that of select.c, over rows of int8. First the occlusion rule: in order of distance, a
+ * candidate is kept unless a kept one is nearer to it than the node is. Slots that are left are
+ * filled with candidates whose angle with every nearer neighbour is wide. The angle is estimated by
+ * the number of dimensions in which the signs of two residuals differ.
  */
 #include "graph/bulkwork.h"
 
 #include <string.h>
 
-/* Neighbours whose records are fetched ahead of the one that is written. */
-#define AHEAD 4
-
-/* A candidate is its distance and its node: ascending as a number. */
+/* A key: a candidate's distance and row in one number that orders candidates by distance. */
 static inline uint64_t
 make_key(float distance, uint32_t node)
 {
@@ -48,67 +45,70 @@ set_bit(uint64_t *mask, uint32_t i)
 	mask[i / 64] |= UINT64_C(1) << i % 64;
 }
 
-/* ---------------------------------------------------------------- candidates */
+/* ---------------------------------------------------------------- the set of candidates */
 
-/* Is the node new in the set of gathered ones? It is in it then. */
+/* Add a node to the set. False if the set has the node already. */
 static bool
-gather(OmendbBulkWork *work, uint32_t node)
+add_to_set(OmendbBulkWork *work, uint32_t node)
 {
 	uint32_t at = (node * UINT32_C(0x9e3779b1) >> 16) % BULK_HASH;
 
-	while (work->stamps[at] == work->stamp)
+	while (work->set.stamps[at] == work->set.stamp)
 	{
-		if (work->hash[at] == node)
+		if (work->set.nodes[at] == node)
 			return false;
 		at = (at + 1) % BULK_HASH;
 	}
-	work->stamps[at] = work->stamp;
-	work->hash[at] = node;
+	work->set.stamps[at] = work->set.stamp;
+	work->set.nodes[at] = node;
 	return true;
 }
 
-/* An empty set, but for the node itself. */
+/* Begin a set that has only the node itself. */
 static void
-begin_gathering(OmendbBulkWork *work, uint32_t self)
+begin_set(OmendbBulkWork *work, uint32_t self)
 {
-	if (++work->stamp == 0)
+	if (++work->set.stamp == 0)
 	{
-		memset(work->stamps, 0, BULK_HASH * sizeof(*work->stamps));
-		work->stamp = 1;
+		memset(work->set.stamps, 0, BULK_HASH * sizeof(*work->set.stamps));
+		work->set.stamp = 1;
 	}
-	gather(work, self);
+	add_to_set(work, self);
 }
 
-/* The distances of n members of the rows from one of them: keys. */
+/* ---------------------------------------------------------------- distances */
+
+/* Compute the keys of n members of the rows by their distances from row `self`. */
 static void
-measure(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
-		uint32_t n, uint64_t *keys)
+compute_keys(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
+			 uint32_t n, uint64_t *keys)
 {
 	float factor = bulk_factor(rows, self);
 
 	for (uint32_t i = 0; i < n; i++)
-		work->candidates[i] = bulk_row(rows, members[i]);
-	omendb_kernels.row_products(bulk_row(rows, self), work->candidates, n, work->bulk->dimensions,
-								work->products);
+		work->choice.candidates[i] = bulk_row(rows, members[i]);
+	omendb_kernels.row_products(bulk_row(rows, self), work->choice.candidates, n,
+								work->bulk->shape.dimensions, work->choice.products);
 	for (uint32_t i = 0; i < n; i++)
-		keys[i] = make_key(rows->norms[members[i]] +
-							   factor * bulk_scale(rows, members[i]) * (float) work->products[i] +
-							   rows->norms[self],
-						   members[i]);
+		keys[i] =
+			make_key(rows->norms[members[i]] +
+						 factor * bulk_scale(rows, members[i]) * (float) work->choice.products[i] +
+						 rows->norms[self],
+					 members[i]);
 }
 
-/* The first n keys in order, in work->sorted. */
+/* Sort the first n of choice.keys into choice.sorted. */
 static void
 sort_keys(OmendbBulkWork *work, uint32_t n)
 {
 	for (uint32_t i = n; i % 16 != 0; i++)
-		work->keys[i] = UINT64_MAX;
-	omendb_kernels.ranks(work->keys, n, work->ranks);
+		work->choice.keys[i] = UINT64_MAX;
+	omendb_kernels.ranks(work->choice.keys, n, work->choice.ranks);
 	for (uint32_t i = 0; i < n; i++)
-		work->sorted[work->ranks[i]] = work->keys[i];
+		work->choice.sorted[work->choice.ranks[i]] = work->choice.keys[i];
 }
 
-/* Bring the k smallest of n keys to the front, in any order. */
+/* Move the k smallest of n keys to the front, in any order. */
 static void
 select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 {
@@ -136,7 +136,7 @@ select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 				keys[j--] = key;
 			}
 		}
-		/* Below i none is larger than the pivot, from i on none smaller. */
+		/* No key before i is above the pivot, none from i on is below. */
 		if (k <= i)
 			high = i;
 		else
@@ -144,49 +144,51 @@ select_smallest(uint64_t *keys, uint32_t n, uint32_t k)
 	}
 }
 
-/* The nearest of n members whose keys are there, at most `most`, into work->sorted. */
+/* Sort the nearest of n choice.keys, at most `most`, into choice.sorted. Returns their number. */
 static uint32_t
-rank(OmendbBulkWork *work, uint32_t n, uint32_t most)
+sort_nearest(OmendbBulkWork *work, uint32_t n, uint32_t most)
 {
 	if (n > BULK_GATHERED)
 	{
-		select_smallest(work->keys, n, most);
+		select_smallest(work->choice.keys, n, most);
 		n = most;
 	}
 	sort_keys(work, n);
 	return n < most ? n : most;
 }
 
-/* Behind the n members in work->sorted further ones, in order. */
+/* Append the keys of further members to the n in choice.sorted, sorted among themselves. */
 static uint32_t
-append(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
-	   uint32_t count, uint32_t n)
+insert_further(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint32_t *members,
+			   uint32_t count, uint32_t n)
 {
 	uint64_t keys[OMENDB_BULK_POOL];
 
-	measure(work, rows, self, members, count, keys);
+	compute_keys(work, rows, self, members, count, keys);
 	for (uint32_t i = 0; i < count; i++)
 	{
 		uint32_t at = n + i;
 
-		for (; at > n && work->sorted[at - 1] > keys[i]; at--)
-			work->sorted[at] = work->sorted[at - 1];
-		work->sorted[at] = keys[i];
+		for (; at > n && work->choice.sorted[at - 1] > keys[i]; at--)
+			work->choice.sorted[at] = work->choice.sorted[at - 1];
+		work->choice.sorted[at] = keys[i];
 	}
 	return n + count;
 }
 
-/* The different candidates that the leaves gave the node. */
+/* ---------------------------------------------------------------- the pool */
+
+/* Collect the different candidates that the leaves gave the node. Returns their number. */
 static uint32_t
-near_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+collect_from_leaves(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
 	const uint32_t *candidates = bulk_candidates(work->level, self);
-	uint32_t capacity = bulk->slots * (bulk->forward + bulk->backward);
+	uint32_t capacity = bulk->shape.slots * (bulk->shape.forward + bulk->shape.backward);
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < capacity; i++)
-		if (candidates[i] != OMENDB_BULK_NONE && gather(work, candidates[i]))
+		if (candidates[i] != OMENDB_BULK_NONE && add_to_set(work, candidates[i]))
 			nodes[n++] = candidates[i];
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = 0; k < bulk->rows.row_bytes; k += 64)
@@ -195,86 +197,91 @@ near_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 }
 
 /*
- * The leaders that the node is assigned to, and some of all others, as far as they are
- * no near candidates. Where clusters lie far apart these are the only candidates outside
- * the node's own cluster.
+ * Collect the leaders that the node is assigned to, and `far` leaders drawn from all, unless the set
+ * has them. Where clusters lie far apart these are the only candidates outside the node's clusters.
+ * Returns their number.
  */
 static uint32_t
-leader_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+collect_leaders(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
-	uint32_t f = bulk->fanout[0];
+	uint32_t f = bulk->shape.fanout[0];
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < f + bulk->far; i++)
+	for (uint32_t i = 0; i < f + bulk->shape.far; i++)
 	{
-		uint32_t leader = i < f ? bulk->assigned[(size_t) self * f + i]
-								: omendb_hash64(((uint64_t) self << 8) + i) % bulk->leaders;
-		uint32_t node = bulk->leader_nodes[leader];
+		uint32_t leader = i < f ? bulk->clusters.assigned[(size_t) self * f + i]
+								: omendb_hash64(((uint64_t) self << 8) + i) % bulk->leaders.n;
+		uint32_t node = bulk->leaders.nodes[leader];
 
-		if (gather(work, node))
+		if (add_to_set(work, node))
 			nodes[n++] = node;
 	}
 	return n;
 }
 
-/* Is the node in a group that lies apart? Its distances from all others are in work->keys. */
+/*
+ * Note whether the node is in a group that lies apart; choice.keys: its distances from all other
+ * nodes. Changes the order of the keys.
+ */
 static void
-look_for_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
+detect_group(OmendbBulkWork *work, uint32_t self, uint32_t n)
 {
 	const OmendbBulk *bulk = work->bulk;
 	float nearest = 0;
 	float gap;
 	BulkGroup group;
 
-	if (bulk->rows.ip || n <= bulk->forward)
+	if (bulk->rows.ip || n <= bulk->shape.forward)
 		return;
-	select_smallest(work->keys, n, bulk->forward);
-	for (uint32_t i = 0; i < bulk->forward; i++)
-		nearest = fmaxf(nearest, key_distance(work->keys[i]));
+	select_smallest(work->choice.keys, n, bulk->shape.forward);
+	for (uint32_t i = 0; i < bulk->shape.forward; i++)
+		nearest = fmaxf(nearest, key_distance(work->choice.keys[i]));
 	gap = bulk_gap(bulk, &bulk->rows, self, nearest);
 	bulk_group_begin(&group, self);
 	for (uint32_t i = 0; i < n; i++)
-		bulk_group_add(&group, (uint32_t) work->keys[i], key_distance(work->keys[i]), gap);
+		bulk_group_add(&group, (uint32_t) work->choice.keys[i], key_distance(work->choice.keys[i]),
+					   gap);
 	if (bulk_group_is_apart(&group, gap))
 		bulk_group_note(&group, &bulk->rows, &bulk->apart[self]);
 }
 
 /*
- * All other nodes of the level; with many, the nearest, and whatever cannot be told from
- * them.
+ * Collect all other nodes of a small level; if they do not fit the pool, the nearest of them, and all
+ * that rounding does not distinguish from these. Returns their number.
  */
 static uint32_t
-all_candidates(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
+collect_all_nodes(OmendbBulkWork *work, uint32_t self, uint32_t *nodes)
 {
 	const OmendbBulk *bulk = work->bulk;
-	float blunt = bulk_blunt(bulk, &bulk->rows, self);
+	float rounding = bulk_rounding_limit(bulk, &bulk->rows, self);
 	uint32_t n = 0;
 	uint32_t most = 0;
 
 	for (uint32_t i = 0; i < work->level->n; i++)
 		if (i != self)
 			nodes[n++] = i;
-	measure(work, &bulk->rows, self, nodes, n, work->keys);
+	compute_keys(work, &bulk->rows, self, nodes, n, work->choice.keys);
 	for (uint32_t i = 0; i < n; i++)
-		most += key_distance(work->keys[i]) < blunt;
-	look_for_group(work, self, n);
-	most = most < bulk->pool ? bulk->pool : most;
+		most += key_distance(work->choice.keys[i]) < rounding;
+	detect_group(work, self, n);
+	most = most < bulk->shape.pool ? bulk->shape.pool : most;
 	if (n > most)
 	{
-		select_smallest(work->keys, n, most);
+		select_smallest(work->choice.keys, n, most);
 		n = most;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		nodes[i] = (uint32_t) work->keys[i];
+		nodes[i] = (uint32_t) work->choice.keys[i];
 	return n;
 }
 
 /* ---------------------------------------------------------------- choice */
 
 /*
- * Occlusion: a candidate that is kept strikes out all behind it that are nearer to it
- * than to the node, or equal to it. Returns how many are kept, at most `want`.
+ * Apply the occlusion rule to the n candidates of choice.sorted: a kept candidate removes all farther
+ * ones that are nearer to it than to the node, or equal to it. kept: a bit mask. Returns the
+ * number of kept ones, at most `want`.
  */
 static uint32_t
 keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32_t want,
@@ -290,7 +297,7 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
 	while (nalive > 0 && nkept < want)
 	{
 		uint32_t k = alive[0];
-		uint32_t row = (uint32_t) work->sorted[k];
+		uint32_t row = (uint32_t) work->choice.sorted[k];
 		float factor = bulk_factor(rows, row);
 		float norm = rows->norms[row];
 		uint32_t left = 0;
@@ -298,18 +305,19 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
 		set_bit(kept, k);
 		nkept++;
 		for (uint32_t i = 1; i < nalive; i++)
-			others[i - 1] = work->candidates[alive[i]];
-		omendb_kernels.row_products(work->candidates[k], others, nalive - 1, work->bulk->dimensions,
-									work->products);
+			others[i - 1] = work->choice.candidates[alive[i]];
+		omendb_kernels.row_products(work->choice.candidates[k], others, nalive - 1,
+									work->bulk->shape.dimensions, work->choice.products);
 		for (uint32_t i = 1; i < nalive; i++)
 		{
 			uint32_t c = alive[i];
-			uint32_t other = (uint32_t) work->sorted[c];
-			float between = rows->norms[other] +
-							factor * bulk_scale(rows, other) * (float) work->products[i - 1] + norm;
+			uint32_t other = (uint32_t) work->choice.sorted[c];
+			float between =
+				rows->norms[other] +
+				factor * bulk_scale(rows, other) * (float) work->choice.products[i - 1] + norm;
 
 			alive[left] = (uint16_t) c;
-			left += between >= key_distance(work->sorted[c]) && (rows->ip || between > 0);
+			left += between >= key_distance(work->choice.sorted[c]) && (rows->ip || between > 0);
 		}
 		nalive = left;
 	}
@@ -317,12 +325,12 @@ keep_unoccluded(OmendbBulkWork *work, const OmendbRows *rows, uint32_t n, uint32
 }
 
 /*
- * Take, in order, those that are kept and those whose code differs in at least `limit`
- * bits from every one taken before. Returns how many, at most `want`.
+ * Select, in order, the kept candidates and those whose code differs in at least `limit` bits from
+ * every one selected before. Returns the number of selected ones, at most `want`.
  */
 static uint32_t
-take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint32_t n,
-		  uint32_t want, uint32_t limit, uint64_t *taken)
+select_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint32_t n,
+			uint32_t want, uint32_t limit, uint64_t *taken)
 {
 	uint32_t count = 0;
 	uint32_t rest = nkept;
@@ -341,8 +349,8 @@ take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint
 			rest--;
 			continue;
 		}
-		omendb_kernels.below(work->hamming + (size_t) i * BULK_HAMMING_STRIDE, i, (uint16_t) limit,
-							 narrow);
+		omendb_kernels.below(work->choice.hamming + (size_t) i * BULK_HAMMING_STRIDE, i,
+							 (uint16_t) limit, narrow);
 		for (uint32_t w = 0; w < words; w++)
 			any |= narrow[w] & taken[w];
 		if (any == 0)
@@ -356,32 +364,32 @@ take_wide(const OmendbBulkWork *work, const uint64_t *kept, uint32_t nkept, uint
 	return count + rest;
 }
 
-/* The other row in the scale of this one, so that their elements compare. */
+/* Return a row's elements in the scale of row `self`, so that they compare. */
 static const int8_t *
-in_scale(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t other)
+rescale_row(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t other)
 {
 	const int8_t *row = bulk_row(rows, other);
 	float times = bulk_scale(rows, other) / bulk_scale(rows, self);
 
-	/* The middle of local rows is zero, in any scale. */
+	/* Local rows: row `self` is zero, in any scale. */
 	if (rows->exponents[self] == rows->exponents[other] || rows->depth > 0)
 		return row;
 	for (uint32_t k = 0; k < rows->row_bytes; k++)
 	{
 		float x = (float) row[k] * times;
 
-		work->scaled[k] = (int8_t) (x > 127 ? 127 : x < -127 ? -127 : x);
+		work->choice.scaled[k] = (int8_t) (x > 127 ? 127 : x < -127 ? -127 : x);
 	}
-	return work->scaled;
+	return work->choice.scaled;
 }
 
 /*
- * Fill what the occlusion rule left free with the first `near` candidates: the largest
- * number of differing bits is searched for at which all slots are filled.
+ * Fill the slots that the occlusion rule left with some of the first `near` candidates: by the
+ * largest limit of select_wide at which all slots are filled, found by bisection.
  */
 static void
-fill(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near, uint32_t want,
-	 uint32_t nkept, const uint64_t *kept, uint64_t *taken)
+fill_slots(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near,
+		   uint32_t want, uint32_t nkept, const uint64_t *kept, uint64_t *taken)
 {
 	const int8_t *own = bulk_row(rows, self);
 	size_t words = rows->row_bytes / 64;
@@ -391,33 +399,34 @@ fill(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t near,
 
 	for (uint32_t i = 0; i < near; i++)
 	{
-		omendb_kernels.compare_rows(own, in_scale(work, rows, self, (uint32_t) work->sorted[i]),
-									rows->row_bytes, code);
+		omendb_kernels.compare_rows(
+			own, rescale_row(work, rows, self, (uint32_t) work->choice.sorted[i]), rows->row_bytes,
+			code);
 		for (size_t w = 0; w < words; w++)
-			work->codes[w * OMENDB_BULK_POOL + i] = code[w];
+			work->choice.codes[w * OMENDB_BULK_POOL + i] = code[w];
 	}
 	for (uint32_t i = 1; i < near; i++)
-		omendb_kernels.column_hamming(work->codes, words, OMENDB_BULK_POOL, i, i,
-									  work->hamming + (size_t) i * BULK_HAMMING_STRIDE);
+		omendb_kernels.column_hamming(work->choice.codes, words, OMENDB_BULK_POOL, i, i,
+									  work->choice.hamming + (size_t) i * BULK_HAMMING_STRIDE);
 	while (high - low > 1 + rows->row_bytes / 128)
 	{
 		uint32_t middle = (low + high) / 2;
 
-		if (take_wide(work, kept, nkept, near, want, middle, taken) < want)
+		if (select_wide(work, kept, nkept, near, want, middle, taken) < want)
 			high = middle;
 		else
 			low = middle;
 	}
-	take_wide(work, kept, nkept, near, want, low, taken);
+	select_wide(work, kept, nkept, near, want, low, taken);
 }
 
 /*
- * Of the n candidates in work->sorted at most `want`, of those from `near` on only what
- * the occlusion rule keeps; chosen: their indices, ascending.
+ * Choose at most `want` of the n candidates in choice.sorted. From `near` on only those that the
+ * occlusion rule keeps are chosen. chosen: their places, ascending. Returns their number.
  */
 static uint32_t
-choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, uint32_t near,
-	   uint32_t want, uint16_t *chosen)
+choose_from_pool(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n,
+				 uint32_t near, uint32_t want, uint16_t *chosen)
 {
 	uint64_t kept[BULK_MASK_WORDS] = {0};
 	uint64_t taken[BULK_MASK_WORDS];
@@ -425,14 +434,14 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
 	uint32_t nkept;
 
 	for (uint32_t i = 0; i < n; i++)
-		work->candidates[i] = bulk_row(rows, (uint32_t) work->sorted[i]);
+		work->choice.candidates[i] = bulk_row(rows, (uint32_t) work->choice.sorted[i]);
 	if (n <= want)
 		memset(taken, 0xff, sizeof(taken));
 	else
 	{
 		nkept = keep_unoccluded(work, rows, n, want, kept);
 		if (nkept < want)
-			fill(work, rows, self, near, want, nkept, kept, taken);
+			fill_slots(work, rows, self, near, want, nkept, kept, taken);
 		else
 			memcpy(taken, kept, sizeof(taken));
 	}
@@ -442,183 +451,65 @@ choose(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t n, 
 	return count;
 }
 
-/* ---------------------------------------------------------------- edges */
-
-/* The code-space vector of a node. */
-static const float *
-code_vector(OmendbBulkWork *work, const OmendbRecord *record, float *out)
-{
-	const OmendbCodec *codec = work->level->array->codec;
-
-	omendb_own_decode(codec, record, codec->expands ? work->stored : out);
-	return codec->expands ? omendb_code_vector(codec, work->stored, out) : out;
-}
-
-static void
-prefetch_own(const OmendbBulkWork *work, uint32_t i)
-{
-	const OmendbLayout *layout = &work->level->array->codec->layout;
-	const char *at = (const char *) build_record(work->level, i);
-
-	for (uint32_t k = 0; k < sizeof(OmendbRecord) + layout->own_bytes; k += 64)
-		__builtin_prefetch(at + k);
-}
-
-/* Zero in the slots that are not in use: candidates may have lain there. */
-static void
-clear_edges(const OmendbLayout *layout, OmendbRecord *record)
-{
-	for (uint32_t i = record->count; i < layout->edges; i++)
-		omendb_edge_free(layout, record, i);
-}
-
-static void
-write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
-			uint32_t count)
-{
-	OmendbBuildLevel *level = work->level;
-	const OmendbCodec *codec = level->array->codec;
-	OmendbRecord *record = build_record(level, self);
-	const float *v = code_vector(work, record, work->own_code);
-
-	omendb_edge_clear(&codec->layout, record);
-	for (uint32_t i = 0; i < count && i < AHEAD; i++)
-		prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i]]));
-	for (uint32_t i = 0; i < count; i++)
-	{
-		uint32_t other = bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
-		const OmendbRecord *neighbour = build_record(level, other);
-
-		if (i + AHEAD < count)
-			prefetch_own(work, bulk_node(rows, (uint32_t) work->sorted[chosen[i + AHEAD]]));
-		omendb_edge_encode(codec, record, i, level->first + other, v,
-						   code_vector(work, neighbour, work->other_code),
-						   omendb_own_distance(codec, record, neighbour, work->scratch),
-						   record->norm2, neighbour->norm2);
-	}
-	record->count = (uint8_t) count;
-	clear_edges(&codec->layout, record);
-}
-
-/* The same, but for codes and factors: vectors of neighbours may not be in memory. */
-static void
-note_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, const uint16_t *chosen,
-		   uint32_t count)
-{
-	const OmendbLayout *layout = &work->level->array->codec->layout;
-	OmendbRecord *record = build_record(work->level, self);
-
-	omendb_edge_clear(layout, record);
-	for (uint32_t i = 0; i < count; i++)
-		omendb_record_neighbours(layout, record)[i] =
-			bulk_node(rows, (uint32_t) work->sorted[chosen[i]]);
-	record->count = (uint8_t) count;
-	clear_edges(layout, record);
-}
-
-/* A neighbour's record, if it is in memory now and the edge was not encoded before. */
-static const OmendbRecord *
-find_neighbour(const OmendbBuildLevel *level, uint32_t node)
-{
-	const OmendbBulk *bulk = &level->bulk;
-	uint32_t low = 0;
-	uint32_t high = bulk->outside_n;
-
-	if (build_has_record(level, node))
-		return bulk->outside_first ? build_record(level, node) : NULL;
-	while (low < high)
-	{
-		uint32_t middle = (low + high) / 2;
-
-		if (bulk->outside[middle] < node)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == bulk->outside_n || bulk->outside[low] != node)
-		return NULL;
-	return omendb_array_record(level->array, level->first + level->in_window + low);
-}
-
-void
-omendb_bulk_encode(OmendbBulkWork *work, uint32_t node)
-{
-	OmendbBuildLevel *level = work->level;
-	const OmendbCodec *codec = level->array->codec;
-	OmendbRecord *record = build_record(level, node);
-	const OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
-	const float *v = code_vector(work, record, work->own_code);
-
-	for (uint32_t i = 0; i < record->count; i++)
-	{
-		uint32_t other = neighbours[i];
-		const OmendbRecord *neighbour = find_neighbour(level, other);
-
-		if (neighbour)
-			omendb_edge_encode(codec, record, i, other, v,
-							   code_vector(work, neighbour, work->other_code),
-							   omendb_own_distance(codec, record, neighbour, work->scratch),
-							   record->norm2, neighbour->norm2);
-	}
-}
-
 /*
- * Out of `near` near candidates, whose keys are there, and `far` leaders behind them, all
- * members of the rows.
+ * Choose a node's neighbours from `near` candidates, whose keys are in choice.keys, and `far`
+ * leaders after them in members[], and write the edges.
  */
 static void
-choose_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
-			 const uint32_t *members, uint32_t near, uint32_t far)
+choose_and_write(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, uint32_t node,
+				 const uint32_t *members, uint32_t near, uint32_t far)
 {
 	const OmendbBulk *bulk = work->bulk;
-	uint32_t most = bulk->leaders == 0 ? bulk->pool : bulk->pool - (bulk->fanout[0] + bulk->far);
+	uint32_t most = bulk->leaders.n == 0
+						? bulk->shape.pool
+						: bulk->shape.pool - (bulk->shape.fanout[0] + bulk->shape.far);
 	uint16_t chosen[OMENDB_MAX_EDGES];
-	uint32_t ranked = rank(work, near, most);
-	uint32_t n = append(work, rows, self, members + near, far, ranked);
+	uint32_t ranked = sort_nearest(work, near, most);
+	uint32_t n = insert_further(work, rows, self, members + near, far, ranked);
 
-	n = choose(work, rows, self, n, ranked, work->level->edges, chosen);
-	if (work->level->in_parts)
-		note_edges(work, rows, node, chosen, n);
+	n = choose_from_pool(work, rows, self, n, ranked, work->level->edges, chosen);
+	if (work->level->parts.on)
+		omendb_bulk_write_neighbours(work, rows, node, chosen, n);
 	else
-		write_edges(work, rows, node, chosen, n);
+		omendb_bulk_write_edges(work, rows, node, chosen, n);
 }
 
 bool
-omendb_bulk_choose(OmendbBulkWork *work, uint32_t node)
+omendb_bulk_choose_neighbours(OmendbBulkWork *work, uint32_t node)
 {
 	const OmendbBulk *bulk = work->bulk;
 	const OmendbRows *rows = &bulk->rows;
-	uint32_t *members = work->members; /* the node itself, near candidates, leaders */
-	float blunt = bulk_blunt(bulk, rows, node);
+	uint32_t *members = work->choice.members; /* the node, near candidates, leaders */
+	float rounding = bulk_rounding_limit(bulk, rows, node);
 	OmendbRows local;
 	uint32_t near;
 	uint32_t far = 0;
-	uint32_t untold = 0;
+	uint32_t indistinct = 0;
 
 	members[0] = node;
-	if (bulk->leaders == 0)
-		near = all_candidates(work, node, members + 1);
+	if (bulk->leaders.n == 0)
+		near = collect_all_nodes(work, node, members + 1);
 	else
 	{
-		begin_gathering(work, node);
-		near = near_candidates(work, node, members + 1);
-		far = leader_candidates(work, node, members + 1 + near);
+		begin_set(work, node);
+		near = collect_from_leaves(work, node, members + 1);
+		far = collect_leaders(work, node, members + 1 + near);
 	}
-	/* Does rounding hide which are the nearest? */
-	measure(work, rows, node, members + 1, near, work->keys);
+	/* Local rows, if rounding hides which candidates are the nearest. */
+	compute_keys(work, rows, node, members + 1, near, work->choice.keys);
 	for (uint32_t i = 0; i < near; i++)
-		untold += key_distance(work->keys[i]) < blunt;
-	if (untold <= bulk->forward)
+		indistinct += key_distance(work->choice.keys[i]) < rounding;
+	if (indistinct <= bulk->shape.forward)
 	{
-		choose_edges(work, rows, node, node, members + 1, near, far);
+		choose_and_write(work, rows, node, node, members + 1, near, far);
 		return true;
 	}
-	if (!omendb_bulk_local(work, rows, members, 1 + near + far, 0, &local))
+	if (!omendb_bulk_make_local(work, rows, members, 1 + near + far, 0, &local))
 		return false;
 	for (uint32_t i = 0; i <= near + far; i++)
 		members[i] = i;
-	measure(work, &local, 0, members + 1, near, work->keys);
-	choose_edges(work, &local, 0, node, members + 1, near, far);
-	omendb_bulk_local_free(work, &local);
+	compute_keys(work, &local, 0, members + 1, near, work->choice.keys);
+	choose_and_write(work, &local, 0, node, members + 1, near, far);
+	omendb_bulk_free_local(work, &local);
 	return true;
 }

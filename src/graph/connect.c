@@ -1,14 +1,21 @@
 /*
  * connect.c
- *	  Edges that a level's graph lacks to be one: from the entry to every node, and back.
+ *	  Edges that connect a level's graph: a path from the entry point (here "root") to every node, and
+ *	  back.
+ *
+ * A node that the root does not reach gets an edge from a near node that it reaches; a node that
+ * does not lead to the root gets an edge to a near node that does. A full node gives up its
+ * farthest edge that is not in the tree of paths from the root.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "graph/builder.h"
 
+/* Parent of a node that the root does not reach. */
 #define UNREACHED UINT32_MAX
 
+/* The neighbours of node i. */
 static inline const OmendbNode *
 edges_of(const OmendbBuildLevel *level, uint32_t i)
 {
@@ -16,17 +23,17 @@ edges_of(const OmendbBuildLevel *level, uint32_t i)
 }
 
 /*
- * Note by which node each one is reached from the start, as far as it was not
- * before: the edges from those nodes make a tree.
+ * Add `start`, with that parent, and all nodes reached from there to the tree of paths: set their
+ * parents. Nodes that are in the tree already stay as they are. stack: n places.
  */
 static void
-reach(const OmendbBuildLevel *level, uint32_t start, uint32_t by, uint32_t *parents,
-	  uint32_t *stack)
+mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t parent, uint32_t *parents,
+			 uint32_t *stack)
 {
 	uint32_t used = 0;
 	uint32_t steps = 0;
 
-	parents[start] = by;
+	parents[start] = parent;
 	stack[used++] = start;
 	while (used > 0)
 	{
@@ -58,55 +65,55 @@ by_candidate(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-/* All edges the other way round into level->turned. */
+/* List the reverse edges of all nodes. */
 static void
-turn_edges(OmendbBuildLevel *level)
+list_reverse_edges(OmendbBuildLevel *level)
 {
 	uint32_t total = 0;
 
-	memset(level->end, 0, level->n * sizeof(uint32_t));
+	memset(level->reverse.end, 0, level->n * sizeof(uint32_t));
 	for (uint32_t i = 0; i < level->n; i++)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->end[edges_of(level, i)[k] - level->first]++;
+			level->reverse.end[edges_of(level, i)[k] - level->first]++;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
-		uint32_t count = level->end[i];
+		uint32_t count = level->reverse.end[i];
 
-		level->begin[i] = level->end[i] = total;
+		level->reverse.begin[i] = level->reverse.end[i] = total;
 		total += count;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->turned[level->end[edges_of(level, i)[k] - level->first]++] = i;
+			level->reverse.nodes[level->reverse.end[edges_of(level, i)[k] - level->first]++] = i;
 	}
 }
 
-/* Mark the nodes from which the target is reached, by the turned edges. */
+/* Mark the nodes from which the target is reached, by the listed reverse edges. */
 static void
-reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint32_t *stack)
+mark_leading(const OmendbBuildLevel *level, uint32_t target, uint8_t *leading, uint32_t *stack)
 {
 	uint32_t used = 0;
 	uint32_t steps = 0;
 
-	leads[target] = 1;
+	leading[target] = 1;
 	stack[used++] = target;
 	while (used > 0)
 	{
 		uint32_t i = stack[--used];
 
 		build_interruptible(level, steps++);
-		for (uint32_t k = level->begin[i]; k < level->end[i]; k++)
+		for (uint32_t k = level->reverse.begin[i]; k < level->reverse.end[i]; k++)
 		{
-			uint32_t other = level->turned[k];
+			uint32_t other = level->reverse.nodes[k];
 
-			if (!leads[other])
+			if (!leading[other])
 			{
-				leads[other] = 1;
+				leading[other] = 1;
 				stack[used++] = other;
 			}
 		}
@@ -114,11 +121,11 @@ reach_back(const OmendbBuildLevel *level, uint32_t target, uint8_t *leads, uint3
 }
 
 /*
- * A slot of the node for one more edge: a free one, or the farthest by which
- * nothing is reached that is not reached otherwise. level->edges: none.
+ * Find a slot of the node for one more edge: a free slot, or that of its farthest edge that is not in
+ * the tree. Returns level->edges if there is none.
  */
 static uint32_t
-spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
+find_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
 {
 	const OmendbNode *edges = edges_of(level, self);
 	uint32_t slot = build_record(level, self)->count;
@@ -130,9 +137,10 @@ spare_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents
 	return slot == 0 ? level->edges : slot - 1;
 }
 
+/* Write an edge of a node into a slot. */
 static void
-put_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
-		 OmendbEdge edge)
+write_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_t slot,
+		   OmendbEdge edge)
 {
 	OmendbRecord *record = build_record(level, self);
 
@@ -144,8 +152,8 @@ put_edge(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, uint32_
 }
 
 /*
- * Search for the node from the entry; the nodes found are the chooser's
- * candidates, nearest first.
+ * Search for the node from the root. The *n nodes found become the chooser's candidates, the nearest
+ * first. False when out of memory.
  */
 static bool
 find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t *n)
@@ -155,7 +163,7 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
 
 	*n = 0;
 	omendb_query_set_record(&builder->query, omendb_array_record(builder->array, node));
-	if (!omendb_search_begin(search, &builder->query, level->level, level->beam) ||
+	if (!omendb_search_begin(search, &builder->query, level->level, level->options.beam) ||
 		!omendb_search_enter(search, omendb_build_entry(level)) || !omendb_search_run(search) ||
 		!omendb_chooser_reserve(&builder->chooser, search->visited_used))
 		return false;
@@ -168,55 +176,58 @@ find_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self, size_t
 }
 
 /*
- * Edge an unreached node from the nearest reached one that can spare a slot;
- * by: which, or UNREACHED.
+ * Write an edge to an unreached node from the nearest reached node that has a slot for an edge.
+ * *parent: that node, or UNREACHED. False when out of memory.
  */
 static bool
-edge_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			   const uint32_t *parents, uint32_t *by)
+connect_from_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+				  const uint32_t *parents, uint32_t *parent)
 {
 	size_t n;
 
-	*by = UNREACHED;
+	*parent = UNREACHED;
 	if (!find_near(builder, level, self, &n))
 		return false;
-	for (size_t i = 0; i < n && *by == UNREACHED; i++)
+	for (size_t i = 0; i < n && *parent == UNREACHED; i++)
 	{
 		uint32_t other = builder->chooser.candidates[i].node - level->first;
-		uint32_t slot = spare_slot(level, other, parents);
+		uint32_t slot = find_slot(level, other, parents);
 
 		if (parents[other] == UNREACHED || slot == level->edges)
 			continue;
-		put_edge(builder, level, other, slot,
-				 (OmendbEdge){builder->chooser.candidates[i].distance, level->first + self});
-		*by = other;
+		write_edge(builder, level, other, slot,
+				   (OmendbEdge){builder->chooser.candidates[i].distance, level->first + self});
+		*parent = other;
 	}
-	/* None near can: any. There is one, a tree of n nodes needs n - 1 edges. */
-	for (uint32_t i = 0; i < level->n && *by == UNREACHED; i++)
+	/* No near node has a slot. Another one has: the tree needs less than one edge a node. */
+	for (uint32_t i = 0; i < level->n && *parent == UNREACHED; i++)
 	{
 		uint32_t other = level->order[i];
-		uint32_t slot = spare_slot(level, other, parents);
+		uint32_t slot = find_slot(level, other, parents);
 
 		if (parents[other] == UNREACHED || slot == level->edges)
 			continue;
-		put_edge(builder, level, other, slot,
-				 (OmendbEdge){
-					 omendb_own_distance(builder->array->codec,
-										 omendb_array_record(builder->array, level->first + other),
-										 omendb_array_record(builder->array, level->first + self),
-										 builder->chooser.scratch),
-					 level->first + self});
-		*by = other;
+		write_edge(builder, level, other, slot,
+				   (OmendbEdge){omendb_own_distance(
+									builder->array->codec,
+									omendb_array_record(builder->array, level->first + other),
+									omendb_array_record(builder->array, level->first + self),
+									builder->chooser.scratch),
+								level->first + self});
+		*parent = other;
 	}
 	return true;
 }
 
-/* Edge a node from which the entry is not reached to the nearest that leads there. */
+/*
+ * Write an edge from a node that does not lead to the root to the nearest node found that does.
+ * *added: an edge was written. False when out of memory.
+ */
 static bool
-edge_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
-			 const uint32_t *parents, const uint8_t *leads, bool *added)
+connect_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
+				const uint32_t *parents, const uint8_t *leading, bool *added)
 {
-	uint32_t slot = spare_slot(level, self, parents);
+	uint32_t slot = find_slot(level, self, parents);
 	size_t n;
 
 	*added = false;
@@ -228,9 +239,9 @@ edge_to_near(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t self,
 	{
 		const OmendbSelectCandidate *near = &builder->chooser.candidates[i];
 
-		if (!leads[near->node - level->first])
+		if (!leading[near->node - level->first])
 			continue;
-		put_edge(builder, level, self, slot, (OmendbEdge){near->distance, near->node});
+		write_edge(builder, level, self, slot, (OmendbEdge){near->distance, near->node});
 		*added = true;
 	}
 	return true;
@@ -242,50 +253,47 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	const OmendbAllocator *allocator = builder->allocator;
 	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
 	uint32_t *stack = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	uint8_t *leads = allocator->resize(allocator->context, NULL, level->n);
-	bool good = parents && stack && leads;
+	uint8_t *leading = allocator->resize(allocator->context, NULL, level->n);
+	bool good = parents && stack && leading;
 	uint32_t root = level->order[0];
 	bool progress;
 
-	/*
-	 * From the root to every node. No edge of the tree is replaced, so that each
-	 * node added is one less to do.
-	 */
+	/* Paths from the root to every node. No edge of the tree is given up, so each edge counts. */
 	*added = 0;
 	if (good)
 	{
 		memset(parents, 0xff, level->n * sizeof(uint32_t));
-		reach(level, root, root, parents, stack);
+		mark_reached(level, root, root, parents, stack);
 	}
 	for (progress = true; good && progress;)
 	{
 		progress = false;
 		for (uint32_t i = 0; i < level->n && good; i++)
 		{
-			uint32_t by;
+			uint32_t parent;
 
 			if (parents[i] != UNREACHED)
 				continue;
 			build_interruptible(level, 0);
-			good = edge_from_near(builder, level, i, parents, &by);
-			if (good && by != UNREACHED)
+			good = connect_from_near(builder, level, i, parents, &parent);
+			if (good && parent != UNREACHED)
 			{
 				(*added)++;
 				progress = true;
-				reach(level, i, by, parents, stack);
+				mark_reached(level, i, parent, parents, stack);
 			}
 		}
 	}
 
 	/*
-	 * From every node to the root, for a search may come down anywhere. What a
-	 * replaced edge led to does not lead to the root either.
+	 * Paths from every node to the root, for a search may enter the level anywhere. An edge given
+	 * up leads to a node that does not lead to the root either.
 	 */
 	if (good)
 	{
-		memset(leads, 0, level->n);
-		turn_edges(level);
-		reach_back(level, root, leads, stack);
+		memset(leading, 0, level->n);
+		list_reverse_edges(level);
+		mark_leading(level, root, leading, stack);
 	}
 	for (progress = true; good && progress;)
 	{
@@ -294,15 +302,15 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 		{
 			bool made;
 
-			if (leads[i])
+			if (leading[i])
 				continue;
 			build_interruptible(level, 0);
-			good = edge_to_near(builder, level, i, parents, leads, &made);
+			good = connect_to_near(builder, level, i, parents, leading, &made);
 			if (good && made)
 			{
 				(*added)++;
 				progress = true;
-				reach_back(level, i, leads, stack);
+				mark_leading(level, i, leading, stack);
 			}
 		}
 	}
@@ -310,7 +318,7 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 		allocator->release(allocator->context, parents);
 	if (stack)
 		allocator->release(allocator->context, stack);
-	if (leads)
-		allocator->release(allocator->context, leads);
+	if (leading)
+		allocator->release(allocator->context, leading);
 	return good;
 }

@@ -1,16 +1,16 @@
 /*
  * curve.c
- *	  Which ef gives which recall.
+ *	  The recall that searches have by ef (curve.h).
  */
 #include "graph/curve.h"
 
 #include <math.h>
 
-/* The least share that is told from none, where logarithms are taken. */
+/* Smaller shares count as this one, for there is no logarithm of 0. */
 #define LEAST_MISSED 1e-4
 
-/* What rounding changes, and no more. */
-#define NEXT_TO_NOTHING 1e-6
+/* A limit of what rounding changes, relative and of logarithms. */
+#define ROUNDING_ERROR 1e-6
 
 void
 omendb_curve_add(OmendbCurve *curve, uint32_t ef, float missed_few, float missed_many)
@@ -31,7 +31,7 @@ log_of_missed(double missed)
 	return log(missed > LEAST_MISSED ? missed : LEAST_MISSED);
 }
 
-/* The logarithm of the ef by which so many of the few or of the many are missed. */
+/* The logarithm of the ef by which that share is missed; which: of missed[]. */
 static double
 log_of_ef(const OmendbCurve *curve, double missed, int which)
 {
@@ -41,7 +41,7 @@ log_of_ef(const OmendbCurve *curve, double missed, int which)
 	double far;
 	uint32_t i = 0;
 
-	while (i < curve->n && log_of_missed(points[i].missed[which]) > wanted + NEXT_TO_NOTHING)
+	while (i < curve->n && log_of_missed(points[i].missed[which]) > wanted + ROUNDING_ERROR)
 		i++;
 	if (i == 0)
 		return log(points[0].ef);
@@ -73,10 +73,10 @@ omendb_curve_ef(const OmendbCurve *curve, double recall, double k)
 		if (k <= many)
 			ef = ef_few + log(k / few) / log(many / few) * (ef_many - ef_few);
 		else
-			/* Each further node takes as many candidates as the last one did. */
+			/* Beyond the measured k, ef rises in proportion. */
 			ef = ef_many + log(k / many);
 	}
-	ef = ceil(exp(ef) * (1 - 2 * NEXT_TO_NOTHING));
+	ef = ceil(exp(ef) * (1 - 2 * ROUNDING_ERROR));
 	if (ef < k)
 		ef = ceil(k);
 	return (uint32_t) (ef < most ? ef : most);
@@ -94,7 +94,7 @@ omendb_curve_is_possible(const OmendbCurve *curve)
 		if (point->ef < 1 || (i > 0 && point->ef <= point[-1].ef))
 			return false;
 		for (int which = 0; which < 2; which++)
-			/* Not so, too, where it is not a number. */
+			/* Written such that NaN is impossible, too. */
 			if (!(point->missed[which] >= 0 && point->missed[which] <= 1) ||
 				(i > 0 && point->missed[which] > point[-1].missed[which]))
 				return false;

@@ -1,11 +1,11 @@
 /*
  * curve.h
- *	  Which ef gives which recall: measured on some of an index's own rows, and read by
- *	  searches that are given a recall instead of an ef.
+ *	  The recall that searches of an index have by ef. Measured on some of the index's own rows
+ *	  (am/hnswcalibrate.c), and read by searches with a recall target.
  *
- * Of each ef the curve has the share of the k nearest nodes that searches miss, for two
- * k. In between, the logarithm of what is missed is about a line over the logarithm of
- * ef, and so is ef over k.
+ * For each ef the curve has the share of the k nearest nodes that searches miss, for two values of
+ * k. Between the points the logarithm of the share missed is about linear in the logarithm of ef, and
+ * so is the logarithm of ef in that of k.
  */
 #ifndef OMENDB_CURVE_H
 #define OMENDB_CURVE_H
@@ -13,9 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Maximum number of points. */
 #define OMENDB_CURVE_POINTS 12
 
-/* The two k that are measured. */
+/* The two values of k that are measured. */
 #define OMENDB_CURVE_FEW  10
 #define OMENDB_CURVE_MANY 100
 
@@ -32,18 +33,18 @@ typedef struct OmendbCurve
 } OmendbCurve;
 
 /*
- * Append a point. What is missed with a larger ef is not more than with a smaller one: where
- * chance has it otherwise, the smaller number stays.
+ * Append a point, of a larger ef than the last one. A larger ef does not miss more: where a
+ * measurement says otherwise by chance, the last point's share is used.
  */
 extern void omendb_curve_add(OmendbCurve *curve, uint32_t ef, float missed_few, float missed_many);
 
 /*
- * The ef by which k rows are found with that recall, at least k; the largest that was measured
- * where none is enough. The curve has points.
+ * The ef by which searches find k rows with that recall, at least k; the largest ef measured if none
+ * has that recall. The curve must have points.
  */
 extern uint32_t omendb_curve_ef(const OmendbCurve *curve, double recall, double k);
 
-/* Could it have been measured? */
+/* False if the curve is damaged: no measurement gives such points. */
 extern bool omendb_curve_is_possible(const OmendbCurve *curve);
 
 #endif /* OMENDB_CURVE_H */

@@ -1,94 +1,112 @@
 /*
  * leaves.c
- *	  Clusters into leaves, and the candidates that a leaf gives its rows.
+ *	  The candidates that the rows of a leaf get (step 7 of bulk.h).
+ *
+ * A row is meant by its place in the leaf: members[i] is its row, slots[i] the slot that takes its
+ * candidates.
  */
 #include "graph/bulkwork.h"
 
 #include <string.h>
 
-/* Rows fetched ahead of the one that is read. */
+/* Number of rows that are prefetched before the row that is read. */
 #define AHEAD 4
 
-/* Leaders of a cluster: leaves come out at about three fifths of the most. */
-#define LEADERS_NUMERATOR   5
-#define LEADERS_DENOMINATOR 3
-
-/* ---------------------------------------------------------------- a leaf */
-
-/* Put row j among the `most` nearest that a leaf's row has; equal ones by j. */
-static void
-put_near(float *values, uint32_t *near, uint8_t *count, uint32_t most, float value, uint32_t j)
+/* Row i's list. */
+static inline float *
+list_distances(const BulkLists *lists, uint32_t i)
 {
+	return lists->distances + (size_t) i * lists->most;
+}
+
+static inline uint32_t *
+list_rows(const BulkLists *lists, uint32_t i)
+{
+	return lists->rows + (size_t) i * lists->most;
+}
+
+/* Insert row j at that distance into row i's list of nearest; equal distances are ordered by j. */
+static void
+insert_near(const BulkLists *lists, uint32_t i, float distance, uint32_t j)
+{
+	float *distances = list_distances(lists, i);
+	uint32_t *rows = list_rows(lists, i);
+	uint8_t *count = &lists->counts[i];
+	uint32_t most = lists->most;
 	uint32_t at;
 
 	if (*count == most &&
-		(value > values[most - 1] || (value == values[most - 1] && j > near[most - 1])))
+		(distance > distances[most - 1] || (distance == distances[most - 1] && j > rows[most - 1])))
 		return;
 	at = *count < most ? (*count)++ : most - 1;
-	for (; at > 0 && (values[at - 1] > value || (values[at - 1] == value && near[at - 1] > j));
+	for (; at > 0 &&
+		   (distances[at - 1] > distance || (distances[at - 1] == distance && rows[at - 1] > j));
 		 at--)
 	{
-		values[at] = values[at - 1];
-		near[at] = near[at - 1];
+		distances[at] = distances[at - 1];
+		rows[at] = rows[at - 1];
 	}
-	values[at] = value;
-	near[at] = j;
+	distances[at] = distance;
+	rows[at] = j;
 }
 
-/* The rows of a leaf, as rows and as packed columns. */
+/* Load the rows of a leaf, as rows and as packed columns, and empty all lists. */
 static void
 load_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t m)
 {
+	BulkLeafWork *leaf = &work->leaf;
+
 	for (uint32_t i = 0; i < m; i++)
 	{
 		if (i + AHEAD < m)
 			for (uint32_t k = 0; k < rows->row_bytes; k += 64)
 				__builtin_prefetch(bulk_row(rows, members[i + AHEAD]) + k);
-		work->block[i] = bulk_row(rows, members[i]);
-		work->norms[i] = rows->norms[members[i]];
-		work->scales[i] = bulk_scale(rows, members[i]);
-		work->near_count[i] = work->back_count[i] = 0;
-		work->beyond_count[i] = work->back_beyond_count[i] = 0;
+		leaf->block[i] = bulk_row(rows, members[i]);
+		leaf->norms[i] = rows->norms[members[i]];
+		leaf->scales[i] = bulk_scale(rows, members[i]);
+		leaf->near.counts[i] = leaf->back.counts[i] = 0;
+		leaf->beyond.counts[i] = leaf->back_beyond.counts[i] = 0;
 	}
-	omendb_bulk_pack(work->bulk, work->block, m, work->packed);
-	/* Blocks are whole; what comes of the rows beyond is not looked at. */
+	omendb_bulk_pack(work->bulk, leaf->block, m, leaf->packed);
+	/* Kernels read whole blocks. Products of the rows beyond m are ignored. */
 	for (uint32_t i = m; i % OMENDB_BLOCK_ROWS != 0; i++)
-		work->block[i] = work->block[0];
+		leaf->block[i] = leaf->block[0];
 }
 
-/* The distance of row j from row i, which is a member of the rows; products are i's. */
+/* The distance of row j from row i; factor: row i's bulk_factor; products: of row i with all. */
 static inline float
-distance_to(const OmendbBulkWork *work, float factor, const int32_t *products, uint32_t i,
-			uint32_t j)
+distance_to(const BulkLeafWork *leaf, float factor, const int32_t *products, uint32_t i, uint32_t j)
 {
-	return work->norms[j] + factor * work->scales[j] * (float) products[j] + work->norms[i];
+	return leaf->norms[j] + factor * leaf->scales[j] * (float) products[j] + leaf->norms[i];
 }
 
-/* How far the farthest row of a leaf is from the first one, whose products are given. */
+/* The distance, not squared, of the farthest row from the first one. */
 static float
-leaf_radius(const OmendbBulkWork *work, float factor, const int32_t *products, uint32_t m)
+leaf_radius(const BulkLeafWork *leaf, float factor, const int32_t *products, uint32_t m)
 {
 	float most = 0;
 
 	for (uint32_t j = 0; j < m; j++)
-		most = fmaxf(most, distance_to(work, factor, products, 0, j));
+		most = fmaxf(most, distance_to(leaf, factor, products, 0, j));
 	return sqrtf(most);
 }
 
 /*
- * If row i is in a group that lies apart, note that, and take candidates beyond the gap: the
- * nearest row of each of BULK_BEYOND samples. A sample has all rows beyond the gap, or one of
- * 4, 16 or 64. The size of a sample, and its rows, are drawn by row and slot, so that rows of one
- * group take rows of different other groups, near ones and farther ones.
+ * If row i is in a group that lies apart, note so, and take candidates beyond its gap: the nearest
+ * row of each of BULK_BEYOND samples. A sample has all rows beyond the gap, or one of 4, 16 or 64.
+ * The size of a sample and its rows are drawn by node and slot, so that rows of one group take
+ * rows of different other groups, near and far ones.
  */
 static void
-find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t slot,
-			uint32_t m, uint32_t i, float factor, const int32_t *products, float gap)
+find_beyond_gap(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+				uint32_t slot, uint32_t m, uint32_t i, float factor, const int32_t *products,
+				float gap)
 {
 	uint32_t node = bulk_node(rows, members[i]);
 	uint64_t draw = omendb_hash64((uint64_t) node << 32 | slot);
-	uint32_t *beyond = work->beyond + (size_t) i * BULK_BEYOND;
-	float *values = work->beyond_values + (size_t) i * BULK_BEYOND;
+	BulkLeafWork *leaf = &work->leaf;
+	uint32_t *beyond = list_rows(&leaf->beyond, i);
+	float *distances = list_distances(&leaf->beyond, i);
 	uint64_t masks[BULK_BEYOND];
 	uint32_t count = 0;
 	BulkGroup group;
@@ -96,12 +114,12 @@ find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *member
 	for (uint32_t s = 0; s < BULK_BEYOND; s++)
 	{
 		masks[s] = (UINT64_C(1) << 2 * (draw >> 8 * s) % 8) - 1;
-		values[s] = INFINITY;
+		distances[s] = INFINITY;
 	}
 	bulk_group_begin(&group, node);
 	for (uint32_t j = 0; j < m; j++)
 	{
-		float distance = distance_to(work, factor, products, i, j);
+		float distance = distance_to(leaf, factor, products, i, j);
 		uint32_t other = bulk_node(rows, members[j]);
 		uint64_t hash;
 
@@ -112,9 +130,9 @@ find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *member
 			continue;
 		hash = omendb_hash64(draw ^ other);
 		for (uint32_t s = 0; s < BULK_BEYOND; s++)
-			if (((hash >> 16 * s) & masks[s]) == 0 && distance < values[s])
+			if (((hash >> 16 * s) & masks[s]) == 0 && distance < distances[s])
 			{
-				values[s] = distance;
+				distances[s] = distance;
 				beyond[s] = j;
 			}
 	}
@@ -123,157 +141,145 @@ find_beyond(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *member
 	bulk_group_note(&group, rows, &work->bulk->apart[node]);
 	for (uint32_t s = 0; s < BULK_BEYOND; s++)
 	{
-		bool known = values[s] == INFINITY;
+		bool skip = distances[s] == INFINITY; /* an empty sample, or a row of an earlier one */
 
-		for (uint32_t k = 0; k < count && !known; k++)
-			known = beyond[k] == beyond[s];
-		if (known)
+		for (uint32_t k = 0; k < count && !skip; k++)
+			skip = beyond[k] == beyond[s];
+		if (skip)
 			continue;
-		values[count] = values[s];
+		distances[count] = distances[s];
 		beyond[count++] = beyond[s];
 	}
-	work->beyond_count[i] = (uint8_t) count;
+	leaf->beyond.counts[i] = (uint8_t) count;
 }
 
 /*
- * All with all: the nearest of each, and what is beyond a gap. The inner product has no
- * gaps: the distance of equal rows is not the smallest.
+ * Compare all rows with all: find the nearest of each, and rows beyond a gap. The inner product has
+ * no gaps, for the distance of equal rows is not the smallest.
  */
 static void
 find_nearest(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
 			 const uint32_t *slots, uint32_t m)
 {
 	const OmendbBulk *bulk = work->bulk;
+	BulkLeafWork *leaf = &work->leaf;
 	size_t groups = (m + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
 	size_t stride = groups * OMENDB_BLOCK_COLUMNS;
-	uint32_t k = bulk->forward;
+	uint32_t k = bulk->shape.forward;
 	float radius = 0;
 
 	for (uint32_t i = 0; i < m; i += OMENDB_BLOCK_ROWS)
 	{
-		omendb_kernels.block_products(work->block + i, work->packed, groups, bulk->dimensions,
-									  work->tile, stride);
+		omendb_kernels.block_products(leaf->block + i, leaf->packed, groups, bulk->shape.dimensions,
+									  leaf->products, stride);
 		if (i == 0)
-			radius = leaf_radius(work, bulk_factor(rows, members[0]), work->tile, m);
+			radius = leaf_radius(leaf, bulk_factor(rows, members[0]), leaf->products, m);
 		for (uint32_t row = i; row < i + OMENDB_BLOCK_ROWS && row < m; row++)
 		{
-			const int32_t *products = work->tile + (row - i) * stride;
+			const int32_t *products = leaf->products + (row - i) * stride;
 			float factor = bulk_factor(rows, members[row]);
-			float *values = work->near_values + (size_t) row * k;
+			float *distances = list_distances(&leaf->near, row);
 			float farthest;
 			float gap;
 
-			work->near_count[row] =
-				(uint8_t) omendb_kernels.nearest(work->norms, work->scales, products, factor, m,
-												 row, k, values, work->near + (size_t) row * k);
-			if (rows->ip || work->near_count[row] < k)
+			leaf->near.counts[row] =
+				(uint8_t) omendb_kernels.nearest(leaf->norms, leaf->scales, products, factor, m,
+												 row, k, distances, list_rows(&leaf->near, row));
+			if (rows->ip || leaf->near.counts[row] < k)
 				continue;
-			gap = bulk_gap(bulk, rows, members[row], values[k - 1] + work->norms[row]);
-			/* No row of the leaf is farther than that. In most data no group can lie apart then. */
-			farthest = radius + sqrtf(fmaxf(0, distance_to(work, factor, products, row, 0)));
+			gap = bulk_gap(bulk, rows, members[row], distances[k - 1] + leaf->norms[row]);
+			/* No row of the leaf is farther away. In most data that says that no group lies apart. */
+			farthest = radius + sqrtf(fmaxf(0, distance_to(leaf, factor, products, row, 0)));
 			if (farthest * farthest >= OMENDB_BULK_GAP * gap)
-				find_beyond(work, rows, members, slots[row], m, row, factor, products, gap);
+				find_beyond_gap(work, rows, members, slots[row], m, row, factor, products, gap);
 		}
 	}
 }
 
-/* Rows by which a row is kept that does not keep them itself: the nearest of those. */
+/* Give each row the nearest of those rows that keep it, and that it does not keep. */
 static void
-find_backward(OmendbBulkWork *work, uint32_t m)
+find_backward(BulkLeafWork *leaf, uint32_t m)
 {
-	OmendbBulk *bulk = work->bulk;
-	uint32_t k = bulk->forward;
-	uint32_t most = bulk->backward;
-
 	for (uint32_t i = 0; i < m; i++)
-		for (uint32_t a = 0; a < work->near_count[i]; a++)
+		for (uint32_t a = 0; a < leaf->near.counts[i]; a++)
 		{
-			uint32_t j = work->near[(size_t) i * k + a];
+			uint32_t j = list_rows(&leaf->near, i)[a];
 			bool mutual = false;
 
-			for (uint32_t b = 0; b < work->near_count[j]; b++)
-				mutual |= work->near[(size_t) j * k + b] == i;
+			for (uint32_t b = 0; b < leaf->near.counts[j]; b++)
+				mutual |= list_rows(&leaf->near, j)[b] == i;
 			if (!mutual)
-				put_near(work->back_values + (size_t) j * most, work->back + (size_t) j * most,
-						 &work->back_count[j], most,
-						 work->near_values[(size_t) i * k + a] + work->norms[i], i);
+				insert_near(&leaf->back, j, list_distances(&leaf->near, i)[a] + leaf->norms[i], i);
 		}
 }
 
-/* Rows by which a row is taken beyond a gap: the nearest of those. */
+/* Give each row the nearest of those rows that take it beyond their gap. */
 static void
-find_back_beyond(OmendbBulkWork *work, uint32_t m)
+find_back_beyond(BulkLeafWork *leaf, uint32_t m)
 {
 	for (uint32_t i = 0; i < m; i++)
-		for (uint32_t a = 0; a < work->beyond_count[i]; a++)
-		{
-			uint32_t j = work->beyond[(size_t) i * BULK_BEYOND + a];
-
-			put_near(work->back_beyond_values + (size_t) j * BULK_BEYOND,
-					 work->back_beyond + (size_t) j * BULK_BEYOND, &work->back_beyond_count[j],
-					 BULK_BEYOND, work->beyond_values[(size_t) i * BULK_BEYOND + a], i);
-		}
+		for (uint32_t a = 0; a < leaf->beyond.counts[i]; a++)
+			insert_near(&leaf->back_beyond, list_rows(&leaf->beyond, i)[a],
+						list_distances(&leaf->beyond, i)[a], i);
 }
 
+/* Write the nodes of the first `count` rows of row i's list. Returns the place after them. */
 static uint32_t *
-write_some(const OmendbRows *rows, const uint32_t *members, const uint32_t *which, uint32_t count,
-		   uint32_t *out)
+write_list(const OmendbRows *rows, const uint32_t *members, const BulkLists *lists, uint32_t i,
+		   uint32_t count, uint32_t *out)
 {
 	for (uint32_t k = 0; k < count; k++)
-		*out++ = bulk_node(rows, members[which[k]]);
+		*out++ = bulk_node(rows, members[list_rows(lists, i)[k]]);
 	return out;
 }
 
-/* Candidates for the rows' slots. */
+/* Write the candidates of all rows to their slots. */
 static void
 write_candidates(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
 				 const uint32_t *slots, uint32_t m)
 {
 	const OmendbBulk *bulk = work->bulk;
-	uint32_t capacity = bulk->forward + bulk->backward;
+	const BulkLeafWork *leaf = &work->leaf;
+	uint32_t capacity = bulk->shape.forward + bulk->shape.backward;
 
 	for (uint32_t i = 0; i < m; i++)
 	{
 		uint32_t *out =
-			(work->level->in_parts ? bulk->found
+			(work->level->parts.on ? bulk->batch.found
 								   : bulk_candidates(work->level, bulk_node(rows, members[i]))) +
 			(size_t) slots[i] * capacity;
+		uint32_t back = leaf->back.counts[i];
+		uint32_t left = bulk->shape.backward - leaf->beyond.counts[i] - leaf->back_beyond.counts[i];
 
-		uint32_t back = work->back_count[i];
-		uint32_t left = bulk->backward - work->beyond_count[i] - work->back_beyond_count[i];
-
-		out = write_some(rows, members, work->near + (size_t) i * bulk->forward,
-						 work->near_count[i], out);
-		out = write_some(rows, members, work->beyond + (size_t) i * BULK_BEYOND,
-						 work->beyond_count[i], out);
-		out = write_some(rows, members, work->back_beyond + (size_t) i * BULK_BEYOND,
-						 work->back_beyond_count[i], out);
-		write_some(rows, members, work->back + (size_t) i * bulk->backward,
-				   back < left ? back : left, out);
+		out = write_list(rows, members, &leaf->near, i, leaf->near.counts[i], out);
+		out = write_list(rows, members, &leaf->beyond, i, leaf->beyond.counts[i], out);
+		out = write_list(rows, members, &leaf->back_beyond, i, leaf->back_beyond.counts[i], out);
+		write_list(rows, members, &leaf->back, i, back < left ? back : left, out);
 	}
 }
 
-/* Are those that row i keeps not told from each other? */
+/* True if rounding hides which rows are the nearest of row i. */
 static bool
-is_blunt(const OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t i)
+is_indistinct(const OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+			  uint32_t i)
 {
-	uint32_t k = work->bulk->forward;
+	const BulkLeafWork *leaf = &work->leaf;
+	uint32_t k = work->bulk->shape.forward;
 
-	return work->near_count[i] == k && work->near_values[(size_t) i * k + k - 1] + work->norms[i] <
-										   bulk_blunt(work->bulk, rows, members[i]);
+	return leaf->near.counts[i] == k && list_distances(&leaf->near, i)[k - 1] + leaf->norms[i] <
+											bulk_rounding_limit(work->bulk, rows, members[i]);
 }
 
-static bool leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-				 const uint32_t *slots, uint32_t m);
+static bool compare_rows(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+						 const uint32_t *slots, uint32_t m);
 
 /*
- * Rows whose distances the leaf did not tell get their candidates again, of local rows,
- * together with all blunt rows that are as near. What they had stays where a group has
- * fewer.
+ * Find the candidates of indistinct rows again, by local rows: of each such row together with all
+ * indistinct rows near it. Rows with few such neighbours keep the candidates they have.
  */
 static bool
-compare_groups(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-			   const uint32_t *slots, uint32_t m, bool *blunt)
+compare_indistinct(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+				   const uint32_t *slots, uint32_t m, bool *indistinct)
 {
 	uint32_t group[BULK_MOST_LEAF];
 	uint32_t in_group[BULK_MOST_LEAF];
@@ -286,13 +292,13 @@ compare_groups(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *mem
 		block[i] = bulk_row(rows, members[i]);
 	for (uint32_t i = 0; i < m && good; i++)
 	{
-		float within = 4 * bulk_blunt(work->bulk, rows, members[i]);
+		float within = 4 * bulk_rounding_limit(work->bulk, rows, members[i]);
 		OmendbRows local;
 		uint32_t n = 0;
 
-		if (!blunt[i])
+		if (!indistinct[i])
 			continue;
-		omendb_kernels.row_products(block[i], block, m, work->bulk->dimensions, products);
+		omendb_kernels.row_products(block[i], block, m, work->bulk->shape.dimensions, products);
 		for (uint32_t j = 0; j < m; j++)
 		{
 			float distance =
@@ -300,249 +306,57 @@ compare_groups(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *mem
 				bulk_factor(rows, members[i]) * bulk_scale(rows, members[j]) * (float) products[j] +
 				rows->norms[members[i]];
 
-			if (!blunt[j] || (j != i && !(distance < within)))
+			if (!indistinct[j] || (j != i && !(distance < within)))
 				continue;
-			blunt[j] = false;
+			indistinct[j] = false;
 			group[n] = members[j];
 			in_group[n] = n;
 			group_slots[n++] = slots[j];
 		}
-		if (n <= work->bulk->forward)
+		if (n <= work->bulk->shape.forward)
 			continue;
-		good = omendb_bulk_local(work, rows, group, n, n / 2, &local);
+		good = omendb_bulk_make_local(work, rows, group, n, n / 2, &local);
 		if (good)
 		{
-			good = leaf(work, &local, in_group, group_slots, n);
-			omendb_bulk_local_free(work, &local);
+			good = compare_rows(work, &local, in_group, group_slots, n);
+			omendb_bulk_free_local(work, &local);
 		}
 	}
 	return good;
 }
 
+/* Find the candidates of the rows of a leaf, or of local rows of some of them. */
 static bool
-leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint32_t *slots,
-	 uint32_t m)
+compare_rows(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+			 const uint32_t *slots, uint32_t m)
 {
-	bool blunt[BULK_MOST_LEAF];
+	bool indistinct[BULK_MOST_LEAF];
 	bool any = false;
 
 	bulk_interrupt(work->level);
 	load_leaf(work, rows, members, m);
 	find_nearest(work, rows, members, slots, m);
-	find_backward(work, m);
-	find_back_beyond(work, m);
+	find_backward(&work->leaf, m);
+	find_back_beyond(&work->leaf, m);
 	write_candidates(work, rows, members, slots, m);
 	for (uint32_t i = 0; i < m; i++)
 	{
-		any |= blunt[i] = is_blunt(work, rows, members, i);
-		if (blunt[i])
-			work->bulk->apart[bulk_node(rows, members[i])].untold = 1;
+		any |= indistinct[i] = is_indistinct(work, rows, members, i);
+		if (indistinct[i])
+			work->bulk->apart[bulk_node(rows, members[i])].indistinct = 1;
 	}
-	/* Without records there are no finer rows; hnswparts.c warns of it. */
-	return !any || work->level->in_parts || compare_groups(work, rows, members, slots, m, blunt);
-}
-
-/* A leaf of the partition. */
-static bool
-first_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-		   const uint32_t *slots, uint32_t m)
-{
-	/* The row's first leaf of all decides its place in the order. */
-	for (uint32_t i = 0; i < m && !work->level->in_parts; i++)
-		if (slots[i] == 0)
-			work->bulk->order[work->next_place++] = bulk_node(rows, members[i]);
-	return leaf(work, rows, members, slots, m);
-}
-
-/* ---------------------------------------------------------------- a cluster */
-
-/* Any rows together, where distances do not tell them apart. */
-static bool
-cut_up(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint32_t *slots,
-	   uint32_t m)
-{
-	uint32_t most = work->bulk->leaf;
-	bool good = true;
-
-	for (uint32_t i = 0; i < m && good; i += most)
-		good = first_leaf(work, rows, members + i, slots + i, m - i < most ? m - i : most);
-	return good;
-}
-
-/* What a cluster is sorted by and into. */
-typedef struct Parts
-{
-	uint16_t *assigned; /* m * fanout */
-	uint32_t *starts;   /* parts + 2 */
-	uint32_t *members;  /* m * fanout */
-	uint32_t *slots;    /* m * fanout */
-} Parts;
-
-static void *
-allocate_parts(const OmendbAllocator *allocator, Parts *parts, uint32_t count, size_t entries)
-{
-	size_t bytes =
-		(count + 2) * sizeof(uint32_t) + entries * (2 * sizeof(uint32_t) + sizeof(uint16_t));
-	uint8_t *memory = allocator->resize(allocator->context, NULL, bytes);
-
-	if (!memory)
-		return NULL;
-	parts->starts = (uint32_t *) memory;
-	parts->members = parts->starts + count + 2;
-	parts->slots = parts->members + entries;
-	parts->assigned = (uint16_t *) (parts->slots + entries);
-	return memory;
-}
-
-/* Assign the rows of a cluster to leaders sampled of them. */
-static void
-assign_parts(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, uint32_t m,
-			 uint32_t leaders, uint32_t fanout, uint64_t seed, uint16_t *assigned)
-{
-	const OmendbBulk *bulk = work->bulk;
-
-	for (uint32_t s = 0; s < leaders; s++)
-	{
-		uint32_t i = members[omendb_bulk_sample(s, leaders, m, seed)];
-
-		work->block[s] = bulk_row(rows, i);
-		work->norms[s] = omendb_bulk_norm(bulk, rows, i);
-		work->scales[s] = bulk_scale(rows, i);
-	}
-	omendb_bulk_pack(bulk, work->block, leaders, work->packed);
-	for (uint32_t i = 0; i < m; i += OMENDB_BLOCK_ROWS)
-	{
-		if (i % 1024 == 0)
-			bulk_interrupt(work->level);
-		omendb_bulk_assign(work, rows, members + i,
-						   m - i < OMENDB_BLOCK_ROWS ? m - i : OMENDB_BLOCK_ROWS, work->packed,
-						   work->norms, work->scales, leaders, fanout,
-						   assigned + (size_t) i * fanout);
-	}
-}
-
-/*
- * Counting sort of the rows by the leaders they are assigned to. False where a part
- * has almost all of them.
- */
-static bool
-sort_parts(const Parts *parts, const uint32_t *members, const uint32_t *slots, uint32_t m,
-		   uint32_t leaders, uint32_t fanout)
-{
-	uint32_t *starts = parts->starts;
-	bool smaller = true;
-
-	memset(starts, 0, (leaders + 2) * sizeof(uint32_t));
-	for (size_t i = 0; i < (size_t) m * fanout; i++)
-		starts[parts->assigned[i] + 2]++;
-	for (uint32_t s = 1; s <= leaders; s++)
-	{
-		smaller &= starts[s + 1] < m - m / 8;
-		starts[s + 1] += starts[s];
-	}
-	for (uint32_t i = 0; i < m; i++)
-		for (uint32_t k = 0; k < fanout; k++)
-		{
-			uint32_t to = starts[parts->assigned[(size_t) i * fanout + k] + 1]++;
-
-			parts->members[to] = members[i];
-			parts->slots[to] = slots[i] + k;
-		}
-	return smaller;
-}
-
-static bool split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-				  const uint32_t *slots, uint32_t m, uint32_t fanout, bool finest, uint64_t seed);
-
-/* The cluster by local rows, where the rows that there are do not split it. */
-static bool
-split_local(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
-			const uint32_t *slots, uint32_t m, uint32_t fanout, uint64_t seed)
-{
-	const OmendbAllocator *allocator = work->allocator;
-	uint32_t *all = allocator->resize(allocator->context, NULL, m * sizeof(uint32_t));
-	OmendbRows local;
-	bool good = false;
-
-	for (uint32_t i = 0; i < m && all; i++)
-		all[i] = i;
-	if (all && omendb_bulk_local(work, rows, members, m, m / 2, &local))
-	{
-		good = split(work, &local, all, slots, m, fanout, true, seed);
-		omendb_bulk_local_free(work, &local);
-	}
-	if (all)
-		allocator->release(allocator->context, all);
-	return good;
-}
-
-/* finest: the rows are local ones of all the cluster, others would not be finer. */
-static bool
-split(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members, const uint32_t *slots,
-	  uint32_t m, uint32_t fanout, bool finest, uint64_t seed)
-{
-	const OmendbBulk *bulk = work->bulk;
-	Parts parts;
-	uint32_t leaders;
-	void *memory;
-	bool smaller;
-	bool good = true;
-
-	if (m <= bulk->leaf)
-		return m == 0 || first_leaf(work, rows, members, slots, m);
-	leaders = (uint32_t) ((uint64_t) m * fanout * LEADERS_NUMERATOR /
-						  ((uint64_t) bulk->leaf * LEADERS_DENOMINATOR)) +
-			  1;
-	leaders = leaders < fanout + 1 ? fanout + 1 : leaders;
-	leaders = leaders > OMENDB_BULK_LEADERS ? OMENDB_BULK_LEADERS : leaders;
-	memory = allocate_parts(work->allocator, &parts, leaders, (size_t) m * fanout);
-	if (!memory)
-		return false;
-	assign_parts(work, rows, members, m, leaders, fanout, seed, parts.assigned);
-	smaller = sort_parts(&parts, members, slots, m, leaders, fanout);
-	if (!smaller && !finest && !work->level->in_parts && !rows->ip && rows->depth < BULK_MOST_DEPTH)
-	{
-		work->allocator->release(work->allocator->context, memory);
-		return split_local(work, rows, members, slots, m, fanout, seed);
-	}
-	for (uint32_t s = 0; s < leaders && good; s++)
-	{
-		uint32_t from = parts.starts[s];
-		uint32_t size = parts.starts[s + 1] - from;
-
-		if (smaller)
-			good = split(work, rows, parts.members + from, parts.slots + from, size, 1, false,
-						 omendb_hash64(seed + s + 1));
-		else
-			good = cut_up(work, rows, parts.members + from, parts.slots + from, size);
-	}
-	work->allocator->release(work->allocator->context, memory);
-	return good;
+	/* A level in parts has no records here, so no local rows; build/hnswparts.c warns of that. */
+	return !any || work->level->parts.on ||
+		   compare_indistinct(work, rows, members, slots, m, indistinct);
 }
 
 bool
-omendb_bulk_split(OmendbBulkWork *work, uint32_t cluster)
+omendb_bulk_compare_leaf(OmendbBulkWork *work, const OmendbRows *rows, const uint32_t *members,
+						 const uint32_t *slots, uint32_t m)
 {
-	const OmendbAllocator *allocator = work->allocator;
-	const OmendbBulk *bulk = work->bulk;
-	uint32_t from = bulk->starts[cluster];
-	uint32_t m = bulk->starts[cluster + 1] - from;
-	size_t capacity = bulk->fanout[1] * (bulk->forward + bulk->backward);
-	uint32_t *slots = allocator->resize(allocator->context, NULL, (m + 1) * sizeof(uint32_t));
-	bool good;
-
-	if (!slots)
-		return false;
-	/* A row's candidates have places of their own, or the member's in the group. */
-	for (uint32_t i = 0; i < m; i++)
-		slots[i] =
-			work->level->in_parts ? (from + i) * bulk->fanout[1] : bulk->member_slots[from + i];
-	if (work->level->in_parts)
-		memset(bulk->found + from * capacity, 0xff, m * capacity * sizeof(uint32_t));
-	else
-		work->next_place = bulk->order_starts[cluster];
-	good = split(work, &bulk->rows, bulk->members + from, slots, m, bulk->fanout[1], false,
-				 omendb_hash64(work->level->seed + 777 + bulk->group_first + cluster));
-	allocator->release(allocator->context, slots);
-	return good;
+	/* The leaf of a node's slot 0 gives the node's place in the order. */
+	for (uint32_t i = 0; i < m && !work->level->parts.on; i++)
+		if (slots[i] == 0)
+			work->bulk->order[work->leaf.next_place++] = bulk_node(rows, members[i]);
+	return compare_rows(work, rows, members, slots, m);
 }

@@ -1,6 +1,6 @@
 /*
- * edge.c
- *	  Choosing neighbours, writing edges, making room for one.
+ * neighbours.c
+ *	  The choice of a node's neighbours, and of the edge that a full node gives up (neighbours.h).
  */
 #include "graph/neighbours.h"
 
@@ -11,8 +11,8 @@
 #include "kernel/kernel.h"
 
 /*
- * The angle between two candidates is estimated from the signs of their residuals, one sign a
- * dimension of the code space, at most so many.
+ * Maximum number of signs from which the angle between two candidates is estimated: one sign for each
+ * dimension of the code space, of their residuals.
  */
 #define MAX_ANGLE_BITS 1024
 
@@ -30,7 +30,7 @@ angle_bytes(const OmendbCodec *codec)
 	return (angle_bits(codec) + 7) / 8;
 }
 
-/* Bytes of the signs of an edge's codewords: a full node has only the codes of its edges. */
+/* Bytes of the signs of an edge's codewords: of its neighbours, a full node has codes only. */
 static size_t
 signs_bytes(const OmendbCodec *codec)
 {
@@ -66,7 +66,7 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 }
 
 _Static_assert(OMENDB_SELECT_MAX > OMENDB_MAX_EDGES,
-			   "there is room for the codes of all edges and one");
+			   "signs hold the codes of all edges and of a new one");
 
 void
 omendb_chooser_free(OmendbChooser *chooser)
@@ -116,6 +116,7 @@ omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node)
 	chooser->own = omendb_code_vector(chooser->codec, chooser->own_stored, chooser->own_code);
 }
 
+/* The vector of another record in code space. */
 static const float *
 other_in_code_space(OmendbChooser *chooser, const OmendbRecord *record)
 {
@@ -188,26 +189,26 @@ omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot, Ome
 					   node->norm2, neighbour_record->norm2);
 }
 
-/* A neighbour of a full node, as its codes show it. */
-typedef struct Spoke
+/* A neighbour of a full node, by the code of its edge. r: its residual, from the node. */
+typedef struct CodedNeighbour
 {
 	float distance; /* of the metric, from the node */
 	float length;   /* |r| */
 	uint32_t slot;
-} Spoke;
+} CodedNeighbour;
 
 static int
-by_spoke(const void *a, const void *b)
+by_neighbour(const void *a, const void *b)
 {
-	const Spoke *x = a;
-	const Spoke *y = b;
+	const CodedNeighbour *x = a;
+	const CodedNeighbour *y = b;
 
 	if (x->distance != y->distance)
 		return x->distance < y->distance ? -1 : 1;
 	return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-/* Of what rounding may make negative. */
+/* The square root of x, which rounding may have made negative. */
 static inline float
 root(float x)
 {
@@ -215,12 +216,12 @@ root(float x)
 }
 
 /*
- * The node's neighbours and the new one (slot OMENDB_MAX_EDGES), nearest first,
- * and the signs of their codes in the same order in chooser->signs.
+ * List the node's neighbours and the new one (slot OMENDB_MAX_EDGES), the nearest first, and the
+ * signs of their codes in the same order in chooser->signs. Returns their number.
  */
 static uint32_t
-get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
-		   const OmendbRecord *neighbour, float distance, Spoke *spokes)
+list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+					  const OmendbRecord *neighbour, float distance, CodedNeighbour *neighbours)
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
@@ -229,25 +230,25 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 	float estimates[OMENDB_ESTIMATES_ROOM];
 	uint32_t n = node->count < layout->edges ? node->count : layout->edges;
 
-	/* The estimates for the node itself as the query are its edges' distances. */
+	/* Estimates for the node itself as the query are the distances of its neighbours. */
 	omendb_query_estimates(query, node, ip ? -node->norm2 : 0, estimates);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		float b = omendb_edge_slope(layout, node, i);
 
-		spokes[i].distance = estimates[i];
-		/* ip: |r|^2 is not kept; b = -|r|^2 / <r, c>. */
+		neighbours[i].distance = estimates[i];
+		/* Inner product: a record has no |r|^2, but b = -|r|^2 / <r, c>. */
 		if (ip)
-			spokes[i].length = -b * codec->code_length;
+			neighbours[i].length = -b * codec->code_length;
 		else
-			spokes[i].length = root(estimates[i]);
-		spokes[i].slot = i;
+			neighbours[i].length = root(estimates[i]);
+		neighbours[i].slot = i;
 	}
-	spokes[n].distance = distance;
-	spokes[n].length = root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance);
-	spokes[n].slot = OMENDB_MAX_EDGES;
+	neighbours[n].distance = distance;
+	neighbours[n].length = root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance);
+	neighbours[n].slot = OMENDB_MAX_EDGES;
 	n++;
-	qsort(spokes, n, sizeof(Spoke), by_spoke);
+	qsort(neighbours, n, sizeof(CodedNeighbour), by_neighbour);
 	for (uint32_t i = 0; i < n; i++, signs += signs_bytes(codec))
 	{
 		uint8_t fresh[OMENDB_MAX_CODE / 8];
@@ -255,11 +256,11 @@ get_spokes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord 
 		float residual;
 		float origin;
 
-		if (spokes[i].slot == OMENDB_MAX_EDGES)
+		if (neighbours[i].slot == OMENDB_MAX_EDGES)
 			omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, neighbour),
 										 &codec->plan, fresh, &residual, &origin);
 		else
-			code = omendb_record_code(layout, node, spokes[i].slot);
+			code = omendb_record_code(layout, node, neighbours[i].slot);
 		omendb_code_signs(&codec->plan, code, signs);
 	}
 	return n;
@@ -274,17 +275,18 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
 	size_t bytes = signs_bytes(codec);
-	Spoke spokes[OMENDB_MAX_EDGES + 1];
+	CodedNeighbour neighbours[OMENDB_MAX_EDGES + 1];
 	uint32_t differ[OMENDB_MAX_EDGES + 1];
-	uint32_t kept[OMENDB_MAX_EDGES + 1];  /* by the occlusion rule */
-	uint32_t narrow[OMENDB_EDGE_OPTIONS]; /* ascending, of the options */
+	uint32_t kept[OMENDB_MAX_EDGES + 1]; /* by the occlusion rule, places in neighbours */
+	uint32_t narrow
+		[OMENDB_EDGE_OPTIONS]; /* bits by which options differ from their occluder, ascending */
 	uint32_t nkept = 0;
 	uint32_t noptions = 0;
-	uint32_t n = get_spokes(chooser, query, node, neighbour, distance, spokes);
+	uint32_t n = list_coded_neighbours(chooser, query, node, neighbour, distance, neighbours);
 
 	for (uint32_t i = 0; i < n; i++)
 	{
-		const Spoke *a = &spokes[i];
+		const CodedNeighbour *a = &neighbours[i];
 		bool occluded = false;
 		uint32_t occluder = 0;
 		uint32_t at;
@@ -292,9 +294,9 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
 		{
-			const Spoke *b = &spokes[kept[k]];
+			const CodedNeighbour *b = &neighbours[kept[k]];
 			float dot = a->length * b->length * codec->cosines[differ[kept[k]]];
-			/* ip: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
+			/* Inner product: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
 			float between = ip ? node->norm2 + a->distance + b->distance - dot
 							   : a->length * a->length + b->length * b->length - 2 * dot;
 
@@ -316,18 +318,19 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		if (at == OMENDB_EDGE_OPTIONS)
 			continue;
 		options[at].slot = a->slot;
-		options[at].occluder = spokes[occluder].slot == OMENDB_MAX_EDGES
-								   ? OMENDB_NO_NODE
-								   : omendb_record_neighbours(layout, node)[spokes[occluder].slot];
+		options[at].occluder =
+			neighbours[occluder].slot == OMENDB_MAX_EDGES
+				? OMENDB_NO_NODE
+				: omendb_record_neighbours(layout, node)[neighbours[occluder].slot];
 		narrow[at] = differ[occluder];
 		if (noptions < OMENDB_EDGE_OPTIONS)
 			noptions++;
 	}
 	if (noptions == 0)
 	{
-		uint32_t farthest = forced && spokes[n - 1].slot == OMENDB_MAX_EDGES ? n - 2 : n - 1;
+		uint32_t farthest = forced && neighbours[n - 1].slot == OMENDB_MAX_EDGES ? n - 2 : n - 1;
 
-		options[noptions++] = (OmendbEdgeOption){spokes[farthest].slot, OMENDB_NO_NODE};
+		options[noptions++] = (OmendbEdgeOption){neighbours[farthest].slot, OMENDB_NO_NODE};
 	}
 	return noptions;
 }

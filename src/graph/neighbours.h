@@ -1,54 +1,53 @@
 /*
- * edge.h
- *	  Edges between nodes: choosing a node's neighbours among visited ones, and
- *	  the slot in which a full node takes a new neighbour.
+ * neighbours.h
+ *	  The choice of a node's neighbours from records in memory, and of the edge that a full node gives
+ *	  up for a new neighbour. Works on records that the caller holds.
  */
 #ifndef OMENDB_NEIGHBOURS_H
 #define OMENDB_NEIGHBOURS_H
 
 #include "graph/select.h"
 
-/* Scratch to choose with; reused from node to node. */
+/* The work space of a choice, for any number of nodes. */
 typedef struct OmendbChooser
 {
 	const OmendbCodec *codec;
 	const OmendbAllocator *allocator;
-	OmendbSelectCandidate *candidates;
-	size_t capacity;
-	const OmendbRecord *records[OMENDB_SELECT_MAX]; /* of the first candidates */
+	OmendbSelectCandidate *candidates;              /* filled in by the caller */
+	size_t capacity;                                /* of candidates */
+	const OmendbRecord *records[OMENDB_SELECT_MAX]; /* of the candidates */
 	const float *own;                               /* the node's vector in code space */
-	uint8_t *signs;                                 /* of the first candidates, or of edges */
-	float *memory;                                  /* all floats */
-	float *own_stored;                              /* parts of memory */
+	uint8_t *signs;                                 /* of the candidates, or of edges */
+	float *memory;                                  /* of the arrays below */
+	float *own_stored;
 	float *own_code;
 	float *other_stored;
 	float *other_code;
 	float *scratch;
 } OmendbChooser;
 
-/* False when out of memory (free all the same). */
+/* False when out of memory; must be freed then, too. */
 extern bool omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 								const OmendbAllocator *allocator);
 extern void omendb_chooser_free(OmendbChooser *chooser);
 
-/* Room for n candidates, to be filled in by the caller. */
+/* Reserve memory for n candidates, which the caller fills in. False when out of memory. */
 extern bool omendb_chooser_reserve(OmendbChooser *chooser, size_t n);
 
-/* The node whose neighbours are to be chosen. */
+/* Set the node whose neighbours are chosen next, or whose edges are written. */
 extern void omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node);
 
 /*
- * Choose at most `want` of the first n candidates, which are sorted here; at
- * most OMENDB_SELECT_MAX of them are looked at, the nearest. record() gives a
- * candidate's record (header and own vector). chosen gets indices into
- * candidates, ascending in distance; returns how many.
+ * Sort the first n candidates, and choose at most `want` of the nearest OMENDB_SELECT_MAX of them.
+ * record() returns a candidate's record (header and own vector). chosen: places in candidates, the
+ * nearest first. Returns their number.
  */
 extern uint32_t omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 							  const OmendbRecord *(*record)(void *context,
 															const OmendbSelectCandidate *candidate),
 							  void *context, uint16_t *chosen);
 
-/* Write an edge from `node` (omendb_chooser_set was called for it) into its slot. */
+/* Write an edge from `node`, for which omendb_chooser_set was called, into a slot. */
 extern void omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot,
 							  OmendbNode neighbour, const OmendbRecord *neighbour_record,
 							  float distance);
@@ -56,19 +55,19 @@ extern void omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32
 /* A neighbour that a full node could give up for a new one. */
 typedef struct OmendbEdgeOption
 {
-	uint32_t slot;       /* OMENDB_MAX_EDGES: the new one itself */
-	OmendbNode occluder; /* a nearer neighbour in nearly its direction, or none */
+	uint32_t slot;       /* OMENDB_MAX_EDGES: the new neighbour itself */
+	OmendbNode occluder; /* a nearer neighbour in nearly the same direction, or OMENDB_NO_NODE */
 } OmendbEdgeOption;
 
+/* Maximum number of options. */
 #define OMENDB_EDGE_OPTIONS 16
 
 /*
- * Which neighbour does a full node give up for a new one at that distance?
- * Options in order of preference, as far as the node's own codes tell: those
- * that another neighbour occludes, the ones in the most nearly same direction
- * first; where none is occluded, the farthest. With `forced` the new one is no
- * option. query is set to the node (omendb_query_set_record), and
- * omendb_chooser_set was called for it. Returns how many, at least one.
+ * List the neighbours that a full node can give up for a new one at that distance, in order of
+ * preference, by the node's own codes: neighbours that another one occludes, those with the smallest
+ * angle to a nearer neighbour first; if none is occluded, the farthest neighbour. forced: the new
+ * neighbour is no option. query is set to the node (omendb_query_set_record), and
+ * omendb_chooser_set was called for it. Returns the number of options, at least one.
  */
 extern uint32_t omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query,
 									const OmendbRecord *node, const OmendbRecord *neighbour,

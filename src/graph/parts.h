@@ -1,96 +1,97 @@
 /*
  * parts.h
- *	  The lowest level where its records do not all fit into memory, in parts.
+ *	  The bulk build of a lowest level whose records do not all fit into memory, in parts.
  *
- * A bulk build (bulk.h) reads records in its first phase and in its last one, and the last
- * one needs no more of most nodes than their rows. So all rows are kept in memory, and records
- * and candidates are there for some nodes at a time. The caller keeps the rest, in files.
- * The candidates are those that a build in memory finds.
+ * A bulk build (bulk.h) reads records when it makes rows and when it chooses neighbours, and the
+ * choice needs the row alone of most nodes. So the rows of all nodes are in memory; records and
+ * candidates are there for some nodes at a time (the window). The caller keeps the others in files.
+ * The candidates are the same as those of a build in memory.
  *
- *	omendb_parts_prepare, omendb_build_attach
- *	omendb_parts_window		with records of a sample: the leaders. omendb_parts_group makes
- *							parts of them
- *	omendb_parts_window		with any records: omendb_parts_of says which part each belongs to
- *	omendb_parts_window		of all records, numbered part by part: the level's rows
- *	omendb_parts_clusters, then until there is none
- *	omendb_parts_next_group	some clusters into leaves; omendb_parts_found gives
- *							candidates, for the caller to keep
- *	omendb_parts_choose		with the records of a part, and the candidates of its nodes
- *							(omendb_parts_candidates): the nodes that edges lead to
- *	omendb_parts_encode		with records of those outside of the part, a number of them at
- *							a time: the codes of the edges
+ *	1. omendb_parts_prepare, omendb_build_attach.
+ *	2. omendb_parts_begin_window with the records of a sample: chooses the leaders.
+ *	   omendb_parts_assign_leaders then makes parts of them.
+ *	3. omendb_parts_begin_window with any records, for all of them in turn: omendb_parts_of then says
+ *	   which part a node belongs to. The caller numbers the nodes part by part.
+ *	4. omendb_parts_begin_window with the records of each part: makes the level's rows.
+ *	5. omendb_parts_count_clusters. Then omendb_parts_next_batch until there is none: splits some
+ *	   clusters into leaves. omendb_parts_found returns candidates, for the caller to keep.
+ *	6. For each part: omendb_parts_begin_choice with its records, and the candidates of its nodes at
+ *	   omendb_parts_candidates: chooses neighbours.
+ *	7. omendb_parts_begin_encoding, with some records of neighbours outside of the part at a time:
+ *	   writes the codes of edges to them.
  *
- * A window goes through omendb_build_next as a level does. What the last three begin is
- * one phase.
+ * A window (2 to 4) goes through omendb_build_next as a level does. What 5 to 7 begin is one phase.
  *
- * Rows that int8 does not tell apart are told by their own vectors in the choice, if they
- * are in one part, but not in leaves: these have no records.
+ * Rows that int8 does not distinguish are distinguished by their own vectors in the choice, if they
+ * are in the same part, but not in leaves, which have no records.
  */
 #ifndef OMENDB_PARTS_H
 #define OMENDB_PARTS_H
 
 #include "graph/build.h"
 
-/* Most parts. */
+/* Maximum number of parts. */
 #define OMENDB_PARTS_MOST 500
 
+/* Minimum number of leaders, however small the window. */
 #define OMENDB_PARTS_LEAST_LEADERS 64
 
 /*
- * With the caller's fields set, for at most `room` nodes: how many bytes of memory does the
- * level take, with so many records in memory, so many others outside, and so many members of
- * clusters at a time?
+ * With the caller's fields set, prepare a level of at most `capacity` nodes, with at most
+ * window_capacity records in the window, outside_capacity others, and batch_capacity members of
+ * clusters at a time. Returns the bytes of memory that the level needs.
  */
 extern size_t omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity,
 								   uint32_t window_capacity, uint32_t outside_capacity,
-								   uint32_t group_capacity);
+								   uint32_t batch_capacity);
 
 /* For omendb_build_attach. */
 extern size_t omendb_parts_attach(OmendbBuildLevel *level, void *memory);
 
 /*
- * The array's n records are those of nodes from `first` on: begin to make their rows and to
- * assign these to leaders.
+ * The array's n records are those of nodes from `first` on: begin to make their rows, and to assign
+ * these to leaders.
  */
-extern void omendb_parts_window(OmendbBuildLevel *level, uint32_t first, uint32_t n);
+extern void omendb_parts_begin_window(OmendbBuildLevel *level, uint32_t first, uint32_t n);
 
 /*
- * Group the leaders into so many parts, by the rows in the window: of about equal size,
- * sharing few rows. part_of: of each leader. False when out of memory.
+ * Assign the leaders to parts of about equal size that share few rows, by the rows in the window.
+ * part_of: each leader's part. False when out of memory.
  */
-extern bool omendb_parts_group(OmendbBuildLevel *level, const OmendbAllocator *allocator,
-							   uint32_t parts, uint16_t *part_of);
+extern bool omendb_parts_assign_leaders(OmendbBuildLevel *level, const OmendbAllocator *allocator,
+										uint32_t parts, uint16_t *part_of);
 
-/* The part of a node whose row was assigned. */
+/* The part of node i, whose row was assigned. */
 extern uint32_t omendb_parts_of(const OmendbBuildLevel *level, const uint16_t *part_of, uint32_t i);
 
-/* All rows are made, n of them. */
-extern void omendb_parts_clusters(OmendbBuildLevel *level);
+/* After all rows were made: count the clusters' members, before the first batch. */
+extern void omendb_parts_count_clusters(OmendbBuildLevel *level);
 
-/* Begin with the next clusters. False where all are done. */
-extern bool omendb_parts_next_group(OmendbBuildLevel *level);
+/* Begin to split the next batch of clusters. False if none is left. */
+extern bool omendb_parts_next_batch(OmendbBuildLevel *level);
 
 /*
- * Of member i of the group that was done (bulk.members_n): its node, which of the node's
- * clusters that was, and the candidates found there. Returns how many.
+ * Of a member of the batch, below bulk.batch.members, that was split: its node, which of the node's
+ * clusters it is a member of, and the candidates found there. Returns the number of places for
+ * candidates; empty ones are OMENDB_BULK_NONE.
  */
 extern uint32_t omendb_parts_found(const OmendbBuildLevel *level, uint32_t member, uint32_t *node,
 								   uint32_t *which, const uint32_t **candidates);
 
-/* The bytes that these take. */
+/* Bytes of these places. */
 extern size_t omendb_parts_found_bytes(const OmendbBuildLevel *level);
 
-/* Where these belong before the choice: of a node in the window. */
+/* Where the choice reads these candidates, for a node in the window. */
 extern uint32_t *omendb_parts_candidates(const OmendbBuildLevel *level, uint32_t node,
 										 uint32_t which);
 
-/* The array's n records are those of nodes from `first` on: choose their neighbours. */
-extern void omendb_parts_choose(OmendbBuildLevel *level, uint32_t first, uint32_t n);
+/* The array's n records are those of nodes from `first` on: begin to choose their neighbours. */
+extern void omendb_parts_begin_choice(OmendbBuildLevel *level, uint32_t first, uint32_t n);
 
 /*
- * Behind these, the array has records of n other nodes, which are in bulk.outside in
- * ascending order: make the codes of edges to them. first: of those within the part, too.
+ * After these, the array has the records of n other nodes, which are in bulk.outside.nodes in
+ * ascending order: begin to write the codes of edges to them. first: and of edges within the window.
  */
-extern void omendb_parts_encode(OmendbBuildLevel *level, uint32_t n, bool first);
+extern void omendb_parts_begin_encoding(OmendbBuildLevel *level, uint32_t n, bool first);
 
 #endif /* OMENDB_PARTS_H */

@@ -2,13 +2,22 @@
  * search.h
  *	  Best-first search of one level of the graph.
  *
- * The beam holds the `width` candidates of smallest estimate seen so far. The
- * nearest that was not visited yet is visited: its own distance becomes known,
- * its neighbours' estimates compete for the beam. The search rests when the
- * whole beam was visited; a wider beam continues it where it rested.
+ * The beam holds the `width` candidates of smallest estimate found so far. A step visits the
+ * nearest candidate that was not visited: its own distance becomes known, and the estimates of
+ * its neighbours compete for the beam. The search rests when every candidate of the beam was
+ * visited. A wider beam continues the search where it rested: candidates that did not fit are
+ * set aside, and compete again when the beam is widened.
  *
- * Candidates that do not fit the beam are set aside, not forgotten: they
- * compete again when the beam is widened.
+ * Coded layouts estimate a neighbour's distance from the node's record. A neighbour may so be a
+ * candidate several times, with an estimate by each node that has an edge to it. Plain layouts
+ * compute ("score") the distance of each neighbour once.
+ *
+ * Functions that return bool return false when out of memory, unless they say otherwise.
+ *
+ *	search.c		start, steps, descent through the levels, results
+ *	searchbeam.c	insertion of candidates into the beam
+ *	searchwiden.c	candidates set aside, wider beams
+ *	searchahead.c	requests in advance to memory and storage
  */
 #ifndef OMENDB_SEARCH_H
 #define OMENDB_SEARCH_H
@@ -18,9 +27,9 @@
 #include "graph/graph.h"
 
 /*
- * A node and the estimate of its distance in one number, by which candidates are
- * ordered: the estimate's bits such that they compare as the estimates do, 31
- * bits of the node, and whether it was visited.
+ * A node and the estimate of its distance in one number that orders candidates: from the highest
+ * bit on 32 bits of the estimate, mapped so that they compare as the estimates do, 31 bits of
+ * the node, and OMENDB_VISITED.
  */
 typedef uint64_t OmendbCandidate;
 
@@ -60,151 +69,162 @@ typedef struct OmendbVisited
 	OmendbPayload payload;
 } OmendbVisited;
 
+typedef struct OmendbBeam
+{
+	OmendbCandidate *candidates; /* ascending, none twice */
+	uint32_t width;              /* maximum of used */
+	uint32_t capacity;           /* of candidates */
+	uint32_t used;
+	uint32_t cursor; /* all candidates before it were visited */
+	uint32_t rest;   /* the search rests when all before it were visited; UINT32_MAX: all */
+} OmendbBeam;
+
+/* Candidates that did not fit into the beam. */
+typedef struct OmendbAside
+{
+	OmendbCandidate *candidates; /* unordered */
+	size_t used;
+	size_t capacity;
+	size_t checked; /* value of used when candidates of visited nodes were last removed */
+	bool keep;      /* false: such candidates are dropped, and the beam cannot be widened */
+} OmendbAside;
+
+/* A hash table with open addressing. OMENDB_NO_NODE: a free place. */
+typedef struct OmendbVisitedSet
+{
+	OmendbNode *nodes;
+	size_t used;
+	size_t capacity; /* a power of two */
+} OmendbVisitedSet;
+
 typedef struct OmendbSearch
 {
 	const OmendbGraphOps *ops;
-	void *store;
+	void *store; /* for ops */
 	const OmendbAllocator *allocator;
 	const OmendbQuery *query;
 	bool coded;
-	bool keep_aside; /* candidates beyond the beam are kept for widening */
 	unsigned level;
 
-	OmendbCandidate *beam; /* ascending */
-	uint32_t width;
-	uint32_t width_capacity;
-	uint32_t used;
-	uint32_t cursor; /* no unvisited entry lies before it */
-	uint32_t rest;   /* rest when all entries before it were visited; at most width counts */
-
-	/*
-	 * How many unvisited entries of the beam are asked for in advance: LEAST_AHEAD where
-	 * memory has all of them, up to MOST_AHEAD where storage has to read some.
-	 */
-	uint32_t ahead;
-
-	OmendbCandidate *aside; /* unordered */
-	size_t aside_used;
-	size_t aside_kept; /* when those that were visited were looked for last */
-	size_t aside_capacity;
-
-	/* Nodes that were visited (coded) or scored (plain): open addressing. */
-	uint32_t *seen;
-	size_t seen_used;
-	size_t seen_capacity; /* a power of two */
+	OmendbBeam beam;
+	OmendbAside aside;
+	OmendbVisitedSet visited_set; /* coded: visited nodes; plain: scored ones */
+	uint32_t ahead;               /* unvisited candidates requested in advance (searchahead.c) */
 
 	OmendbVisited *visited; /* in the order of the visits */
 	size_t visited_used;
 	size_t visited_capacity;
-	size_t visit_limit; /* rest after that many visits altogether */
+	size_t visit_limit; /* maximum of visited_used; the search rests there */
 
-	OmendbStep step;
+	OmendbStep step; /* the node visited last */
 } OmendbSearch;
 
 extern void omendb_search_init(OmendbSearch *search, const OmendbGraphOps *ops, void *store,
 							   const OmendbAllocator *allocator, bool coded);
 extern void omendb_search_free(OmendbSearch *search);
 
-/* Forget all; search that level for the query with a beam of that width. */
+/* Begin a new search of a level with an empty beam. What an earlier search found is lost. */
 extern bool omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned level,
 								uint32_t width);
 
-/* A node to start from. At least one, before the first run. */
+/* Add a node to start from. The first run needs at least one. */
 extern bool omendb_search_enter(OmendbSearch *search, OmendbNode node);
 
-/* Both: begin, and enter these nodes. */
+/* Begin a new search and enter n nodes. */
 extern bool omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *query, unsigned level,
 									 uint32_t width, const OmendbNode *from, uint32_t n);
 
-/*
- * Visit until the beam rests or visit_limit is reached. False when out of
- * memory.
- */
+/* Visit nodes until the search rests or reaches visit_limit. */
 extern bool omendb_search_run(OmendbSearch *search);
 
 /*
- * Run; then, as long as the last third of the visits still found several of the
- * OMENDB_SETTLE nearest nodes, widen the beam by half and run again, up to a
- * width of `most`. Where estimates tell near from far the first run suffices;
- * where they do not (codes of few bits, distances all alike), this looks
- * further instead of missing what it came for. keep_aside must be set.
+ * Run; then widen the beam by half and run again while the visits have not settled
+ * (omendb_search_is_settled), up to a width of `most`. Where estimates distinguish near nodes
+ * from far ones the first run suffices. Where they do not (codes of few bits, nearly equal
+ * distances) a wider beam finds what the first one missed. aside.keep must be set.
  */
 extern bool omendb_search_settle(OmendbSearch *search, uint32_t most);
 
+/* Number of nearest nodes by which omendb_search_is_settled judges. */
 #define OMENDB_SETTLE 10
 
-/* How much wider than it began a beam may become until it settles. */
+/* Maximum factor by which omendb_search_settle's callers widen their first beam. */
 #define OMENDB_MAX_WIDENING 8
 
-/* The width after that one, and: has what was visited so far settled? */
+/* The next width after this one. */
 static inline uint32_t
 omendb_search_wider(uint32_t width)
 {
 	return width + width / 2;
 }
+
+/*
+ * True if the last third of the visits found hardly any of the OMENDB_SETTLE nearest nodes, if no
+ * candidate is left, or if the layout is plain.
+ */
 extern bool omendb_search_is_settled(const OmendbSearch *search);
 
 /*
- * The beam on levels above the one that is searched, and how many of what it
- * found are entered below: what the nearest leads to may lie apart from what is
- * looked for, where no node near that is on the upper level.
+ * Width of the beam on upper levels, and number of its nearest nodes that are entered one level
+ * below. One node would not do: below the nearest node may be a region without an edge to the
+ * query's, if no node of the query's region is on the upper level.
  */
 #define OMENDB_UPPER_BEAM 4
 
 /*
- * The beam where the upper levels have the representatives of groups that lie apart
- * (bulk.h): the lowest level does not lead from one group to the next, so the right one has to be
- * found above. 200 groups: a beam of 4 misses 5 % of them, one of 12 none.
+ * The same width where upper levels hold the representatives of groups that lie apart (bulk.h).
+ * The lowest level has no path from one group to the next, so the upper levels must find the
+ * right group. Of 200 groups a beam of 4 misses 5 %, a beam of 12 none.
  */
 #define OMENDB_UPPER_BEAM_OF_GROUPS 12
 
 /*
- * Come down from a node of that level to level 0, by a beam of upper_width, and begin there with
- * one of width. visit_limit is of level 0.
+ * Descend from an entry point on the given level to level 0 with a beam of upper_width, and begin
+ * a search of level 0 there, with a beam of `width` and a visit_limit. Does not run that search.
  */
 extern bool omendb_search_descend(OmendbSearch *search, const OmendbQuery *query, OmendbNode entry,
 								  unsigned level, uint32_t upper_width, uint32_t width,
 								  size_t visit_limit);
 
-/* Widen the beam; the candidates set aside compete for it. */
+/* Widen the beam: the nearest candidates set aside enter it. Does not run. */
 extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
 
 /*
- * Widen the beam and run, by steps: whatever enters a beam moves all that is
- * behind it, and so few unvisited entries are in it at a time.
+ * Widen the beam to that width and run, in steps. An insertion moves all candidates behind it, so
+ * a beam should not have many unvisited candidates at a time.
  */
 extern bool omendb_search_extend(OmendbSearch *search, uint32_t width);
 
 /*
- * Go on until the first `width` entries of the beam were visited. The beam
- * itself grows in larger steps, so that most calls do not widen it.
+ * Run until the first `width` candidates of the beam were visited. The beam grows in larger
+ * steps, so that most calls do not widen it.
  */
 extern bool omendb_search_advance(OmendbSearch *search, uint32_t width);
 
-/* The smallest estimate in the beam that was not visited; false: there is none. */
+/*
+ * Set *estimate to a lower limit of the estimates of all candidates that were not visited.
+ * False if there is no such candidate.
+ */
 extern bool omendb_search_next_estimate(const OmendbSearch *search, float *estimate);
 
-/* Is there any candidate left that a wider beam would visit? */
+/* True if no candidate is left, in the beam or set aside. */
 extern bool omendb_search_exhausted(const OmendbSearch *search);
 
-/* Was the node visited (coded) or scored (plain)? */
-extern bool omendb_search_has_seen(const OmendbSearch *search, OmendbNode node);
+/* True if the node is in the visited set. */
+extern bool omendb_search_has_visited(const OmendbSearch *search, OmendbNode node);
 
 /*
- * The `want` nearest visited nodes, or all if fewer, nearest first; live: none
- * that is dead. Returns how many.
+ * Set nearest[] to the `want` nearest visited nodes, or to all if fewer were visited, in
+ * ascending order of distance. live: dead nodes are left out. Returns their number.
  */
 extern uint32_t omendb_search_nearest(const OmendbSearch *search, uint32_t want, bool live,
 									  const OmendbVisited **nearest);
 
-/* The numbers of the same, one level below; want: at most OMENDB_UPPER_BEAM. */
+/* The same nodes' pointers down; want: at most OMENDB_UPPER_BEAM. */
 extern uint32_t omendb_search_below(const OmendbSearch *search, uint32_t want, bool live,
 									OmendbNode *below);
 
-/*
- * Bytes that the present search takes, whatever came before it; up to four times
- * as many may be allocated.
- */
+/* Bytes that this search uses. Up to four times as many may be allocated. */
 extern size_t omendb_search_bytes(const OmendbSearch *search);
 
 #endif /* OMENDB_SEARCH_H */

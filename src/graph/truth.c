@@ -1,6 +1,6 @@
 /*
  * truth.c
- *	  The exact distances of the nearest records.
+ *	  The exact distances of the nearest records (truth.h).
  */
 #include "graph/truth.h"
 
@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What sums in float may be off, of the squared lengths that are summed. */
+/* Maximum error of sums in float, relative to the squared lengths that are summed. */
 #define ROUNDING 1e-4f
 
-/* Vectors of smaller elements are not told apart by int8. */
+/* Largest magnitude up to which a vector is not scaled: int8 does not distinguish such vectors. */
 #define TINY 1e-30f
 
-/* The next part of a piece of memory, in whole cache lines; without memory it is only measured. */
+/* Carve the next array out of memory, in whole cache lines; without memory only add to *used. */
 static void *
-part(uint8_t *memory, size_t *used, size_t bytes)
+carve_array(uint8_t *memory, size_t *used, size_t bytes)
 {
 	void *at = memory ? memory + *used : NULL;
 
@@ -24,6 +24,7 @@ part(uint8_t *memory, size_t *used, size_t bytes)
 	return at;
 }
 
+/* Point the arrays into memory; NULL: only count. Returns the bytes that they take. */
 static size_t
 carve(OmendbTruth *truth, uint8_t *memory)
 {
@@ -32,29 +33,33 @@ carve(OmendbTruth *truth, uint8_t *memory)
 	size_t query_bytes = omendb_query_bytes(truth->codec);
 	size_t used = 0;
 
-	truth->queries = part(memory, &used, n * sizeof(OmendbQuery));
-	truth->nodes = part(memory, &used, n * sizeof(OmendbNode));
-	truth->nearest = part(memory, &used, n * truth->k * sizeof(float));
-	truth->found = part(memory, &used, n * sizeof(uint32_t));
-	truth->limits = part(memory, &used, n * sizeof(float));
+	truth->queries = carve_array(memory, &used, n * sizeof(OmendbQuery));
+	truth->nodes = carve_array(memory, &used, n * sizeof(OmendbNode));
+	truth->nearest = carve_array(memory, &used, n * truth->k * sizeof(float));
+	truth->found = carve_array(memory, &used, n * sizeof(uint32_t));
+	truth->limits = carve_array(memory, &used, n * sizeof(float));
 	for (size_t i = 0; i < n; i++)
 	{
-		void *at = part(memory, &used, query_bytes);
+		void *at = carve_array(memory, &used, query_bytes);
 
 		if (memory)
 			omendb_query_init(&truth->queries[i], truth->codec, at);
 	}
 	if (!truth->blocked)
 		return used;
-	truth->vectors = part(memory, &used, n * sizeof(OmendbTruthVector));
-	truth->packed = part(memory, &used, truth->groups * OMENDB_PACKED_BYTES(layout->dimensions));
-	truth->products = part(
-		memory, &used, OMENDB_BLOCK_ROWS * truth->groups * OMENDB_BLOCK_COLUMNS * sizeof(int32_t));
-	truth->slack = part(memory, &used, n * sizeof(float));
-	truth->stored = part(memory, &used, layout->dimensions * sizeof(float));
-	truth->kept = part(memory, &used, layout->dimensions * sizeof(float));
-	truth->elements = part(memory, &used, OMENDB_BLOCK_COLUMNS * truth->row_bytes);
-	truth->records = part(memory, &used, OMENDB_BLOCK_ROWS * (size_t) layout->neighbours_offset);
+	truth->block.queries = carve_array(memory, &used, n * sizeof(OmendbTruthVector));
+	truth->block.packed =
+		carve_array(memory, &used, truth->block.groups * OMENDB_PACKED_BYTES(layout->dimensions));
+	truth->block.products = carve_array(memory, &used,
+										OMENDB_BLOCK_ROWS * truth->block.groups *
+											OMENDB_BLOCK_COLUMNS * sizeof(int32_t));
+	truth->block.slack = carve_array(memory, &used, n * sizeof(float));
+	truth->block.stored = carve_array(memory, &used, layout->dimensions * sizeof(float));
+	truth->block.kept = carve_array(memory, &used, layout->dimensions * sizeof(float));
+	truth->block.elements =
+		carve_array(memory, &used, OMENDB_BLOCK_COLUMNS * truth->block.row_bytes);
+	truth->block.records =
+		carve_array(memory, &used, OMENDB_BLOCK_ROWS * (size_t) layout->neighbours_offset);
 	return used;
 }
 
@@ -66,8 +71,8 @@ set_shape(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint32_t k)
 	truth->n = n;
 	truth->k = k;
 	truth->blocked = omendb_layout_is_coded(&codec->layout);
-	truth->row_bytes = OMENDB_ROW_LENGTH(codec->layout.dimensions);
-	truth->groups = (n + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
+	truth->block.row_bytes = OMENDB_ROW_LENGTH(codec->layout.dimensions);
+	truth->block.groups = (n + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
 }
 
 size_t
@@ -79,7 +84,7 @@ omendb_truth_bytes(const OmendbCodec *codec, uint32_t n, uint32_t k)
 	return carve(&truth, NULL) + 64;
 }
 
-/* The largest magnitude; in integers, whose order is that of floats without a sign. */
+/* The largest magnitude, by integers, whose order is that of floats without a sign. */
 static float
 largest(const float *x, uint32_t n)
 {
@@ -98,14 +103,14 @@ largest(const float *x, uint32_t n)
 	return magnitude;
 }
 
-/* The record's own vector as int8. */
+/* Set out[] to the record's own vector as int8. */
 static OmendbTruthVector
 to_int8(OmendbTruth *truth, const OmendbRecord *record, int8_t *out)
 {
-	const float round = 12582912; /* added to a number below 2^22, it leaves no fraction */
+	const float round = 12582912; /* 1.5 * 2^23: added to a number below 2^22, leaves no fraction */
 	uint32_t d = truth->codec->layout.dimensions;
-	float *x = truth->stored;
-	float *kept = truth->kept;
+	float *x = truth->block.stored;
+	float *kept = truth->block.kept;
 	OmendbTruthVector vector;
 	float most;
 	float inverse;
@@ -118,7 +123,7 @@ to_int8(OmendbTruth *truth, const OmendbRecord *record, int8_t *out)
 	{
 		float element = (x[i] * inverse + round) - round;
 
-		/* Never, but where the vector has what is no number. */
+		/* Changes an element only where it is not a number. */
 		element = element > 127 ? 127 : element;
 		element = element > -127 ? element : -127;
 		out[i] = (int8_t) (int32_t) element;
@@ -138,9 +143,9 @@ omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint
 
 	set_shape(truth, codec, n, k);
 	carve(truth, (uint8_t *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63));
-	/* Rows are followed by zeros. */
+	/* Kernels read zeros after a row. */
 	if (truth->blocked)
-		memset(truth->elements, 0, OMENDB_BLOCK_COLUMNS * truth->row_bytes);
+		memset(truth->block.elements, 0, OMENDB_BLOCK_COLUMNS * truth->block.row_bytes);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		truth->nodes[i] = nodes[i];
@@ -154,19 +159,19 @@ omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint
 
 		for (uint32_t c = 0; c < count; c++)
 		{
-			int8_t *out = truth->elements + c * truth->row_bytes;
+			int8_t *out = truth->block.elements + c * truth->block.row_bytes;
 
-			truth->vectors[i + c] = to_int8(truth, records[i + c], out);
+			truth->block.queries[i + c] = to_int8(truth, records[i + c], out);
 			columns[c] = out;
 		}
 		omendb_kernels.pack_columns(columns, count, codec->layout.dimensions,
-									truth->packed +
+									truth->block.packed +
 										i / OMENDB_BLOCK_COLUMNS *
 											OMENDB_PACKED_BYTES(codec->layout.dimensions));
 	}
 }
 
-/* The heap's largest becomes that one. */
+/* Replace the largest value of the heap. */
 static void
 replace_largest(float *heap, uint32_t n, float value)
 {
@@ -184,7 +189,7 @@ replace_largest(float *heap, uint32_t n, float value)
 	heap[i] = value;
 }
 
-/* Compute the distance, and keep it if it is one of the k least. */
+/* Compute the distance of a record to a query, and keep it if it is one of the k least. */
 static void
 score(OmendbTruth *truth, uint32_t query, OmendbNode node, const OmendbRecord *record)
 {
@@ -195,7 +200,7 @@ score(OmendbTruth *truth, uint32_t query, OmendbNode node, const OmendbRecord *r
 	if (node == truth->nodes[query])
 		return;
 	distance = omendb_query_distance(&truth->queries[query], record);
-	/* As the search has it: NaN is as far as can be. */
+	/* A search, too, takes NaN for infinity. */
 	if (!(distance < INFINITY))
 		return;
 	if (*found < truth->k)
@@ -216,13 +221,16 @@ score(OmendbTruth *truth, uint32_t query, OmendbNode node, const OmendbRecord *r
 								   : sqrtf(heap[0] > 0 ? heap[0] : 0);
 }
 
-/* How far below the limit the bound says each query's distance may be; one loop without branches. */
+/*
+ * Set slack[] to how far below its limit each query's distance to the row may be, by the bound. One
+ * loop without branches.
+ */
 static void
 bound_row(OmendbTruth *truth, const OmendbTruthVector *x, const int32_t *products)
 {
-	const OmendbTruthVector *q = truth->vectors;
+	const OmendbTruthVector *q = truth->block.queries;
 	const float *limits = truth->limits;
-	float *slack = truth->slack;
+	float *slack = truth->block.slack;
 	float length = sqrtf(x->norm2);
 
 	if (truth->codec->layout.metric == OMENDB_METRIC_IP)
@@ -239,42 +247,44 @@ bound_row(OmendbTruth *truth, const OmendbTruthVector *x, const int32_t *product
 		}
 }
 
-/* Score the queries for which the bound does not say that the row is too far. */
+/* Compute the distances of those queries for which the bound does not exclude the row. */
 static void
 score_row(OmendbTruth *truth, uint32_t row, const int32_t *products)
 {
 	const OmendbRecord *record =
-		(const OmendbRecord *) (truth->records +
+		(const OmendbRecord *) (truth->block.records +
 								row * (size_t) truth->codec->layout.neighbours_offset);
 
-	bound_row(truth, &truth->rows[row], products);
+	bound_row(truth, &truth->block.rows[row], products);
 	for (uint32_t i = 0; i < truth->n; i++)
-		/* So it is, too, where something is no number. */
-		if (!(truth->slack[i] < 0))
-			score(truth, i, truth->row_nodes[row], record);
+		/* NaN excludes nothing. */
+		if (!(truth->block.slack[i] < 0))
+			score(truth, i, truth->block.nodes[row], record);
 }
 
+/* Compare the waiting records with all queries. */
 static void
 score_block(OmendbTruth *truth)
 {
 	const int8_t *rows[OMENDB_BLOCK_ROWS];
-	size_t stride = truth->groups * OMENDB_BLOCK_COLUMNS;
+	size_t stride = truth->block.groups * OMENDB_BLOCK_COLUMNS;
 
-	/* Blocks are whole; what comes of the rows beyond is not looked at. */
+	/* Kernels read whole blocks. Products of the rows beyond `waiting` are ignored. */
 	for (uint32_t r = 0; r < OMENDB_BLOCK_ROWS; r++)
-		rows[r] = truth->elements + (r < truth->waiting ? r : 0) * truth->row_bytes;
-	omendb_kernels.block_products(rows, truth->packed, truth->groups,
-								  truth->codec->layout.dimensions, truth->products, stride);
-	for (uint32_t r = 0; r < truth->waiting; r++)
-		score_row(truth, r, truth->products + r * stride);
-	truth->waiting = 0;
+		rows[r] =
+			truth->block.elements + (r < truth->block.waiting ? r : 0) * truth->block.row_bytes;
+	omendb_kernels.block_products(rows, truth->block.packed, truth->block.groups,
+								  truth->codec->layout.dimensions, truth->block.products, stride);
+	for (uint32_t r = 0; r < truth->block.waiting; r++)
+		score_row(truth, r, truth->block.products + r * stride);
+	truth->block.waiting = 0;
 }
 
 void
 omendb_truth_add(OmendbTruth *truth, OmendbNode node, const OmendbRecord *record)
 {
 	size_t bytes = truth->codec->layout.neighbours_offset;
-	uint32_t at = truth->waiting;
+	uint32_t at = truth->block.waiting;
 
 	if (!truth->blocked)
 	{
@@ -282,10 +292,11 @@ omendb_truth_add(OmendbTruth *truth, OmendbNode node, const OmendbRecord *record
 			score(truth, i, node, record);
 		return;
 	}
-	memcpy(truth->records + at * bytes, record, bytes);
-	truth->row_nodes[at] = node;
-	truth->rows[at] = to_int8(truth, record, truth->elements + at * truth->row_bytes);
-	if (++truth->waiting == OMENDB_BLOCK_ROWS)
+	memcpy(truth->block.records + at * bytes, record, bytes);
+	truth->block.nodes[at] = node;
+	truth->block.rows[at] =
+		to_int8(truth, record, truth->block.elements + at * truth->block.row_bytes);
+	if (++truth->block.waiting == OMENDB_BLOCK_ROWS)
 		score_block(truth);
 }
 
@@ -301,7 +312,7 @@ by_number(const void *a, const void *b)
 void
 omendb_truth_finish(OmendbTruth *truth)
 {
-	if (truth->waiting > 0)
+	if (truth->block.waiting > 0)
 		score_block(truth);
 	for (uint32_t i = 0; i < truth->n; i++)
 		qsort(truth->nearest + (size_t) i * truth->k, truth->found[i], sizeof(float), by_number);

@@ -1,11 +1,11 @@
 /*
  * truth.h
- *	  The distances of the k nearest records to each of some queries, exact, from all
- *	  records given one after another.
+ *	  The exact distances of the k nearest records to each of some queries, from all records, which
+ *	  are added one after another.
  *
- * The queries are own vectors of records; a query's own record does not count for it. For L2,
- * cosine and inner product most pairs are told to be too far by blocked products of int8 vectors
- * and a bound of what rounding to int8 changes. Only the others get their distance.
+ * A query is the own vector of a record, and that record does not count for it. For L2, cosine and
+ * the inner product most pairs are excluded by blocked products of int8 vectors and a bound of the
+ * error that rounding to int8 makes. Distances are computed for the other pairs only.
  */
 #ifndef OMENDB_TRUTH_H
 #define OMENDB_TRUTH_H
@@ -13,54 +13,63 @@
 #include "graph/graph.h"
 #include "kernel/kernel.h"
 
-/* A vector as int8, and what the bound needs to know of it. */
+/* What the bound needs of a vector and its int8 elements. */
 typedef struct OmendbTruthVector
 {
-	float scale;  /* it is about scale * the int8 */
-	float error;  /* and at most so far from it */
-	float norm2;  /* squared length of scale * the int8 */
+	float scale;  /* the vector is about scale * elements */
+	float error;  /* maximum distance of the vector from scale * elements */
+	float norm2;  /* squared length of scale * elements */
 	float length; /* of the vector */
 } OmendbTruthVector;
+
+/* Coded layouts: the queries as int8, and the block of records that waits to be compared. */
+typedef struct OmendbTruthBlock
+{
+	size_t row_bytes;
+	size_t groups;
+	OmendbTruthVector *queries; /* n */
+	uint8_t *packed;            /* the queries as groups of columns */
+	int32_t *products;          /* OMENDB_BLOCK_ROWS rows with all queries */
+	float *slack;               /* n: how far below its limit a query's distance may be */
+	float *stored;              /* a vector */
+	float *kept;                /* what its int8 elements keep of it */
+
+	uint32_t waiting; /* records in the block */
+	OmendbTruthVector rows[OMENDB_BLOCK_ROWS];
+	OmendbNode nodes[OMENDB_BLOCK_ROWS];
+	int8_t *elements; /* OMENDB_BLOCK_COLUMNS * row_bytes */
+	uint8_t *records; /* OMENDB_BLOCK_ROWS headers and own vectors */
+} OmendbTruthBlock;
 
 typedef struct OmendbTruth
 {
 	const OmendbCodec *codec;
 	uint32_t n; /* queries */
 	uint32_t k;
-	bool blocked;
 	OmendbQuery *queries;
-	OmendbNode *nodes; /* theirs */
-	float *nearest;    /* n * k: the least distances so far, a heap, the largest first */
-	uint32_t *found;   /* n: how many of them */
-	float *limits;     /* n: the largest of k, or infinite; for L2 its root */
-
-	/* blocked */
-	size_t row_bytes;
-	size_t groups;
-	OmendbTruthVector *vectors; /* n */
-	uint8_t *packed;            /* the queries as groups of columns */
-	int32_t *products;
-	float *slack;  /* n */
-	float *stored; /* a vector, and what int8 keeps of it */
-	float *kept;
-	uint32_t waiting; /* records that wait for their block to be full */
-	OmendbTruthVector rows[OMENDB_BLOCK_ROWS];
-	OmendbNode row_nodes[OMENDB_BLOCK_ROWS];
-	int8_t *elements; /* OMENDB_BLOCK_ROWS * row_bytes */
-	uint8_t *records; /* OMENDB_BLOCK_ROWS headers and own vectors */
+	OmendbNode *nodes; /* n: of the queries */
+	float *nearest;    /* n * k: the least distances so far, a heap with the largest first */
+	uint32_t *found;   /* n: number of these distances */
+	float *limits;     /* n: the largest of k, or infinity; for L2 and cosine its root */
+	bool blocked;
+	OmendbTruthBlock block; /* if blocked */
 } OmendbTruth;
 
-/* Bytes of memory for n queries, and their set-up in such memory; records: as they are kept. */
+/* Bytes of memory for n queries. */
 extern size_t omendb_truth_bytes(const OmendbCodec *codec, uint32_t n, uint32_t k);
+
+/* Begin, in that memory; nodes, records: of the queries. */
 extern void omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint32_t k,
 							  const OmendbNode *nodes, const OmendbRecord *const *records,
 							  void *memory);
 
-/* One more record, of that number; it is copied up to its edges if need be. */
+/* Add a node's record; its header and own vector are copied if needed later. */
 extern void omendb_truth_add(OmendbTruth *truth, OmendbNode node, const OmendbRecord *record);
 
-/* After all records: the distance of the kth nearest to a query; infinite where there are fewer. */
+/* After the last record. */
 extern void omendb_truth_finish(OmendbTruth *truth);
+
+/* The distance of the kth nearest record to a query; infinity if there are fewer records. */
 extern float omendb_truth_distance(const OmendbTruth *truth, uint32_t query, uint32_t kth);
 
 #endif /* OMENDB_TRUTH_H */

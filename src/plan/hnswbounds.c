@@ -1,7 +1,7 @@
 /*
  * hnswbounds.c
- *	  The values that a custom scan needs before it has rows: the query; how many
- *	  rows are wanted, and within which distance (LIMIT, OFFSET, radius clauses).
+ *	  Evaluates what a custom scan needs before it has rows: the query, LIMIT and OFFSET, and the
+ *	  bounds of radius clauses.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -28,17 +28,17 @@ hnsw_prepare_query(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old;
 
-	if (run->query_known)
+	if (run->query.known)
 		return;
-	run->query = hnsw_evaluate(state, state->expressions.query, &run->query_is_null);
-	if (!run->query_is_null)
+	run->query.value = hnsw_evaluate(state, state->expressions.query, &run->query.is_null);
+	if (!run->query.is_null)
 	{
 		old = MemoryContextSwitchTo(state->context);
-		run->query = PointerGetDatum(PG_DETOAST_DATUM(run->query));
+		run->query.value = PointerGetDatum(PG_DETOAST_DATUM(run->query.value));
 		MemoryContextSwitchTo(old);
-		hnsw_check_query(state->index, run->query, state->flags & HNSW_FLAG_ORDERED);
+		hnsw_check_query(state->index.relation, run->query.value, state->flags & HNSW_FLAG_ORDERED);
 	}
-	run->query_known = true;
+	run->query.known = true;
 }
 
 double
@@ -53,7 +53,7 @@ hnsw_limit(HnswState *state)
 		value = hnsw_evaluate(state, e->limit, &null);
 	if (null)
 		return wanted;
-	/* What LIMIT itself has to say of a negative number it has said before. */
+	/* The Limit node has raised an error before if a value is negative. */
 	wanted = Max(DatumGetInt64(value), 0);
 	if (e->offset)
 	{
@@ -61,7 +61,7 @@ hnsw_limit(HnswState *state)
 		if (!null)
 			wanted += Max(DatumGetInt64(value), 0);
 	}
-	/* Whether there are rows equal to the last one is seen at the next row. */
+	/* One row more: it shows whether rows are equal to the last one. */
 	if (state->flags & HNSW_FLAG_BEYOND)
 		wanted++;
 	return wanted;
@@ -72,11 +72,11 @@ set_known(HnswState *state, int radius)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	state->run.radii_known = bms_add_member(state->run.radii_known, radius);
+	state->run.bounds.radii_known = bms_add_member(state->run.bounds.radii_known, radius);
 	MemoryContextSwitchTo(old);
 }
 
-/* A radius as the clause's other operand says it; what lies beyond does not pass the clause. */
+/* The radius of a clause with this bound. Rows beyond it do not pass the clause. */
 static double
 radius_of(double value, HnswRadiusForm form)
 {
@@ -85,7 +85,7 @@ radius_of(double value, HnswRadiusForm form)
 		case HNSW_RADIUS_PLAIN:
 			break;
 		case HNSW_RADIUS_ONE_MINUS:
-			/* The clause decides; this is rounded so that it leaves nothing out. */
+			/* Rounded up, so that no row is left out. The clause itself is checked, too. */
 			return (1 - value) + 4 * DBL_EPSILON * (1 + fabs(value));
 		case HNSW_RADIUS_NEGATIVE:
 			return -value;
@@ -93,13 +93,13 @@ radius_of(double value, HnswRadiusForm form)
 	return value;
 }
 
-/* May the radius be evaluated now? */
+/* True if the i-th radius may be evaluated now: it raises no error that its clause would not raise. */
 static bool
 is_safe(const HnswState *state, int i, HnswRadiusMoment moment)
 {
 	const Node *node = list_nth(state->expressions.radius_nodes, i);
 
-	/* of a bound of type real */
+	/* A bound of type real is cast (hnswplan.c). */
 	if (IsA(node, FuncExpr) && ((const FuncExpr *) node)->funcid == F_FLOAT8_FLOAT4)
 		node = linitial(((const FuncExpr *) node)->args);
 	if (IsA(node, Const) || (IsA(node, Param) && ((const Param *) node)->paramkind == PARAM_EXTERN))
@@ -121,14 +121,14 @@ hnsw_note_radii(HnswState *state, HnswRadiusMoment moment)
 		bool null;
 		Datum datum;
 
-		if (bms_is_member(i, run->radii_known) || !is_safe(state, i, moment))
+		if (bms_is_member(i, run->bounds.radii_known) || !is_safe(state, i, moment))
 			continue;
 		datum = hnsw_evaluate(state, list_nth(e->radii, i), &null);
 		if (!null)
 			radius = radius_of(DatumGetFloat8(datum), intVal(list_nth(e->radius_forms, i)));
-		/* NaN is above all numbers. */
+		/* NaN is above all numbers: it bounds nothing. */
 		if (!isnan(radius))
-			run->radius = Min(run->radius, radius);
+			run->bounds.radius = Min(run->bounds.radius, radius);
 		set_known(state, i);
 	}
 }

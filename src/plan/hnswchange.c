@@ -1,195 +1,201 @@
 /*
  * hnswchange.c
- *	  Which strategy goes on: the decision of a custom scan that runs.
+ *	  Decides which strategy a custom scan that runs goes on with.
  *
- * Before each round of the search the scan knows how many rows the index gave,
- * and how many of them passed. From that follows what it will cost to find the
- * rest by searching on, by searching with a bitmap, or by reading. The scan goes
- * over to what is cheaper by MARGIN.
+ * Before each round of the search the scan knows how many rows the index has returned, and how
+ * many of them passed. That gives estimates of what the rest costs by searching on, by searching
+ * with a bitmap, by a sweep, or by reading. The scan changes to a strategy that is cheaper by
+ * MARGIN.
+ *
+ * Reads the state of the scan. Changes nothing but estimates, what runs have shown (HnswLearned),
+ * and makes the bitmap where its rows have to be counted.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
 
 #include <math.h>
 
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
-#include "utils/memutils.h"
 
-/* A change pays only where it is cheaper by that. */
+/* Minimum ratio of the cost of searching on to the cost of a strategy to change to. */
 #define MARGIN 1.15
 
 /*
- * The search goes on until its cost is at least this part of the cost of reading.
- * Before that, too little is known of the rows that pass, and of the rows within a
- * radius. Up to ENOUGH_EVIDENCE the number of rows within the radius is taken below
- * the estimate, less and less; from there on the estimate itself counts.
+ * Costs of the search, as parts of the cost of reading. Below MIN_EVIDENCE the search goes on: too
+ * little is known of the rows that pass, and of the rows within a radius. Up to FULL_EVIDENCE the
+ * number of rows within the radius is taken below its estimate, by less and less.
  */
-#define LEAST_EVIDENCE  0.2
-#define ENOUGH_EVIDENCE 0.4
+#define MIN_EVIDENCE  0.2
+#define FULL_EVIDENCE 0.4
 
 /*
- * The nodes found so far do not tell that a gap follows. So the scan expects within
- * the radius at most so many nodes for each node that the search knows of there.
+ * Maximum number of nodes expected within the radius, for each candidate within it. The nodes
+ * returned so far do not show that a gap follows.
  */
-#define NODES_A_KNOWN_NODE 3.0
+#define NODES_PER_CANDIDATE 3.0
 
-/* What the planner and earlier runs let expect counts as much as so many rows that were seen. */
+/* Weight of the expected share of rows that pass, in rows that the index has returned. */
 #define WEIGHT_OF_PLAN 10
 
-/* A rescan tries to search at least once in two to that power. */
-#define MOST_DOUBLINGS 6
+/* At least one of 2^this runs searches, however often a search was abandoned. */
+#define MAX_DOUBLINGS 6
 
-/* The share of the table's rows that pass, as far as the planner and the bitmap tell. */
+/* The share of the table's rows that pass, as the planner and the bitmap say. */
 static double
 expected_share(const HnswState *state)
 {
-	const HnswPlanned *planned = &state->planned;
+	const HnswPlanned *planned = &state->estimates.planned;
 	double share = planned->share;
 
-	/* Of the rows of the bitmap, whose number is known, as many pass as expected. */
-	if (state->members)
-		share *= hnsw_members_count(state->members) / (planned->rows * planned->members_share);
+	/* The number of the bitmap's rows is known; of these the expected share passes. */
+	if (state->bitmap.members)
+		share *=
+			hnsw_members_count(state->bitmap.members) / (planned->rows * planned->members_share);
 	return Max(share, 1 / (4 * planned->rows));
 }
 
-/* The share of the rows near the query that pass: what was seen, and what is expected. */
+/* The share of the rows near the query that pass: the expected one, corrected by the rows returned. */
 static double
 share_that_passes(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
 	double expected = Min(expected_share(state) * state->learned.near, 1);
 
-	return Min((run->passed + WEIGHT_OF_PLAN * expected) / (run->popped + WEIGHT_OF_PLAN), 1);
+	return Min((run->found.passed + WEIGHT_OF_PLAN * expected) / (run->found.rows + WEIGHT_OF_PLAN),
+			   1);
 }
 
-/* Rows that the scan still has to find; where nobody knows, as many as it found. */
+/* Rows that the scan still has to find. If the number is not known: as many as it has found. */
 static double
 rows_needed(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	double held = hnsw_rows_held(&state->rows);
+	double held = hnsw_queue_held(&state->queue);
 
-	if (!run->released && run->wanted > 0 && !isinf(run->wanted))
-		return Max(run->wanted - held, 1);
-	if (!isinf(run->radius))
-		return INFINITY; /* all that lie within */
-	return Max(run->passed, hnsw_ef_search);
+	if (!run->released && run->bounds.wanted > 0 && !isinf(run->bounds.wanted))
+		return Max(run->bounds.wanted - held, 1);
+	if (!isinf(run->bounds.radius))
+		return INFINITY; /* all within the radius */
+	return Max(run->found.passed, hnsw_ef_search);
 }
 
 /*
- * Nodes within the radius that the index has not given yet. The number of nodes
- * within a distance grows as a power of the distance, which follows from the
- * nodes that the index gave. That is an estimate from a sample: doubt says how
- * many standard deviations the power is taken below it.
+ * Estimated number of nodes within the radius that the index has not returned yet. The number of
+ * nodes within a distance grows as a power of the distance. The power is estimated from the
+ * distances of the nodes returned, and taken `doubt` standard deviations below the estimate.
  */
 static double
-nodes_within(const HnswState *state, double doubt)
+estimate_nodes_within(const HnswState *state, double doubt)
 {
 	const HnswRun *run = &state->run;
-	double n = run->popped;
+	double n = run->found.rows;
 	int half = n < 4 ? 0 : pg_leftmost_one_pos64((uint64) n) - 1;
 	double k = ldexp(1, half);
-	/* Negative inner products have no zero: the nearest node takes its place. */
-	double origin = Min(run->marks[0], 0);
-	double near = run->marks[half] - origin;
-	double far = run->reached - origin;
+	/* Distances start at 0, negative inner products at the value of the nearest node. */
+	double origin = Min(run->found.marks[0], 0);
+	double near = run->found.marks[half] - origin;
+	double far = run->found.reached - origin;
 	double power;
 
-	if (isinf(run->radius) || n < 4)
+	if (isinf(run->bounds.radius) || n < 4)
 		return INFINITY;
 	if (!(near > 0) || !(far > near))
 		return n;
 	power = log(n / k) / log(far / near) * Max(1 - doubt / sqrt(n - k), 0);
-	return Max(n * pow(Max(run->radius - origin, 0) / far, power) - n, 0);
+	return Max(n * pow(Max(run->bounds.radius - origin, 0) / far, power) - n, 0);
 }
 
-/* What lies before the scan, as far as is known by now. */
+/* What the rest of the scan is expected to take. */
 typedef struct Outlook
 {
-	double spent;         /* cost of the search so far, in parts of `exact` */
-	double nodes;         /* that the scan has to return until it has the rows that it needs */
-	double fetched_share; /* of rows of the bitmap among them */
-	double exact;         /* cost of reading all rows that may pass */
-	double make;          /* cost of the bitmap, where there is none yet but may be */
+	double spent;         /* cost of the search so far, as a part of `exact` */
+	double nodes;         /* nodes to return until the needed rows are found */
+	double fetched_share; /* share of these nodes' rows that are in the bitmap */
+	double exact;         /* cost of reading all rows that may pass, and of the bitmap */
+	double make;          /* cost of making the bitmap; 0 if it is made, or there is none */
 } Outlook;
 
 static Outlook
-look_ahead(const HnswState *state)
+make_outlook(const HnswState *state)
 {
-	const HnswPlanned *planned = &state->planned;
-	bool has_bitmap = state->members || hnsw_bitmap_child(state);
+	const HnswPlanned *planned = &state->estimates.planned;
+	const HnswCosts *costs = &state->estimates.costs;
+	bool has_bitmap = state->bitmap.members || hnsw_bitmap_child(state);
 	double share = share_that_passes(state);
-	/* of all rows: those near the query pass so many times as often, as earlier runs have shown */
+	/* Of all rows: rows near the query pass learned.near times as often. */
 	double overall = Min(share / state->learned.near, 1);
-	double popped = state->run.popped;
+	double passing = overall * planned->rows;
 	double members = 0;
 	double doubt;
 	Outlook outlook = {0};
 
-	if (state->members)
-		members = hnsw_members_count(state->members);
+	if (state->bitmap.members)
+		members = hnsw_members_count(state->bitmap.members);
 	else if (has_bitmap)
 	{
-		/* If more rows pass than expected, more are in the bitmap. */
+		/* If more rows pass than planned, more are in the bitmap. */
 		members = planned->rows * Min(planned->members_share * Max(overall / planned->share, 1), 1);
-		outlook.make = hnsw_cost_make_bitmap(&state->costs, planned, members);
+		outlook.make = hnsw_cost_make_bitmap(costs, planned, members);
 	}
-	outlook.exact = outlook.make + hnsw_cost_exact(&state->costs, planned, has_bitmap, members,
-												   overall * planned->rows);
-	outlook.spent = hnsw_cost_spent(&state->costs, hnsw_scan_progress(state->scan)->nodes, popped) /
+	outlook.exact = has_bitmap
+						? outlook.make + hnsw_cost_read_bitmap(costs, planned, members, passing)
+						: hnsw_cost_read_table(costs, planned, passing);
+	outlook.spent = hnsw_cost_spent(costs, hnsw_scan_progress(state->index.scan)->nodes,
+									state->run.found.rows) /
 					outlook.exact;
-	doubt = 2 * (ENOUGH_EVIDENCE - outlook.spent) / (ENOUGH_EVIDENCE - LEAST_EVIDENCE);
-	outlook.nodes = Min(rows_needed(state) / share, nodes_within(state, Max(doubt, 0)));
+	doubt = 2 * (FULL_EVIDENCE - outlook.spent) / (FULL_EVIDENCE - MIN_EVIDENCE);
+	outlook.nodes = Min(rows_needed(state) / share, estimate_nodes_within(state, Max(doubt, 0)));
 	outlook.fetched_share = Max(members / planned->rows, share);
 	return outlook;
 }
 
-/* The cost of going on, where that will do. */
+/* The cost of searching on. */
 static double
 cost_of_search(const HnswState *state, const Outlook *outlook, bool members)
 {
-	return hnsw_cost_search(&state->costs, &state->planned, state->run.popped, outlook->nodes,
+	return hnsw_cost_search(&state->estimates.costs, &state->estimates.planned,
+							state->run.found.rows, outlook->nodes,
 							outlook->nodes * (members ? outlook->fetched_share : 1), members);
 }
 
 static double
 cost_of_sweep(const HnswState *state, const Outlook *outlook)
 {
-	const HnswCosts *costs = &state->costs;
-	double nodes = state->planned.nodes;
-	double cost =
-		costs->sweep + Min(outlook->nodes, nodes) * (state->members ? costs->member : costs->fetch);
+	const HnswCosts *costs = &state->estimates.costs;
+	double nodes = state->estimates.planned.nodes;
+	double cost = costs->sweep + Min(outlook->nodes, nodes) *
+									 (state->bitmap.members ? costs->member : costs->fetch);
 
-	/* All of the index will not do: rows that it leaves out have to be read after it. */
-	if (state->run.popped + outlook->nodes > nodes && (state->flags & HNSW_FLAG_UNINDEXED))
+	/* If the whole index does not have enough rows, the table is read for those it leaves out. */
+	if (state->run.found.rows + outlook->nodes > nodes && (state->flags & HNSW_FLAG_UNINDEXED))
 		cost += outlook->exact;
 	return cost;
 }
 
 void
-hnsw_choose_beginning(HnswState *state, bool values)
+hnsw_choose_beginning(HnswState *state, bool values_changed)
 {
 	const HnswRun *run = &state->run;
 	const HnswLearned *learned = &state->learned;
 	HnswTask task = {
-		.wanted = run->wanted,
-		.most = state->planned.rows,
+		.wanted = run->bounds.wanted,
+		.max_nodes = state->estimates.planned.rows,
 		.near = learned->near,
 		.clauses = state->has_clauses,
 		.bitmap = hnsw_bitmap_child(state) != NULL,
-		.bitmap_made = state->members != NULL,
+		.bitmap_made = state->bitmap.members != NULL,
 	};
 
-	if (run->wanted <= 0 || isinf(run->wanted) || !isinf(run->radius) || !task.clauses)
+	if (run->bounds.wanted <= 0 || isinf(run->bounds.wanted) || !isinf(run->bounds.radius) ||
+		!task.clauses)
 		return;
-	/* The plan knows no less, but for what runs have shown. */
-	if (!values && !state->has_run)
+	/* The plan's choice is based on the same estimates. */
+	if (!values_changed && !state->learned.has_run)
 		return;
-	/* The more searches were in vain, the rarer is another one. */
-	task.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MOST_DOUBLINGS);
-	hnsw_choose_strategy(&state->costs, &state->planned, &task);
+	/* After n searches in vain, 2^n - 1 runs do not try one. */
+	task.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MAX_DOUBLINGS);
+	hnsw_choose_strategy(&state->estimates.costs, &state->estimates.planned, &task);
 }
 
 void
@@ -198,59 +204,65 @@ hnsw_learn(HnswState *state)
 	const HnswRun *run = &state->run;
 	HnswLearned *learned = &state->learned;
 
-	state->has_run = true;
-	if (!run->searched)
+	state->learned.has_run = true;
+	if (!run->search.begun)
 	{
 		learned->untried++;
 		return;
 	}
 	learned->untried = 0;
-	if (run->popped > 0)
+	if (run->found.rows > 0)
 		learned->near = share_that_passes(state) / expected_share(state);
-	if (run->changed)
+	if (run->search.abandoned)
 		learned->in_vain++;
 	else
 		learned->in_vain = 0;
 }
 
 double
-hnsw_first_round(const HnswState *state)
+hnsw_first_budget(const HnswState *state)
 {
 	bool has_bitmap = hnsw_bitmap_child(state) != NULL;
 	double cost;
 
-	if (!state->has_clauses || state->members || !state->run.may_read_all ||
+	if (!state->has_clauses || state->bitmap.members || !state->run.settings.may_read_all ||
 		hnsw_scan_strategy != HNSW_STRATEGY_AUTO)
 		return INFINITY;
-	cost = hnsw_cost_without_search(&state->costs, &state->planned, has_bitmap);
-	return Max(hnsw_visits_for(&state->costs, cost * HNSW_TRIAL), hnsw_ef_search);
+	cost = hnsw_cost_without_search(&state->estimates.costs, &state->estimates.planned, has_bitmap);
+	return Max(hnsw_visits_for(&state->estimates.costs, cost * HNSW_TRIAL), hnsw_ef_search);
 }
 
-HnswAction
-hnsw_choose_action(HnswState *state, bool must_stop)
+/*
+ * Choose the cheapest way to the rows that are still needed. must_stop: a limit of the search was
+ * reached, so searching on is not among the ways.
+ */
+static HnswAction
+choose_cheapest(HnswState *state, bool must_stop)
 {
 	bool forced = hnsw_scan_strategy != HNSW_STRATEGY_AUTO;
 	Outlook outlook;
-	HnswAction action = HNSW_GO_ON;
+	HnswAction action = HNSW_SEARCH_ON;
 	double best = INFINITY;
 	double cost;
 
 	if (!forced)
 		hnsw_use_values(state);
-	outlook = look_ahead(state);
-	if (!state->run.may_read_all || (!must_stop && (forced || outlook.spent < LEAST_EVIDENCE)))
-		return HNSW_GO_ON;
+	outlook = make_outlook(state);
+	if (!state->run.settings.may_read_all ||
+		(!must_stop && (forced || outlook.spent < MIN_EVIDENCE)))
+		return HNSW_SEARCH_ON;
 	if (!must_stop)
 	{
-		best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
-		if (!isinf(state->run.radius) && Min(outlook.exact, cost_of_sweep(state, &outlook)) < best)
+		best = cost_of_search(state, &outlook, state->bitmap.members != NULL) / MARGIN;
+		if (!isinf(state->run.bounds.radius) &&
+			Min(outlook.exact, cost_of_sweep(state, &outlook)) < best)
 		{
-			double known = hnsw_scan_candidates_within(state->scan, state->run.radius);
+			double known = hnsw_scan_candidates_within(state->index.scan, state->run.bounds.radius);
 
-			outlook.nodes = Min(outlook.nodes, known * NODES_A_KNOWN_NODE);
-			best = cost_of_search(state, &outlook, state->members != NULL) / MARGIN;
+			outlook.nodes = Min(outlook.nodes, known * NODES_PER_CANDIDATE);
+			best = cost_of_search(state, &outlook, state->bitmap.members != NULL) / MARGIN;
 		}
-		if (hnsw_bitmap_child(state) && !state->members &&
+		if (hnsw_bitmap_child(state) && !state->bitmap.members &&
 			(cost = outlook.make + cost_of_search(state, &outlook, true)) < best)
 		{
 			best = cost;
@@ -258,62 +270,79 @@ hnsw_choose_action(HnswState *state, bool must_stop)
 		}
 	}
 	/*
-	 * Without clauses the order of what was found first stays, or LIMIT n would not
-	 * begin LIMIT m: a sweep finds rows that the search passed by.
+	 * Without clauses there is no change to a sweep: it finds rows that the search has missed,
+	 * and the rows of LIMIT n would not be the first of LIMIT m.
 	 */
 	cost = cost_of_sweep(state, &outlook);
-	if ((must_stop || state->has_clauses || isinf(state->run.wanted)) && cost < best)
+	if ((must_stop || state->has_clauses || isinf(state->run.bounds.wanted)) && cost < best)
 	{
 		best = cost;
 		action = HNSW_TO_SWEEP;
 	}
-	if (state->has_clauses && (!forced || state->members) && outlook.exact < best)
+	if (state->has_clauses && (!forced || state->bitmap.members) && outlook.exact < best)
 		action = HNSW_TO_EXACT;
 	return action;
 }
 
-bool
-hnsw_exact_is_right(const HnswState *state)
+/* Choose what comes after a search or a sweep that has returned all nodes. */
+static HnswAction
+choose_after_index(const HnswState *state)
 {
 	const HnswRun *run = &state->run;
-	double rows = state->planned.rows;
+	size_t ready = hnsw_queue_ready(&state->queue);
+
+	if (ready > 0 && (run->released || ready >= run->bounds.wanted))
+		return HNSW_RETURN_ROWS;
+	/* A search may have missed nodes: edges are replaced while it goes on. */
+	if (state->flags & HNSW_FLAG_UNINDEXED || !run->search.sweeping)
+		return HNSW_TO_EXACT;
+	return HNSW_FINISH;
+}
+
+HnswAction
+hnsw_choose_action(HnswState *state)
+{
+	const HnswRun *run = &state->run;
+	bool must_stop = !state->index.drive->paused;
+	HnswAction action;
+
+	if (must_stop)
+	{
+		HnswStop stop = hnsw_scan_progress(state->index.scan)->stop;
+
+		if (stop == HNSW_STOP_EF_SEARCH)
+			return HNSW_FINISH;
+		if (!run->settings.may_read_all)
+			return run->search.draining || stop == HNSW_STOP_EXHAUSTED ? HNSW_FINISH : HNSW_DRAIN;
+		if (stop == HNSW_STOP_EXHAUSTED)
+			return choose_after_index(state);
+	}
+	action = choose_cheapest(state, must_stop);
+	/* Count the bitmap's rows first: then another strategy may be cheaper. */
+	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->bitmap.members)
+	{
+		hnsw_bitmap_make(state);
+		action = choose_cheapest(state, must_stop);
+		if (action == HNSW_SEARCH_ON)
+			action = HNSW_TO_BITMAP;
+	}
+	return action;
+}
+
+bool
+hnsw_is_exact_cheaper(const HnswState *state)
+{
+	const HnswRun *run = &state->run;
+	double rows = state->estimates.planned.rows;
 	double members;
 	double nodes;
 
-	if (!state->members || isinf(run->wanted) || run->released)
+	if (!state->bitmap.members || isinf(run->bounds.wanted) || run->released)
 		return true;
-	members = Max(hnsw_members_count(state->members), 1);
-	nodes = run->wanted * rows / members / state->learned.near;
-	return hnsw_cost_exact(&state->costs, &state->planned, true, members, members) <=
-		   hnsw_cost_search(&state->costs, &state->planned, 0, nodes, run->wanted, true);
-}
-
-void
-hnsw_make_members(HnswState *state)
-{
-	PlanState *child = hnsw_bitmap_child(state);
-	MemoryContext old;
-	Node *bitmap;
-
-	if (state->members || !child)
-		return;
-	if (!state->members_context)
-		state->members_context =
-			AllocSetContextCreate(state->css.ss.ps.state->es_query_cxt, "hnsw custom scan bitmap",
-								  ALLOCSET_DEFAULT_SIZES);
-	bitmap = MultiExecProcNode(child);
-	if (!bitmap || !IsA(bitmap, TIDBitmap))
-		elog(ERROR, "unrecognized result from subplan");
-	old = MemoryContextSwitchTo(state->members_context);
-	state->members = hnsw_members_create((TIDBitmap *) bitmap);
-	MemoryContextSwitchTo(old);
-	tbm_free((TIDBitmap *) bitmap);
-}
-
-void
-hnsw_forget_members(HnswState *state)
-{
-	if (state->members_context)
-		MemoryContextReset(state->members_context);
-	state->members = NULL;
+	members = Max(hnsw_members_count(state->bitmap.members), 1);
+	nodes = run->bounds.wanted * rows / members / state->learned.near;
+	return hnsw_cost_read_bitmap(&state->estimates.costs, &state->estimates.planned, members,
+								 members) <= hnsw_cost_search(&state->estimates.costs,
+															  &state->estimates.planned, 0, nodes,
+															  run->bounds.wanted, true);
 }

@@ -1,16 +1,13 @@
 /*
  * hnswcosts.c
- *	  What each strategy of the custom scan costs, when planning and when running.
+ *	  Costs of the strategies of the custom scan, when planning and when running.
  *
- * The planner and the running scan decide by the same formulas: the planner
- * with what it expects, the scan with what it found.
+ * The planner and the running scan decide by the same formulas: the planner by estimates, the scan
+ * by what it found. Pure: no state.
  *
- * The constants were measured with everything in cache on one core of an AMD
- * EPYC (Zen 4), over 60,000 rows of 784 dimensions (vectors out of line) and
- * 62,666 of 384; those of a visit by the processor time of searches of 100 to
- * 7,000 visits, 62,666 rows of 384 dimensions (an index of 165 MB) and 1,000,000
- * of 128 (1.7 GB: a visit takes .9 longer there). What the cache cannot hold costs what the planner's settings
- * say (random_page_cost, seq_page_cost, effective_cache_size).
+ * The constants are microseconds with everything in cache (bench/README.md, "Constants of a scan").
+ * Pages that the cache cannot hold cost what the planner's settings say (random_page_cost,
+ * seq_page_cost, effective_cache_size).
  */
 #include "plan/hnswcosts.h"
 
@@ -22,11 +19,11 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 
-/* Nodes that a search visits for each candidate that its ef stands for. */
-#define VISITS_A_CANDIDATE 2.0
+/* Nodes that a search visits for each unit of ef. */
+#define VISITS_PER_EF 2.0
 
-/* From so many visits on, another one costs three times as much as the first ones. */
-#define WIDE 1000.0
+/* Number of visits from which on another visit costs three times as much as the first ones. */
+#define WIDE_SEARCH 1000.0
 
 #define PLANNED_VALUES (sizeof(HnswPlanned) / sizeof(double))
 
@@ -36,7 +33,7 @@ hnsw_planned_to_list(const HnswPlanned *planned)
 	const double *value = (const double *) planned;
 	List *list = NIL;
 
-	/* A Float node without a fraction would come to a parallel worker as an Integer. */
+	/* Const nodes, because a parallel worker would read a Float node without a fraction as an Integer. */
 	for (int i = 0; i < PLANNED_VALUES; i++)
 		list = lappend(list, makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8),
 									   Float8GetDatum(value[i]), false, FLOAT8PASSBYVAL));
@@ -54,11 +51,11 @@ hnsw_planned_from_list(HnswPlanned *planned, List *list)
 }
 
 /*
- * The larger the index, the less of a record, and of what leads to its page, is in
- * the processor's caches.
+ * Additional cost of a visit in a large index: less of a record, and of the structures that lead to
+ * its page, is in the processor's caches.
  */
 static double
-in_memory(double index_pages)
+cost_of_cache_misses(double index_pages)
 {
 	const double cached = 128.0 * 1024 * 1024 / BLCKSZ;
 
@@ -73,12 +70,12 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 	double index_pages = planned->nodes * planned->node_bytes / BLCKSZ;
 	double pages = planned->pages + index_pages;
 	double uncached = pages > effective_cache_size ? 1 - effective_cache_size / pages : 0;
-	double random_read = uncached * random_page_cost * HNSW_US_A_COST;
-	double read = uncached * seq_page_cost * HNSW_US_A_COST;
-	/* Is there room for the vectors in the table's pages, at half precision? */
+	double random_read = uncached * random_page_cost * HNSW_US_PER_COST;
+	double read = uncached * seq_page_cost * HNSW_US_PER_COST;
+	/* True if the table's pages cannot hold the vectors, even at half precision. */
 	bool out_of_line = planned->pages * BLCKSZ / rows < d * 2;
 
-	costs->visit = 0.8 + d * 0.0012 + in_memory(index_pages) + random_read;
+	costs->visit = 0.8 + d * 0.0012 + cost_of_cache_misses(index_pages) + random_read;
 	costs->fetch = 0.9 + random_read;
 	costs->member = 0.05;
 	costs->distance = 0.15 + d * 0.0004 + (out_of_line ? 2.6 + d * 0.0004 + random_read : 0);
@@ -90,28 +87,27 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 		planned->nodes * (0.27 + planned->node_bytes * 0.00015) + index_pages * (0.2 + read);
 }
 
-/* Nodes that a search visits so that `nodes` may be returned. */
+/* The number of nodes that a search visits to return `nodes` of them. */
 static double
 visits(const HnswPlanned *planned, double nodes)
 {
 	double ef = planned->ef;
 
 	if (nodes > planned->ef_nodes)
-		ef = Max(ef, nodes * planned->ef_a_node);
-	return VISITS_A_CANDIDATE * ef + 20;
+		ef = Max(ef, nodes * planned->ef_per_node);
+	return VISITS_PER_EF * ef + 20;
 }
 
 /*
- * So many visits cost more than as many searches of one visit: the wider the
- * beam, the more there is to move for each candidate. Measured: 1.7 times the
- * first visits at 700, 3 times at 7,000.
+ * The cost of a search of this number of visits. The wider the beam, the more a visit costs: more
+ * entries move for each candidate that enters (bench/README.md, "Constants of a scan").
  */
 static double
 cost_of_visits(const HnswCosts *costs, double visits)
 {
-	if (visits <= WIDE)
-		return costs->visit * (visits + visits * visits / WIDE);
-	return costs->visit * (2 * WIDE + 3 * (visits - WIDE));
+	if (visits <= WIDE_SEARCH)
+		return costs->visit * (visits + visits * visits / WIDE_SEARCH);
+	return costs->visit * (2 * WIDE_SEARCH + 3 * (visits - WIDE_SEARCH));
 }
 
 double
@@ -125,15 +121,15 @@ hnsw_visits_for(const HnswCosts *costs, double cost)
 {
 	double visits = cost / costs->visit;
 
-	/* cost_of_visits, inverted */
-	if (visits <= 2 * WIDE)
-		return (sqrt(WIDE * WIDE + 4 * WIDE * visits) - WIDE) / 2;
-	return WIDE + (visits - 2 * WIDE) / 3;
+	/* The inverse of cost_of_visits. */
+	if (visits <= 2 * WIDE_SEARCH)
+		return (sqrt(WIDE_SEARCH * WIDE_SEARCH + 4 * WIDE_SEARCH * visits) - WIDE_SEARCH) / 2;
+	return WIDE_SEARCH + (visits - 2 * WIDE_SEARCH) / 3;
 }
 
 double
 hnsw_cost_search(const HnswCosts *costs, const HnswPlanned *planned, double before, double nodes,
-				 double fetched, bool members)
+				 double fetched, bool has_bitmap)
 {
 	double all = Max(planned->nodes, 1);
 	double cost = cost_of_visits(costs, Min(visits(planned, before + nodes), all));
@@ -142,12 +138,12 @@ hnsw_cost_search(const HnswCosts *costs, const HnswPlanned *planned, double befo
 		cost -= cost_of_visits(costs, Min(visits(planned, before), all));
 	if (before + nodes > all)
 		nodes = Max(all - before, 0);
-	return cost + Min(fetched, nodes) * costs->fetch + (members ? nodes * costs->member : 0);
+	return cost + Min(fetched, nodes) * costs->fetch + (has_bitmap ? nodes * costs->member : 0);
 }
 
-/* Pages of the table that so many rows, anywhere, lie on. */
+/* The expected number of the table's pages that have this number of rows, in random places. */
 static double
-pages_of(const HnswPlanned *planned, double rows)
+pages_with_rows(const HnswPlanned *planned, double rows)
 {
 	double pages = Max(planned->pages, 1);
 
@@ -157,16 +153,20 @@ pages_of(const HnswPlanned *planned, double rows)
 double
 hnsw_cost_make_bitmap(const HnswCosts *costs, const HnswPlanned *planned, double members)
 {
-	return costs->bitmap + members * 0.1 + pages_of(planned, members) * 0.6;
+	return costs->bitmap + members * 0.1 + pages_with_rows(planned, members) * 0.6;
 }
 
 double
-hnsw_cost_exact(const HnswCosts *costs, const HnswPlanned *planned, bool members, double nmembers,
-				double passing)
+hnsw_cost_read_bitmap(const HnswCosts *costs, const HnswPlanned *planned, double members,
+					  double passing)
 {
-	if (members)
-		return nmembers * 0.2 + pages_of(planned, nmembers) * costs->table_page +
-			   Min(passing, nmembers) * costs->distance;
+	return members * 0.2 + pages_with_rows(planned, members) * costs->table_page +
+		   Min(passing, members) * costs->distance;
+}
+
+double
+hnsw_cost_read_table(const HnswCosts *costs, const HnswPlanned *planned, double passing)
+{
 	return planned->rows * costs->table_row + costs->table + passing * costs->distance;
 }
 
@@ -176,20 +176,23 @@ hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswTas
 	double passing = planned->share * planned->rows;
 	double members = planned->members_share * planned->rows;
 	double share = Min(Max(planned->share * task->near, 1e-9), 1);
-	double nodes = Min(task->wanted / share, task->most);
+	double nodes = Min(task->wanted / share, task->max_nodes);
 	double round = hnsw_cost_search(costs, planned, 0, 1, 1, false);
 	double best;
 	double cost;
 
 	planned->strategy = HNSW_STRATEGY_GRAPH;
 	best = hnsw_cost_search(costs, planned, 0, nodes, nodes, false);
-	/* As far as the index goes; then the table is read as well. */
+	/* If the index does not have enough nodes, the table is read, too. */
 	if (nodes > planned->nodes)
-		best += hnsw_cost_exact(costs, planned, false, 0, passing);
+		best += hnsw_cost_read_table(costs, planned, passing);
 	if (!hnsw_may_read_all())
 		return best;
-	cost = hnsw_cost_exact(costs, planned, false, 0, passing);
-	/* Without clauses the choice must not depend on LIMIT: LIMIT n begins LIMIT m. */
+	cost = hnsw_cost_read_table(costs, planned, passing);
+	/*
+	 * Without clauses the choice must not depend on LIMIT, or the rows of LIMIT n would not be the
+	 * first of LIMIT m.
+	 */
 	if (cost < (task->clauses ? best : round))
 	{
 		planned->strategy = HNSW_STRATEGY_EXACT;
@@ -199,7 +202,7 @@ hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswTas
 	{
 		double make = task->bitmap_made ? 0 : hnsw_cost_make_bitmap(costs, planned, members);
 
-		cost = make + hnsw_cost_exact(costs, planned, true, members, passing);
+		cost = make + hnsw_cost_read_bitmap(costs, planned, members, passing);
 		if (cost < best)
 		{
 			planned->strategy = HNSW_STRATEGY_EXACT;
@@ -228,10 +231,10 @@ hnsw_cost_without_search(const HnswCosts *costs, const HnswPlanned *planned, boo
 {
 	double passing = planned->share * planned->rows;
 	double members = planned->members_share * planned->rows;
-	double table = hnsw_cost_exact(costs, planned, false, 0, passing);
+	double table = hnsw_cost_read_table(costs, planned, passing);
 
 	if (!bitmap)
 		return table;
 	return Min(table, hnsw_cost_make_bitmap(costs, planned, members) +
-						  hnsw_cost_exact(costs, planned, true, members, passing));
+						  hnsw_cost_read_bitmap(costs, planned, members, passing));
 }

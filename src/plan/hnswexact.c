@@ -1,12 +1,11 @@
 /*
  * hnswexact.c
- *	  The exact strategy: read all rows that the bitmap holds, or all of the
- *	  table, check the clauses, and sort what passes by the operator's distance;
- *	  or return it as it comes, where no order is wanted.
+ *	  The exact strategy: reads all rows of the bitmap, or of the table, checks their clauses, and
+ *	  sorts the rows that pass by the operator's distance. If no order is wanted, rows are returned
+ *	  as they are read.
  *
- * Rows that the search checked before are left out, so that no clause is
- * evaluated twice for a row. Those of them that passed and wait are sorted with
- * the others.
+ * Rows that were checked before (HnswState.checked) are left out: no clause is evaluated twice for
+ * a row. Rows that passed and wait in the queue are sorted with the others.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -30,8 +29,8 @@ compare_tids(const void *a, const void *b)
 static bool
 was_checked(const HnswState *state, ItemPointer tid)
 {
-	return state->nseen > 0 &&
-		   bsearch(tid, state->seen, state->nseen, sizeof(ItemPointerData), compare_tids) != NULL;
+	return state->checked.n > 0 && bsearch(tid, state->checked.tids, state->checked.n,
+										   sizeof(ItemPointerData), compare_tids) != NULL;
 }
 
 static void
@@ -39,21 +38,22 @@ begin_reading(HnswState *state)
 {
 	Relation table = state->css.ss.ss_currentRelation;
 
-	if (state->nseen > 0)
-		qsort(state->seen, state->nseen, sizeof(ItemPointerData), compare_tids);
-	if (state->members)
+	if (state->checked.n > 0)
+		qsort(state->checked.tids, state->checked.n, sizeof(ItemPointerData), compare_tids);
+	if (state->bitmap.members)
 	{
-		hnsw_members_rewind(state->members);
-		state->member_fetch = omendb_index_fetch_begin(table);
+		hnsw_members_rewind(state->bitmap.members);
+		state->exact.bitmap_fetch = omendb_index_fetch_begin(table);
 	}
 	else
 	{
 		state->run.table_reads++;
-		state->table_scan = omendb_table_beginscan(table, state->css.ss.ps.state->es_snapshot);
+		state->exact.table_scan =
+			omendb_table_beginscan(table, state->css.ss.ps.state->es_snapshot);
 	}
 }
 
-/* The next row of the bitmap into heap_slot. */
+/* Read the next row of the bitmap into slots.heap. False if there is none. */
 static bool
 read_member(HnswState *state)
 {
@@ -61,12 +61,12 @@ read_member(HnswState *state)
 	Snapshot snapshot = state->css.ss.ps.state->es_snapshot;
 	ItemPointerData tid;
 
-	while (hnsw_members_next(state->members, &tid))
+	while (hnsw_members_next(state->bitmap.members, &tid))
 	{
 		bool again = false;
 
-		if (table_index_fetch_tuple(state->member_fetch, &tid, snapshot, state->heap_slot, &again,
-									NULL))
+		if (table_index_fetch_tuple(state->exact.bitmap_fetch, &tid, snapshot, state->slots.heap,
+									&again, NULL))
 		{
 			pgstat_count_heap_fetch(table);
 			return true;
@@ -76,16 +76,17 @@ read_member(HnswState *state)
 }
 
 /*
- * The next row that passes, into heap_slot; false: there is none. The distance is
- * computed where a clause needs it, or if it is asked for.
+ * Read the next row that passes into slots.heap. False if there is none. The distance is computed
+ * if a clause reads it, or if with_distance is set; else *null is true.
  */
 static bool
-read_row(HnswState *state, bool ask, double *distance, bool *null)
+read_row(HnswState *state, bool with_distance, double *distance, bool *null)
 {
-	TupleTableSlot *slot = state->heap_slot;
+	TupleTableSlot *slot = state->slots.heap;
 
-	while (state->members ? read_member(state)
-						  : table_scan_getnextslot(state->table_scan, ForwardScanDirection, slot))
+	while (state->bitmap.members
+			   ? read_member(state)
+			   : table_scan_getnextslot(state->exact.table_scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (was_checked(state, &slot->tts_tid))
@@ -94,7 +95,7 @@ read_row(HnswState *state, bool ask, double *distance, bool *null)
 		*null = true;
 		if (hnsw_row_passes_first(state, slot))
 		{
-			if (ask || state->expressions.later)
+			if (with_distance || state->expressions.later)
 				*null = !hnsw_row_distance(state, distance);
 			if (!state->expressions.later || hnsw_row_passes_later(state, *distance, *null))
 				return true;
@@ -107,55 +108,55 @@ read_row(HnswState *state, bool ask, double *distance, bool *null)
 static void
 end_reading(HnswState *state)
 {
-	ExecClearTuple(state->heap_slot);
-	if (state->member_fetch)
-		table_index_fetch_end(state->member_fetch);
-	if (state->table_scan)
-		table_endscan(state->table_scan);
-	state->member_fetch = NULL;
-	state->table_scan = NULL;
+	ExecClearTuple(state->slots.heap);
+	if (state->exact.bitmap_fetch)
+		table_index_fetch_end(state->exact.bitmap_fetch);
+	if (state->exact.table_scan)
+		table_endscan(state->exact.table_scan);
+	state->exact.bitmap_fetch = NULL;
+	state->exact.table_scan = NULL;
 }
 
-/* Put rows that wait among those that are sorted. */
+/* Move the rows of a list, from this one on, to the sort. */
 static void
-sort_rows(HnswState *state, HnswRowList *list, size_t from)
+move_to_sort(HnswState *state, HnswRowList *list, size_t from)
 {
 	for (size_t i = from; i < list->used; i++)
 	{
 		HnswRow *row = &list->rows[i];
 
 		if (!row->exact)
-			state->rows.resolve(state, row);
-		hnsw_sort_add(state->sort, &row->tid, row->low, row->null);
+			state->queue.resolve(state, row);
+		hnsw_sort_add(state->exact.sort, &row->tid, row->low, row->null);
 		if (row->tuple)
 			pfree(row->tuple);
 	}
 	list->used = from;
 }
 
-/* Sort all that passes, and what waits. */
+/* Read all rows, and sort those that pass with those that wait. */
 static void
 sort_all(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	HnswRows *rows = &state->rows;
-	bool bounded = !run->released && run->wanted > 0 && run->wanted < INT_MAX &&
+	HnswQueue *queue = &state->queue;
+	bool bounded = !run->released && run->bounds.wanted > 0 && run->bounds.wanted < INT_MAX &&
 				   !(state->flags & HNSW_FLAG_BEYOND);
 	double distance = 0;
 	bool null;
 
-	state->sort = hnsw_sort_begin(bounded ? (int64) run->wanted : 0, work_mem);
-	/* What was returned stays before what comes now. */
+	state->exact.sort = hnsw_sort_begin(bounded ? (int64) run->bounds.wanted : 0, work_mem);
+	/* Once rows are returned, those that are ready stay before the sorted ones. */
 	if (!run->released)
-		sort_rows(state, &rows->ready, 0);
-	sort_rows(state, &rows->waiting, 0);
-	sort_rows(state, &rows->late, 0);
+		move_to_sort(state, &queue->ready, 0);
+	move_to_sort(state, &queue->waiting, 0);
+	move_to_sort(state, &queue->late, 0);
 	while (read_row(state, true, &distance, &null))
-		hnsw_sort_add(state->sort, &state->heap_slot->tts_tid, distance, null);
+		hnsw_sort_add(state->exact.sort, &state->slots.heap->tts_tid, distance, null);
 	end_reading(state);
-	hnsw_sort_perform(state->sort);
+	hnsw_sort_perform(state->exact.sort);
 	if (!run->released)
-		rows->last_low = rows->last_high = -INFINITY;
+		queue->max_low = queue->max_high = -INFINITY;
 }
 
 void
@@ -164,8 +165,8 @@ hnsw_exact_begin(HnswState *state)
 	HnswRun *run = &state->run;
 	MemoryContext old;
 
-	/* Wrong dimensions are said also where there are no rows, unless that takes an evaluation. */
-	if (state->expressions.query_is_given)
+	/* Raise the error of wrong dimensions also if there are no rows, unless that runs code of the query. */
+	if (state->expressions.query_is_fixed)
 		hnsw_prepare_query(state);
 	old = MemoryContextSwitchTo(state->context);
 	begin_reading(state);
@@ -196,7 +197,7 @@ void
 hnsw_exact_end(HnswState *state)
 {
 	end_reading(state);
-	if (state->sort)
-		hnsw_sort_end(state->sort);
-	state->sort = NULL;
+	if (state->exact.sort)
+		hnsw_sort_end(state->exact.sort);
+	state->exact.sort = NULL;
 }

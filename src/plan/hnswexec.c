@@ -1,17 +1,17 @@
 /*
  * hnswexec.c
- *	  Runs a custom scan "HnswScan".
+ *	  Runs a custom scan "HnswScan": the executor's callbacks.
  *
- * Rows come from one source after another: the search of the index, the sweep of
- * the index, or a sort of the rows that were read. They wait in hnswrows.c until
- * their order is certain.
+ * Rows come from one source after another (HnswSource): the index, by a search and then perhaps a
+ * sweep; or rows of the table that were read, and sorted if an order is wanted. Rows of the index
+ * wait in the queue (hnswqueue.c) until their order is certain. Which source comes next is decided
+ * in hnswchange.c.
  *
- * Holding back. Where LIMIT says how many rows will be wanted, none is returned
- * before all of them are there, or all sources are at their end. So a scan that
- * has to read everything in the end returns all rows in order: nothing was
- * returned yet that a row found late should have come before. Within a radius
- * likewise. Under a join nobody knows how many rows will be wanted: rows are
- * returned as they come, and rows found late come last.
+ * Holding back. Where LIMIT says how many rows are wanted, no row is returned before all of them
+ * are ready, or all sources are at their end. So a scan that reads everything in the end returns
+ * all rows in order: no row was returned that belongs behind a late one. The same within a radius.
+ * Under a join the number of wanted rows is not known: rows are returned as soon as they are
+ * ready, and late rows come last.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -39,8 +39,9 @@ hnsw_create_state(CustomScan *plan)
 
 static void resolve_row(void *owner, HnswRow *row);
 
+/* BeginCustomScan. The first run begins at the first row. */
 static void
-begin(CustomScanState *css, EState *estate, int eflags)
+begin_scan(CustomScanState *css, EState *estate, int eflags)
 {
 	HnswState *state = (HnswState *) css;
 	const CustomScan *plan = (const CustomScan *) css->ss.ps.plan;
@@ -48,30 +49,32 @@ begin(CustomScanState *css, EState *estate, int eflags)
 	TupleDesc desc = RelationGetDescr(table);
 	ListCell *cell;
 
-	hnsw_planned_from_list(&state->expected, list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
-	state->planned = state->expected;
+	hnsw_planned_from_list(&state->estimates.by_plan,
+						   list_nth(plan->custom_private, HNSW_PRIVATE_PLANNED));
+	state->estimates.planned = state->estimates.by_plan;
 	state->flags = intVal(list_nth(plan->custom_private, HNSW_PRIVATE_FLAGS));
 	state->has_clauses =
 		plan->scan.plan.qual != NIL || list_nth(plan->custom_exprs, HNSW_EXPR_LATER) != NIL;
 	foreach (cell, plan->custom_plans)
 		css->custom_ps = lappend(css->custom_ps, ExecInitNode(lfirst(cell), estate, eflags));
-	state->heap_slot = ExecInitExtraTupleSlot(estate, desc, table_slot_callbacks(table));
-	state->held_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
-	state->look_slot = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
+	state->slots.heap = ExecInitExtraTupleSlot(estate, desc, table_slot_callbacks(table));
+	state->slots.held = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
+	state->slots.resolved = ExecInitExtraTupleSlot(estate, desc, &TTSOpsHeapTuple);
 	hnsw_row_init(state, estate);
 	state->learned.near = 1;
-	state->rows.resolve = resolve_row;
-	state->rows.owner = state;
-	hnsw_rows_reset(&state->rows);
+	state->queue.resolve = resolve_row;
+	state->queue.owner = state;
+	hnsw_queue_reset(&state->queue);
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	state->context =
 		AllocSetContextCreate(estate->es_query_cxt, "hnsw custom scan", ALLOCSET_DEFAULT_SIZES);
-	state->index = index_open(linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX)),
-							  exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
+	state->index.relation =
+		index_open(linitial_oid(list_nth(plan->custom_private, HNSW_PRIVATE_INDEX)),
+				   exec_rt_fetch(plan->scan.scanrelid, estate)->rellockmode);
 }
 
-/* Note for EXPLAIN that the scan went over to this strategy. */
+/* Note for EXPLAIN that the scan used this strategy. */
 static void
 note_strategy(HnswState *state, const char *name)
 {
@@ -80,7 +83,7 @@ note_strategy(HnswState *state, const char *name)
 	for (int i = 0; i < counts->nstrategies; i++)
 		if (strcmp(counts->strategies[i], name) == 0)
 			return;
-	if (counts->nstrategies < HNSW_MOST_CHANGES)
+	if (counts->nstrategies < HNSW_MAX_STRATEGIES)
 		counts->strategies[counts->nstrategies++] = name;
 }
 
@@ -89,42 +92,42 @@ hnsw_add_search_counts(const HnswState *state, HnswCounts *counts)
 {
 	const HnswScanReport *report;
 
-	if (!state->run.searched)
+	if (!state->run.search.begun)
 		return;
-	report = hnsw_scan_progress(state->scan);
+	report = hnsw_scan_progress(state->index.scan);
 	counts->nodes += report->nodes;
 	counts->ef = Max(counts->ef, report->ef);
 }
 
-/* Let omendb_last_scan() tell of a run that did not search. */
+/* Make omendb_last_scan() show a run that did not search. */
 static void
 publish_exact_run(const HnswState *state)
 {
 	memset(&hnsw_last_scan, 0, sizeof(hnsw_last_scan));
 	hnsw_last_scan.valid = true;
-	hnsw_last_scan.index = RelationGetRelid(state->index);
+	hnsw_last_scan.index = RelationGetRelid(state->index.relation);
 	hnsw_last_scan.table_reads = state->run.table_reads;
 	hnsw_last_scan.stop = HNSW_STOP_EXHAUSTED;
 }
 
-/* Forget all of this run. */
+/* End the run: learn from it, count what it did, free its memory. */
 static void
 end_run(HnswState *state)
 {
 	if (!state->run.started)
 		return;
-	ExecClearTuple(state->held_slot);
-	ExecClearTuple(state->look_slot);
+	ExecClearTuple(state->slots.held);
+	ExecClearTuple(state->slots.resolved);
 	hnsw_learn(state);
 	hnsw_exact_end(state);
 	hnsw_add_search_counts(state, &state->counts);
-	if (state->run.searched)
-		hnsw_scan_progress(state->scan)->table_reads = state->run.table_reads;
+	if (state->run.search.begun)
+		hnsw_scan_progress(state->index.scan)->table_reads = state->run.table_reads;
 	else if (state->run.source != HNSW_SOURCE_INDEX)
 		publish_exact_run(state);
-	hnsw_rows_reset(&state->rows);
-	state->seen = NULL;
-	state->nseen = state->seen_capacity = 0;
+	hnsw_queue_reset(&state->queue);
+	state->checked.tids = NULL;
+	state->checked.n = state->checked.capacity = 0;
 	MemoryContextReset(state->context);
 	memset(&state->run, 0, sizeof(HnswRun));
 }
@@ -140,94 +143,83 @@ rescan(CustomScanState *css)
 	{
 		if (css->ss.ps.chgParam != NULL)
 			UpdateChangedParamSet(child, css->ss.ps.chgParam);
-		/* It is rescanned when it is run; with the same parameters its bitmap is the same. */
+		/* The node is rescanned when it is run. With the same parameters its bitmap is the same. */
 		if (child->chgParam != NULL)
-			hnsw_forget_members(state);
+			hnsw_bitmap_free(state);
 	}
 	ExecScanReScan(&css->ss);
 }
 
 static void
-end(CustomScanState *css)
+end_scan(CustomScanState *css)
 {
 	HnswState *state = (HnswState *) css;
 
 	end_run(state);
-	hnsw_forget_members(state);
-	if (state->scan)
-		index_endscan(state->scan);
-	if (state->index)
-		index_close(state->index, NoLock);
+	hnsw_bitmap_free(state);
+	if (state->index.scan)
+		index_endscan(state->index.scan);
+	if (state->index.relation)
+		index_close(state->index.relation, NoLock);
 	if (hnsw_bitmap_child(state))
 		ExecEndNode(hnsw_bitmap_child(state));
 }
 
+/* Begin to search the index. The search itself starts at the first row. */
 static void
 begin_search(HnswState *state)
 {
 	EState *estate = state->css.ss.ps.state;
+	double wanted = state->run.bounds.wanted;
+	HnswRequest *request;
 	MemoryContext old;
 	ScanKeyData key;
 
 	hnsw_prepare_query(state);
 	old = MemoryContextSwitchTo(estate->es_query_cxt);
-	if (!state->scan)
+	if (!state->index.scan)
 	{
-		state->scan = omendb_index_beginscan(state->css.ss.ss_currentRelation, state->index,
-											 estate->es_snapshot, 0, 1);
-		state->drive = hnsw_scan_drive(state->scan);
+		state->index.scan = omendb_index_beginscan(
+			state->css.ss.ss_currentRelation, state->index.relation, estate->es_snapshot, 0, 1);
+		state->index.drive = hnsw_scan_drive(state->index.scan);
 	}
-	/* All rows within a radius are wanted: those found late find their places in the end. */
-	state->drive->keeps_all =
-		state->run.wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(state->run.wanted);
-	state->drive->wanted = isinf(state->run.wanted) ? 0 : state->run.wanted;
-	state->drive->filters = state->members || state->css.ss.ps.qual || state->expressions.later;
+	/* All rows within a radius are wanted: late rows get their places in the end. */
+	request = &state->index.drive->request;
+	request->keeps_all = wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(wanted);
+	request->wanted = isinf(wanted) ? 0 : wanted;
+	request->filters = state->bitmap.members || state->css.ss.ps.qual || state->expressions.later;
+	request->budget = 0;
+	request->first_budget = hnsw_first_budget(state);
 
-	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query_is_null ? SK_ISNULL : 0), 1,
+	ScanKeyEntryInitialize(&key, SK_ORDER_BY | (state->run.query.is_null ? SK_ISNULL : 0), 1,
 						   HNSW_DISTANCE_STRATEGY, InvalidOid, state->expressions.collation,
-						   state->expressions.distance.fn_oid, state->run.query);
-	index_rescan(state->scan, NULL, 0, &key, 1);
+						   state->expressions.distance.fn_oid, state->run.query.value);
+	index_rescan(state->index.scan, NULL, 0, &key, 1);
 	MemoryContextSwitchTo(old);
-	state->drive->budget = 0;
-	state->drive->first_round = hnsw_first_round(state);
-	state->run.searched = true;
-	note_strategy(state, state->members ? "bitmap" : "graph");
+	state->run.search.begun = true;
+	note_strategy(state, state->bitmap.members ? "bitmap" : "graph");
 }
 
+/*
+ * Choose the strategy that the run begins with, and begin it. The setting hnsw.scan_strategy forces
+ * one, except that nothing is read where settings forbid it.
+ */
 static void
-start(HnswState *state)
+begin_strategy(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	bool ordered = state->flags & HNSW_FLAG_ORDERED;
-
-	state->planned = state->expected;
-	hnsw_costs_init(&state->costs, &state->planned);
-	run->started = true;
-	run->may_read_all = hnsw_may_read_all();
-	run->relaxed = hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED;
-	run->source = HNSW_SOURCE_INDEX;
-	run->radius = INFINITY;
-	if (state->flags & HNSW_FLAG_BOUNDED)
-		run->wanted = hnsw_limit(state);
-	if (state->expressions.radii)
-	{
-		if (ordered && run->wanted == 0)
-			run->wanted = INFINITY;
-		hnsw_note_radii(state, HNSW_RADIUS_AT_START);
-	}
-	run->released = !ordered || run->wanted == 0;
 
 	if (hnsw_scan_strategy == HNSW_STRATEGY_AUTO)
 		hnsw_choose_beginning(state, hnsw_use_values(state));
 	run->strategy = hnsw_scan_strategy == HNSW_STRATEGY_AUTO
-						? (HnswStrategy) state->planned.strategy
+						? (HnswStrategy) state->estimates.planned.strategy
 						: (HnswStrategy) hnsw_scan_strategy;
-	if (run->strategy == HNSW_STRATEGY_EXACT && !run->may_read_all)
+	if (run->strategy == HNSW_STRATEGY_EXACT && !run->settings.may_read_all)
 		run->strategy = HNSW_STRATEGY_GRAPH;
 	if (run->strategy != HNSW_STRATEGY_GRAPH)
-		hnsw_make_members(state);
+		hnsw_bitmap_make(state);
 	if (run->strategy == HNSW_STRATEGY_EXACT &&
-		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_exact_is_right(state)))
+		(hnsw_scan_strategy == HNSW_STRATEGY_EXACT || hnsw_is_exact_cheaper(state)))
 	{
 		note_strategy(state, "exact");
 		hnsw_exact_begin(state);
@@ -236,9 +228,39 @@ start(HnswState *state)
 		begin_search(state);
 }
 
-/* Let the expressions read a row that waits; false: it is there no longer. */
+/* Start a run: evaluate what bounds it, and begin its first strategy. */
+static void
+start_run(HnswState *state)
+{
+	HnswRun *run = &state->run;
+	bool ordered = state->flags & HNSW_FLAG_ORDERED;
+
+	state->estimates.planned = state->estimates.by_plan;
+	hnsw_costs_init(&state->estimates.costs, &state->estimates.planned);
+	run->started = true;
+	run->settings.may_read_all = hnsw_may_read_all();
+	run->settings.relaxed = hnsw_iterative_scan == HNSW_ITERATIVE_RELAXED;
+	run->source = HNSW_SOURCE_INDEX;
+	run->bounds.radius = INFINITY;
+	if (state->flags & HNSW_FLAG_BOUNDED)
+		run->bounds.wanted = hnsw_limit(state);
+	if (state->expressions.radii)
+	{
+		if (ordered && run->bounds.wanted == 0)
+			run->bounds.wanted = INFINITY;
+		hnsw_note_radii(state, HNSW_RADIUS_AT_START);
+	}
+	run->released = !ordered || run->bounds.wanted == 0;
+
+	begin_strategy(state);
+}
+
+/*
+ * Set the row that the expressions read to one that waits. The slot frees the copy of the row,
+ * unless it is kept. False if the row is not there any more.
+ */
 static bool
-set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
+set_queued_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 {
 	if (row->tuple)
 		ExecStoreHeapTuple(row->tuple, slot, !keep);
@@ -246,7 +268,7 @@ set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 	{
 		ItemPointerData tid = row->tid;
 
-		slot = state->heap_slot;
+		slot = state->slots.heap;
 		if (!table_tuple_fetch_row_version(state->css.ss.ss_currentRelation, &tid,
 										   state->css.ss.ps.state->es_snapshot, slot))
 			return false;
@@ -255,7 +277,7 @@ set_row(HnswState *state, const HnswRow *row, TupleTableSlot *slot, bool keep)
 	return true;
 }
 
-/* HnswRows.resolve */
+/* HnswQueue.resolve: compute the exact distance of a row that waits. */
 static void
 resolve_row(void *owner, HnswRow *row)
 {
@@ -263,34 +285,35 @@ resolve_row(void *owner, HnswRow *row)
 	double distance = INFINITY;
 
 	row->exact = true;
-	if (!set_row(state, row, state->look_slot, true))
+	if (!set_queued_row(state, row, state->slots.resolved, true))
 		elog(ERROR, "could not read row (%u,%u) again", ItemPointerGetBlockNumber(&row->tid),
 			 ItemPointerGetOffsetNumber(&row->tid));
 	row->null = !hnsw_row_distance(state, &distance);
 	row->low = row->high = distance;
-	ExecClearTuple(state->look_slot);
+	ExecClearTuple(state->slots.resolved);
 }
 
-/* Clauses are not to be checked again for this row. */
+/* Note that the row's clauses were checked: hnswexact.c leaves the row out. */
 static void
-note_seen(HnswState *state, ItemPointer tid)
+note_checked(HnswState *state, ItemPointer tid)
 {
-	if (!state->run.may_read_all)
+	if (!state->run.settings.may_read_all)
 		return;
-	if (state->nseen == state->seen_capacity)
+	if (state->checked.n == state->checked.capacity)
 	{
 		MemoryContext old = MemoryContextSwitchTo(state->context);
 
-		state->seen_capacity = Max(state->seen_capacity * 2, 128);
-		state->seen =
-			state->seen ? repalloc_huge(state->seen, state->seen_capacity * sizeof(ItemPointerData))
-						: palloc(state->seen_capacity * sizeof(ItemPointerData));
+		state->checked.capacity = Max(state->checked.capacity * 2, 128);
+		state->checked.tids = state->checked.tids
+								  ? repalloc_huge(state->checked.tids,
+												  state->checked.capacity * sizeof(ItemPointerData))
+								  : palloc(state->checked.capacity * sizeof(ItemPointerData));
 		MemoryContextSwitchTo(old);
 	}
-	state->seen[state->nseen++] = *tid;
+	state->checked.tids[state->checked.n++] = *tid;
 }
 
-/* A copy of the row, as long as memory lasts. */
+/* A copy of the row; NULL if copies take half of work_mem: then the row is read again. */
 static HeapTuple
 copy_row(HnswState *state, TupleTableSlot *slot)
 {
@@ -306,17 +329,17 @@ copy_row(HnswState *state, TupleTableSlot *slot)
 	return tuple;
 }
 
-/* A row of the index, which is in heap_slot: does it pass, then it waits. */
+/* Check the clauses of a row of the index, which is in slots.heap. A row that passes waits. */
 static void
-take_row(HnswState *state, const HnswFound *found)
+check_row(HnswState *state, const HnswFound *found)
 {
 	HnswRun *run = &state->run;
-	TupleTableSlot *slot = state->heap_slot;
-	HnswRow row = {.low = found->low, .high = found->high};
+	TupleTableSlot *slot = state->slots.heap;
+	HnswRow row = {.low = found->row.low, .high = found->row.high};
 	MemoryContext old;
 
 	state->counts.fetched++;
-	note_seen(state, &slot->tts_tid);
+	note_checked(state, &slot->tts_tid);
 	if (!hnsw_row_passes_first(state, slot))
 	{
 		InstrCountFiltered1(&state->css, 1);
@@ -339,42 +362,45 @@ take_row(HnswState *state, const HnswFound *found)
 		row.low = row.high = distance;
 		row.exact = true;
 	}
-	/* The bounds say nothing then. */
-	if (state->drive->no_order && !row.exact)
+	/* Bounds of a query without order say nothing. */
+	if (state->index.drive->without_order && !row.exact)
 		row.low = row.high = 0;
-	run->passed++;
+	run->found.passed++;
 	row.tid = slot->tts_tid;
 	row.tuple = copy_row(state, slot);
 	old = MemoryContextSwitchTo(state->context);
-	if (state->drive->no_order || !(state->flags & HNSW_FLAG_ORDERED) ||
-		(run->released && run->relaxed))
-		hnsw_rows_append(&state->rows, &row);
+	if (state->index.drive->without_order || !(state->flags & HNSW_FLAG_ORDERED) ||
+		(run->released && run->settings.relaxed))
+		hnsw_queue_append(&state->queue, &row);
 	else
-		hnsw_rows_add(&state->rows, &row);
+		hnsw_queue_add(&state->queue, &row);
 	MemoryContextSwitchTo(old);
 }
 
 static void
-settle(HnswState *state, double frontier)
+settle_queue(HnswState *state, double frontier)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	hnsw_rows_settle(&state->rows, frontier);
+	hnsw_queue_settle(&state->queue, frontier);
 	MemoryContextSwitchTo(old);
 }
 
-/* No more rows come: those that wait become ready, and those found late find a place. */
+/*
+ * End the run: no more rows come. Rows that wait become ready. Late rows get their places if rows
+ * were held back, else they come last.
+ */
 static void
-finish(HnswState *state)
+finish_run(HnswState *state)
 {
 	HnswRun *run = &state->run;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	hnsw_rows_settle(&state->rows, INFINITY);
+	hnsw_queue_settle(&state->queue, INFINITY);
 	if (!run->released)
-		hnsw_rows_merge_late(&state->rows);
+		hnsw_queue_merge_late(&state->queue);
 	else
-		hnsw_rows_append_late(&state->rows);
+		hnsw_queue_append_late(&state->queue);
 	MemoryContextSwitchTo(old);
 	run->source = HNSW_SOURCE_NONE;
 	run->released = true;
@@ -383,20 +409,20 @@ finish(HnswState *state)
 static void
 change_to_exact(HnswState *state)
 {
-	HnswScanReport *report = hnsw_scan_progress(state->scan);
+	HnswScanReport *report = hnsw_scan_progress(state->index.scan);
 
 	if (hnsw_bitmap_child(state))
-		hnsw_make_members(state);
+		hnsw_bitmap_make(state);
 	note_strategy(state, "exact");
-	/* A limit that stopped the search does not stop the scan. */
+	/* A limit that stopped the search did not stop the scan. */
 	if (report->stop != HNSW_STOP_EXHAUSTED)
 		report->stop = HNSW_STOP_NONE;
 	hnsw_exact_begin(state);
 }
 
-/* Does every radius clause hold for a distance that is NaN, which is above all numbers? */
+/* True if every radius clause holds for the distance NaN, which is above all numbers. */
 static bool
-radii_take_nan(const HnswState *state)
+radii_hold_for_nan(const HnswState *state)
 {
 	ListCell *cell;
 
@@ -406,68 +432,39 @@ radii_take_nan(const HnswState *state)
 	return true;
 }
 
-/* No nearer row comes. Rows whose distance is NaN may be left, which the index leaves out. */
+/*
+ * The index has no more rows within the radius. Rows whose distance is NaN are not in the index,
+ * and may pass.
+ */
 static void
 end_at_radius(HnswState *state)
 {
-	if (state->run.may_read_all && radii_take_nan(state) && hnsw_scan_left_out_nan(state->scan))
+	if (state->run.settings.may_read_all && radii_hold_for_nan(state) &&
+		hnsw_scan_left_out_nan(state->index.scan))
 		change_to_exact(state);
 	else
-		finish(state);
+		finish_run(state);
 }
 
-/* The index gives no row for now: go on, go over to something else, or finish. */
+/* Do what hnsw_choose_action says: the index has returned no row. */
 static void
-go_on(HnswState *state)
+change_source(HnswState *state)
 {
 	HnswRun *run = &state->run;
-	bool must_stop = !state->drive->paused;
+	bool paused = state->index.drive->paused;
 	HnswAction action;
 
-	if (must_stop)
-	{
-		HnswStop stop = hnsw_scan_progress(state->scan)->stop;
-
-		if (stop == HNSW_STOP_EF_SEARCH || !run->may_read_all)
-		{
-			if (run->draining || stop == HNSW_STOP_EF_SEARCH || stop == HNSW_STOP_EXHAUSTED)
-				finish(state);
-			else
-				hnsw_scan_finish(state->scan);
-			run->draining = true;
-			return;
-		}
-		/* All of the index was seen: what is left are rows that the index leaves out. */
-		if (stop == HNSW_STOP_EXHAUSTED)
-		{
-			settle(state, INFINITY);
-			if (hnsw_rows_ready(&state->rows) > 0 &&
-				(run->released || hnsw_rows_ready(&state->rows) >= run->wanted))
-				return;
-			if (state->flags & HNSW_FLAG_UNINDEXED || !run->sweeping)
-				change_to_exact(state);
-			else
-				finish(state);
-			return;
-		}
-	}
-	action = hnsw_choose_action(state, must_stop);
-	/* When the rows of the bitmap are counted, another strategy may turn out to be right. */
-	if (action == HNSW_TO_EXACT && hnsw_bitmap_child(state) && !state->members)
-	{
-		hnsw_make_members(state);
-		action = hnsw_choose_action(state, must_stop);
-		if (action == HNSW_GO_ON)
-			action = HNSW_TO_BITMAP;
-	}
-	run->changed |= action != HNSW_GO_ON && !must_stop;
+	if (!paused && hnsw_scan_progress(state->index.scan)->stop == HNSW_STOP_EXHAUSTED)
+		settle_queue(state, INFINITY);
+	action = hnsw_choose_action(state);
+	run->search.abandoned |= paused && action != HNSW_SEARCH_ON;
 	switch (action)
 	{
-		case HNSW_GO_ON:
-			state->drive->budget = INFINITY;
+		case HNSW_SEARCH_ON:
+			state->index.drive->request.budget = INFINITY;
 			break;
 		case HNSW_TO_BITMAP:
-			hnsw_make_members(state);
+			hnsw_bitmap_make(state);
 			note_strategy(state, "bitmap");
 			run->strategy = HNSW_STRATEGY_BITMAP;
 			break;
@@ -476,24 +473,33 @@ go_on(HnswState *state)
 			break;
 		case HNSW_TO_SWEEP:
 			note_strategy(state, "sweep");
-			run->sweeping = true;
-			hnsw_scan_sweep(state->scan);
+			run->search.sweeping = true;
+			hnsw_scan_sweep(state->index.scan);
+			break;
+		case HNSW_DRAIN:
+			run->search.draining = true;
+			hnsw_scan_finish(state->index.scan);
+			break;
+		case HNSW_RETURN_ROWS:
+			break;
+		case HNSW_FINISH:
+			finish_run(state);
 			break;
 	}
 }
 
-/* The index gave another row. */
+/* Note the lower bound of another row of the index. */
 static void
-note_reached(HnswRun *run, double low)
+note_found(HnswRun *run, double low)
 {
-	uint64 n = (uint64) ++run->popped;
+	uint64 n = (uint64) ++run->found.rows;
 
-	run->reached = n == 1 ? low : Max(run->reached, low);
-	if ((n & (n - 1)) == 0 && n < UINT64CONST(1) << lengthof(run->marks))
-		run->marks[pg_leftmost_one_pos64(n)] = run->reached;
+	run->found.reached = n == 1 ? low : Max(run->found.reached, low);
+	if ((n & (n - 1)) == 0 && n < UINT64CONST(1) << lengthof(run->found.marks))
+		run->found.marks[pg_leftmost_one_pos64(n)] = run->found.reached;
 }
 
-/* Take a row from the index. */
+/* Get a row from the index, and check it. */
 static void
 advance_index(HnswState *state)
 {
@@ -502,69 +508,69 @@ advance_index(HnswState *state)
 	const HnswFound *found;
 	bool ordered;
 
-	/* One more than is wanted: which row follows says that the last one is in its place. */
+	/* One more than wanted: the row that follows shows that the last one is in its place. */
 	if (!run->released)
-		expected = Max(run->wanted - hnsw_rows_held(&state->rows), 0) + 1;
+		expected = Max(run->bounds.wanted - hnsw_queue_held(&state->queue), 0) + 1;
 	found = hnsw_next_found(state, expected);
 	if (!found)
 	{
-		go_on(state);
+		change_source(state);
 		return;
 	}
-	note_reached(run, found->low);
-	ordered = !state->drive->no_order;
-	if (found->low > run->radius && ordered)
+	note_found(run, found->row.low);
+	ordered = !state->index.drive->without_order;
+	if (found->row.low > run->bounds.radius && ordered)
 	{
 		end_at_radius(state);
 		return;
 	}
 	if (found->member)
 	{
-		if (state->members)
+		if (state->bitmap.members)
 			state->counts.members++;
 		if (hnsw_fetch_found(state, found))
-			take_row(state, found);
+			check_row(state, found);
 	}
 	if (ordered)
-		settle(state, found->next_low);
+		settle_queue(state, found->row.next_low);
 }
 
-/* Take a row from the sort. */
+/* Get a row from the sort. */
 static void
 advance_sort(HnswState *state)
 {
 	HnswRow row = {.exact = true};
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	if (!hnsw_sort_next(state->sort, &row.tid, &row.low, &row.null))
+	if (!hnsw_sort_next(state->exact.sort, &row.tid, &row.low, &row.null))
 	{
-		/* All rows were seen, though the search saw some of them only. */
-		if (state->run.searched)
-			hnsw_scan_progress(state->scan)->stop = HNSW_STOP_EXHAUSTED;
-		finish(state);
+		/* All rows were read, though the search visited only some of them. */
+		if (state->run.search.begun)
+			hnsw_scan_progress(state->index.scan)->stop = HNSW_STOP_EXHAUSTED;
+		finish_run(state);
 	}
 	else
 	{
 		if (row.null)
 			row.low = INFINITY;
 		row.high = row.low;
-		/* Nearer than a row that the search returned. */
-		if (row.low < state->rows.last_high)
-			hnsw_rows_add_late(&state->rows, &row);
+		/* A late row is nearer than a row that the search returned. */
+		if (row.low < state->queue.max_high)
+			hnsw_queue_add_late(&state->queue, &row);
 		else
-			hnsw_rows_append(&state->rows, &row);
+			hnsw_queue_append(&state->queue, &row);
 	}
 	MemoryContextSwitchTo(old);
 }
 
-/* What the node returns of the next row that is ready; NULL: the row is gone. */
+/* The node's result for the next row that is ready; NULL if the row is gone. */
 static TupleTableSlot *
 return_row(HnswState *state)
 {
-	HnswRow row = *hnsw_rows_take(&state->rows);
+	HnswRow row = *hnsw_queue_take(&state->queue);
 	double distance = row.low;
 
-	if (!set_row(state, &row, state->held_slot, false))
+	if (!set_queued_row(state, &row, state->slots.held, false))
 		return NULL;
 	if (!state->expressions.shows_distance)
 		row.null = true;
@@ -574,8 +580,8 @@ return_row(HnswState *state)
 }
 
 /*
- * The row that EvalPlanQual puts in place of the scan's rows; *substituted:
- * there is one, or none at all.
+ * The result for the row that EvalPlanQual puts in place of all rows of this scan, or NULL.
+ * *substituted is false if EvalPlanQual leaves the scan's own rows.
  */
 static TupleTableSlot *
 recheck_row(HnswState *state, bool *substituted)
@@ -593,7 +599,7 @@ recheck_row(HnswState *state, bool *substituted)
 		slot = epq->relsubs_slot[at];
 	else if (epq->relsubs_rowmark[at] != NULL)
 	{
-		slot = state->heap_slot;
+		slot = state->slots.heap;
 		if (!EvalPlanQualFetchRowMark(epq, at + 1, slot))
 			ExecClearTuple(slot);
 	}
@@ -615,7 +621,7 @@ recheck_row(HnswState *state, bool *substituted)
 }
 
 static TupleTableSlot *
-exec(CustomScanState *css)
+exec_scan(CustomScanState *css)
 {
 	HnswState *state = (HnswState *) css;
 	HnswRun *run = &state->run;
@@ -630,12 +636,12 @@ exec(CustomScanState *css)
 			return result;
 	}
 	if (!run->started)
-		start(state);
+		start_run(state);
 	for (;;)
 	{
-		if (!run->released && hnsw_rows_ready(&state->rows) >= run->wanted)
+		if (!run->released && hnsw_queue_ready(&state->queue) >= run->bounds.wanted)
 			run->released = true;
-		if (run->released && hnsw_rows_ready(&state->rows) > 0)
+		if (run->released && hnsw_queue_ready(&state->queue) > 0)
 		{
 			result = return_row(state);
 			if (result)
@@ -654,7 +660,7 @@ exec(CustomScanState *css)
 				result = hnsw_exact_read(state);
 				if (result)
 					return result;
-				finish(state);
+				finish_run(state);
 				break;
 			case HNSW_SOURCE_NONE:
 				return NULL;
@@ -664,9 +670,9 @@ exec(CustomScanState *css)
 
 static const CustomExecMethods exec_methods = {
 	.CustomName = "HnswScan",
-	.BeginCustomScan = begin,
-	.ExecCustomScan = exec,
-	.EndCustomScan = end,
+	.BeginCustomScan = begin_scan,
+	.ExecCustomScan = exec_scan,
+	.EndCustomScan = end_scan,
 	.ReScanCustomScan = rescan,
 	.ExplainCustomScan = hnsw_explain,
 };

@@ -1,6 +1,6 @@
 /*
  * hnswexplain.c
- *	  What EXPLAIN shows of a custom scan.
+ *	  Shows a custom scan in EXPLAIN: its plan, and with ANALYZE what it did.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -47,11 +47,12 @@ show_expression(Node *node, const char *label, CustomScanState *css, List *ances
 static HnswStrategy
 planned_strategy(const HnswState *state)
 {
-	return hnsw_scan_strategy == HNSW_STRATEGY_AUTO ? (HnswStrategy) state->planned.strategy
-													: (HnswStrategy) hnsw_scan_strategy;
+	return hnsw_scan_strategy == HNSW_STRATEGY_AUTO
+			   ? (HnswStrategy) state->estimates.planned.strategy
+			   : (HnswStrategy) hnsw_scan_strategy;
 }
 
-/* The strategy that is planned, or those that the scan went through. */
+/* Show the strategies that the scan used; before it runs, the planned one. */
 static void
 show_strategies(const HnswState *state, const HnswCounts *counts, ExplainState *es)
 {
@@ -82,13 +83,13 @@ hnsw_explain(CustomScanState *css, List *ancestors, ExplainState *es)
 	if (later)
 		show_expression((Node *) make_ands_explicit(later), "Distance Filter", css, ancestors, es);
 	show_strategies(state, &counts, es);
-	/* The largest that a search began with, or the plan's; none where nothing is searched. */
+	/* The largest ef of a first round, or the planned one; 0 if nothing is searched. */
 	ef = counts.ef;
 	if (counts.nstrategies == 0 && planned_strategy(state) != HNSW_STRATEGY_EXACT)
-		ef = (int64) state->planned.ef;
+		ef = (int64) state->estimates.planned.ef;
 	if (hnsw_recall_target > 0 && ef > 0)
 		ExplainPropertyInteger("EF Search", NULL, ef, es);
-	/* Core gives a node that is not parallel-aware no way to report from a worker. */
+	/* A node that is not parallel-aware cannot report what it did in a worker. */
 	if (!es->analyze || (counts.nstrategies == 0 && css->ss.ps.worker_instrument))
 		return;
 	if (later && !plan->scan.plan.qual && css->ss.ps.instrument)

@@ -1,6 +1,6 @@
 /*
  * hnswfetch.c
- *	  Heap TIDs that the index gives a custom scan, a batch at a time.
+ *	  Gets heap TIDs from the index, a batch at a time, and reads their rows.
  */
 #include "plan/hnswfetch.h"
 
@@ -11,14 +11,14 @@
 #include "storage/bufmgr.h"
 #include "utils/spccache.h"
 
-/* Ask for the page of a heap TID, and for what reading the row touches first. */
+/* Prefetch the page of a heap TID, and the memory that reading the row touches first. */
 static void
 prefetch(Relation table, ItemPointer tid)
 {
 	PrefetchBufferResult result =
 		PrefetchBuffer(table, MAIN_FORKNUM, ItemPointerGetBlockNumber(tid));
 
-	/* Not pinned: whatever the buffer holds by then, this is but a hint. */
+	/* The buffer is not pinned and may hold another page by now: this is only a hint. */
 	if (BufferIsValid(result.recent_buffer) && !BufferIsLocal(result.recent_buffer))
 	{
 		PageHeader page = (PageHeader) BufferGetPage(result.recent_buffer);
@@ -29,34 +29,31 @@ prefetch(Relation table, ItemPointer tid)
 	}
 }
 
+/* Get the next batch, of up to `size` TIDs. */
 static void
-fill(HnswState *state, int size)
+fill_batch(HnswState *state, int size)
 {
 	Relation table = state->css.ss.ss_currentRelation;
 	HnswBatch *batch = &state->run.batch;
-	const HnswDrive *drive = state->drive;
+	const HnswDrive *drive = state->index.drive;
 	ItemPointer tid;
 
 	batch->used = batch->next = 0;
 	while (batch->used < size &&
-		   (tid = index_getnext_tid(state->scan, ForwardScanDirection)) != NULL)
+		   (tid = index_getnext_tid(state->index.scan, ForwardScanDirection)) != NULL)
 	{
 		HnswFound *found = &batch->found[batch->used++];
 
-		/* The first of a batch may have begun another round; no other may. */
-		state->drive->budget = 0;
+		/* Only the first TID of a batch may begin another round. */
+		state->index.drive->request.budget = 0;
 		found->tid = *tid;
-		found->place = drive->place;
-		found->dead = drive->dead;
-		found->member = !state->members || hnsw_members_has(state->members, tid);
-		found->low = drive->low;
-		found->high = drive->high;
-		found->next_low = drive->next_low;
+		found->row = drive->row;
+		found->member = !state->bitmap.members || hnsw_members_has(state->bitmap.members, tid);
 	}
-	state->drive->budget = 0;
+	state->index.drive->request.budget = 0;
 	if (batch->used > 1 && get_tablespace_io_concurrency(table->rd_rel->reltablespace) > 0)
 		for (int i = 0; i < batch->used; i++)
-			if (batch->found[i].member && !batch->found[i].dead)
+			if (batch->found[i].member && !batch->found[i].row.dead)
 				prefetch(table, &batch->found[i].tid);
 }
 
@@ -69,10 +66,10 @@ hnsw_next_found(HnswState *state, double expected)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (expected > 0)
-			batch->size = (int) Min(expected, HNSW_LARGEST_BATCH);
+			batch->size = (int) Min(expected, HNSW_MAX_BATCH);
 		else
-			batch->size = Min(Max(batch->size * 2, 1), HNSW_LARGEST_BATCH);
-		fill(state, batch->size);
+			batch->size = Min(Max(batch->size * 2, 1), HNSW_MAX_BATCH);
+		fill_batch(state, batch->size);
 		if (batch->used == 0)
 			return NULL;
 	}
@@ -84,14 +81,14 @@ hnsw_fetch_found(HnswState *state, const HnswFound *found)
 {
 	bool good;
 
-	if (found->dead)
+	if (found->row.dead)
 		return false;
-	state->scan->xs_heaptid = found->tid;
-	state->scan->xs_heap_continue = false;
-	good = index_fetch_heap(state->scan, state->heap_slot);
-	/* Set by it, but never in a transaction that began in recovery. */
-	if (state->scan->kill_prior_tuple)
-		hnsw_scan_note_dead(state->scan, &found->place, &found->tid);
-	state->scan->kill_prior_tuple = false;
+	state->index.scan->xs_heaptid = found->tid;
+	state->index.scan->xs_heap_continue = false;
+	good = index_fetch_heap(state->index.scan, state->slots.heap);
+	/* index_fetch_heap sets this, but not in a transaction that began in recovery. */
+	if (state->index.scan->kill_prior_tuple)
+		hnsw_scan_note_dead(state->index.scan, &found->row.place, &found->tid);
+	state->index.scan->kill_prior_tuple = false;
 	return good;
 }

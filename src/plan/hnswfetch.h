@@ -1,49 +1,46 @@
 /*
  * hnswfetch.h
- *	  Heap TIDs that the index gives a custom scan, a batch at a time.
+ *	  Gets heap TIDs from the index, a batch at a time, and reads their rows.
  *
- * The heap pages of a batch are asked for before the first of its rows is read:
- * pages that are on disk come together, and what is in memory is on its way to
- * the processor. The index does the work of one round for a batch at most.
+ * The heap pages of a batch are prefetched before the first of its rows is read: from storage
+ * several at a time, from memory into the processor's caches. A batch causes at most one round of
+ * the search.
  */
 #ifndef OMENDB_HNSWFETCH_H
 #define OMENDB_HNSWFETCH_H
 
 #include "postgres.h"
 
-#include "am/hnswscan.h"
+#include "am/hnswdrive.h"
 #include "storage/itemptr.h"
 
-#define HNSW_LARGEST_BATCH 32
+/* Maximum number of TIDs in a batch. */
+#define HNSW_MAX_BATCH 32
 
 typedef struct HnswFound
 {
 	ItemPointerData tid;
-	HnswPlace place; /* in the index */
-	bool member;     /* of the bitmap, or there is none */
-	bool dead;       /* the index says so */
-	double low;      /* bounds of the distance, as HnswDrive has them */
-	double high;
-	double next_low;
+	HnswFoundRow row;
+	bool member; /* in the bitmap; true if there is no bitmap */
 } HnswFound;
 
 typedef struct HnswBatch
 {
-	HnswFound found[HNSW_LARGEST_BATCH];
+	HnswFound found[HNSW_MAX_BATCH];
 	int used;
-	int next;
-	int size; /* of the batch before, at most */
+	int next; /* not returned yet from here on */
+	int size; /* maximum number of TIDs of this batch */
 } HnswBatch;
 
 typedef struct HnswState HnswState;
 
 /*
- * The next TID; NULL: the index gives none for now, see hnswscan.h. expected: so
- * many will be needed, as far as anybody knows; 0: nobody does.
+ * The next TID; NULL if the index returns none now (hnswdrive.h says why). expected: the number of
+ * TIDs that will be needed; 0: not known.
  */
 extern const HnswFound *hnsw_next_found(HnswState *state, double expected);
 
-/* Read the row of a TID into heap_slot; false: the snapshot does not see it. */
+/* Read the row of a TID into slots.heap. False if the snapshot does not see it. */
 extern bool hnsw_fetch_found(HnswState *state, const HnswFound *found);
 
 #endif /* OMENDB_HNSWFETCH_H */

@@ -1,10 +1,10 @@
 /*
  * hnswmembers.c
- *	  Which heap TIDs a bitmap holds: look-up, and reading in order.
+ *	  The heap TIDs of a bitmap: look-up of one, and reading all in order.
  *
- * PostgreSQL's TIDBitmap can be read from one end to the other, but not asked
- * for one TID. Here each block is an entry of an array in ascending order with a
- * bit for each offset; a hash table finds the entry of a block.
+ * PostgreSQL's TIDBitmap can only be read from one end to the other. Here an array has an entry for
+ * each block, in ascending order, with a bit for each offset. A hash table finds the entry of a
+ * block.
  */
 #include "plan/hnswmembers.h"
 
@@ -16,13 +16,13 @@
 
 #define WORDS ((MaxHeapTuplesPerPage + 64) / 64)
 
-/* TIDs that a block held as a whole counts for. */
-#define GUESS_A_BLOCK 20
+/* Number of TIDs that a lossy block counts for: a guess. */
+#define TIDS_PER_LOSSY_BLOCK 20
 
 typedef struct MemberBlock
 {
 	BlockNumber block;
-	bool whole;
+	bool lossy; /* the bitmap has the block only, not its TIDs */
 	uint64 words[WORDS];
 } MemberBlock;
 
@@ -30,7 +30,7 @@ typedef struct MemberSlot
 {
 	BlockNumber block; /* key */
 	char status;
-	uint32 at; /* in the array */
+	uint32 at; /* index in HnswMembers.blocks */
 } MemberSlot;
 
 #define SH_PREFIX         membertable
@@ -51,8 +51,8 @@ struct HnswMembers
 	size_t capacity;
 	membertable_hash *table;
 	double count;
-	/* reading */
-	size_t at;
+	/* of the TID read last */
+	size_t at; /* index in blocks */
 	int offset;
 };
 
@@ -93,8 +93,8 @@ hnsw_members_create(TIDBitmap *bitmap)
 		MemberBlock *entry = add_block(members, block);
 
 		CHECK_FOR_INTERRUPTS();
-		entry->whole = n < 0;
-		members->count += n < 0 ? GUESS_A_BLOCK : n;
+		entry->lossy = n < 0;
+		members->count += n < 0 ? TIDS_PER_LOSSY_BLOCK : n;
 		for (int i = 0; i < n; i++)
 			if (offsets[i] <= MaxHeapTuplesPerPage)
 				entry->words[offsets[i] / 64] |= UINT64CONST(1) << (offsets[i] % 64);
@@ -119,7 +119,7 @@ hnsw_members_has(HnswMembers *members, ItemPointer tid)
 	if (!slot)
 		return false;
 	block = &members->blocks[slot->at];
-	return block->whole ||
+	return block->lossy ||
 		   (offset <= MaxHeapTuplesPerPage && (block->words[offset / 64] >> (offset % 64) & 1));
 }
 
@@ -141,7 +141,7 @@ hnsw_members_next(HnswMembers *members, ItemPointer tid)
 		{
 			int offset = ++members->offset;
 
-			if (block->whole || (block->words[offset / 64] >> (offset % 64) & 1))
+			if (block->lossy || (block->words[offset / 64] >> (offset % 64) & 1))
 			{
 				ItemPointerSet(tid, block->block, offset);
 				return true;

@@ -1,6 +1,6 @@
 /*
  * hnswmembers.h
- *	  Which heap TIDs a bitmap holds: look-up, and reading in order.
+ *	  The heap TIDs of a bitmap: look-up of one, and reading all in order.
  */
 #ifndef OMENDB_HNSWMEMBERS_H
 #define OMENDB_HNSWMEMBERS_H
@@ -13,23 +13,25 @@
 typedef struct HnswMembers HnswMembers;
 
 /*
- * From a bitmap, in the current memory context; the bitmap may be freed
- * afterwards. An index knows a chain of HOT tuples by its root: such are the
- * TIDs of the bitmap and of an hnsw index.
+ * Make it from a bitmap, in the current memory context. The bitmap may be freed afterwards. The
+ * TIDs of a bitmap and those of an hnsw index are comparable: an index has the TID of the root of a
+ * chain of HOT tuples.
  */
 extern HnswMembers *hnsw_members_create(TIDBitmap *bitmap);
 
-/* TIDs that it holds; those of blocks that it holds only as a whole are guessed. */
+/* The number of its TIDs. Those of lossy blocks, of which the bitmap has no TIDs, are guessed. */
 extern double hnsw_members_count(const HnswMembers *members);
 
-/* May the row be in the bitmap? For sure, unless the bitmap holds the block only as a whole. */
+/* True if the bitmap has the TID; of a lossy block, always. */
 extern bool hnsw_members_has(HnswMembers *members, ItemPointer tid);
 
-/*
- * The next TID in the order of blocks, from the first on after a rewind. Of
- * blocks that are held as a whole every possible TID comes. False: none is left.
- */
+/* Begin to read at the first TID. */
 extern void hnsw_members_rewind(HnswMembers *members);
+
+/*
+ * The next TID, in the order of blocks. False if none is left. Of a lossy block every possible TID
+ * is returned.
+ */
 extern bool hnsw_members_next(HnswMembers *members, ItemPointer tid);
 
 #endif /* OMENDB_HNSWMEMBERS_H */

@@ -1,21 +1,19 @@
 /*
  * hnswpaths.c
- *	  Adds the path "HnswScan" to the paths of a table.
+ *	  Adds the path "HnswScan" to the paths of a table, and defines the settings of the custom scan.
  *
- * What is matched with what stays PostgreSQL's work. The planner's own function
- * finds the paths of the indexes here, too: once for the hnsw indexes, with the
- * order that is wanted, and once for all others as bitmaps. Each time it works
- * on a copy of the table's RelOptInfo, whose list of paths is read afterwards.
+ * A path is added for
  *
- * When is a path added?
+ * - ORDER BY distance, if not all rows will be read (hnsw_order_use);
+ * - WHERE distance < radius, with or without an order or LIMIT.
  *
- * - ORDER BY distance, and not all rows will be read (hnsw_order_use).
- * - WHERE distance < radius. No LIMIT is needed, nor an order.
+ * Matching clauses and orders with indexes is left to PostgreSQL: create_index_paths is called for a
+ * copy of the table's RelOptInfo, once with the hnsw indexes for the order, and once with all others
+ * for bitmaps. The paths of the copy are read afterwards.
  *
- * Cost. The scan can do whatever a bitmap scan or a sequential scan with a sort
- * can do, and goes over to something better when the estimates turn out wrong.
- * So the path of a table with a filter costs at most as much as the cheapest of
- * those.
+ * Cost. The scan can do whatever a bitmap scan or a sequential scan with a sort can do, and changes
+ * its strategy when estimates turn out wrong. So the path of a table with a filter costs no more
+ * than the cheapest of those.
  */
 #include "plan/hnswcustom.h"
 
@@ -49,11 +47,11 @@ static const struct config_enum_entry strategy_options[] = {
 	{NULL, 0, false},
 };
 
-/* No statistics tell how many rows lie within a radius: so many of them, at least. */
+/* Assumed share of rows within a radius (at least 10 rows): there are no statistics for it. */
 #define RADIUS_SHARE 0.005
 
-/* The share of the cheapest other path's cost that this one takes at most. */
-#define AT_MOST 0.95
+/* Maximum cost of this path, as a share of the cost of a path that it can replace. */
+#define MAX_COST_SHARE 0.95
 
 static set_rel_pathlist_hook_type previous_hook;
 
@@ -74,6 +72,7 @@ hnsw_is_path(const CustomPath *path)
 	return path->methods == &path_methods;
 }
 
+/* The hnsw indexes of the table. */
 static List *
 hnsw_indexes_of(const RelOptInfo *rel)
 {
@@ -86,9 +85,9 @@ hnsw_indexes_of(const RelOptInfo *rel)
 	return indexes;
 }
 
-/* The paths that these indexes alone give, for an order. */
+/* The paths that the planner makes of these indexes alone, for an order. */
 static List *
-index_paths(PlannerInfo *root, const RelOptInfo *rel, List *indexes, List *pathkeys)
+make_index_paths(PlannerInfo *root, const RelOptInfo *rel, List *indexes, List *pathkeys)
 {
 	RelOptInfo *copy = palloc(sizeof(RelOptInfo));
 	List *wanted = root->query_pathkeys;
@@ -104,9 +103,9 @@ index_paths(PlannerInfo *root, const RelOptInfo *rel, List *indexes, List *pathk
 	return copy->pathlist;
 }
 
-/* The best bitmap that the table's other indexes make of its clauses, as a heap scan; or NULL. */
+/* The cheapest bitmap heap scan that the planner makes of the table's clauses and indexes; or NULL. */
 static BitmapHeapPath *
-bitmap_path(PlannerInfo *root, RelOptInfo *rel)
+find_bitmap_path(PlannerInfo *root, RelOptInfo *rel)
 {
 	BitmapHeapPath *best = NULL;
 	List *indexes = NIL;
@@ -125,7 +124,7 @@ bitmap_path(PlannerInfo *root, RelOptInfo *rel)
 	}
 	if (indexes == NIL)
 		return NULL;
-	/* Plain index scans would displace bitmaps of few rows. */
+	/* Hide that indexes allow plain index scans: these would displace bitmaps of few rows. */
 	foreach (cell, indexes)
 	{
 		IndexOptInfo *index = lfirst_node(IndexOptInfo, cell);
@@ -136,7 +135,7 @@ bitmap_path(PlannerInfo *root, RelOptInfo *rel)
 			hidden = lappend(hidden, index);
 		}
 	}
-	paths = index_paths(root, rel, indexes, NIL);
+	paths = make_index_paths(root, rel, indexes, NIL);
 	foreach (cell, hidden)
 		lfirst_node(IndexOptInfo, cell)->amhasgettuple = true;
 	foreach (cell, paths)
@@ -150,9 +149,9 @@ bitmap_path(PlannerInfo *root, RelOptInfo *rel)
 	return best;
 }
 
-/* Pages that the indexes of the bitmap read. */
+/* The number of index pages that are read to make the bitmap. */
 static double
-bitmap_pages(Path *path)
+estimate_bitmap_pages(Path *path)
 {
 	double pages = 0;
 	List *parts = NIL;
@@ -165,39 +164,40 @@ bitmap_pages(Path *path)
 	else if (IsA(path, IndexPath))
 		return ((IndexPath *) path)->indexinfo->pages * ((IndexPath *) path)->indexselectivity + 3;
 	foreach (cell, parts)
-		pages += bitmap_pages(lfirst(cell));
+		pages += estimate_bitmap_pages(lfirst(cell));
 	return pages;
 }
 
+/* Tree walker: true if the expression contains a parameter. */
 static bool
-is_parameter(Node *node, void *context)
+has_parameter(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	return IsA(node, Param) || expression_tree_walker(node, is_parameter, context);
+	return IsA(node, Param) || expression_tree_walker(node, has_parameter, context);
 }
 
-/* Is the number of rows that pass known only on average? */
+/* True if the share of rows that pass depends on parameters, so that only an average is known. */
 static bool
 is_uncertain(const List *clauses)
 {
 	ListCell *cell;
 
 	foreach (cell, clauses)
-		if (is_parameter((Node *) lfirst_node(RestrictInfo, cell)->clause, NULL))
+		if (has_parameter((Node *) lfirst_node(RestrictInfo, cell)->clause, NULL))
 			return true;
 	return false;
 }
 
 /*
- * A sparse vector counts as a dense one of so many dimensions for each element that its
- * record has room for, of which an average one has half.
+ * Dimensions of a dense vector that cost as much as one element of a sparse record's capacity. An
+ * average sparse vector has half as many elements as the capacity.
  */
-#define DIMENSIONS_AN_ELEMENT 2
+#define DIMENSIONS_PER_ELEMENT 2
 
 /*
- * clauses: those of the table but for the radius, of whose selectivity the planner knows nothing;
- * wanted: rows that LIMIT takes, 0 where it does not bound the scan.
+ * Fill in the estimates. clauses: those of the table without radius clauses, of whose selectivity
+ * the planner knows nothing. wanted: rows that LIMIT takes; 0 if LIMIT does not bound the scan.
  */
 static void
 fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanned *planned,
@@ -208,7 +208,7 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	Cost cost;
 
 	planned->dimensions = layout->own == OMENDB_OWN_SPARSE
-							  ? DIMENSIONS_AN_ELEMENT * layout->elements
+							  ? DIMENSIONS_PER_ELEMENT * layout->elements
 							  : layout->dimensions;
 	planned->node_bytes = (double) BLCKSZ / layout->per_page;
 	planned->rows = Max(rel->tuples, 1);
@@ -219,17 +219,17 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	if (hnsw_recall_target > 0)
 	{
 		planned->ef_nodes = Max(wanted, OMENDB_CURVE_FEW);
-		planned->ef_a_node = planned->ef / planned->ef_nodes;
+		planned->ef_per_node = planned->ef / planned->ef_nodes;
 	}
 	else
 	{
-		/* As the scan does (HnswDrive.filters). */
+		/* The same choice as in a scan (HnswRequest.filters). */
 		double ef = clauses ? 0 : planned->ef;
 
 		planned->ef_nodes = hnsw_nodes_of_ef(ef, planned->ef);
-		planned->ef_a_node = ef < HNSW_WIDE_EF ? HNSW_EF_A_NODE : HNSW_WIDE_EF_A_NODE;
+		planned->ef_per_node = ef < HNSW_WIDE_EF ? HNSW_EF_PER_NODE : HNSW_WIDE_EF_PER_NODE;
 	}
-	/* This may read catalogs, which may invalidate what was peeked at. */
+	/* From here on catalogs may be read, which may invalidate `layout`. */
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
 	planned->share = Max(planned->share, 1 / planned->rows);
 	planned->members_share = 1;
@@ -238,11 +238,14 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	{
 		cost_bitmap_tree_node(bitmap, &cost, &planned->members_share);
 		planned->members_share = Max(planned->members_share, planned->share);
-		planned->bitmap_pages = bitmap_pages(bitmap);
+		planned->bitmap_pages = estimate_bitmap_pages(bitmap);
 	}
 }
 
-/* The cheapest way to all rows that pass, and to the first ones in order. */
+/*
+ * The cost of the cheapest other path to all rows that pass; sort: and of sorting the first `limit`
+ * of them. -1 if there is no path.
+ */
 static Cost
 cheapest_sorted(PlannerInfo *root, const RelOptInfo *rel, bool sort, double limit)
 {
@@ -264,7 +267,7 @@ cheapest_sorted(PlannerInfo *root, const RelOptInfo *rel, bool sort, double limi
 	return cheapest;
 }
 
-/* May the table have rows that the index leaves out: nulls, and under cosine vectors of length 0? */
+/* True if the table may have rows that the index leaves out: nulls; under cosine zero vectors. */
 static bool
 may_leave_rows_out(const OmendbLayout *layout, const Var *column, const RangeTblEntry *rte)
 {
@@ -272,17 +275,18 @@ may_leave_rows_out(const OmendbLayout *layout, const Var *column, const RangeTbl
 		   !omendb_column_is_not_null(rte->relid, column->varattno);
 }
 
-typedef struct Wanted
+/* A table whose paths are planned. */
+typedef struct TablePaths
 {
 	PlannerInfo *root;
 	RelOptInfo *rel;
 	RangeTblEntry *rte;
 	HnswOrderUse use;
-	bool bitmap_known;
+	bool bitmap_known; /* find_bitmap_path was called */
 	BitmapHeapPath *bitmap;
-} Wanted;
+} TablePaths;
 
-/* The clauses of the table that do not bound this distance. */
+/* The clauses of the table that are not radius clauses of this distance. */
 static List *
 clauses_beside_radius(const RelOptInfo *rel, const OpExpr *distance)
 {
@@ -305,73 +309,74 @@ clauses_beside_radius(const RelOptInfo *rel, const OpExpr *distance)
 }
 
 /*
- * Choose a strategy and set the path's costs, from those of the plain index scan
- * and of the cheapest other path; rows: so many the scan has to find.
+ * Choose a strategy and set the path's costs, by those of the plain index scan and of the cheapest
+ * other path. others: clauses beside the radius; radius: there is a radius clause; rows: rows that
+ * the scan has to find.
  */
 static void
-set_costs(const Wanted *wanted, HnswPath *path, const Path *plain, List *others, bool radius,
+set_costs(const TablePaths *table, HnswPath *path, const Path *plain, List *others, bool radius,
 		  double rows)
 {
-	const RelOptInfo *rel = wanted->rel;
+	const RelOptInfo *rel = table->rel;
 	Path *base = &path->path.path;
 	bool ordered = base->pathkeys != NIL;
 	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
 	Cost plain_total = omendb_enabled_cost(plain->total_cost);
-	double most = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
+	double max_nodes = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
 	HnswTask task = {
 		.wanted = rows,
-		.most = most,
+		.max_nodes = max_nodes,
 		.near = 1,
 		.clauses = rel->baserestrictinfo != NIL,
-		.bitmap = wanted->bitmap != NULL,
+		.bitmap = table->bitmap != NULL,
 		.uncertain = radius || is_uncertain(others),
 	};
 	HnswCosts costs;
 	Cost cost;
 
 	hnsw_costs_init(&costs, &path->planned);
-	cost = hnsw_choose_strategy(&costs, &path->planned, &task) / HNSW_US_A_COST;
+	cost = hnsw_choose_strategy(&costs, &path->planned, &task) / HNSW_US_PER_COST;
 	if ((path->bounded || radius) && hnsw_may_read_all())
 	{
-		Cost cheapest = cheapest_sorted(wanted->root, rel, ordered, rows);
+		Cost cheapest = cheapest_sorted(table->root, rel, ordered, rows);
 
 		cost += rel->baserestrictcost.startup;
 		if (rel->baserestrictinfo != NIL && cheapest >= 0)
-			cost = Min(cost, cheapest * AT_MOST);
+			cost = Min(cost, cheapest * MAX_COST_SHARE);
 		/*
-		 * In order, all of it is done before the first row. In no order, rows come as
-		 * they are found. The planner takes a radius for one that a third of all rows
-		 * lie within. So it hopes to find as many as LIMIT says at the beginning of the
-		 * table, and no honest startup cost is below that.
+		 * In order, all work is done before the first row. In no order, rows are returned as
+		 * they are found. The planner assumes that a third of all rows lies within a radius, so
+		 * for it a sequential scan with LIMIT finds its rows at the beginning of the table. No
+		 * real startup cost is below the cost of that.
 		 */
 		base->startup_cost = ordered ? cost : 0;
 		base->total_cost = cost + cpu_tuple_cost * Min(rel->rows, rows);
 	}
 	else if (plain_total < HNSW_USELESS_COST)
 	{
-		base->startup_cost = plain_startup * AT_MOST;
-		base->total_cost = plain_total * AT_MOST;
+		base->startup_cost = plain_startup * MAX_COST_SHARE;
+		base->total_cost = plain_total * MAX_COST_SHARE;
 	}
 	else
 	{
 		base->startup_cost =
-			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_A_COST, cost);
+			Min(hnsw_cost_search(&costs, &path->planned, 0, 1, 1, false) / HNSW_US_PER_COST, cost);
 		base->total_cost = cost + cpu_tuple_cost * rel->rows;
 	}
-	/* It costs no more than the plain index scan, whose place it takes. */
+	/* The path costs no more than the plain index scan that it replaces. */
 	if (ordered && hnsw_may_read_all())
 	{
-		base->total_cost = Min(base->total_cost, plain_total * AT_MOST);
-		base->startup_cost = Min(base->startup_cost, plain_startup * AT_MOST);
+		base->total_cost = Min(base->total_cost, plain_total * MAX_COST_SHARE);
+		base->startup_cost = Min(base->startup_cost, plain_startup * MAX_COST_SHARE);
 	}
 	if (!enable_indexscan)
 		omendb_disable_scan(base);
 }
 
 /*
- * The plain index scan of that order does less, and never better: it loses rows that
- * the index leaves out, if all rows are read in the end. Costs do not keep the planner
- * from it where they are as high as those of a forbidden scan: it takes them for equal.
+ * Remove the plain index scan of this order. It is never better: if all rows are read in the end,
+ * it loses those that the index leaves out. A higher cost does not suffice: for the planner, costs as
+ * high as those of a disabled scan are all equal.
  */
 static void
 remove_plain_path(RelOptInfo *rel, const IndexPath *plain)
@@ -388,29 +393,30 @@ remove_plain_path(RelOptInfo *rel, const IndexPath *plain)
 	}
 }
 
+/* Add a path of the index of a plain index scan; ordered: its order is promised. */
 static void
-add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
+add_custom_path(const TablePaths *table, const IndexPath *plain, bool ordered)
 {
-	PlannerInfo *root = wanted->root;
-	RelOptInfo *rel = wanted->rel;
+	PlannerInfo *root = table->root;
+	RelOptInfo *rel = table->rel;
 	HnswPath *path = palloc0(sizeof(HnswPath));
 	Path *base = &path->path.path;
 	OpExpr *distance = linitial(plain->indexorderbys);
-	Path *bitmap = wanted->bitmap ? wanted->bitmap->bitmapqual : NULL;
+	Path *bitmap = table->bitmap ? table->bitmap->bitmapqual : NULL;
 	Relation relation;
 	bool unindexed;
 	List *others;
 	bool radius;
 	double rows;
 
-	/* With a lateral reference the planner may copy and change the path for a partition. */
+	/* With lateral references (param_info) the planner may copy and change the path for a partition. */
 	if (!IsA(distance, OpExpr) || contain_subplans((Node *) distance) ||
 		plain->path.param_info != NULL)
 		return;
 	others = clauses_beside_radius(rel, distance);
 	radius = list_length(others) < list_length(rel->baserestrictinfo);
-	/* Who reads all rows in order is served better by a sort. */
-	if (!radius && (!ordered || wanted->use == HNSW_ORDER_ALL))
+	/* To read all rows in order a sort is better. */
+	if (!radius && (!ordered || table->use == HNSW_ORDER_ALL))
 		return;
 
 	path->path.path.type = T_CustomPath;
@@ -425,18 +431,18 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 	path->index = plain->indexinfo;
 	path->distance = distance;
 	path->columns = rel->reltarget;
-	path->bounded = ordered && wanted->use == HNSW_ORDER_LIMIT;
+	path->bounded = ordered && table->use == HNSW_ORDER_LIMIT;
 	relation = index_open(path->index->indexoid, NoLock);
 	unindexed = may_leave_rows_out(&omendb_index_peek(relation)->codec.layout,
-								   linitial(distance->args), wanted->rte);
+								   linitial(distance->args), table->rte);
 	fill_planned(root, rel, others, &path->planned, path->index, relation,
 				 path->bounded && root->limit_tuples > 0 ? root->limit_tuples : 0, bitmap);
 	index_close(relation, NoLock);
 	path->path.custom_private = list_make1_int(unindexed);
 	if (bitmap)
-		path->path.custom_paths = list_make1(wanted->bitmap);
-	/* Behind row security estimators see less, as the planner knows and the scan would not. */
-	if (bitmap && is_uncertain(others) && wanted->root->qual_security_level == 0)
+		path->path.custom_paths = list_make1(table->bitmap);
+	/* With row security the planner hides statistics from estimators; the scan could not. */
+	if (bitmap && is_uncertain(others) && table->root->qual_security_level == 0)
 		path->uncertain = others;
 
 	rows = path->planned.share * path->planned.rows;
@@ -444,17 +450,17 @@ add_custom_path(const Wanted *wanted, const IndexPath *plain, bool ordered)
 		rows = Max(rows * RADIUS_SHARE, 10);
 	if (path->bounded)
 		rows = Min(rows, hnsw_order_limit(root));
-	set_costs(wanted, path, &plain->path, others, radius, rows);
+	set_costs(table, path, &plain->path, others, radius, rows);
 	if (ordered)
 		remove_plain_path(rel, plain);
 	add_path(rel, base);
 }
 
-/* Paths in the order of that key; ordered: which is promised. */
+/* Add paths of the order of this key; ordered: the order is promised. */
 static void
-add_paths_of_order(Wanted *wanted, List *indexes, PathKey *key, bool ordered)
+add_paths_of_order(TablePaths *table, List *indexes, PathKey *key, bool ordered)
 {
-	List *paths = index_paths(wanted->root, wanted->rel, indexes, list_make1(key));
+	List *paths = make_index_paths(table->root, table->rel, indexes, list_make1(key));
 	ListCell *cell;
 
 	foreach (cell, paths)
@@ -464,14 +470,14 @@ add_paths_of_order(Wanted *wanted, List *indexes, PathKey *key, bool ordered)
 		if (!IsA(path, IndexPath) || path->indexorderbys == NIL ||
 			!hnsw_has_order(path->indexinfo, linitial(path->indexorderbys)))
 			continue;
-		if (!wanted->bitmap_known)
-			wanted->bitmap = bitmap_path(wanted->root, wanted->rel);
-		wanted->bitmap_known = true;
-		add_custom_path(wanted, path, ordered);
+		if (!table->bitmap_known)
+			table->bitmap = find_bitmap_path(table->root, table->rel);
+		table->bitmap_known = true;
+		add_custom_path(table, path, ordered);
 	}
 }
 
-/* Does the key order by this distance, the nearest first? */
+/* True if the key orders by this distance, the nearest first. */
 static bool
 orders_by(const PathKey *key, const OpExpr *distance)
 {
@@ -491,10 +497,11 @@ orders_by(const PathKey *key, const OpExpr *distance)
 	return false;
 }
 
+/* Add paths for the order of the query, and for the distance of each radius clause. */
 static void
 add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
-	Wanted wanted = {.root = root, .rel = rel, .rte = rte};
+	TablePaths table = {.root = root, .rel = rel, .rte = rte};
 	List *indexes = hnsw_indexes_of(rel);
 	List *keys = NIL;
 	bool ordered = false;
@@ -502,8 +509,8 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 
 	if (indexes == NIL)
 		return;
-	wanted.use = hnsw_order_use(root, rel);
-	if (wanted.use != HNSW_ORDER_ALL)
+	table.use = hnsw_order_use(root, rel);
+	if (table.use != HNSW_ORDER_ALL)
 	{
 		keys = list_make1(linitial(root->query_pathkeys));
 		ordered = true;
@@ -525,13 +532,13 @@ add_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 			keys = lappend(keys, omendb_make_pathkey((Expr *) distance, rel->relids));
 	}
 	foreach (cell, keys)
-		add_paths_of_order(&wanted, indexes, lfirst(cell),
+		add_paths_of_order(&table, indexes, lfirst(cell),
 						   ordered && foreach_current_index(cell) == 0);
 }
 
 /*
- * Index scans in the order of an operator that the index does not know, and would take for
- * its own. They cost too much to have displaced others.
+ * Remove index scans in the order of another operator of the index's family, which the planner takes
+ * for the index's own. They cost too much to have displaced other paths.
  */
 static void
 remove_other_orders(RelOptInfo *rel)
@@ -549,8 +556,9 @@ remove_other_orders(RelOptInfo *rel)
 	}
 }
 
+/* set_rel_pathlist_hook */
 static void
-look_for_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+add_table_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	if (previous_hook)
 		previous_hook(root, rel, rti, rte);
@@ -580,6 +588,6 @@ hnsw_init_plan_module(void)
 {
 	RegisterCustomScanMethods(&hnsw_scan_methods);
 	previous_hook = set_rel_pathlist_hook;
-	set_rel_pathlist_hook = look_for_paths;
+	set_rel_pathlist_hook = add_table_paths;
 	hnsw_init_upper_paths();
 }

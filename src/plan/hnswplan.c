@@ -1,14 +1,13 @@
 /*
  * hnswplan.c
- *	  Makes the plan of a path "HnswScan": clauses, columns, radius.
+ *	  Makes the plan of a path "HnswScan": clauses, columns, radius clauses.
  *
- * The scan's row has the distance as a column (custom_scan_tlist). Whatever
- * contains the same expression reads that column: the target list, the hidden
- * column of ORDER BY, clauses. So the distance is computed once a row.
+ * The scan's row has the distance as a column (custom_scan_tlist). Every expression of the plan that
+ * contains the distance reads that column: the target list, the hidden column of ORDER BY, clauses.
+ * So the distance is computed at most once for each row.
  *
- * Clauses stay as they are, in the order in which the planner put them. Those
- * before the first one that reads the distance are checked before the distance
- * is computed.
+ * Clauses stay as they are. Those before the first one that reads the distance are checked before
+ * the distance is computed. Their order is the planner's, but for cheap_clauses_first.
  */
 #include "plan/hnswcustom.h"
 
@@ -45,12 +44,12 @@ hnsw_commuted(const OpExpr *distance)
 	return commuted;
 }
 
-/* The distance as the index knows it, and commuted. */
+/* The distance of the path, as tree walkers need it. */
 typedef struct Distance
 {
-	OpExpr *plain;
-	OpExpr *commuted; /* or NULL */
-	List *columns;    /* other columns, which were found; Vars */
+	OpExpr *plain;    /* as the index has it */
+	OpExpr *commuted; /* operands exchanged; or NULL */
+	List *columns;    /* Vars found by collect_columns */
 } Distance;
 
 static inline bool
@@ -59,6 +58,7 @@ is_distance(const Node *node, const Distance *distance)
 	return IsA(node, OpExpr) && (equal(node, distance->plain) || equal(node, distance->commuted));
 }
 
+/* True if the expression contains the distance. */
 static bool
 reads_distance(Node *node, void *distance)
 {
@@ -67,7 +67,7 @@ reads_distance(Node *node, void *distance)
 	return is_distance(node, distance) || expression_tree_walker(node, reads_distance, distance);
 }
 
-/* Collect the columns that are read otherwise than for the distance. */
+/* Add the columns that an expression reads, other than for the distance, to distance->columns. */
 static bool
 collect_columns(Node *node, void *context)
 {
@@ -92,9 +92,12 @@ is_const_float8(const Node *node, float8 value)
 		   DatumGetFloat8(((const Const *) node)->constvalue) == value;
 }
 
-/* A float8 expression of one distance: itself, 1 minus it, or its negative. */
+/*
+ * True if the float8 expression is an operator (*distance), 1 minus one, or the negative of one.
+ * *form says which.
+ */
 static bool
-form_of(Node *node, OpExpr **distance, HnswRadiusForm *form)
+match_form(Node *node, OpExpr **distance, HnswRadiusForm *form)
 {
 	OpExpr *op = (OpExpr *) node;
 
@@ -127,7 +130,7 @@ form_of(Node *node, OpExpr **distance, HnswRadiusForm *form)
 	return true;
 }
 
-/* Is a less than b; or greater, which *greater says? */
+/* True if the function compares two floats by less (or equal) or, *greater, by greater (or equal). */
 static bool
 is_comparison(Oid function, bool *greater)
 {
@@ -154,6 +157,7 @@ is_comparison(Oid function, bool *greater)
 	}
 }
 
+/* True if the value is the same for all rows of the table. */
 static bool
 is_fixed(Node *value)
 {
@@ -161,7 +165,7 @@ is_fixed(Node *value)
 		   !contain_subplans(value);
 }
 
-/* Does the operator compare something of a row with a value that is the same for all rows? */
+/* True if the operator combines an expression of a row with a value that is the same for all rows. */
 static bool
 may_be_distance(const OpExpr *op)
 {
@@ -170,7 +174,7 @@ may_be_distance(const OpExpr *op)
 		   !contain_volatile_functions((Node *) op) && !contain_subplans((Node *) op);
 }
 
-/* A bound of type real, as drivers send it, is the same number as float8. */
+/* Cast a bound of type real, as drivers send it, to float8. The number stays the same. */
 static Expr *
 as_float8(Node *value)
 {
@@ -195,7 +199,7 @@ hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm
 		Node *other = list_nth(op->args, 1 - side);
 
 		/* "below" on the left means the same as "above" on the right. */
-		if (form_of(bounded, distance, form) && is_fixed(other) && may_be_distance(*distance) &&
+		if (match_form(bounded, distance, form) && is_fixed(other) && may_be_distance(*distance) &&
 			(greater != (side == 1)) == (*form != HNSW_RADIUS_PLAIN))
 		{
 			*value = as_float8(other);
@@ -205,7 +209,7 @@ hnsw_radius_clause(Node *clause, OpExpr **distance, Expr **value, HnswRadiusForm
 	return false;
 }
 
-/* The radii among the clauses, as values and forms. */
+/* Find the radius clauses of this distance: lists of their bounds and forms. */
 static void
 find_radii(List *clauses, const Distance *distance, List **values, List **forms)
 {
@@ -238,10 +242,9 @@ is_radius(Node *clause, const Distance *distance)
 }
 
 /*
- * Does nobody read the column of the target list that ORDER BY added?
- *
- * Such a column is for a sort. Above a bounded scan there is no sort, only LIMIT,
- * and the executor drops the column, which is marked resjunk, at the end.
+ * True if no node reads the column that ORDER BY has added to the target list. A sort reads such a
+ * column. Above a bounded scan there is no sort, only LIMIT, and the executor drops the column,
+ * which is marked resjunk, at the end.
  */
 static bool
 drops_hidden_columns(PlannerInfo *root, const RelOptInfo *rel, const HnswPath *path)
@@ -263,10 +266,9 @@ cost_of_clause(PlannerInfo *root, Node *clause)
 }
 
 /*
- * The clauses (RestrictInfos) in the planner's order, with one change: a clause
- * that reads no distance and costs little comes before the clauses that read the
- * distance. The planner takes the distance for as cheap as any operator. Expensive
- * clauses, and clauses of another security level, keep their places.
+ * The clauses (RestrictInfos) in the planner's order, with one change: a cheap clause that does not
+ * read the distance comes before those that do. For the planner the distance costs as much as any
+ * operator. Expensive clauses, and clauses of another security level, keep their places.
  */
 static List *
 cheap_clauses_first(PlannerInfo *root, List *clauses, const Distance *distance)
@@ -295,8 +297,9 @@ cheap_clauses_first(PlannerInfo *root, List *clauses, const Distance *distance)
 	return list_concat(ordered, distances);
 }
 
+/* The columns of the scan's row: see custom_scan_tlist in hnswcustom.h. */
 static List *
-scan_columns(const Distance *distance)
+make_scan_tlist(const Distance *distance)
 {
 	List *tlist = NIL;
 	ListCell *cell;
@@ -318,10 +321,11 @@ hnsw_may_evaluate_early(Node *limit)
 	return limit == NULL || (!contain_volatile_functions(limit) && !contain_subplans(limit));
 }
 
+/* The bitmap heap scan of a custom_plans entry. */
 static BitmapHeapScan *
 bitmap_scan_of(Plan *plan)
 {
-	/* A condition without columns stands above this scan as well. */
+	/* A condition without columns is a Result node. It stands above the custom scan, too. */
 	while (IsA(plan, Result))
 		plan = outerPlan(plan);
 	return castNode(BitmapHeapScan, plan);
@@ -345,7 +349,7 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 	int nfirst = 0;
 	int flags = 0;
 
-	/* The final target list, which may replace this one later, reads no other columns. */
+	/* The planner may replace the target list later, but by none that reads other columns. */
 	collect_columns((Node *) path->columns->exprs, &distance);
 	collect_columns((Node *) first, &distance);
 
@@ -395,7 +399,7 @@ hnsw_make_plan(PlannerInfo *root, RelOptInfo *rel, CustomPath *custom_path, List
 									copyObject(radii), copyObject(limit));
 	plan->custom_private = list_make5(list_make1_oid(path->index->indexoid), makeInteger(flags),
 									  forms, hnsw_planned_to_list(&path->planned), uncertain);
-	plan->custom_scan_tlist = scan_columns(&distance);
+	plan->custom_scan_tlist = make_scan_tlist(&distance);
 	plan->methods = &hnsw_scan_methods;
 	return &plan->scan.plan;
 }

@@ -1,14 +1,14 @@
 /*
- * module.h
- *	  What the custom scan does when the library is loaded.
+ * hnswplanmodule.h
+ *	  Set-up of the custom scan when the library is loaded, and when a session first uses an index.
  */
-#ifndef OMENDB_PLAN_MODULE_H
-#define OMENDB_PLAN_MODULE_H
+#ifndef OMENDB_HNSWPLANMODULE_H
+#define OMENDB_HNSWPLANMODULE_H
 
-/* Register the node, take part in planning. */
+/* Register the custom scan node, and install the planner hooks. */
 extern void hnsw_init_plan_module(void);
 
-/* Define its settings: as the access method's, when an index is used for the first time. */
+/* Define the settings of the custom scan, when the access method's are defined (am/module.h). */
 extern void hnsw_define_plan_settings(void);
 
-#endif /* OMENDB_PLAN_MODULE_H */
+#endif /* OMENDB_HNSWPLANMODULE_H */

@@ -1,10 +1,10 @@
 /*
  * hnswrow.c
- *	  One row of the table in a custom scan: its clauses, its distance, and what
- *	  the node returns of it.
+ *	  Evaluates expressions over one row of the table: its clauses, its distance, and the node's
+ *	  result.
  *
- * All expressions are the plan's own, evaluated by the executor. The scan's row
- * (ss_ScanTupleSlot) has the distance as its first two columns.
+ * The executor evaluates the plan's own expressions. The scan's row (ss_ScanTupleSlot) has the
+ * distance in its first two columns (HNSW_COLUMN_*).
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -16,9 +16,9 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
-/* The columns of the scan's row, a NULL in place of the distance. */
+/* The columns of the scan's row, with NULL in place of the distance. */
 static List *
-plain_columns(List *tlist)
+columns_without_distance(List *tlist)
 {
 	List *plain = NIL;
 	ListCell *cell;
@@ -50,16 +50,16 @@ hnsw_row_init(HnswState *state, EState *estate)
 	ListCell *cell;
 
 	/*
-	 * What reads rows of the table has no parent: the executor would take the
-	 * type of the parent's slot for the row's.
+	 * Expressions over rows of the table get no parent: the executor would assume that the row's
+	 * slot has the type of the parent's scan slot.
 	 */
 	e->context = CreateExprContext(estate);
-	e->columns = ExecBuildProjectionInfo(plain_columns(plan->custom_scan_tlist), e->context,
-										 state->css.ss.ss_ScanTupleSlot, NULL,
+	e->columns = ExecBuildProjectionInfo(columns_without_distance(plan->custom_scan_tlist),
+										 e->context, state->css.ss.ss_ScanTupleSlot, NULL,
 										 RelationGetDescr(state->css.ss.ss_currentRelation));
 	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
 	e->query = ExecInitExpr(query, parent);
-	e->query_is_given = IsA(query, Const) ||
+	e->query_is_fixed = IsA(query, Const) ||
 						(IsA(query, Param) && castNode(Param, query)->paramkind == PARAM_EXTERN);
 	omendb_check_function(distance->opfuncid);
 	fmgr_info(distance->opfuncid, &e->distance);
@@ -95,7 +95,7 @@ hnsw_row_set(HnswState *state, TupleTableSlot *slot)
 	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 	e->context->ecxt_scantuple = slot;
 	row = ExecProject(e->columns);
-	/* For WHERE CURRENT OF. */
+	/* WHERE CURRENT OF reads these. */
 	row->tts_tid = slot->tts_tid;
 	row->tts_tableOid = slot->tts_tableOid;
 	state->css.ss.ps.ps_ExprContext->ecxt_scantuple = row;
@@ -117,15 +117,15 @@ hnsw_row_distance(HnswState *state, double *distance)
 	bool null;
 
 	hnsw_prepare_query(state);
-	if (state->run.query_is_null)
+	if (state->run.query.is_null)
 		return false;
 	old = MemoryContextSwitchTo(e->context->ecxt_per_tuple_memory);
 	value = ExecEvalExpr(e->indexed, e->context, &null);
 	if (!null)
 	{
 		state->counts.distances++;
-		*distance =
-			DatumGetFloat8(FunctionCall2Coll(&e->distance, e->collation, value, state->run.query));
+		*distance = DatumGetFloat8(
+			FunctionCall2Coll(&e->distance, e->collation, value, state->run.query.value));
 	}
 	MemoryContextSwitchTo(old);
 	return !null;

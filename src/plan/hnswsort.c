@@ -1,6 +1,6 @@
 /*
  * hnswsort.c
- *	  Rows by their exact distance: a sort that may go to disk.
+ *	  Sorts TIDs of rows by their exact distances, in memory or on disk.
  */
 #include "plan/hnswsort.h"
 
@@ -10,7 +10,7 @@
 #include "executor/tuptable.h"
 #include "utils/tuplesort.h"
 
-/* What is sorted: equal distances by TID, so that pages of a list are disjoint. */
+/* Sort keys. TIDs make the order unique, so that LIMIT and OFFSET divide rows into disjoint pages. */
 enum
 {
 	COLUMN_DISTANCE,
@@ -23,7 +23,7 @@ struct HnswSort
 	Tuplesortstate *sort;
 	TupleTableSlot *in;
 	TupleTableSlot *out;
-	int64 left; /* rows that may still be read of a bounded sort, which keeps no more */
+	int64 left; /* rows that may still be read: a bounded sort keeps no more than its bound */
 };
 
 HnswSort *

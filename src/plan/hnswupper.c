@@ -1,19 +1,15 @@
 /*
  * hnswupper.c
- *	  The order of what an approximate search gives to a join, or to a plain
- *	  Index Scan.
+ *	  Sorts the rows that LIMIT takes of a join over a custom scan, or of a plain Index Scan.
  *
- * A search that reads on to the end of the index may find a row too late for its
- * place. Where LIMIT bounds the custom scan itself, the scan holds its rows back,
- * and puts such a row in its place. Elsewhere nobody tells the scan how many
- * rows will be wanted, and rows found late come last. They come only where the
- * query asks for more rows than there are before them. So it is enough to sort
- * the rows that LIMIT takes:
+ * A search that goes on to the end of the index finds late rows. If LIMIT bounds the custom scan
+ * itself, the scan holds rows back and puts late ones in their places. Else the scan does not know
+ * how many rows are wanted, and late rows come last: only if the query asks for more rows than
+ * come before them. So it is enough to sort the rows that LIMIT takes:
  *
  *	Limit 10 -> Sort -> Limit 10 -> Nested Loop -> HnswScan
  *
- * Such a path takes the place of the one without the sort: as a path it is
- * dearer, and right.
+ * Such a path replaces the path without the sort, though it costs more.
  */
 #include "plan/hnswcustom.h"
 
@@ -29,7 +25,7 @@
 
 static create_upper_paths_hook_type previous_hook;
 
-/* Does the order of this path's rows come from an hnsw index, with rows found late at the end? */
+/* True if the order of the path's rows comes from an hnsw index, with late rows at the end. */
 static bool
 has_late_rows(const Path *path)
 {
@@ -82,9 +78,9 @@ int8_const(int64 value)
 							  FLOAT8PASSBYVAL);
 }
 
-/* The lesser of an int8 expression and 2^62; of a null, 2^62. */
+/* LEAST(value, 2^62) of an int8 expression, which is 2^62 for a null. */
 static Expr *
-at_most_huge(Node *value)
+least_of_huge(Node *value)
 {
 	MinMaxExpr *least = makeNode(MinMaxExpr);
 
@@ -100,7 +96,7 @@ static Node *
 rows_taken(PlannerInfo *root)
 {
 	const Query *parse = root->parse;
-	Expr *rows = at_most_huge(copyObject(parse->limitCount));
+	Expr *rows = least_of_huge(copyObject(parse->limitCount));
 
 	if (parse->limitOffset)
 	{
@@ -110,15 +106,15 @@ rows_taken(PlannerInfo *root)
 		offset->args = list_make2(copyObject(parse->limitOffset), int8_const(0));
 		offset->location = -1;
 		rows = (Expr *) makeFuncExpr(F_INT8PL, INT8OID,
-									 list_make2(rows, at_most_huge((Node *) offset)), InvalidOid,
+									 list_make2(rows, least_of_huge((Node *) offset)), InvalidOid,
 									 InvalidOid, COERCE_EXPLICIT_CALL);
 	}
 	return eval_const_expressions(root, (Node *) rows);
 }
 
-/* A path like that of LIMIT, with the rows that LIMIT takes sorted below it. */
+/* A Limit path like this one, above a sort of the rows that LIMIT and OFFSET take. */
 static Path *
-sort_what_limit_takes(PlannerInfo *root, RelOptInfo *rel, const LimitPath *limit)
+sort_limited_rows(PlannerInfo *root, RelOptInfo *rel, const LimitPath *limit)
 {
 	int64 expected = root->limit_tuples > 0 ? (int64) root->limit_tuples : -1;
 	Path *path = (Path *) create_limit_path(root, rel, limit->subpath, NULL, rows_taken(root),
@@ -129,9 +125,10 @@ sort_what_limit_takes(PlannerInfo *root, RelOptInfo *rel, const LimitPath *limit
 									  limit->limitOption, 0, expected);
 }
 
+/* create_upper_paths_hook */
 static void
-look_at_final(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
-			  void *extra)
+sort_final_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
+				 void *extra)
 {
 	const Query *parse = root->parse;
 	ListCell *cell;
@@ -146,7 +143,7 @@ look_at_final(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, Rel
 		const LimitPath *limit = lfirst(cell);
 
 		if (IsA(limit, LimitPath) && has_late_rows(limit->subpath))
-			lfirst(cell) = sort_what_limit_takes(root, output, limit);
+			lfirst(cell) = sort_limited_rows(root, output, limit);
 	}
 }
 
@@ -154,5 +151,5 @@ void
 hnsw_init_upper_paths(void)
 {
 	previous_hook = create_upper_paths_hook;
-	create_upper_paths_hook = look_at_final;
+	create_upper_paths_hook = sort_final_paths;
 }

@@ -1,16 +1,14 @@
 /*
  * hnswvalues.c
- *	  Which share of the rows passes, now that the parameters have values.
+ *	  Estimates the share of rows that pass by the values of parameters, when a scan runs.
  *
- * A plan that is made for any value (a generic plan of a prepared statement, the
- * inner side of a nested loop) knows shares on average. The values differ: one
- * tenant has a tenth of all rows, another has ten rows. So a scan whose strategy
- * depends on it asks the planner's estimators once more when it runs, with the
- * values. They need a PlannerInfo, which is made as the planner itself makes one for
- * CLUSTER: of one table, for nothing but estimates.
+ * A plan for unknown values (a generic plan of a prepared statement, the inner side of a nested
+ * loop) has average shares. Values differ: one tenant has a tenth of all rows, another ten rows. So
+ * a scan whose strategy depends on values calls the planner's estimators again. These need a
+ * PlannerInfo: it is made of one table, for nothing but estimates, as the planner does for CLUSTER.
  *
- * No expression of the query is evaluated for that. Where an operand is a parameter
- * whose value is known already, the value takes its place; other operands stay.
+ * No expression of the query is evaluated. An operand that is a parameter with a known value is
+ * replaced by the value; other operands stay.
  */
 #include "plan/hnswcustom.h"
 #include "plan/hnswstate.h"
@@ -27,10 +25,9 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* The table that the estimators see. */
+/* Range table index of the table in the PlannerInfo. */
 #define TABLE 1
 
-/* Makes the clauses' Vars those of this table. */
 List *
 hnsw_clauses_for_estimates(List *clauses, Index rti)
 {
@@ -67,7 +64,7 @@ typedef struct Values
 {
 	ParamListInfo external;
 	ExprContext *context;
-	bool waits; /* for the value of an InitPlan, which runs when somebody needs it */
+	bool waits; /* a value is that of an InitPlan which has not run yet */
 } Values;
 
 static Const *
@@ -108,6 +105,7 @@ value_of(Param *param, Values *values)
 	return (Node *) make_value(param, known->value, known->isnull);
 }
 
+/* The operands, with values in place of parameters. */
 static List *
 values_of(List *operands, Values *values)
 {
@@ -126,7 +124,7 @@ values_of(List *operands, Values *values)
 	return result;
 }
 
-/* The clause, with values in place of operands that are parameters. */
+/* Copy clauses, with values in place of operands that are parameters. */
 static Node *
 put_values(Node *node, void *values)
 {
@@ -146,11 +144,12 @@ put_values(Node *node, void *values)
 	return copy;
 }
 
+/* The share of rows that pass the clauses. */
 static double
 share_of(HnswState *state, List *clauses, Values *values)
 {
 	clauses = (List *) put_values((Node *) clauses, values);
-	return clauselist_selectivity(state->estimates_root, clauses, TABLE, JOIN_INNER, NULL);
+	return clauselist_selectivity(state->estimates.root, clauses, TABLE, JOIN_INNER, NULL);
 }
 
 static void
@@ -158,10 +157,10 @@ begin_estimates(HnswState *state)
 {
 	MemoryContext old;
 
-	state->estimates_context = AllocSetContextCreate(
+	state->estimates.context = AllocSetContextCreate(
 		state->css.ss.ps.state->es_query_cxt, "hnsw custom scan estimates", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(state->estimates_context);
-	state->estimates_root = make_root(state->css.ss.ss_currentRelation);
+	old = MemoryContextSwitchTo(state->estimates.context);
+	state->estimates.root = make_root(state->css.ss.ss_currentRelation);
 	MemoryContextSwitchTo(old);
 }
 
@@ -170,7 +169,7 @@ hnsw_use_values(HnswState *state)
 {
 	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
 	List *clauses = list_nth(plan->custom_private, HNSW_PRIVATE_CLAUSES);
-	HnswPlanned *planned = &state->planned;
+	HnswPlanned *planned = &state->estimates.planned;
 	Values values = {.external = state->css.ss.ps.state->es_param_list_info,
 					 .context = state->css.ss.ps.ps_ExprContext};
 	double passing;
@@ -179,7 +178,7 @@ hnsw_use_values(HnswState *state)
 
 	if (clauses == NIL || state->run.values_known)
 		return false;
-	if (!state->estimates_root)
+	if (!state->estimates.root)
 		begin_estimates(state);
 	old = MemoryContextSwitchTo(state->context);
 	passing = share_of(state, linitial(clauses), &values);
@@ -192,6 +191,6 @@ hnsw_use_values(HnswState *state)
 	members = Max(members, planned->share);
 	planned->bitmap_pages *= members / planned->members_share;
 	planned->members_share = members;
-	hnsw_costs_init(&state->costs, planned);
+	hnsw_costs_init(&state->estimates.costs, planned);
 	return true;
 }

@@ -133,7 +133,8 @@ search_level(HnswInsert *insert, const StartNodes *from, unsigned level, uint32 
 		for (size_t i = 0; i < search->visited_used; i++)
 			live += search->visited[i].payload.live;
 		/* A beam that is not full has visited all nodes that can be reached. */
-		if (live >= enough || (live > 0 && wider >= MAX_WIDER) || search->used < search->width)
+		if (live >= enough || (live > 0 && wider >= MAX_WIDER) ||
+			search->beam.used < search->beam.width)
 			return live > 0;
 	}
 }

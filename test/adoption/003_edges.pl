@@ -41,10 +41,11 @@ my $nearest  = "SET enable_seqscan = off; SELECT id FROM t ORDER BY e <-> '[7,0,
 
 # ---------------------------------------------------------------- indexes that others build
 
-new_database('building');
+new_database('building', 'CREATE INDEX norms ON t (vector_norm(e))', 'CREATE ACCESS METHOD mine TYPE INDEX HANDLER hnswhandler',
+    'CREATE OPERATOR CLASS mine_ops DEFAULT FOR TYPE vector USING mine AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops, FUNCTION 1 vector_l2_squared_distance(vector, vector)', 'CREATE INDEX e_mine ON t USING mine (e)');
 my $other = $node->background_psql('building', on_error_stop => 0);
 for my $case ([ 'a new index' => 'CREATE INDEX e_ip ON t USING hnsw (e vector_ip_ops)' ], [ 'a new table' => 'CREATE TABLE u AS SELECT * FROM t; CREATE INDEX u_e ON u USING ivfflat (e vector_l2_ops) WITH (lists = 1)' ],
-    [ 'REINDEX' => 'REINDEX INDEX e_l2' ], [ 'TRUNCATE' => 'CREATE TABLE w (e vector(3)); CREATE INDEX w_e ON w USING hnsw (e vector_l2_ops); COMMIT; BEGIN; TRUNCATE w' ])
+    [ 'REINDEX' => 'REINDEX INDEX e_l2' ], [ 'REINDEX of an index over norms' => 'REINDEX INDEX norms' ], [ "an access method of the user's" => 'REINDEX INDEX e_mine' ], [ 'TRUNCATE' => 'CREATE TABLE w (e vector(3)); CREATE INDEX w_e ON w USING hnsw (e vector_l2_ops); COMMIT; BEGIN; TRUNCATE w' ])
 {
     my ($name, $sql) = @$case;
     $other->query_safe("SET client_min_messages = error; BEGIN; $sql");
@@ -72,11 +73,11 @@ $adopter->query_safe('COMMIT');
 is($builder->query('SELECT 1'), '1', 'whoever begins to build while the adoption is not committed waits');
 like($builder->{stderr}, qr/ERROR: .*already defined by another extension.*HINT:  Reconnect/s, 'and has to reconnect');
 $_->quit for $other, $builder, $adopter;
-is($node->safe_psql('building', $commands), "e_ip\ne_l1\ne_l2\nu_e\nw_e", 'the others are listed');
+is($node->safe_psql('building', $commands), "e_ip\ne_l1\ne_l2\ne_mine\nnorms\nu_e\nw_e", 'the others are listed');
 
 # Were one out of sight all the same: it is listed by its pages, though it is valid.
 $node->safe_psql('building', "UPDATE pg_index SET indisvalid = true, indisready = true WHERE indexrelid IN ('e_l2'::regclass, 'u_e'::regclass)");
-is($node->safe_psql('building', $commands), "e_ip\ne_l1\ne_l2\nu_e\nw_e", 'a valid index with pages of pgvector is listed');
+is($node->safe_psql('building', $commands), "e_ip\ne_l1\ne_l2\ne_mine\nnorms\nu_e\nw_e", 'a valid index with pages of pgvector is listed');
 like(said('building', $nearest), qr/ERROR:  55000: index "e_l2" was built by pgvector\n.*HINT:  Run REINDEX INDEX CONCURRENTLY public\.e_l2\./s, 'and refused by a search');
 my ($out, $err) = ('', '');
 $node->psql('building', doc_sql('from-pgvector.md', 'rebuild'), stdout => \$out, stderr => \$err, on_error_stop => 0);

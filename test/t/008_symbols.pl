@@ -42,7 +42,8 @@ ok($defined{_PG_init}, 'the start');
 
 my @sources  = split /\n/, $node->safe_psql('symbols', q{SELECT DISTINCT prosrc FROM pg_proc WHERE probin = '$libdir/omendb' ORDER BY 1});
 # Or that the scripts name which make a database of pgvector's omendb's.
-my %source   = map { $_ => 1 } @sources, slurp_file(source_root() . '/sql/script.awk') =~ /"(omendb_sql_\w+)"/g;
+# And that tests ask for what the scripts take for inexact.
+my %source   = map { $_ => 1 } @sources, 'omendb_sql_adoption_inexact', map { slurp_file(source_root() . "/sql/$_") =~ /["'](omendb_sql_\w+)["']/g } 'script.awk', 'vector-steps.sql.in';
 my @exported = grep { /^omendb_sql_/ } sort keys %defined;
 is_deeply([ grep { !$defined{$_} } @sources ], [], 'every function that SQL names is exported');
 is_deeply([ grep { !$source{$_} } @exported ], [], 'every exported function is one that SQL names');

@@ -174,9 +174,14 @@ is($node->safe_psql('bereft', 'SELECT index, command FROM hnsw_reindex_commands(
 like((talk('bereft', 'SELECT command FROM hnsw_reindex_commands() \gexec'))[1], qr/index "public\.t_e" was reindexed/, 'as psql runs it');
 is($node->safe_psql('bereft', "SELECT * FROM hnsw_index_check('t_e', true); $nearest"), '[4,5,6]', 'the index is good');
 # What a failed REINDEX CONCURRENTLY leaves behind is not to be rebuilt, and no other index is.
-$node->safe_psql('bereft', 'CREATE INDEX t_e_ccnew ON t USING hnsw (e vector_ip_ops); CREATE INDEX bt ON t (e);
+$node->safe_psql('bereft', 'CREATE INDEX t_e_ccnew ON t USING hnsw (e vector_ip_ops); CREATE INDEX bt ON t (e); CREATE INDEX norms ON t (vector_norm(e));
     UPDATE pg_index SET indisvalid = false WHERE indexrelid IN (\'t_e_ccnew\'::regclass, \'bt\'::regclass)');
 is($node->safe_psql('bereft', 'SELECT count(*) FROM hnsw_reindex_commands()'), 0, 'nothing is left to rebuild');
+# Of other kinds those over distances and norms are: functions that are omendb's already have computed nothing else.
+is((talk('bereft', "ALTER EXTENSION vector UPDATE TO 'omendb'"))[1], '', 'to the version omendb');
+is($node->safe_psql('bereft', "SELECT indisvalid FROM pg_index WHERE indexrelid = 'norms'::regclass"), 't', 'an index over norms by omendb stays in use');
+$node->safe_psql('bereft', "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'norms'::regclass");
+is($node->safe_psql('bereft', 'SELECT command FROM hnsw_reindex_commands()'), 'REINDEX (VERBOSE) INDEX CONCURRENTLY public.norms /* 1 of 1 */', 'one that is not in use is listed');
 
 $node->stop;
 

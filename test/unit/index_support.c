@@ -373,10 +373,10 @@ build_with(TestGraph *graph, const BuildOptions *options, OmendbBuilder **builde
 	level.n = options->n;
 	level.level = options->level;
 	level.edges = options->level == 0 ? layout->edges : layout->m;
-	level.beam = omendb_layout_is_coded(layout) ? 2 * options->ef + 8 : options->ef;
-	level.ef_construction = options->ef;
-	level.passes = options->passes;
-	level.seed = 7;
+	level.options.beam = omendb_layout_is_coded(layout) ? 2 * options->ef + 8 : options->ef;
+	level.options.ef_construction = options->ef;
+	level.options.passes = options->passes;
+	level.options.seed = 7;
 	bytes = omendb_build_prepare(&level);
 	memory = must(aligned_alloc(64, (bytes + 63) / 64 * 64));
 	memset(memory, 0xEE, bytes);

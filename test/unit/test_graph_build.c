@@ -325,7 +325,7 @@ test_rounds(uint32_t n, uint32_t passes, const uint32_t (*steps)[2], uint32_t co
 {
 	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 8, 4);
 	TestGraph *graph = graph_new(codec, n);
-	OmendbBuildLevel level = {.array = &graph->array, .n = n, .edges = 8, .passes = passes};
+	OmendbBuildLevel level = {.array = &graph->array, .n = n, .edges = 8, .options.passes = passes};
 	void *memory = malloc(omendb_build_prepare(&level));
 	uint32_t seen = 0, joined = 0;
 	bool good = true;
@@ -335,13 +335,14 @@ test_rounds(uint32_t n, uint32_t passes, const uint32_t (*steps)[2], uint32_t co
 	{
 		bool refines = joined == n;
 
-		good = seen < count && level.phase == OMENDB_BUILD_SEARCH && level.from == steps[seen][0] &&
-			   level.to == steps[seen][1] && level.refines == refines && level.joined == joined &&
-			   omendb_build_phase_size(&level) == level.to - level.from &&
-			   omendb_build_phase_nodes(&level, 1) == level.from + 1;
+		good = seen < count && level.phase == OMENDB_BUILD_SEARCH &&
+			   level.rounds.from == steps[seen][0] && level.rounds.to == steps[seen][1] &&
+			   level.rounds.refines == refines && level.rounds.joined == joined &&
+			   omendb_build_phase_size(&level) == level.rounds.to - level.rounds.from &&
+			   omendb_build_phase_nodes(&level, 1) == level.rounds.from + 1;
 		good = good && omendb_build_next(NULL, &level) && level.phase == OMENDB_BUILD_MERGE &&
-			   omendb_build_phase_size(&level) == level.to;
-		joined = level.to;
+			   omendb_build_phase_size(&level) == level.rounds.to;
+		joined = level.rounds.to;
 		seen++;
 	}
 	tap_result(good && seen == count, "%u nodes, %u passes: rounds double, then all are refined", n,
@@ -370,7 +371,7 @@ test_order(void)
 {
 	OmendbCodec *codec = graph_codec(OMENDB_METRIC_L1, OMENDB_OWN_HALF, 8, 4);
 	TestGraph *graph = graph_new(codec, 1000);
-	OmendbBuildLevel level = {.array = &graph->array, .n = 1000, .edges = 4, .seed = 9};
+	OmendbBuildLevel level = {.array = &graph->array, .n = 1000, .edges = 4, .options.seed = 9};
 	void *memory = malloc(omendb_build_prepare(&level));
 	uint8_t seen[1000] = {0};
 	uint32_t first;
@@ -388,7 +389,7 @@ test_order(void)
 		in_place += abs((int) level.order[i] - i) < 20;
 	}
 	first = level.order[0];
-	level.seed = 10;
+	level.options.seed = 10;
 	level.phase = OMENDB_BUILD_NEW;
 	omendb_build_next(NULL, &level);
 	tap_result(once && in_place < 200 && first != level.order[0],

@@ -58,7 +58,7 @@ run_phase(Parts *parts)
 static void
 run_window(Parts *parts, uint32_t first, uint32_t n)
 {
-	omendb_parts_window(&parts->level, first, n);
+	omendb_parts_begin_window(&parts->level, first, n);
 	for (;;)
 	{
 		if (!omendb_build_next(parts->builder, &parts->level))
@@ -82,13 +82,13 @@ open_parts(Parts *parts, OmendbCodec *codec, uint32_t n, const Memory *memory)
 	parts->builder = omendb_builder_create(&parts->memory->array, &parts->allocator.operations);
 	level->array = &parts->memory->array;
 	level->edges = codec->layout.edges;
-	level->ef_construction = 64;
-	level->seed = 7;
+	level->options.ef_construction = 64;
+	level->options.seed = 7;
 	bytes = omendb_parts_prepare(level, n, memory->window, memory->outside, memory->group);
 	parts->level_memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
 	omendb_build_attach(level, parts->level_memory);
 	parts->found_bytes = omendb_parts_found_bytes(level);
-	parts->found = malloc(parts->found_bytes * level->bulk.fanout[0] * n);
+	parts->found = malloc(parts->found_bytes * level->bulk.shape.fanout[0] * n);
 }
 
 static void
@@ -123,7 +123,7 @@ sort_into_parts(Parts *parts, float *vectors, uint32_t n, uint32_t window, uint3
 	for (uint32_t i = 0; i < window; i++)
 		load(parts, (uint32_t) ((uint64_t) i * n / window), i);
 	run_window(parts, 0, window);
-	if (!omendb_parts_group(&parts->level, &parts->allocator.operations, PARTS, part_of))
+	if (!omendb_parts_assign_leaders(&parts->level, &parts->allocator.operations, PARTS, part_of))
 		abort();
 	for (uint32_t from = 0; from < n; from += count)
 	{
@@ -154,13 +154,13 @@ sort_into_parts(Parts *parts, float *vectors, uint32_t n, uint32_t window, uint3
 static void
 find_candidates(Parts *parts)
 {
-	uint32_t fanout = parts->level.bulk.fanout[0];
+	uint32_t fanout = parts->level.bulk.shape.fanout[0];
 
-	omendb_parts_clusters(&parts->level);
-	while (omendb_parts_next_group(&parts->level))
+	omendb_parts_count_clusters(&parts->level);
+	while (omendb_parts_next_batch(&parts->level))
 	{
 		run_phase(parts);
-		for (uint32_t i = 0; i < parts->level.bulk.members_n; i++)
+		for (uint32_t i = 0; i < parts->level.bulk.batch.members; i++)
 		{
 			uint32_t node, which;
 			const uint32_t *candidates;
@@ -194,14 +194,14 @@ mark_wanted(const Parts *parts, uint32_t first, uint32_t n, bool *wanted)
 static void
 choose_edges(Parts *parts, uint32_t first, uint32_t n, uint32_t outside)
 {
-	uint32_t fanout = parts->level.bulk.fanout[0];
+	uint32_t fanout = parts->level.bulk.shape.fanout[0];
 	uint32_t node = 0;
 	bool begun = false;
 	bool *wanted = malloc(parts->nodes->array.n * sizeof(bool));
 
 	for (uint32_t i = 0; i < n; i++)
 		load(parts, first + i, i);
-	omendb_parts_choose(&parts->level, first, n);
+	omendb_parts_begin_choice(&parts->level, first, n);
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = 0; k < fanout; k++)
 			memcpy(omendb_parts_candidates(&parts->level, first + i, k),
@@ -217,9 +217,9 @@ choose_edges(Parts *parts, uint32_t first, uint32_t n, uint32_t outside)
 			if (wanted[node])
 			{
 				load(parts, node, n + count);
-				parts->level.bulk.outside[count++] = node;
+				parts->level.bulk.outside.nodes[count++] = node;
 			}
-		omendb_parts_encode(&parts->level, count, !begun);
+		omendb_parts_begin_encoding(&parts->level, count, !begun);
 		run_phase(parts);
 		begun = true;
 	} while (node < parts->nodes->array.n);
@@ -239,9 +239,9 @@ build(Parts *parts, const uint32_t *starts, const Memory *memory)
 		run_window(parts, starts[p], starts[p + 1] - starts[p]);
 	}
 	parts->level.n = starts[PARTS];
-	for (uint32_t s = 0; s < parts->level.bulk.leaders; s++)
-		parts->level.bulk.leader_nodes[s] =
-			(uint32_t) ((uint64_t) s * parts->level.n / parts->level.bulk.leaders);
+	for (uint32_t s = 0; s < parts->level.bulk.leaders.n; s++)
+		parts->level.bulk.leaders.nodes[s] =
+			(uint32_t) ((uint64_t) s * parts->level.n / parts->level.bulk.leaders.n);
 	find_candidates(parts);
 	for (uint32_t p = 0; p < PARTS; p++)
 		choose_edges(parts, starts[p], starts[p + 1] - starts[p], memory->outside);

@@ -173,7 +173,7 @@ run_begin(Run *run, Mock *mock, bool coded, uint32_t width, OmendbNode entry)
 {
 	allocator_init(&run->allocator, -1);
 	omendb_search_init(&run->search, &mock_ops, mock, &run->allocator.operations, coded);
-	run->search.keep_aside = true;
+	run->search.aside.keep = true;
 	omendb_search_begin(&run->search, NULL, 3, width);
 	omendb_search_enter(&run->search, entry);
 }
@@ -188,10 +188,10 @@ run_end(Run *run)
 static bool
 beam_in_order(const OmendbSearch *search)
 {
-	if (search->used > search->width)
+	if (search->beam.used > search->beam.width)
 		return false;
-	for (uint32_t i = 1; i < search->used; i++)
-		if (!(search->beam[i - 1] < search->beam[i]))
+	for (uint32_t i = 1; i < search->beam.used; i++)
+		if (!(search->beam.candidates[i - 1] < search->beam.candidates[i]))
 			return false;
 	return true;
 }
@@ -299,7 +299,7 @@ test_exactness(bool coded)
 
 			distances = distances && visited->distance == mock.distances[visited->node] &&
 						visited->payload.down == visited->node * 3 &&
-						omendb_search_has_seen(&run.search, visited->node) &&
+						omendb_search_has_visited(&run.search, visited->node) &&
 						nearest_distance(&run.search) <= visited->distance;
 		}
 		for (uint32_t want = 1; want <= 64; want *= 4)
@@ -308,7 +308,7 @@ test_exactness(bool coded)
 		/* A plain search scores every node once. */
 		if (!coded)
 			all = all && mock.scores == n;
-		distances = distances && !omendb_search_has_seen(&run.search, n + 5);
+		distances = distances && !omendb_search_has_visited(&run.search, n + 5);
 		freed = freed && run_end(&run);
 
 		/* Estimates of one node may differ, and each takes its place. */
@@ -500,14 +500,14 @@ test_extend(bool coded)
 		mock.noise = coded ? 0.3f : 0;
 		run_begin(&step, &mock, coded, 10 + (uint32_t) random_below(&random, 500), entry);
 		omendb_search_run(&step.search);
-		end = end && omendb_search_extend(&step.search, width) && step.search.width == width &&
-			  omendb_search_extend(&step.search, 5) && step.search.width == width;
+		end = end && omendb_search_extend(&step.search, width) && step.search.beam.width == width &&
+			  omendb_search_extend(&step.search, 5) && step.search.beam.width == width;
 		prefix = visits_as_wide(&step, &mock, coded, width, entry, &wide_total, &extra) && prefix;
 		nothing_left = nothing_left && beam_in_order(&step.search);
-		for (size_t i = 0; i < step.search.aside_used; i++)
-			nothing_left =
-				nothing_left && omendb_candidate_estimate(step.search.aside[i]) >=
-									omendb_candidate_estimate(step.search.beam[width - 1]);
+		for (size_t i = 0; i < step.search.aside.used; i++)
+			nothing_left = nothing_left &&
+						   omendb_candidate_estimate(step.search.aside.candidates[i]) >=
+							   omendb_candidate_estimate(step.search.beam.candidates[width - 1]);
 		end = end && omendb_search_extend(&step.search, 20 * n) &&
 			  omendb_search_exhausted(&step.search) && step.search.visited_used == n;
 		run_end(&step);
@@ -530,12 +530,12 @@ test_forgetful(void)
 
 	mock_make(&mock, &random, 1000);
 	run_begin(&run, &mock, true, 10, 0);
-	run.search.keep_aside = false;
+	run.search.aside.keep = false;
 	omendb_search_run(&run.search);
 	visited = run.search.visited_used;
 	omendb_search_widen(&run.search, 500);
 	omendb_search_run(&run.search);
-	tap_result(run.search.visited_used == visited && run.search.aside_capacity == 0 &&
+	tap_result(run.search.visited_used == visited && run.search.aside.capacity == 0 &&
 				   omendb_search_exhausted(&run.search),
 			   "without keep_aside nothing is set aside");
 	run_end(&run);
@@ -594,22 +594,22 @@ test_settle(void)
 		same = same && omendb_search_settle(&settled.search, most);
 		run_begin(&stepped, &mock, true, width, entry);
 		omendb_search_run(&stepped.search);
-		while (stepped.search.width < most && late_finds(&stepped.search) >= 3 &&
+		while (stepped.search.beam.width < most && late_finds(&stepped.search) >= 3 &&
 			   !omendb_search_exhausted(&stepped.search))
 		{
-			uint32_t next = stepped.search.width + stepped.search.width / 2;
+			uint32_t next = stepped.search.beam.width + stepped.search.beam.width / 2;
 
 			omendb_search_widen(&stepped.search, next < most ? next : most);
 			omendb_search_run(&stepped.search);
 		}
-		same = same && settled.search.width == stepped.search.width &&
+		same = same && settled.search.beam.width == stepped.search.beam.width &&
 			   settled.search.visited_used == stepped.search.visited_used;
 		for (size_t i = 0; i < stepped.search.visited_used && same; i++)
 			same = settled.search.visited[i].node == stepped.search.visited[i].node;
-		capped = capped && settled.search.width <= most;
-		once = once || (settled.search.width == width && most > width);
-		again = again || (settled.search.width > width && settled.search.width < most);
-		at_most = at_most || (settled.search.width == most && most > width);
+		capped = capped && settled.search.beam.width <= most;
+		once = once || (settled.search.beam.width == width && most > width);
+		again = again || (settled.search.beam.width > width && settled.search.beam.width < most);
+		at_most = at_most || (settled.search.beam.width == most && most > width);
 		run_end(&settled);
 		run_end(&stepped);
 
@@ -621,7 +621,7 @@ test_settle(void)
 
 		run_begin(&settled, &mock, false, width, entry);
 		omendb_search_settle(&settled.search, most);
-		plain = plain && settled.search.width == width;
+		plain = plain && settled.search.beam.width == width;
 		run_end(&settled);
 		mock_free(&mock);
 	}
@@ -744,12 +744,12 @@ test_several_entries(bool coded)
 	omendb_search_enter(&run.search, 5000); /* none such */
 	omendb_search_run(&run.search);
 	tap_result(run.search.visited_used == 200 && visited_once(&run.search, 300) &&
-				   !omendb_search_has_seen(&run.search, 150),
+				   !omendb_search_has_visited(&run.search, 150),
 			   "%s: a search may start from several nodes", coded ? "coded" : "plain");
 	omendb_search_begin_from(&run.search, NULL, 3, 400, (OmendbNode[]){5, 250, 5, 5000, 120}, 4);
 	omendb_search_run(&run.search);
 	tap_result(run.search.visited_used == 200 && visited_once(&run.search, 300) &&
-				   !omendb_search_has_seen(&run.search, 150),
+				   !omendb_search_has_visited(&run.search, 150),
 			   "%s: and take all of them at once", coded ? "coded" : "plain");
 	run_end(&run);
 	mock_free(&mock);
@@ -884,7 +884,7 @@ test_out_of_memory(bool coded)
 
 		allocator_init(&allocator, k);
 		omendb_search_init(&search, &mock_ops, &mock, &allocator.operations, coded);
-		search.keep_aside = true;
+		search.aside.keep = true;
 		good = omendb_search_begin(&search, NULL, 3, 20) && omendb_search_enter(&search, 0) &&
 			   omendb_search_run(&search) && omendb_search_widen(&search, 900) &&
 			   omendb_search_run(&search) && omendb_search_begin(&search, NULL, 3, 5000) &&

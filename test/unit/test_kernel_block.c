@@ -515,7 +515,7 @@ check_hamming_columns(Random *random, size_t words, size_t n, Distribution distr
 	size_t capacity = round_up(n, 32);
 	/* What is read of the last word may go beyond its stride. */
 	size_t stride = round_up(n, 8) + 8 * random_below(random, 3);
-	size_t length = words == 0 ? 0 : (words - 1) * stride + (room > stride ? room : stride);
+	size_t length = words == 0 ? 0 : (words - 1) * stride + (capacity > stride ? capacity : stride);
 	size_t own = random_below(random, stride);
 	const uint64_t *placed;
 
@@ -526,7 +526,7 @@ check_hamming_columns(Random *random, size_t words, size_t n, Distribution distr
 	placed = guarded_place(&memory_a, codes, length * sizeof(uint64_t), PLACE_END);
 	for (size_t v = 0; v < n_variants; v++)
 	{
-		uint16_t *differ = guarded_place(&memory_b, NULL, room * sizeof(uint16_t), PLACE_END);
+		uint16_t *differ = guarded_place(&memory_b, NULL, capacity * sizeof(uint16_t), PLACE_END);
 		bool good = true;
 
 		variants[v].kernels.column_hamming(placed, words, stride, own, n, differ);
@@ -651,12 +651,12 @@ test_ranks(void)
 				keys[i] = i < n ? random_key(&random, kind) : UINT64_MAX;
 			if (kind == KEYS_EQUAL_HIGH && n > 1)
 				keys[random_below(&random, n)] = keys[random_below(&random, n)] ^ 1;
-			placed =
-				guarded_place(&memory_a, keys, room * sizeof(uint64_t), random_offset(&random, 8));
+			placed = guarded_place(&memory_a, keys, capacity * sizeof(uint64_t),
+								   random_offset(&random, 8));
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				uint16_t *ranks =
-					guarded_place(&memory_b, NULL, room * sizeof(uint16_t), PLACE_END);
+					guarded_place(&memory_b, NULL, capacity * sizeof(uint16_t), PLACE_END);
 				bool good = true;
 
 				variants[v].kernels.ranks(placed, n, ranks);

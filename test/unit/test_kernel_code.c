@@ -499,7 +499,7 @@ test_residual_code(void)
 			size_t capacity;
 
 			omendb_code_plan(&plan, plans[p].n, plans[p].groups);
-			room = plan.elements + OMENDB_PLAN_SLACK;
+			capacity = plan.elements + OMENDB_PLAN_SLACK;
 			random_floats(&random, distributions[d % LENGTH(distributions)], x, capacity);
 			random_floats(&random, distributions[(d + d / 6) % LENGTH(distributions)], y, capacity);
 			for (size_t i = 0; i < capacity; i++)
@@ -507,8 +507,8 @@ test_residual_code(void)
 				x[i] *= size;
 				y[i] = i < plan.elements ? y[i] * size : NAN;
 			}
-			a = guarded_place(&memory_a, x, room * sizeof(float), random_offset(&random, 4));
-			b = guarded_place(&memory_b, y, room * sizeof(float), random_offset(&random, 4));
+			a = guarded_place(&memory_a, x, capacity * sizeof(float), random_offset(&random, 4));
+			b = guarded_place(&memory_b, y, capacity * sizeof(float), random_offset(&random, 4));
 			for (size_t v = 0; v < n_variants; v++)
 			{
 				uint8_t *code = guarded_place(&memory_c, NULL, plan.groups / 2, place);
@@ -960,8 +960,8 @@ test_estimates(void)
 			sums[i] = (uint16_t) random_below(&random, 65536);
 		}
 		a = guarded_place(&memory_a, slopes, capacity, random_offset(&random, 1));
-		b = guarded_place(&memory_b, shifts, room * sizeof(int16_t), random_offset(&random, 2));
-		c = guarded_place(&memory_c, sums, room * sizeof(uint16_t), random_offset(&random, 2));
+		b = guarded_place(&memory_b, shifts, capacity * sizeof(int16_t), random_offset(&random, 2));
+		c = guarded_place(&memory_c, sums, capacity * sizeof(uint16_t), random_offset(&random, 2));
 		for (size_t v = 0; v < n_variants; v++)
 		{
 			float out[200 + 8];

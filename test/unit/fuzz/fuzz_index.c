@@ -542,7 +542,7 @@ search(const OmendbIndex *index)
 	set_query(&query, &index->codec);
 	hnsw_tids_init(&tids, &store);
 	omendb_search_init(search, &omendb_store_ops, &store, &omendb_palloc_allocator, coded);
-	search->keep_aside = true;
+	search->aside.keep = true;
 	if (!omendb_index_entry(&store, &entry, &level))
 		return;
 	omendb_search_descend(search, &query, entry, level, omendb_meta_upper_beam(&index->meta), 20,

@@ -1,0 +1,284 @@
+/*
+ * hnswrounds.c
+ *	  Searches the graph in rounds: by which ef, and how many nodes each round may return.
+ *
+ * Owns the search of one scan (HnswRounds). Each round widens the beam and allows more
+ * nodes to be returned. Rounds depend on the query and the settings only, never on how many
+ * rows are wanted, so the rows of LIMIT n are the first n of LIMIT m. (With
+ * hnsw.recall_target they depend on LIMIT, too.)
+ *
+ * Whether another round is searched is not decided here but in hnswnext.c. Callers hold no
+ * lock; each step of a search locks one page at a time.
+ */
+#include "am/hnswscanstate.h"
+
+#include "am/hnswcalibrate.h"
+#include "miscadmin.h"
+#include "page/reach.h"
+#include "utils/float.h"
+
+/*
+ * Replaces HNSW_EF_PER_NODE where the caller puts late nodes in their places
+ * (bench/README.md, "Constants of a scan").
+ */
+#define EF_PER_KEPT_NODE 1.2
+
+/* A round allows a quarter more nodes than the one before, at least this many more. */
+#define MIN_ROUND_NODES 8
+
+/*
+ * By how much a beam is widened: by this many entries for each node that it lacks, at least
+ * by this part of its width.
+ */
+#define ENTRIES_PER_NODE 2
+#define MIN_STEP_DIVISOR 32
+
+/*
+ * Nodes that the first round returns beyond those of its ef. The executor may have to see
+ * the next row to be sure of the order.
+ */
+#define EXTRA_FIRST_NODES 4
+
+/*
+ * Maximum ratio between ef and what the returned nodes call for, up to which a beam is
+ * widened only because an unvisited candidate may be nearer than the nearest result. Where
+ * nearly all nodes are equally far, such a candidate always exists.
+ */
+#define MAX_DOUBT 2
+
+/* Attempts to descend from the entry point, each from another one, before the index counts as damaged. */
+#define MAX_ENTRY_ATTEMPTS 1000
+
+static inline uint32
+beam_width(const HnswScan *state)
+{
+	return hnsw_beam_width(&state->store.index->codec.layout, state->rounds.ef);
+}
+
+/*
+ * The ef that decides how many candidates the beam has for each node returned (HNSW_WIDE_EF).
+ * With a filter all rows returned may be near the edge of the beam. So the beam has as many
+ * candidates for each node as a narrow beam.
+ */
+static inline double
+ef_of_ratio(const HnswScan *state)
+{
+	return state->drive.request.filters ? 0 : state->rounds.first_ef;
+}
+
+/* The ef by which as many nodes are found as a later round may return. */
+static double
+ef_of_round(HnswScan *state)
+{
+	bool keeps_all = state->drive.request.keeps_all;
+
+	if (hnsw_recall_target > 0 && !keeps_all)
+		return hnsw_ef_for(&state->store, state->rounds.allowed);
+	if (keeps_all)
+		return state->rounds.allowed * EF_PER_KEPT_NODE;
+	return hnsw_ef_of_nodes(ef_of_ratio(state), state->rounds.allowed);
+}
+
+void
+hnsw_rounds_init(HnswScan *state)
+{
+	HnswRounds *rounds = &state->rounds;
+	const HnswRequest *request = &state->drive.request;
+
+	rounds->ef = rounds->first_ef = hnsw_ef_for(&state->store, request->wanted);
+	rounds->returned = 0;
+	rounds->entered = HNSW_ENTERED_NEAREST;
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
+	{
+		rounds->allowed = rounds->ef;
+		return;
+	}
+	if (request->keeps_all)
+		rounds->allowed = (int64) (rounds->ef / EF_PER_KEPT_NODE);
+	else if (hnsw_recall_target > 0)
+		rounds->allowed =
+			(int64) Max(rounds->ef / HNSW_EF_PER_NODE, Min(request->wanted, rounds->ef));
+	else
+		rounds->allowed = (int64) hnsw_nodes_of_ef(ef_of_ratio(state), rounds->ef);
+	rounds->allowed =
+		Max(rounds->allowed, Min(rounds->ef, HNSW_MIN_FIRST_NODES)) + EXTRA_FIRST_NODES;
+}
+
+/*
+ * Enter level 0 below the entry point, or below every node of the levels above, beside the
+ * nodes that were visited.
+ *
+ * An edge may have no reverse edge. The node by which the search came down to level 0 may
+ * be one of a few whose edges lead nowhere else.
+ */
+static void
+enter_from_above(HnswScan *state, HnswEntered below)
+{
+	OmendbReach reach;
+	OmendbNode node;
+	unsigned level;
+
+	if (!omendb_index_entry(&state->store, &node, &level))
+		return;
+	omendb_reach_init(&reach, &state->store, NULL);
+	omendb_reach_add(&reach, node);
+	for (; level > 0; level--)
+		omendb_reach_descend(&reach, level, below == HNSW_ENTERED_ALL);
+	for (node = 0; (node = omendb_reach_next(&reach, node)) != OMENDB_NO_NODE; node++)
+		if (!omendb_search_has_visited(&state->rounds.search, node))
+			omendb_search_enter(&state->rounds.search, node);
+	omendb_reach_free(&reach);
+}
+
+bool
+hnsw_rounds_exhausted(HnswScan *state)
+{
+	HnswRounds *rounds = &state->rounds;
+
+	while (omendb_search_exhausted(&rounds->search))
+	{
+		if (rounds->entered == HNSW_ENTERED_ALL)
+			return true;
+		enter_from_above(state, ++rounds->entered);
+	}
+	return false;
+}
+
+/*
+ * The next width of a beam that has visited too few different nodes: `lacking` more are
+ * needed. The beam is widened no more than necessary, because a wider one costs time and
+ * finds nothing more (bench/README.md, "Constants of a scan").
+ */
+static uint32
+next_width(const HnswScan *state, size_t lacking)
+{
+	uint32 width = state->rounds.search.beam.width;
+
+	/* The steps by which the curve of the recall was measured. */
+	if (hnsw_recall_target > 0)
+		return omendb_search_wider(width);
+	/* EF_PER_KEPT_NODE suffices only with twice the width. */
+	if (state->drive.request.keeps_all)
+		return width * 2;
+	return width + (uint32) Max(ENTRIES_PER_NODE * lacking, width / MIN_STEP_DIVISOR);
+}
+
+/*
+ * Widen the beam until ef different nodes were visited, if there are so many. One node may
+ * have several entries in the beam, with different estimates.
+ */
+static void
+visit_ef_nodes(HnswScan *state)
+{
+	OmendbSearch *search = &state->rounds.search;
+	size_t wanted = Min((size_t) state->rounds.ef, search->visit_limit);
+
+	while (search->visited_used < wanted && !hnsw_rounds_exhausted(state))
+		omendb_search_extend(search, next_width(state, wanted - search->visited_used));
+}
+
+/*
+ * Search the first round until it is finished or `budget` nodes were visited. To finish it
+ * may not be worth while: the driver decides.
+ */
+static void
+search_first_round(HnswScan *state, double budget)
+{
+	HnswRounds *rounds = &state->rounds;
+	OmendbSearch *search = &rounds->search;
+	bool is_iterative = hnsw_iterative_scan != HNSW_ITERATIVE_OFF;
+	size_t limit =
+		is_iterative ? Max((size_t) hnsw_max_scan_tuples, (size_t) rounds->ef) : SIZE_MAX;
+
+	search->visit_limit = limit;
+	if (is_iterative && state->drive.driven && budget < limit)
+		search->visit_limit = Max((size_t) budget, 1);
+	omendb_search_settle(search, OMENDB_MAX_WIDENING * beam_width(state));
+	visit_ef_nodes(state);
+	rounds->first_finished =
+		search->visit_limit == limit || search->visited_used < search->visit_limit;
+	search->visit_limit = limit;
+}
+
+/* Descend from the entry point and search level 0. False if the entry point led to no node. */
+static bool
+search_from(HnswScan *state, OmendbNode entry, unsigned level)
+{
+	OmendbSearch *search = &state->rounds.search;
+
+	omendb_search_descend(search, &state->query.prepared, entry, level,
+						  omendb_meta_upper_beam(&state->store.index->meta), beam_width(state),
+						  SIZE_MAX);
+	search_first_round(state, state->drive.request.first_budget);
+	return search->visited_used > 0;
+}
+
+void
+hnsw_rounds_start(HnswScan *state)
+{
+	OmendbNode entry;
+	unsigned level;
+
+	/*
+	 * A vacuum may free the entry point, or a node on the way down from it, after its
+	 * number was read and before it is visited. By then there is another entry point.
+	 */
+	for (int attempt = 0; attempt <= MAX_ENTRY_ATTEMPTS; attempt++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		state->empty = !omendb_index_entry(&state->store, &entry, &level);
+		if (state->empty)
+		{
+			state->rounds.first_finished = true;
+			omendb_search_begin(&state->rounds.search, &state->query.prepared, 0, 1);
+			return;
+		}
+		if (search_from(state, entry, level))
+			return;
+	}
+	omendb_corrupt_page(state->store.relation, OMENDB_META_BLOCK,
+						"The entry point leads to no node.");
+}
+
+void
+hnsw_rounds_finish_first(HnswScan *state)
+{
+	search_first_round(state, get_float8_infinity());
+}
+
+void
+hnsw_rounds_next(HnswScan *state)
+{
+	HnswRounds *rounds = &state->rounds;
+
+	rounds->allowed += Max(rounds->allowed / 4, MIN_ROUND_NODES);
+	rounds->ef = (int) Min(Max(ef_of_round(state), rounds->ef), Min(2.0 * rounds->ef, INT_MAX / 4));
+	omendb_search_advance(&rounds->search, beam_width(state));
+	visit_ef_nodes(state);
+}
+
+/*
+ * True if a round of a wide beam returns nodes for which the beam has fewer candidates than
+ * HNSW_EF_PER_NODE says. Among nodes so far from the query one is always in doubt, and a
+ * larger ef gives the same recall at a lower cost (bench/README.md, "Constants of a scan").
+ */
+static inline bool
+is_beyond_ratio(const HnswScan *state)
+{
+	const HnswRounds *rounds = &state->rounds;
+
+	return ef_of_ratio(state) >= HNSW_WIDE_EF && !state->drive.request.keeps_all &&
+		   rounds->returned > rounds->ef / HNSW_EF_PER_NODE + EXTRA_FIRST_NODES;
+}
+
+bool
+hnsw_rounds_may_follow_doubt(const HnswScan *state)
+{
+	const HnswRounds *rounds = &state->rounds;
+
+	/* The ef of a recall target was measured without further rounds. */
+	return hnsw_recall_target == 0 && hnsw_iterative_scan != HNSW_ITERATIVE_OFF &&
+		   rounds->allowed != HNSW_ALL_NODES && !is_beyond_ratio(state) &&
+		   rounds->ef <=
+			   MAX_DOUBT * Max(rounds->first_ef, HNSW_EF_PER_NODE * (rounds->returned + 1));
+}

@@ -1,0 +1,283 @@
+/*
+ * adoption.c
+ *	  What keeps values that omendb's functions, or pgvector's in their place, have computed.
+ *
+ * Distances and norms are sums of float, or of double, whose last bits depend on the order in
+ * which they are summed. pgvector leaves that order to its compiler (-fassociative-math and
+ * -ftree-vectorize), which takes another one for another width of registers: there is no one
+ * result of pgvector's that omendb could compute as well. So whatever keeps such a value is
+ * wrong in last bits when the library behind the functions becomes another.
+ */
+#include "diag/adoption.h"
+
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/tuplestore.h"
+
+/*
+ * The functions, of whatever types, that may give other bits than pgvector's: all that sum. Of
+ * all others the bits are the same; test/adoption/004_results.pl compares them.
+ */
+static const char *const inexact[] = {
+	"l2_distance",
+	"inner_product",
+	"cosine_distance",
+	"l1_distance",
+	"vector_norm",
+	"l2_norm",
+	"l2_normalize",
+	"vector_l2_squared_distance",
+	"halfvec_l2_squared_distance",
+	"sparsevec_l2_squared_distance",
+	"vector_negative_inner_product",
+	"halfvec_negative_inner_product",
+	"sparsevec_negative_inner_product",
+	"vector_spherical_distance",
+	"halfvec_spherical_distance",
+};
+
+/*
+ * What reached.function calls is known by pg_depend where it has a body that is parsed already.
+ * Where its body is a string, it is taken to call all functions and operators whose names are in
+ * it. Nothing is known of functions in C.
+ */
+#define CALLEES                                                                                 \
+	"SELECT COALESCE(o.oprcode::oid, d.refobjid) FROM pg_depend d "                             \
+	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid " \
+	"WHERE d.classid = 'pg_proc'::regclass AND d.objid = reached.function "                     \
+	"AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "                       \
+	"UNION ALL "                                                                                \
+	"SELECT unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, "           \
+	"a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) "                 \
+	"FROM pg_aggregate a WHERE a.aggfnoid = reached.function "                                  \
+	"UNION ALL "                                                                                \
+	"SELECT n.function FROM pg_proc f "                                                         \
+	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "           \
+	"CROSS JOIN LATERAL ("                                                                      \
+	"SELECT g.oid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "                      \
+	"JOIN pg_proc g ON g.proname = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "                 \
+	"UNION SELECT o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "                       \
+	"AND position(o.oprname::text IN f.prosrc) > 0) n(function) "                               \
+	"WHERE f.oid = reached.function AND f.prosqlbody IS NULL"
+
+/*
+ * Kinds: "own index" of an access method whose handler is a function of the extension, whoever
+ * made the access method; "index" of any other; "columns" that are stored generated ones;
+ * "constraint"; "materialized view"; "partitions"; "statistics".
+ *
+ * An object calls functions directly, by operators, and an index by its operator classes.
+ * Objects below 16384 (FirstNormalObjectId) are PostgreSQL's.
+ */
+static const char computed[] =
+	"WITH RECURSIVE member AS ("
+	"SELECT f.objid AS function FROM pg_depend this "
+	"JOIN pg_depend f USING (classid, refclassid, refobjid, deptype) "
+	"WHERE this.classid = 'pg_proc'::regclass AND this.objid = $1 "
+	"AND this.refclassid = 'pg_extension'::regclass AND this.deptype = 'e'), "
+	"called AS ("
+	"SELECT d.classid, d.objid, COALESCE(o.oprcode::oid, d.refobjid) AS function FROM pg_depend d "
+	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid "
+	"WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "
+	"AND d.refobjid >= 16384 "
+	"UNION "
+	"SELECT 'pg_class'::regclass, k.relation, p.amproc FROM ("
+	"SELECT indexrelid, unnest(indclass) FROM pg_index "
+	"UNION SELECT partrelid, unnest(partclass) FROM pg_partitioned_table) k(relation, class) "
+	"JOIN pg_opclass c ON c.oid = k.class JOIN pg_amproc p ON p.amprocfamily = c.opcfamily "
+	"AND p.amproclefttype = c.opcintype AND p.amprocrighttype = c.opcintype "
+	"WHERE p.amproc >= 16384), "
+	/* The functions that objects call, and those that these call in their turn. */
+	"reached AS ("
+	"SELECT function FROM called "
+	"WHERE classid IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, "
+	"'pg_rewrite'::regclass, 'pg_statistic_ext'::regclass) "
+	"UNION "
+	"SELECT callee FROM reached CROSS JOIN LATERAL (" CALLEES ") c(callee) WHERE callee >= 16384), "
+	/* Found forwards, for few have to be looked at; then backwards, for many may call one. */
+	"call AS (SELECT function AS caller, callee FROM reached CROSS JOIN LATERAL (" CALLEES
+	") c(callee)), "
+	"suspect AS (SELECT r.function FROM reached r JOIN member m ON m.function = r.function "
+	"JOIN pg_proc p ON p.oid = r.function WHERE p.proname = ANY ($2::name[]) "
+	"UNION SELECT c.caller FROM suspect s JOIN call c ON c.callee = s.function), "
+	"dependent AS (SELECT DISTINCT c.classid, c.objid FROM called c "
+	"JOIN suspect s ON s.function = c.function), "
+	/* Materialized views, and what they read through views. */
+	"read AS (SELECT oid AS view, oid AS relation FROM pg_class WHERE relkind = 'm' "
+	"UNION "
+	"SELECT r.view, c.oid FROM read r JOIN pg_rewrite w ON w.ev_class = r.relation "
+	"JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid "
+	"AND d.refclassid = 'pg_class'::regclass "
+	"JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')), "
+	"indexes AS (SELECT i.*, c.reltuples, a.amhandler IN (SELECT function FROM member) AS is_own, "
+	/* No session but its own can rebuild what belongs to its temporary tables. */
+	"CASE WHEN NOT pg_is_other_temp_schema(c.relnamespace) THEN format('REINDEX INDEX %s%s', "
+	"CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, i.indexrelid::regclass) END "
+	"AS command, "
+	/* Neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built. */
+	"c.relname ~ '_cc(new|old)[0-9]*$' OR EXISTS (SELECT FROM pg_stat_progress_create_index b "
+	"WHERE b.index_relid = i.indexrelid) AS is_busy "
+	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
+	"WHERE c.relkind = 'i' AND i.indislive) "
+	/* All of them. */
+	"SELECT kind, object, name, command, is_busy FROM ("
+	"SELECT 1 AS rank, 'own index' AS kind, indexrelid AS object, indexrelid::regclass::text AS "
+	"name, "
+	"command, is_busy, reltuples FROM indexes WHERE is_own "
+	"UNION ALL "
+	"SELECT 2, 'index', indexrelid, indexrelid::regclass::text, command, is_busy, reltuples "
+	"FROM indexes JOIN dependent ON classid = 'pg_class'::regclass AND objid = indexrelid "
+	"WHERE NOT is_own "
+	"UNION ALL "
+	"SELECT 3, 'columns', d.adrelid, format('columns %s of table %s', "
+	"string_agg(DISTINCT quote_ident(a.attname), ', '), d.adrelid::regclass), "
+	"format('UPDATE %s SET %s', d.adrelid::regclass, "
+	"string_agg(DISTINCT format('%1$I = %1$I', b.attname), ', ')), false, 0 "
+	"FROM dependent x JOIN pg_attrdef d ON d.oid = x.objid "
+	"JOIN pg_class c ON c.oid = d.adrelid AND c.relkind = 'r' "
+	"JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated = 's' "
+	"JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid "
+	"AND e.refclassid = 'pg_class'::regclass AND e.refobjid = d.adrelid "
+	"JOIN pg_attribute b ON b.attrelid = d.adrelid AND b.attnum = e.refobjsubid "
+	"AND b.attnum <> d.adnum "
+	"WHERE x.classid = 'pg_attrdef'::regclass GROUP BY d.adrelid "
+	"UNION ALL "
+	"SELECT 4, 'partitions', t.partrelid, format('partitions of table %s', t.partrelid::regclass), "
+	"format('UPDATE %s SET %s', t.partrelid::regclass, "
+	"string_agg(DISTINCT format('%1$I = %1$I', a.attname), ', ')), false, 0 "
+	"FROM dependent x JOIN pg_partitioned_table t ON t.partrelid = x.objid "
+	"LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = t.partrelid "
+	"AND e.objsubid > 0 AND e.refclassid = 'pg_class'::regclass AND e.refobjid = t.partrelid "
+	"AND e.refobjsubid = 0 AND e.deptype = 'i' "
+	"JOIN pg_attribute a ON a.attrelid = t.partrelid "
+	"AND (a.attnum = e.objsubid OR a.attnum = ANY (t.partattrs)) "
+	"WHERE x.classid = 'pg_class'::regclass GROUP BY t.partrelid "
+	"UNION ALL "
+	"SELECT 5, 'constraint', n.oid, format('constraint %I of %s', n.conname, "
+	"CASE n.conrelid WHEN 0 THEN 'domain ' || n.contypid::regtype ELSE 'table ' || "
+	"n.conrelid::regclass END), "
+	"CASE WHEN n.conrelid <> 0 THEN format('SELECT * FROM %s WHERE NOT (%s)', "
+	"n.conrelid::regclass, "
+	/* pg_get_expr would wait for the table's lock. */
+	"substring(pg_get_constraintdef(n.oid) from '^CHECK \\((.*)\\)(?: NO INHERIT| NOT ENFORCED| "
+	"NOT VALID)*$')) "
+	"END, false, 0 "
+	"FROM dependent x JOIN pg_constraint n ON n.oid = x.objid AND n.contype = 'c' "
+	"AND n.coninhcount = 0 WHERE x.classid = 'pg_constraint'::regclass "
+	"UNION ALL "
+	"SELECT DISTINCT 6, 'materialized view', r.view, 'materialized view ' || r.view::regclass, "
+	"'REFRESH MATERIALIZED VIEW ' || r.view::regclass, false, 0 "
+	"FROM dependent x JOIN pg_rewrite w ON w.oid = x.objid JOIN read r ON r.relation = w.ev_class "
+	"WHERE x.classid = 'pg_rewrite'::regclass "
+	"UNION ALL "
+	"SELECT DISTINCT 7, 'statistics', s.stxrelid, 'statistics of table ' || s.stxrelid::regclass, "
+	"'ANALYZE ' || s.stxrelid::regclass, false, 0 "
+	"FROM dependent x JOIN pg_statistic_ext s ON s.oid = x.objid "
+	"WHERE x.classid = 'pg_statistic_ext'::regclass) q "
+	"ORDER BY rank, reltuples, object";
+
+static Datum
+inexact_names(void)
+{
+	Datum names[lengthof(inexact)];
+
+	for (int i = 0; i < lengthof(inexact); i++)
+		names[i] = CStringGetTextDatum(inexact[i]);
+	return PointerGetDatum(
+		construct_array(names, lengthof(inexact), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+SPITupleTable *
+omendb_find_computed(Oid function, uint64 *count)
+{
+	Oid types[] = {OIDOID, TEXTARRAYOID};
+	Datum arguments[] = {ObjectIdGetDatum(function), inexact_names()};
+
+	if (SPI_execute_with_args(computed, 2, types, arguments, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "looking for what was computed failed");
+	*count = SPI_processed;
+	return SPI_tuptable;
+}
+
+/* No scan reads the index until REINDEX. One of the library's own is not changed either. */
+static void
+take_out_of_use(Relation pg_index, Oid index, bool is_own)
+{
+	HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for index %u", index);
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	form->indisvalid = false;
+	if (is_own)
+		form->indisready = false;
+	CatalogTupleUpdate(pg_index, &tuple->t_self, tuple);
+	/* Plans that use the index depend on its table only. */
+	CacheInvalidateRelcacheByRelid(form->indrelid);
+	heap_freetuple(tuple);
+}
+
+PG_FUNCTION_INFO_V1(omendb_sql_adoption_objects);
+
+/*
+ * omendb_adoption_objects(mark boolean): what keeps values that the functions have computed, a
+ * row each; with "mark" indexes are taken out of use. The scripts that make a database of
+ * pgvector's omendb's, and back, create and drop it.
+ */
+Datum
+omendb_sql_adoption_objects(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool mark = PG_GETARG_BOOL(0);
+	Relation pg_index = NULL;
+	SPITupleTable *found;
+	uint64 count;
+
+	/* The scripts run as a superuser. */
+	if (mark && !superuser())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be superuser to take indexes out of use")));
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	found = omendb_find_computed(fcinfo->flinfo->fn_oid, &count);
+	if (mark)
+		pg_index = table_open(IndexRelationId, RowExclusiveLock);
+	for (uint64 i = 0; i < count; i++)
+	{
+		Datum values[COMPUTED_COLUMNS];
+		bool nulls[COMPUTED_COLUMNS];
+		char *kind = SPI_getvalue(found->vals[i], found->tupdesc, COMPUTED_KIND);
+		bool is_own = strcmp(kind, "own index") == 0;
+
+		for (int k = 0; k < COMPUTED_COLUMNS; k++)
+			values[k] = SPI_getbinval(found->vals[i], found->tupdesc, k + 1, &nulls[k]);
+		if (mark && (is_own || strcmp(kind, "index") == 0))
+			take_out_of_use(pg_index, DatumGetObjectId(values[COMPUTED_OBJECT - 1]), is_own);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	if (mark)
+		table_close(pg_index, NoLock);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+PG_FUNCTION_INFO_V1(omendb_sql_adoption_inexact);
+
+/* omendb_adoption_inexact() returns text[]: the list above. */
+Datum
+omendb_sql_adoption_inexact(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(inexact_names());
+}
