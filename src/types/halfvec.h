@@ -37,4 +37,11 @@ omendb_halfvec_new(int dim)
 	return result;
 }
 
+/*
+ * n floats, all finite, to halves. A float beyond the range of half is an
+ * error, 22003, softly where there is an escontext: then false.
+ */
+extern bool omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n,
+									Node *escontext);
+
 #endif /* OMENDB_HALFVEC_H */

@@ -45,4 +45,16 @@ omendb_sparsevec_new(int dim, int nnz)
 	return result;
 }
 
+/* The squared length. */
+static inline double
+omendb_sparsevec_norm2(const SparseVector *v)
+{
+	const float *values = SPARSEVEC_VALUES(v);
+	double sum = 0;
+
+	for (int i = 0; i < v->nnz; i++)
+		sum += (double) values[i] * values[i];
+	return sum;
+}
+
 #endif /* OMENDB_SPARSEVEC_H */
