@@ -35,6 +35,7 @@
 #include "am/hnswscan.h"
 #include "am/hnswsweep.h"
 #include "am/hnswtids.h"
+#include "code/bound.h"
 #include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"

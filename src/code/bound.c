@@ -19,7 +19,7 @@
  * Sums over sparse vectors are in double: what is rounded are squared lengths and the
  * result, to floats, once each; and under cosine each element of a normalised vector.
  */
-#include "code/codec.h"
+#include "code/bound.h"
 
 #include <float.h>
 #include <math.h>

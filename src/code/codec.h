@@ -1,7 +1,7 @@
 /*
  * codec.h
- *	  Vectors into records and back: own vectors, the codes of neighbours, and
- *	  the distances and estimates a query gets from a record.
+ *	  The spaces of vectors in records, and the formulas of own vectors (own.h), of edges and
+ *	  estimates (edge.h) and of queries (query.h).
  *
  * Owns the formulas; knows nothing of pages, graphs or PostgreSQL. A codec is
  * made once for an index and only read afterwards.
@@ -36,7 +36,6 @@
 #include "code/layout.h"
 #include "code/rotation.h"
 #include "kernel/codebook.h"
-#include "kernel/sparse.h"
 
 typedef struct OmendbCodec
 {
@@ -89,77 +88,5 @@ extern bool omendb_codec_store(const OmendbCodec *codec, const float *x, float *
  * `out` (omendb_code_floats floats).
  */
 extern const float *omendb_code_vector(const OmendbCodec *codec, const float *stored, float *out);
-
-/*
- * Own vectors. Encode sets own, error, norm2 and scale of the record; where
- * the vector cannot be kept (overflow) error is infinite and own is the
- * nearest that can. Decode gives the stored-space vector as it was kept.
- */
-extern void omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record);
-extern void omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out);
-
-/*
- * The same of float elements, with the sum of their squares in *norm2. False where that is not
- * what the record says, but for rounding: the vector was damaged.
- */
-extern bool omendb_own_decode_checked(const OmendbCodec *codec, const OmendbRecord *record,
-									  float *out, double *norm2);
-
-/* Bits: own is the bit string itself. */
-extern void omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits,
-								   OmendbRecord *record);
-
-/* Of sparse vectors: ownsparse.h. They are never decoded. */
-
-/* Do the two hold the same own vector? */
-extern bool omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a,
-							 const OmendbRecord *b);
-
-/*
- * Distance between the own vectors of two records. scratch: 2 * dimensions
- * floats, used where they are not comparable as they are.
- */
-extern float omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a,
-								 const OmendbRecord *b, float *scratch);
-
-/* A query, prepared for many distances and estimates. */
-typedef struct OmendbQuery
-{
-	const OmendbCodec *codec;
-	float *stored;            /* stored space; dimensions floats */
-	float *code;              /* code space; used where it expands */
-	float *scratch;           /* 2 * dimensions floats */
-	uint8_t *lut;             /* tables for code_sums */
-	const uint8_t *bits;      /* the query of a bit index; the caller's */
-	OmendbSparseTable sparse; /* the query of sparse vectors */
-	float base;               /* <q, c> ~ base + step * code_sums */
-	float step;
-	float norm2;
-	double norm; /* length of the query before normalising; for bounds */
-} OmendbQuery;
-
-extern size_t omendb_query_bytes(const OmendbCodec *codec);
-extern void omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory);
-
-/* Set from a vector as the user gives it; false as omendb_codec_store. */
-extern bool omendb_query_set(OmendbQuery *query, const float *x);
-/* Set from a vector already in stored space (dimensions floats). */
-extern void omendb_query_set_stored(OmendbQuery *query, const float *stored);
-/* Set from the own vector of a record (also of bits, of a sparse one). */
-extern void omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record);
-extern void omendb_query_set_bits(OmendbQuery *query, const uint8_t *bits);
-
-/* Distance between the query and a record's own vector. */
-extern float omendb_query_distance(const OmendbQuery *query, const OmendbRecord *record);
-
-/*
- * A lower bound of the operator's own value (L2: the distance, not its square;
- * cosine distance; negative inner product; L1; Hamming; Jaccard) of the row
- * behind a visited record, of which the record said error and norm2. Equal to
- * the value only by chance; never above it (bound.c says why).
- * *upper gets the matching upper bound.
- */
-extern double omendb_lower_bound(const OmendbQuery *query, float distance, float error, float norm2,
-								 double *upper);
 
 #endif /* OMENDB_CODEC_H */

@@ -14,7 +14,7 @@
 #ifndef OMENDB_EDGE_H
 #define OMENDB_EDGE_H
 
-#include "code/codec.h"
+#include "code/query.h"
 
 /*
  * Write neighbour `node` into a slot: v and x are the code-space vectors of

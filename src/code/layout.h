@@ -192,6 +192,12 @@ omendb_own_is_short(OmendbOwn own)
 }
 
 static inline bool
+omendb_own_is_wide(OmendbOwn own)
+{
+	return own == OMENDB_OWN_INT16 || own == OMENDB_OWN_INT12;
+}
+
+static inline bool
 omendb_layout_is_coded(const OmendbLayout *layout)
 {
 	return layout->code_bits > 0;

@@ -1,13 +1,15 @@
 /*
  * ownsparse.c
- *	  Own vectors of which only the non-zero elements are kept: into records,
- *	  queries, distances.
+ *	  Own vectors of which only the non-zero elements are kept: into
+ *	  records, and their distances.
  */
 #include "code/ownsparse.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
+
+#include "code/metric.h"
 
 /* The largest magnitude of a value. */
 #define MOST 32767
@@ -106,15 +108,6 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	record->norm2 = (float) norm2;
 }
 
-/* In double: the sum of two finite floats is finite. NaN, after overflow, is far. */
-static float
-l2_from_dot(double norm2_a, double norm2_b, double dot)
-{
-	double l2 = norm2_a + norm2_b - 2 * dot;
-
-	return l2 > 0 ? (float) l2 : l2 <= 0 ? 0 : INFINITY;
-}
-
 float
 omendb_own_sparse_distance(OmendbMetric metric, const OmendbRecord *a, const OmendbRecord *b)
 {
@@ -125,45 +118,5 @@ omendb_own_sparse_distance(OmendbMetric metric, const OmendbRecord *a, const Ome
 		return (float) omendb_sparse_pair_l1(&x, &y);
 	if (metric == OMENDB_METRIC_IP)
 		return (float) -omendb_sparse_pair_dot(&x, &y);
-	return l2_from_dot(a->norm2, b->norm2, omendb_sparse_pair_dot(&x, &y));
-}
-
-void
-omendb_query_set_sparse(OmendbQuery *query, const uint32_t *indices, const float *stored,
-						uint32_t n, double norm)
-{
-	omendb_sparse_table_reset(&query->sparse, n);
-	for (uint32_t i = 0; i < n; i++)
-		omendb_sparse_table_add(&query->sparse, indices[i], stored[i]);
-	query->norm2 = (float) query->sparse.norm2;
-	query->norm = norm;
-}
-
-void
-omendb_query_set_sparse_record(OmendbQuery *query, const OmendbRecord *record)
-{
-	OmendbSparseList list = omendb_own_sparse(record);
-
-	omendb_sparse_table_reset(&query->sparse, list.n);
-	for (uint32_t i = 0; i < list.n; i++)
-		omendb_sparse_table_add(&query->sparse, list.indices[i], list.values[i] * list.scale);
-	query->norm2 = (float) query->sparse.norm2;
-	query->norm = sqrt(query->sparse.norm2);
-}
-
-float
-omendb_query_sparse_distance(const OmendbQuery *query, const OmendbRecord *record)
-{
-	OmendbSparseList list = omendb_own_sparse(record);
-
-	switch (query->codec->layout.metric)
-	{
-		case OMENDB_METRIC_L1:
-			return (float) omendb_sparse_l1(&query->sparse, &list);
-		case OMENDB_METRIC_IP:
-			return (float) -omendb_sparse_dot(&query->sparse, &list);
-		default:
-			return l2_from_dot(query->sparse.norm2, record->norm2,
-							   omendb_sparse_dot(&query->sparse, &list));
-	}
+	return omendb_l2_from_dot(a->norm2, b->norm2, omendb_sparse_pair_dot(&x, &y));
 }

@@ -12,6 +12,7 @@
 #define OMENDB_OWNSPARSE_H
 
 #include "code/codec.h"
+#include "kernel/sparse.h"
 
 /* The elements of a record; trust their number only after the record was checked. */
 static inline OmendbSparseList
@@ -43,14 +44,5 @@ extern void omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *i
 
 extern float omendb_own_sparse_distance(OmendbMetric metric, const OmendbRecord *a,
 										const OmendbRecord *b);
-
-/*
- * Set the query: values in stored space. norm: its length before it was normalised.
- * At most OMENDB_MAX_NONZERO elements; none is the zero vector.
- */
-extern void omendb_query_set_sparse(OmendbQuery *query, const uint32_t *indices,
-									const float *stored, uint32_t n, double norm);
-extern void omendb_query_set_sparse_record(OmendbQuery *query, const OmendbRecord *record);
-extern float omendb_query_sparse_distance(const OmendbQuery *query, const OmendbRecord *record);
 
 #endif /* OMENDB_OWNSPARSE_H */

@@ -22,6 +22,7 @@
 #include "access/generic_xlog.h"
 #include "am/hnsw.h"
 #include "am/hnswtids.h"
+#include "code/bound.h"
 #include "code/ownsparse.h"
 #include "commands/vacuum.h"
 #include "common/pg_prng.h"
