@@ -9,7 +9,7 @@
  * Kernels of different instruction sets sum in different orders: factors may
  * differ by roundings, bits where the two vectors hardly do.
  */
-#include "diag/indexcheck.h"
+#include "diag/edgecheck.h"
 
 #include <float.h>
 #include <math.h>

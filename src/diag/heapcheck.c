@@ -7,7 +7,7 @@
  * transaction before or after the snapshot: only that it is some row's can be
  * said. (What such a row holds out of line may be gone.)
  */
-#include "diag/indexcheck.h"
+#include "diag/heapcheck.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,14 +1,14 @@
 /*
- * indexcheck.h
- *	  What the parts of hnsw_index_check share.
+ * checkstate.h
+ *	  What the parts of hnsw_index_check share: tables of the index's records, and the report.
  *
  * indexcheck.c reads all records once, into the tables below, and checks what
  * follows from them: pages, records, edges, chains, the entry point, who can be
  * reached. edgecheck.c reads them again for the vectors and codes. heapcheck.c
  * compares heap TIDs with each other and with the table.
  */
-#ifndef OMENDB_INDEXCHECK_H
-#define OMENDB_INDEXCHECK_H
+#ifndef OMENDB_CHECKSTATE_H
+#define OMENDB_CHECKSTATE_H
 
 #include "diag/diagnosis.h"
 #include "funcapi.h"
@@ -81,21 +81,6 @@ omendb_check_edge_severity(const OmendbCheck *check, OmendbNode node)
 extern bool omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ring,
 							  PGAlignedBlock *copy);
 
-/*
- * Own vectors, edges' codes and factors. Decodes every edge's other end: as
- * many page accesses as there are edges.
- */
-extern void omendb_check_vectors(OmendbCheck *check);
-
-/* No two TIDs are the same; sorts them. */
-extern void omendb_check_tids(OmendbCheck *check);
-
-/* Which of the nodes that are not reached have rows that somebody may see? */
-extern void omendb_check_visible(OmendbCheck *check);
-
-/* Compare with the table, after omendb_check_tids. */
-extern void omendb_check_heap(OmendbCheck *check);
-
 static inline uint64
 omendb_check_tid(const ItemPointerData *tid)
 {
@@ -103,4 +88,4 @@ omendb_check_tid(const ItemPointerData *tid)
 		   ItemPointerGetOffsetNumberNoCheck(tid);
 }
 
-#endif /* OMENDB_INDEXCHECK_H */
+#endif /* OMENDB_CHECKSTATE_H */
