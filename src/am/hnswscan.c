@@ -41,6 +41,7 @@
 #include "miscadmin.h"
 #include "page/change.h"
 #include "page/reach.h"
+#include "page/tids.h"
 #include "pgstat.h"
 #include "utils/float.h"
 #include "utils/memutils.h"

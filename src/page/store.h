@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "graph/graph.h"
 #include "page/format.h"
+#include "page/pagecheck.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
@@ -82,14 +83,6 @@ extern bool omendb_index_left_out(OmendbStore *store);
  */
 extern bool omendb_index_calibration(OmendbStore *store, OmendbCalibration *calibration);
 
-/* The layout that a metapage says; raises an error where that is impossible. */
-/* Was the index built by pgvector? Its pages are not to be read then. */
-extern bool omendb_index_is_pgvectors(Relation relation);
-
-extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
-
-pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
-
 /* The blocks that the file has, at least: as many as when it was last asked. */
 extern BlockNumber omendb_store_blocks(OmendbStore *store);
 
@@ -124,11 +117,7 @@ extern void omendb_store_check_records(OmendbStore *store, Buffer buffer);
  */
 extern OmendbRecord *omendb_store_record(OmendbStore *store, Buffer buffer, OmendbNode node);
 
-/*
- * An error where the header of a record is impossible: more heap TIDs or edges than
- * fit, edges to what no number is of, a level that there is not, floats that are
- * none. What is possible and wrong is for hnsw_index_check to find.
- */
+/* omendb_record_check of a record of this index. */
 extern void omendb_store_check_record(OmendbStore *store, OmendbNode node,
 									  const OmendbRecord *record);
 

@@ -2,7 +2,7 @@
  * tids.c
  *	  The heap TIDs of nodes, in their records and in overflow records.
  */
-#include "page/change.h"
+#include "page/tids.h"
 
 #include "access/generic_xlog.h"
 #include "miscadmin.h"

@@ -42,6 +42,7 @@
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "pgstat.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"

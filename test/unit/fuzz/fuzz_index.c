@@ -31,6 +31,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "storage/bufmgr.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
