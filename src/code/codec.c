@@ -1,6 +1,6 @@
 /*
  * codec.c
- *	  The spaces of vectors in records.
+ *	  Set-up of a codec; vectors into stored space and code space.
  */
 #include "code/codec.h"
 
@@ -27,7 +27,7 @@ align8(size_t n)
 	return (n + 7) & ~(size_t) 7;
 }
 
-_Static_assert(OMENDB_MAX_CODE == 4 * OMENDB_PLAN_MAX_GROUPS, "a plan has room for every code");
+_Static_assert(OMENDB_MAX_CODE == 4 * OMENDB_PLAN_MAX_GROUPS, "a plan serves the longest code");
 
 static OmendbCodePlan
 code_plan(const OmendbLayout *layout)
@@ -40,14 +40,14 @@ code_plan(const OmendbLayout *layout)
 }
 
 /*
- * The angle between two residuals, from the signs of their codewords. The cosine y that the
- * signs give is smaller than the cosine between the residuals, because a codeword differs from
- * its residual. With c the cosine between a residual and its codewords, the cosine between the
- * residuals is y + (1 - c^2) y (1 - |y|), with an error of at most .03 for every size of groups
- * (simulated, normal distribution).
+ * Compute codec->cosines and code_length. The cosine y that the signs of two codes give is smaller
+ * than the cosine between the residuals, because a codeword differs from its residual. With c the
+ * cosine between a residual and its codewords, the cosine between the residuals is estimated as
+ * y + (1 - c^2) y (1 - |y|), with an error of at most .03 for every size of groups (simulated,
+ * normal distribution).
  */
 static void
-set_angles(OmendbCodec *codec, float *cosines)
+set_cosines(OmendbCodec *codec, float *cosines)
 {
 	const OmendbCodePlan *plan = &codec->plan;
 	double cosine2 = 0;
@@ -65,9 +65,9 @@ set_angles(OmendbCodec *codec, float *cosines)
 	codec->code_length = (float) (OMENDB_CODEBOOK_UNIT * sqrt(cosine2 * length2));
 	for (uint32_t i = 0; i <= plan->elements; i++)
 	{
-		double shown = cos(3.14159265358979 * i / plan->elements);
+		double y = cos(3.14159265358979 * i / plan->elements);
 
-		cosines[i] = (float) (shown + (1 - cosine2) * shown * (1 - fabs(shown)));
+		cosines[i] = (float) (y + (1 - cosine2) * y * (1 - fabs(y)));
 	}
 	codec->cosines = cosines;
 }
@@ -108,7 +108,7 @@ omendb_codec_init(OmendbCodec *codec, const OmendbLayout *layout, uint64_t seed,
 	if (layout->code_bits > 0)
 	{
 		codec->plan = code_plan(layout);
-		set_angles(codec, (float *) at);
+		set_cosines(codec, (float *) at);
 	}
 }
 

@@ -1,6 +1,6 @@
 /*
  * metric.h
- *	  The metrics (OmendbMetric) of what kernels sum.
+ *	  From the sums of kernels to distances (OmendbMetric).
  */
 #ifndef OMENDB_METRIC_H
 #define OMENDB_METRIC_H
@@ -10,7 +10,11 @@
 #include "code/layout.h"
 #include "kernel/kernel.h"
 
-/* In double: the sum of two finite floats is finite. NaN, after overflow, is far. */
+/*
+ * Squared L2 distance from squared lengths and inner product. In double, where the sum of two
+ * finite floats is finite. NaN, which an overflow left, becomes infinity; a negative result,
+ * which rounding left, becomes 0.
+ */
 static inline float
 omendb_l2_from_dot(double norm2_a, double norm2_b, double dot)
 {
@@ -19,6 +23,7 @@ omendb_l2_from_dot(double norm2_a, double norm2_b, double dot)
 	return l2 > 0 ? (float) l2 : l2 <= 0 ? 0 : INFINITY;
 }
 
+/* Jaccard distance; 1 for two strings without a common bit, also if both are 0. */
 static inline float
 omendb_jaccard(OmendbBitOverlap overlap)
 {
@@ -27,7 +32,7 @@ omendb_jaccard(OmendbBitOverlap overlap)
 			   : (float) (1.0 - (double) overlap.both / (double) overlap.either);
 }
 
-/* The metric between stored-space vectors. */
+/* Distance between two stored-space vectors of n floats: L2, cosine, inner product or L1. */
 static inline float
 omendb_float_distance(OmendbMetric metric, const float *a, const float *b, size_t n)
 {

@@ -1,6 +1,6 @@
 /*
  * own.c
- *	  Own vectors of records, and their distances.
+ *	  Own vectors: encoding, decoding, distances.
  */
 #include "code/own.h"
 
@@ -27,9 +27,9 @@ largest_magnitude(const float *x, size_t n)
 }
 
 /*
- * Halves hold magnitudes up to 65504 with 11 bits from 2^-14 on. One is the
- * scale wherever that serves, so that records compare without a conversion;
- * otherwise a power of 2^16.
+ * Scale of halves, by the largest magnitude. Halves hold magnitudes up to 65504, with 11 bits from
+ * 2^-14 on. The scale is 1 where it can be, because records of one scale are compared without
+ * conversion to float; else a power of 2^16.
  */
 static float
 half_scale(float largest)
@@ -41,14 +41,15 @@ half_scale(float largest)
 	frexpf(largest, &exponent);
 	if (exponent <= 15 && exponent >= -6)
 		return 1.0f;
-	/* largest / scale in [2^-2, 2^14), as far as floats have such a scale */
+	/* Makes largest / scale at least 2^-2 and below 2^14, if a float can hold the scale. */
 	exponent = (int) floor((exponent + 1) / 16.0) * 16;
 	return ldexpf(1.0f, exponent > 112 ? 112 : exponent < -144 ? -144 : exponent);
 }
 
 /*
- * What distances make of an element: of bytes they scale the sum of products,
- * as inner products do of int16; elsewhere each element is scaled, and rounded.
+ * The value of a kept element in distances. Where a distance is computed from a sum of products
+ * that is scaled afterwards (int8 and packed, inner products of int16) the value is not rounded;
+ * elsewhere the scaled element is rounded to float.
  */
 static inline double
 kept_element(const OmendbLayout *layout, float element, float scale)
@@ -59,61 +60,61 @@ kept_element(const OmendbLayout *layout, float element, float scale)
 	return (double) element * scale;
 }
 
-/* Adds up what an own vector is and how far it is from the stored one. */
-typedef struct Kept
+/* Sums over the elements of an own vector. */
+typedef struct OwnSums
 {
-	double error;
-	double norm2;
-} Kept;
+	double error; /* L1: of |stored - kept|; else of the squares */
+	double norm2; /* of kept^2 */
+} OwnSums;
 
 static inline void
-add_kept(Kept *kept, const OmendbLayout *layout, float stored, float element, float scale)
+add_element(OwnSums *sums, const OmendbLayout *layout, float stored, float element, float scale)
 {
-	double is = kept_element(layout, element, scale);
-	double diff = stored - is;
+	double value = kept_element(layout, element, scale);
+	double diff = stored - value;
 
-	kept->norm2 += is * is;
-	kept->error += layout->metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
+	sums->norm2 += value * value;
+	sums->error += layout->metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
 }
 
-static Kept
+static OwnSums
 encode_halves(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
 {
 	size_t n = layout->dimensions;
 	OmendbHalf *own = (OmendbHalf *) omendb_record_own(record);
 	float scale = half_scale(largest);
 	double inverse = 1.0 / scale;
-	Kept kept = {0, 0};
-	float part[64];
-	float back[64];
+	OwnSums sums = {0, 0};
+	float chunk[64];
+	float kept[64];
 
 	record->scale = scale;
 	for (size_t i = 0; i < n; i += 64)
 	{
-		size_t some = n - i < 64 ? n - i : 64;
+		size_t length = n - i < 64 ? n - i : 64;
 
-		for (size_t k = 0; k < some; k++)
+		for (size_t k = 0; k < length; k++)
 		{
 			float y = (float) (stored[i + k] * inverse);
 
-			part[k] = y > 65504.0f ? 65504.0f : y < -65504.0f ? -65504.0f : y;
+			chunk[k] = y > 65504.0f ? 65504.0f : y < -65504.0f ? -65504.0f : y;
 		}
-		omendb_kernels.float_to_half(part, own + i, some);
-		omendb_kernels.half_to_float(own + i, back, some);
-		for (size_t k = 0; k < some; k++)
-			add_kept(&kept, layout, stored[i + k], back[k], scale);
+		omendb_kernels.float_to_half(chunk, own + i, length);
+		omendb_kernels.half_to_float(own + i, kept, length);
+		for (size_t k = 0; k < length; k++)
+			add_element(&sums, layout, stored[i + k], kept[k], scale);
 	}
-	return kept;
+	return sums;
 }
 
-/* A scale that serves: where there is none, all elements become 0. */
+/* The scale, or 1 if it is subnormal (all elements then become 0) or not finite. */
 static float
-sound_scale(float scale)
+usable_scale(float scale)
 {
 	return scale > FLT_MIN && isfinite(scale) ? scale : 1.0f;
 }
 
-/* To the nearest of -most .. most; NaN to 0. */
+/* The nearest integer from -most to most; 0 for NaN. */
 static inline float
 nearest_int(float x, float most)
 {
@@ -122,7 +123,7 @@ nearest_int(float x, float most)
 	return y > most ? most : y < -most ? -most : y == y ? y : 0;
 }
 
-static Kept
+static OwnSums
 encode_ints(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
 {
 	size_t n = layout->dimensions;
@@ -130,8 +131,8 @@ encode_ints(const OmendbLayout *layout, const float *stored, float largest, Omen
 	float most = layout->own == OMENDB_OWN_INT16   ? 32767
 				 : layout->own == OMENDB_OWN_INT12 ? 2047
 												   : 127;
-	float scale = sound_scale(largest / most);
-	Kept kept = {0, 0};
+	float scale = usable_scale(largest / most);
+	OwnSums sums = {0, 0};
 
 	record->scale = scale;
 	for (size_t i = 0; i < n; i++)
@@ -144,12 +145,12 @@ encode_ints(const OmendbLayout *layout, const float *stored, float largest, Omen
 			omendb_put_int12(own, n, i, (int) y);
 		else
 			((int8_t *) own)[i] = (int8_t) y;
-		add_kept(&kept, layout, stored[i], y, scale);
+		add_element(&sums, layout, stored[i], y, scale);
 	}
-	return kept;
+	return sums;
 }
 
-/* To the nearest odd number of -most .. most, which is odd; NaN to 1. */
+/* The nearest odd number from -most to most, which is odd; 1 for NaN. */
 static inline float
 nearest_odd(float x, float most)
 {
@@ -158,22 +159,24 @@ nearest_odd(float x, float most)
 	return y > most ? most : y < -most ? -most : y == y ? y : 1;
 }
 
-static Kept
+/* The sums that odd numbers of this scale would have. */
+static OwnSums
 measure_odd(const OmendbLayout *layout, const float *stored, float scale, float most)
 {
-	Kept kept = {0, 0};
+	OwnSums sums = {0, 0};
 
 	for (size_t i = 0; i < layout->dimensions; i++)
-		add_kept(&kept, layout, stored[i], nearest_odd(stored[i] / scale, most), scale);
-	return kept;
+		add_element(&sums, layout, stored[i], nearest_odd(stored[i] / scale, most), scale);
+	return sums;
 }
 
 /*
- * Few levels: some elements are better cut off than all others made coarse.
- * The scale of least error, of some around that which is best for a normal
- * distribution (Max, "Quantizing for minimum distortion", 1960).
+ * Encode as odd numbers of 4 or 2 bits, with the scale of least error. With few levels it is better
+ * to clip the largest elements than to make all others coarse. Tries the scale at which the largest
+ * element fits, and scales from 0.5 to 2 times the best one for a normal distribution (Max,
+ * "Quantizing for minimum distortion", 1960): 0.1676 and 0.4979 of a deviation.
  */
-static Kept
+static OwnSums
 encode_packed(const OmendbLayout *layout, const float *stored, float largest, OmendbRecord *record)
 {
 	size_t n = layout->dimensions;
@@ -182,20 +185,20 @@ encode_packed(const OmendbLayout *layout, const float *stored, float largest, Om
 	float most = four ? 15 : 3;
 	float deviation = (float) sqrt(omendb_kernels.norm2_f32(stored, n) / n);
 	float normal = deviation * (four ? 0.1676f : 0.4979f);
-	Kept best;
+	OwnSums best;
 
-	/* There is no 0 among the levels: a scale of 0 makes it. */
+	/* No level is 0, so a zero vector has a scale of 0. */
 	record->scale = largest / most > FLT_MIN && isfinite(largest) ? largest / most : 0;
 	best = measure_odd(layout, stored, record->scale, most);
 	for (float part = 0.5f;
 		 part <= 2.0f && record->scale > 0 && normal * part > FLT_MIN && isfinite(normal * part);
 		 part *= 1.189207f)
 	{
-		Kept kept = measure_odd(layout, stored, normal * part, most);
+		OwnSums sums = measure_odd(layout, stored, normal * part, most);
 
-		if (kept.error < best.error)
+		if (sums.error < best.error)
 		{
-			best = kept;
+			best = sums;
 			record->scale = normal * part;
 		}
 	}
@@ -242,16 +245,17 @@ omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *r
 {
 	const OmendbLayout *layout = &codec->layout;
 	float largest = largest_magnitude(stored, layout->dimensions);
-	Kept kept = layout->own == OMENDB_OWN_HALF      ? encode_halves(layout, stored, largest, record)
-				: omendb_own_is_packed(layout->own) ? encode_packed(layout, stored, largest, record)
-													: encode_ints(layout, stored, largest, record);
-	double error = layout->metric == OMENDB_METRIC_L1 ? kept.error : sqrt(kept.error);
+	OwnSums sums = layout->own == OMENDB_OWN_HALF ? encode_halves(layout, stored, largest, record)
+				   : omendb_own_is_packed(layout->own)
+					   ? encode_packed(layout, stored, largest, record)
+					   : encode_ints(layout, stored, largest, record);
+	double error = layout->metric == OMENDB_METRIC_L1 ? sums.error : sqrt(sums.error);
 
-	/* up, so that the float is a bound; NaN (infinite elements) bounds nothing */
+	/* Rounded up, so that the float is a bound. NaN (from infinite elements) becomes infinity. */
 	record->error = error < FLT_MAX / 2 ? nextafterf((float) error, INFINITY) : INFINITY;
 	if (error == 0)
 		record->error = 0;
-	record->norm2 = (float) kept.norm2;
+	record->norm2 = (float) sums.norm2;
 	memset(omendb_record_own(record) + layout->own_bytes, 0,
 		   layout->neighbours_offset - sizeof(OmendbRecord) - layout->own_bytes);
 }
@@ -348,7 +352,7 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	{
 		const int8_t *ia = omendb_own_ints(layout, a, scratch);
 		const int8_t *ib = omendb_own_ints(layout, b, scratch + n);
-		/* the product of the scales is exact, so that both ways give the same */
+		/* The product of the scales is exact, so the order of a and b does not matter. */
 		float dot = (float) (omendb_kernels.dot_i8(ia, ib, n) * ((double) a->scale * b->scale));
 
 		if (layout->metric == OMENDB_METRIC_IP)

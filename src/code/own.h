@@ -1,8 +1,9 @@
 /*
  * own.h
- *	  Own vectors of records: into records, back, and their distances.
+ *	  Own vectors: encoding into a record, decoding, distances between records.
  *
- * Of all kinds but sparse ones, which ownsparse.h has; equality and distances also of these.
+ * ownsparse.h encodes sparse vectors. omendb_own_equal and omendb_own_distance take any kind
+ * (OmendbOwn).
  */
 #ifndef OMENDB_OWN_H
 #define OMENDB_OWN_H
@@ -11,41 +12,44 @@
 #include "kernel/kernel.h"
 
 /*
- * Own vectors. Encode sets own, error, norm2 and scale of the record; where
- * the vector cannot be kept (overflow) error is infinite and own is the
- * nearest that can. Decode gives the stored-space vector as it was kept.
+ * Encode a stored-space vector (dimensions floats) into the record: own vector, error, norm2,
+ * scale. If the vector is out of range, error is infinite and the own vector is the nearest one
+ * that fits.
  */
 extern void omendb_own_encode(const OmendbCodec *codec, const float *stored, OmendbRecord *record);
+
+/* Decode the own vector (dimensions floats, stored space). Not for bits and sparse vectors. */
 extern void omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out);
 
 /*
- * The same of float elements, with the sum of their squares in *norm2. False where that is not
- * what the record says, but for rounding: the vector was damaged.
+ * omendb_own_decode, and the squared length in *norm2. False if it differs from the record's norm2
+ * by more than rounding: the record is damaged.
  */
 extern bool omendb_own_decode_checked(const OmendbCodec *codec, const OmendbRecord *record,
 									  float *out, double *norm2);
 
-/* Bits: own is the bit string itself. */
+/* Copy a bit string (own_bytes of the layout) into the record as its own vector. */
 extern void omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits,
 								   OmendbRecord *record);
 
-/* Of sparse vectors: ownsparse.h. They are never decoded. */
-
-/* Do the two hold the same own vector? */
+/* True if both records have the same own vector, bit for bit. */
 extern bool omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a,
 							 const OmendbRecord *b);
 
 /*
- * Distance between the own vectors of two records. scratch: 2 * dimensions
- * floats, used where they are not comparable as they are.
+ * Distance (OmendbMetric) between the own vectors of two records. scratch: 2 * dimensions floats,
+ * for own vectors that have to be decoded first.
  */
 extern float omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a,
 								 const OmendbRecord *b, float *scratch);
 
-/* The odd numbers of a packed vector; out: dimensions, rounded up to whole blocks. */
+/* Unpack INT4 or INT2. out: dimensions, rounded up to a multiple of OMENDB_PACKED_BLOCK. */
 extern void omendb_own_unpack(const OmendbLayout *layout, const uint8_t *own, int8_t *out);
 
-/* The bytes of an own vector that is_short, unpacked into the buffer where needed. */
+/*
+ * Elements as int8 (omendb_own_is_short): those of the record, or unpacked into buffer
+ * (dimensions, rounded up as for omendb_own_unpack).
+ */
 static inline const int8_t *
 omendb_own_ints(const OmendbLayout *layout, const OmendbRecord *record, void *buffer)
 {
@@ -55,7 +59,7 @@ omendb_own_ints(const OmendbLayout *layout, const OmendbRecord *record, void *bu
 	return buffer;
 }
 
-/* The elements of an own vector that is_wide, unpacked into the buffer where needed. */
+/* Elements as int16 (omendb_own_is_wide): those of the record, or unpacked into buffer. */
 static inline const int16_t *
 omendb_own_wide(const OmendbLayout *layout, const OmendbRecord *record, void *buffer)
 {

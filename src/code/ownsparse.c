@@ -11,8 +11,8 @@
 
 #include "code/metric.h"
 
-/* The largest magnitude of a value. */
-#define MOST 32767
+/* Largest magnitude of a kept value: int16. */
+#define MAX_VALUE 32767
 
 static double
 length_of(const float *values, uint32_t n)
@@ -61,7 +61,7 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	uint32_t larger; /* elements above the threshold: all of these are kept */
 	float threshold = omendb_sparse_threshold(stored, n, layout->elements, &larger);
 	uint32_t ties = larger < layout->elements ? layout->elements - larger : 0;
-	float scale = largest_magnitude(stored, n) / MOST;
+	float scale = largest_magnitude(stored, n) / MAX_VALUE;
 	uint32_t *own = (uint32_t *) omendb_record_own(record);
 	int16_t values[OMENDB_MAX_NONZERO];
 	uint32_t kept = 0;
@@ -69,28 +69,28 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	double norm2 = 0;
 	size_t used;
 
-	/* Where there is no scale that serves, nothing is kept. */
+	/* If the scale is subnormal it is 1, and every value becomes 0. */
 	record->scale = scale = scale > FLT_MIN ? scale : 1.0f;
 	for (uint32_t i = 0; i < n; i++)
 	{
 		float magnitude = fabsf(stored[i]);
 		bool keep = magnitude > threshold || (magnitude == threshold && ties > 0);
 		int16_t value = 0;
-		double is;
+		double element;
 		double diff;
 
 		if (keep && magnitude == threshold)
 			ties--;
 		if (keep)
-			value = (int16_t) fmaxf(-MOST, fminf(MOST, rintf(stored[i] / scale)));
+			value = (int16_t) fmaxf(-MAX_VALUE, fminf(MAX_VALUE, rintf(stored[i] / scale)));
 		if (value != 0)
 		{
 			own[1 + kept] = indices[i];
 			values[kept++] = value;
 		}
-		is = (double) value * scale;
-		diff = stored[i] - is;
-		norm2 += is * is;
+		element = (double) value * scale;
+		diff = stored[i] - element;
+		norm2 += element * element;
 		error += layout->metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
 	}
 	own[0] = kept;
@@ -101,7 +101,7 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 
 	if (layout->metric != OMENDB_METRIC_L1)
 		error = sqrt(error);
-	/* up, so that the float is a bound */
+	/* Rounded up, so that the float is a bound. */
 	record->error = error == 0            ? 0
 					: error < FLT_MAX / 2 ? nextafterf((float) error, INFINITY)
 										  : INFINITY;

@@ -18,7 +18,7 @@ align8(size_t n)
 	return (n + 7) & ~(size_t) 7;
 }
 
-/* Bytes of a vector in memory, and 0 where there is none. */
+/* Bytes of a vector with the floats that kernels read behind it; 0 for no vector. */
 static size_t
 vector_bytes(size_t floats)
 {
@@ -71,8 +71,9 @@ omendb_query_init(OmendbQuery *query, const OmendbCodec *codec, void *memory)
 	query->lut = at;
 }
 
+/* Compute what depends on query->stored: length, code-space vector, tables. */
 static void
-prepare(OmendbQuery *query)
+prepare_query(OmendbQuery *query)
 {
 	const OmendbCodec *codec = query->codec;
 
@@ -91,7 +92,7 @@ omendb_query_set(OmendbQuery *query, const float *x)
 	query->norm = sqrt(omendb_kernels.norm2_f32(x, query->codec->layout.dimensions));
 	if (!omendb_codec_store(query->codec, x, query->stored))
 		return false;
-	prepare(query);
+	prepare_query(query);
 	return true;
 }
 
@@ -99,7 +100,7 @@ void
 omendb_query_set_stored(OmendbQuery *query, const float *stored)
 {
 	memcpy(query->stored, stored, query->codec->layout.dimensions * sizeof(float));
-	prepare(query);
+	prepare_query(query);
 	query->norm = sqrt(query->norm2);
 }
 
@@ -146,7 +147,7 @@ omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record)
 		return;
 	}
 	omendb_own_decode(query->codec, record, query->stored);
-	prepare(query);
+	prepare_query(query);
 	query->norm = sqrt(query->norm2);
 }
 
