@@ -214,9 +214,9 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 {
 	const OmendbLayout *layout = &query->codec->layout;
 	const uint8_t *slopes = omendb_record_slopes(layout, record);
-	int16_t shifts[OMENDB_ESTIMATES_ROOM];
-	uint16_t sums[OMENDB_ESTIMATES_ROOM];
-	uint16_t rests[OMENDB_ESTIMATES_ROOM];
+	int16_t shifts[OMENDB_ESTIMATES_CAPACITY];
+	uint16_t sums[OMENDB_ESTIMATES_CAPACITY];
+	uint16_t rests[OMENDB_ESTIMATES_CAPACITY];
 	uint32_t count = record->count < layout->edges ? record->count : layout->edges;
 	const uint8_t *codes = omendb_record_code(layout, record, 0);
 	size_t bytes = omendb_code_read_bits(layout) / 8;

@@ -51,6 +51,6 @@ extern float omendb_edge_shift_unit(const OmendbRecord *record);
 extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record,
 								   float distance, float *estimates);
 
-#define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_EDGES + 31) / 32 * 32)
+#define OMENDB_ESTIMATES_CAPACITY ((OMENDB_MAX_EDGES + 31) / 32 * 32)
 
 #endif /* OMENDB_EDGE_H */

@@ -44,7 +44,7 @@ typedef struct OmendbStep
 	uint32_t count; /* of neighbours */
 	OmendbPayload payload;
 	OmendbNode neighbours[OMENDB_MAX_EDGES];
-	float estimates[OMENDB_ESTIMATES_ROOM]; /* coded layouts: of the neighbours' distances */
+	float estimates[OMENDB_ESTIMATES_CAPACITY]; /* coded layouts: of the neighbours' distances */
 } OmendbStep;
 
 /* store: the graph's, passed to each operation. */

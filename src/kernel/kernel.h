@@ -202,7 +202,7 @@ typedef struct OmendbKernels
 	 * than 65535. A code whose stride is no multiple of 8 has tables of 0 for the bytes
 	 * from there on, which are the next code's.
 	 *
-	 * sums has room for OMENDB_SUMS_ROOM(slots) numbers; those behind `slots` are
+	 * sums has room for OMENDB_SUMS_CAPACITY(slots) numbers; those behind `slots` are
 	 * unspecified afterwards. Of codes nothing else is read.
 	 */
 	void (*code_sums)(const uint8_t *codes, size_t stride, size_t bytes, size_t slots,
@@ -299,7 +299,7 @@ typedef struct OmendbKernels
 #define OMENDB_LUT_REST 127
 
 /* Kernels write the sums of 32 codes at a time. */
-#define OMENDB_SUMS_ROOM(slots) (((slots) + 31) / 32 * 32)
+#define OMENDB_SUMS_CAPACITY(slots) (((slots) + 31) / 32 * 32)
 
 /* 255^2 * 33025 < 2^31: the longest int8 operands whose squared L2 fits int32. */
 #define OMENDB_INT8_MAX_DIM 33025

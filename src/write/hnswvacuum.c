@@ -408,7 +408,7 @@ live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, Om
 				HnswEstimate *out, float *own)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	uint32 n = 0;
 
 	*own = INFINITY;

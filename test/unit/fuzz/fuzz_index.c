@@ -572,7 +572,7 @@ read_records(const OmendbIndex *index)
 	OmendbRecord *before = palloc0(layout->record_bytes);
 	OmendbQuery query;
 	OmendbCalibration calibration;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	float *floats = palloc(layout->dimensions * sizeof(float));
 	float *scratch = palloc(2 * layout->dimensions * sizeof(float));
 	double norm2;
