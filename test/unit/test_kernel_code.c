@@ -416,7 +416,7 @@ test_plans(void)
 					seen[e] = 1;
 				}
 			}
-			/* All of them, but what a last block cannot take, or there is no room for. */
+			/* All elements, without those that a last block cannot take, or beyond 8 a group. */
 			good = good && total == plan.elements && plan.elements <= n + 7 &&
 				   plan.elements + 7 >= (n < 8 * groups ? n : 8 * groups);
 		}
