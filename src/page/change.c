@@ -1,6 +1,6 @@
 /*
  * change.c
- *	  Changes of pages, WAL-logged.
+ *	  Changes of records and of the metapage, each WAL-logged.
  */
 #include "page/change.h"
 
@@ -24,7 +24,7 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 	return omendb_block_node(layout, block, slot);
 }
 
-/* The metapage, exclusively locked, if that is the entry point. */
+/* Lock the metapage exclusively if `entry` is the entry point; else InvalidBuffer. */
 static Buffer
 lock_entry(OmendbStore *store, OmendbNode entry)
 {
@@ -142,7 +142,7 @@ omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 	return good;
 }
 
-/* The node's record on its locked page, if it still has the copy's version; or NULL. */
+/* The node's record on its locked page, or NULL if its version is not the copy's. */
 static const OmendbRecord *
 same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *copy)
 {
@@ -151,7 +151,7 @@ same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRec
 	return record->kind == OMENDB_RECORD_NODE && record->version == copy->version ? record : NULL;
 }
 
-/* Lock the node's page if the record still has that version. */
+/* Lock the node's page exclusively if the record has the copy's version; else InvalidBuffer. */
 static Buffer
 lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 {
@@ -167,9 +167,9 @@ lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 	return InvalidBuffer;
 }
 
-/* Does the record on the locked page live, and have an edge to that node? */
+/* True if the record on the locked page is a live node of that level with an edge to `to`. */
 static bool
-leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
+has_live_edge(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	const OmendbRecord *record = omendb_store_record(store, buffer, node);
@@ -178,7 +178,7 @@ leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, Ome
 		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_edge(layout, record, to);
 }
 
-/* The page of an edge that is to be replaced, and those of a detour, each once. */
+/* The page of a node whose edge is replaced, and the pages of the detour, each once. */
 typedef struct EdgePages
 {
 	uint32 n;
@@ -200,7 +200,7 @@ add_edge_page(EdgePages *pages, BlockNumber block)
 	pages->n++;
 }
 
-/* Lock the node's page exclusively, and those of the detour, or NULL, shared. */
+/* Lock the node's page exclusively, and the pages of the detour (or NULL) in share mode. */
 static void
 lock_edge_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour, EdgePages *pages)
 {
@@ -239,22 +239,22 @@ edge_page(const OmendbStore *store, const EdgePages *pages, OmendbNode node)
 	return pages->buffers[i];
 }
 
-/* Is the detour there, all of whose pages are locked? It may not go by the node itself. */
+/* True if the detour leads to `end`, without `node`. All its pages are locked. */
 static bool
-leads_by(OmendbStore *store, const EdgePages *pages, OmendbNode node, const OmendbDetour *detour,
-		 unsigned level, OmendbNode end)
+is_detour(OmendbStore *store, const EdgePages *pages, OmendbNode node, const OmendbDetour *detour,
+		  unsigned level, OmendbNode end)
 {
 	for (uint32 i = 0; i < detour->n; i++)
 		if (detour->nodes[i] == node ||
-			!leads_to(store, edge_page(store, pages, detour->nodes[i]), detour->nodes[i], level,
-					  i + 1 < detour->n ? detour->nodes[i + 1] : end))
+			!has_live_edge(store, edge_page(store, pages, detour->nodes[i]), detour->nodes[i],
+						   level, i + 1 < detour->n ? detour->nodes[i + 1] : end))
 			return false;
 	return true;
 }
 
 /*
- * All of them, for a new edge may have changed the others' shifts (code/edge.h); WAL has what
- * differs.
+ * Copy all edges: a new edge may have changed the shifts of the others (code/edge.h). WAL has only
+ * the bytes that differ.
  */
 static void
 copy_edges(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
@@ -279,8 +279,8 @@ omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *
 	lock_edge_pages(store, node, detour, &pages);
 	buffer = edge_page(store, &pages, node);
 	present = same_version(store, buffer, node, from);
-	good = present && (!detour || leads_by(store, &pages, node, detour, present->level,
-										   omendb_record_neighbours(layout, present)[slot]));
+	good = present && (!detour || is_detour(store, &pages, node, detour, present->level,
+											omendb_record_neighbours(layout, present)[slot]));
 	if (good)
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);

@@ -1,6 +1,6 @@
 /*
  * format.c
- *	  New pages, and the checksums of the metapage.
+ *	  Initialisation of pages, and the checksums of the metapage.
  */
 #include "page/format.h"
 

@@ -1,6 +1,6 @@
 /*
  * pagecheck.c
- *	  What is checked of pages and records when they are read.
+ *	  Checks of pages and records when they are read.
  */
 #include "page/pagecheck.h"
 
@@ -44,8 +44,8 @@ omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *
 }
 
 /*
- * In a database that pgvector left to omendb an index may still be as pgvector
- * built it. The last two bytes of its pages, like those of omendb's, say so.
+ * True for a page of pgvector, by its last two bytes. In a database that omendb took over from
+ * pgvector an index may still be the one that pgvector built.
  */
 static bool
 is_pgvectors(Page page)
@@ -62,7 +62,7 @@ omendb_index_is_pgvectors(Relation relation)
 	Buffer buffer;
 	bool result;
 
-	/* On a standby an unlogged index has no pages. */
+	/* In recovery an unlogged index has no pages. */
 	if ((!RelationIsPermanent(relation) && RecoveryInProgress()) ||
 		RelationGetNumberOfBlocks(relation) == 0)
 		return false;
@@ -99,12 +99,12 @@ omendb_page_check(Relation relation, Buffer buffer, OmendbPageKind kind)
 		omendb_corrupt_page(relation, block, "This is no page of an omendb index.");
 	if (omendb_page_special(page)->kind != kind)
 		omendb_corrupt_page(relation, block, "The page is of another kind than its place says.");
-	/* Or generic WAL would leave something out. */
+	/* Generic WAL leaves out what lies between them. */
 	if (((PageHeader) page)->pd_lower != ((PageHeader) page)->pd_upper)
 		omendb_corrupt_page(relation, block, "The page's header says that part of it is unused.");
 }
 
-/* Two at a time: there are many. */
+/* True if a node number is above OMENDB_MAX_NODE. Takes two numbers at a time, for speed. */
 static inline bool
 has_impossible_edge(const OmendbLayout *layout, const OmendbRecord *record)
 {
@@ -121,7 +121,7 @@ has_impossible_edge(const OmendbLayout *layout, const OmendbRecord *record)
 	return ((all | all >> 32) & ~OMENDB_MAX_NODE & PG_UINT32_MAX) != 0;
 }
 
-/* What is wrong with a node's header and edges; NULL for nothing. */
+/* What is wrong with a node's header and edges, or NULL. */
 static inline const char *
 node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 {
@@ -142,10 +142,10 @@ node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 		return "A record has too many edges.";
 	if (has_impossible_edge(layout, record))
 		return "A record has an edge to what no record can be.";
-	/* Not so, too, where it is not a number. */
+	/* This comparison, and those below, fail for NaN, too. */
 	if (!(record->error >= 0))
 		return "A record has an impossible error of its own vector.";
-	/* Elements of a sparse vector are multiples of it, so it is never 0 there. */
+	/* The scale of a sparse vector is never 0 (omendb_own_encode_sparse). */
 	if (!(record->scale >= 0 && record->scale <= FLT_MAX) ||
 		(layout->own == OMENDB_OWN_SPARSE && record->scale == 0))
 		return "A record has an impossible scale of its own vector.";

@@ -1,9 +1,10 @@
 /*
  * pagecheck.h
- *	  What is checked of pages and records when they are read. Whatever fails is an error,
- *	  ERRCODE_INDEX_CORRUPTED if nothing else is said, with the block.
+ *	  Checks of pages and records when they are read.
  *
- * Callers hold a lock on the buffer, share or exclusive.
+ * A check that fails raises an error, ERRCODE_INDEX_CORRUPTED with the block unless the comment says
+ * otherwise. Values that are possible and wrong, such as an edge to a wrong node, are for
+ * hnsw_index_check to find. Callers hold a lock on the buffer, in share or exclusive mode.
  */
 #ifndef OMENDB_PAGECHECK_H
 #define OMENDB_PAGECHECK_H
@@ -15,21 +16,27 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
+/* Raise the error for a damaged page. what: a sentence for the detail. */
 pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
 
-/* Was the index built by pgvector? Its pages are not to be read then. Callers hold no lock. */
+/* True if pgvector built the index; omendb cannot read its pages. Callers hold no lock. */
 extern bool omendb_index_is_pgvectors(Relation relation);
 
-/* The layout that a metapage says; raises an error where that is impossible. */
+/*
+ * Check a metapage, and set *layout from it. An unknown format version is
+ * ERRCODE_FEATURE_NOT_SUPPORTED.
+ */
 extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
 
-/* An error where a page that is not new is not of that kind. */
+/*
+ * Check that a page, which is not new, is of that kind. A page of pgvector is
+ * ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE.
+ */
 extern void omendb_page_check(Relation relation, Buffer buffer, OmendbPageKind kind);
 
 /*
- * An error where the header of a record is impossible: more heap TIDs or edges than
- * fit, edges to what no number is of, a level that there is not, floats that are
- * none. What is possible and wrong is for hnsw_index_check to find.
+ * Check the header of a record: kind, flags, level, numbers of heap TIDs and edges, node numbers of
+ * edges, floats of the own vector.
  */
 extern void omendb_record_check(Relation relation, const OmendbLayout *layout, OmendbNode node,
 								const OmendbRecord *record);

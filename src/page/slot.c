@@ -19,7 +19,7 @@ free_slot(const OmendbLayout *layout, Page page)
 	return layout->per_page;
 }
 
-/* Lock the block if it has a free slot. */
+/* Lock the block exclusively if it has a free slot; else InvalidBuffer. */
 static Buffer
 lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
 {
@@ -29,7 +29,7 @@ lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
-	/* A page that a crash left without its first WAL is as good as a new one. */
+	/* New: a crash came between extending the file and the page's first WAL record. */
 	if (PageIsNew(page))
 		*slot = 0;
 	else
@@ -44,8 +44,8 @@ lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
 }
 
 /*
- * An error where records of another block would have no numbers. Before the file grows: or each
- * insert that fails would leave a page.
+ * Raise an error if there are no node numbers for another block. Called before the file is extended,
+ * because otherwise each insert that fails would leave a page.
  */
 static void
 check_capacity(OmendbStore *store)
@@ -57,6 +57,7 @@ check_capacity(OmendbStore *store)
 							   RelationGetRelationName(store->relation), OMENDB_MAX_NODE)));
 }
 
+/* Extend the file by a block, and lock the block exclusively. */
 static Buffer
 extend(OmendbStore *store)
 {
@@ -92,7 +93,7 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 	blocks = RelationGetNumberOfBlocks(relation);
 	while ((block = GetFreeIndexPage(relation)) != InvalidBlockNumber)
 	{
-		/* The map is not crash-safe. */
+		/* The free space map is not crash-safe: the block may not exist. */
 		if (block < OMENDB_FIRST_BLOCK || block >= blocks)
 			continue;
 		buffer = lock_if_free(store, block, slot);
@@ -122,7 +123,7 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 			omendb_store_check(store, buffer);
 			*slot = free_slot(layout, BufferGetPage(buffer));
 		}
-		/* Others may have filled it between the extension and our lock. */
+		/* Other backends may have filled the page between the extension and the lock. */
 		if (*slot < layout->per_page)
 			return buffer;
 		UnlockReleaseBuffer(buffer);

@@ -1,9 +1,6 @@
 /*
  * store.c
- *	  Records through the buffer manager: the operations of a graph on pages.
- *
- * A visit holds a share lock on one page and nothing else. No function here
- * changes a page.
+ *	  An open index, and its records through the buffer manager: pins, visits, requests.
  */
 #include "page/store.h"
 
@@ -16,8 +13,8 @@
 #include "utils/spccache.h"
 
 /*
- * The buffers that blocks were last found in, by a hash of relation and block;
- * consecutive blocks have consecutive places. Pinning verifies what is found.
+ * hints[]: for a block the buffer in which it was last found, by a hash of relation and block.
+ * Consecutive blocks have consecutive elements. Pinning verifies a hint.
  */
 static Buffer *hints;
 static uint32 hint_mask;
@@ -94,7 +91,7 @@ omendb_index_open(Relation relation)
 	const OmendbIndex *cached = omendb_index_peek(relation);
 	OmendbIndex *index;
 
-	/* Any invalidation frees the cached one. */
+	/* A copy, because an invalidation frees the cached index. */
 	index = palloc(index_bytes(&cached->codec.layout));
 	memcpy(index, cached, index_bytes(&cached->codec.layout));
 	omendb_codec_move(&index->codec, cached + 1, index + 1);
@@ -106,7 +103,7 @@ make_hints(void)
 {
 	uint32 n = 1024;
 
-	/* Twice the buffers there are, at most 2 MB. */
+	/* Two hints for each shared buffer, but at most 2 MB. */
 	while (n < NBuffers * 2 && n < 524288)
 		n *= 2;
 	hints = MemoryContextAllocZero(TopMemoryContext, n * sizeof(Buffer));
@@ -129,7 +126,7 @@ omendb_store_blocks(OmendbStore *store)
 	return store->blocks;
 }
 
-/* Is it a block of the file? Asks for its length only where it must have grown. */
+/* True if the file has the block. Reads the file's length only if the known one is too small. */
 static bool
 has_block(OmendbStore *store, BlockNumber block)
 {
@@ -139,9 +136,9 @@ has_block(OmendbStore *store, BlockNumber block)
 }
 
 /*
- * Does the clock sweep count the buffer as used as often as it can? Pinning a buffer by
- * its number does not count. Pages that many searches visit would be evicted like all
- * others, so only a buffer that needs no more is pinned that way.
+ * True if the usage count of the buffer is at its maximum. Pinning a buffer by its number does not
+ * raise the usage count. So only a buffer whose count cannot be raised is pinned that way: otherwise
+ * pages that many searches visit would be evicted like all others.
  */
 static inline bool
 is_used_most(Buffer buffer)
@@ -155,13 +152,14 @@ omendb_store_may_request(Relation relation)
 	return get_tablespace_io_concurrency(relation->rd_rel->reltablespace) > 0;
 }
 
+/* The element of store->requested for a block. */
 static inline BlockNumber *
 request_of(OmendbStore *store, BlockNumber block)
 {
 	return &store->requested[block % OMENDB_REQUESTED];
 }
 
-/* It is read: if it is evicted later, storage may be asked for it again. */
+/* Forget the request of a block that is read now, so that it can be requested again later. */
 static inline void
 forget_request(OmendbStore *store, BlockNumber block)
 {
@@ -191,7 +189,7 @@ omendb_store_read(OmendbStore *store, BlockNumber block)
 	if (!has_block(store, block))
 		omendb_corrupt_page(relation, block, "An edge leads there, beyond the end of the index.");
 	buffer = ReadBuffer(relation, block);
-	/* A local buffer (of a temporary table) is found by its own table. */
+	/* No hints for local buffers, of temporary tables. */
 	if (!BufferIsLocal(buffer))
 		*hint = buffer;
 	return buffer;
@@ -238,7 +236,7 @@ omendb_store_check_records(OmendbStore *store, Buffer buffer)
 							omendb_page_record(layout, BufferGetPage(buffer), slot));
 }
 
-/* As omendb_store_lock, of a buffer that is pinned; releases it where it returns none. */
+/* omendb_store_lock of a pinned buffer. Releases the buffer if the page is new. */
 static inline Buffer
 lock_records(OmendbStore *store, Buffer buffer, int mode)
 {
@@ -330,7 +328,10 @@ omendb_index_calibration(OmendbStore *store, OmendbCalibration *calibration)
 	return calibration->curve.n > 0;
 }
 
-/* The node's record under a share lock, or NULL where it is no such node now. */
+/*
+ * Lock the node's page in share mode, and return the record. NULL, and no lock, if the record is not
+ * (or no longer) a node of that level.
+ */
 static inline const OmendbRecord *
 lock_node(OmendbStore *store, OmendbNode node, unsigned level, Buffer *buffer)
 {
@@ -399,16 +400,16 @@ store_distance(void *context, OmendbNode node, unsigned level, const OmendbQuery
 	return true;
 }
 
-/* Another relation's block of that number is not worth telling apart here. */
+/* True if the hinted buffer has a block of that number. Ignores that it may be another relation's. */
 static inline bool
-is_where_hinted(Buffer hint, BlockNumber block)
+is_hint_right(Buffer hint, BlockNumber block)
 {
 	return hint != InvalidBuffer && GetBufferDescriptor(hint - 1)->tag.blockNum == block;
 }
 
 /*
- * Ask storage for the block, unless it was asked before or a shared buffer has the block,
- * which *hint then is. Is the block on its way from storage?
+ * Request the block from storage, unless that was done before. If a shared buffer has the block, sets
+ * *hint. True if the block is being read from storage.
  */
 static pg_noinline bool
 request_block(OmendbStore *store, BlockNumber block, Buffer *hint)
@@ -435,7 +436,7 @@ store_request(void *context, OmendbNode node)
 	BlockNumber block = omendb_node_block(&store->index->codec.layout, node);
 	Buffer *hint = hint_of(store->relation, block);
 
-	return !is_where_hinted(*hint, block) && request_block(store, block, hint);
+	return !is_hint_right(*hint, block) && request_block(store, block, hint);
 }
 
 static bool
@@ -447,16 +448,16 @@ store_prefetch(void *context, OmendbNode node)
 	Buffer *hint = hint_of(store->relation, block);
 	Page page;
 
-	if (unlikely(!is_where_hinted(*hint, block)))
+	if (unlikely(!is_hint_right(*hint, block)))
 	{
 		if (request_block(store, block, hint))
 			return true;
-		if (!is_where_hinted(*hint, block))
+		if (!is_hint_right(*hint, block))
 			return false;
 	}
 	/*
-	 * Not pinned: whatever the buffer holds now, its memory is there. What pinning
-	 * and the check of the page touch first, then the record.
+	 * Prefetch what pinning and the check of the page read, then the record. The buffer is not
+	 * pinned, but its memory exists whatever page it has by now.
 	 */
 	page = BufferGetPage(*hint);
 	__builtin_prefetch(GetBufferDescriptor(*hint - 1), 1);

@@ -1,6 +1,9 @@
 /*
  * tids.h
- *	  Changes of heap TIDs, in records and in overflow records. Locks and WAL as in change.h.
+ *	  Changes of heap TIDs, in nodes of level 0 and in overflow records, each WAL-logged. Locks as
+ *	  in change.h.
+ *
+ * A heap TID never moves from one record to another: a scan would miss it.
  */
 #ifndef OMENDB_TIDS_H
 #define OMENDB_TIDS_H
@@ -8,13 +11,13 @@
 #include "page/store.h"
 
 /*
- * Add a heap TID to a node that has that identity and own vector; false where
- * it is no such node (any more), or is dead.
+ * Add a heap TID to a node. False if it is not a live node with the identity and the own vector of
+ * `like`.
  */
 extern bool omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
 								  ItemPointer tid);
 
-/* What omendb_page_remove_tids found on a page. */
+/* Counts of heap TIDs by omendb_page_remove_tids. */
 typedef struct OmendbPageTids
 {
 	uint64 removed;
@@ -22,24 +25,23 @@ typedef struct OmendbPageTids
 } OmendbPageTids;
 
 /*
- * Is dead() true for a heap TID of the page's records? If not, it was asked once for each
- * of them, and *count is their number. buffer is locked.
+ * True if dead() is true for a heap TID of the page's records. If false, dead() was called once for
+ * each TID, and *count is their number. The buffer is locked.
  */
 extern bool omendb_page_has_dead_tids(OmendbStore *store, Buffer buffer,
 									  bool (*dead)(ItemPointer tid, void *context), void *context,
 									  uint64 *count);
 
 /*
- * Remove the heap TIDs of a page's records for which dead() is true. Nodes of
- * level 0 that have none left, nor overflow records, are marked dead. The page
- * is only changed, and WAL-logged, if that changes anything. buffer is
- * exclusively locked and stays so.
+ * Remove the heap TIDs of a page's records for which dead() is true. Nodes of level 0 without a TID
+ * and without an overflow record are marked dead. Writes WAL only if something changes. Adds to
+ * *counts. The buffer is exclusively locked and stays locked.
  */
 extern void omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 									bool (*dead)(ItemPointer tid, void *context), void *context,
 									OmendbPageTids *counts);
 
-/* A heap TID of a row that nobody can see any more, and the record that has it. */
+/* A heap TID of a dead row, and the record that has it. */
 typedef struct OmendbDeadTid
 {
 	OmendbNode record;
@@ -48,19 +50,18 @@ typedef struct OmendbDeadTid
 } OmendbDeadTid;
 
 /*
- * Mark heap TIDs, where the record still has that version: in another one the same TID may be of
- * a new row. Sorts them. A mark does not change the version: nobody writes back heap TIDs that
- * were read before.
+ * Mark heap TIDs (OMENDB_TID_MARK), if the record still has the version: in a later version the same
+ * TID may be of a new row. Sorts dead[]. Does not raise the version, because no backend writes back
+ * heap TIDs that it has read before.
  *
- * This is WAL-logged, unlike the hints of other access methods. A generic WAL record is checked
- * (wal_consistency_checking) without leaving anything out, so a page may not differ from its WAL.
+ * Marks are WAL-logged, unlike the hints of other access methods: wal_consistency_checking compares
+ * whole pages of generic WAL, so a page must not differ from its WAL.
  */
 extern void omendb_mark_tids(OmendbStore *store, OmendbDeadTid *dead, size_t n);
 
 /*
- * Free all overflow records of a node that are empty; mark the node dead if
- * nothing is left. True if it is dead then. Vacuum only. No TID goes from one
- * record into another: a scan would miss it.
+ * Free the empty overflow records of a node, and mark the node dead if it has no TID and no overflow
+ * record left. True if the node is dead then. For vacuum only.
  */
 extern bool omendb_record_free_empty(OmendbStore *store, OmendbNode node);
 
