@@ -44,7 +44,7 @@ omendb_sql_halfvec_to_vector(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
-/* The non-zero ones of dim finite floats. */
+/* A sparsevec of the non-zero elements of dim finite floats. */
 static SparseVector *
 sparsevec_from_floats(const float *x, int dim, int32 typmod)
 {

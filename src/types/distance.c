@@ -3,12 +3,11 @@
  *	  The distances that SQL's operators call: vector, halfvec, sparsevec
  *	  and bit.
  *
- * A call is: detoast, compare the dimensions, one kernel through the table.
- * Kernels sum in float; where that leaves the range of float (magnitudes from
- * about 1e19 up, or below 1e-15) the sum is done again in double, so that a
- * distance between finite vectors is a finite number and tiny ones still order.
- * Elements of halfvec are too small for the one and too large for the other.
- * Sums over sparse elements are in double at once: there are few.
+ * A call detoasts the arguments, compares their dimensions, and calls one kernel of the table.
+ * Kernels sum in float. If a sum of vectors leaves the range of float (magnitudes from about 1e19 up,
+ * or below 1e-15) it is computed again in double. So the distance between finite vectors is finite,
+ * and tiny vectors are ordered. With halfvec this cannot happen. Sums of sparsevec are in double at
+ * once.
  */
 #include "compat.h"
 
@@ -35,8 +34,8 @@ PG_FUNCTION_INFO_V1(omendb_sql_hamming_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_jaccard_distance);
 
 /*
- * Below this a sum of squares or products may have lost terms that underflow:
- * one lost is under 2^-126, 16,000 of them under 2e-34.
+ * A sum of this magnitude or more is right although terms may have underflowed: a lost term is below
+ * 2^-126, and 16,000 lost terms are below 2e-34.
  */
 #define SMALLEST_SURE_SUM 1e-26f
 
@@ -185,10 +184,10 @@ omendb_sql_halfvec_l1_distance(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- sparsevec */
 
-/* What a distance adds for a pair of elements; an element that one lacks is 0. */
+/* The term of a sum for a pair of elements; an element that an operand does not have is 0. */
 typedef double (*PairTerm)(double x, double y);
 
-/* Inlined with the term, which then is no call. */
+/* Sum of the terms over all indices of a and b. Inlined, so that `term` is not called. */
 static pg_attribute_always_inline double
 sum_over_pairs(SparseVector *a, SparseVector *b, PairTerm term)
 {
@@ -274,7 +273,7 @@ omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS)
 
 /* ---------------------------------------------------------------- bit */
 
-/* How many bits differ. */
+/* Number of bits that differ. */
 Datum
 omendb_sql_hamming_distance(PG_FUNCTION_ARGS)
 {
@@ -285,7 +284,7 @@ omendb_sql_hamming_distance(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8((double) omendb_kernels.hamming(VARBITS(a), VARBITS(b), VARBITBYTES(a)));
 }
 
-/* 1 - |a AND b| / |a OR b|; 1 where no bit is common, also of two empty sets. */
+/* 1 - |a AND b| / |a OR b|; 1 if no bit is common, also if both are 0. */
 Datum
 omendb_sql_jaccard_distance(PG_FUNCTION_ARGS)
 {

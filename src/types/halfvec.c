@@ -42,7 +42,7 @@ omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n, Node *es
 	char text[FLOAT_SHORTEST_DECIMAL_LEN];
 
 	omendb_kernels.float_to_half(values, halves, n);
-	/* Without a branch in the loop: nearly always there is none to be found. */
+	/* The loop has no branch: an infinity is rare. */
 	for (int i = 0; i < n; i++)
 		infinite |= omendb_half_is_inf(halves[i]);
 	if (likely(infinite == 0))

@@ -24,7 +24,7 @@ PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_coerce);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_norm);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_normalize);
 
-/* An element while its text is read; index as written, from 1. */
+/* An element of the text form; its index counts from 1. */
 typedef struct Element
 {
 	int64 index;
@@ -45,8 +45,8 @@ omendb_check_nnz(int64 nnz, Node *escontext)
 /* ---------------------------------------------------------------- text form */
 
 /*
- * An integer at *text, advanced past it and the white space around it. Beyond
- * int64 it is cut to the nearest, which no range check lets pass either.
+ * Parse an integer at *text, and advance *text behind it and the white space around it. A number
+ * beyond int64 becomes the nearest int64, which fails the range checks as well.
  */
 static bool
 parse_integer(const char **text, const char *start, const char *expected, int64 *value,
@@ -80,7 +80,7 @@ compare_elements(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sorts them; is each index there once and from 1 to dim? 22000. */
+/* Sort the elements, and check that each index is from 1 to dim and appears once: 22000. */
 static bool
 check_indices(Element *elements, int n, int64 dim, Node *escontext)
 {
@@ -125,7 +125,7 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 	SparseVector *result;
 	float *values;
 
-	/* As many elements as commas and one: an upper bound on what to allocate. */
+	/* One element more than commas, at most. */
 	for (const char *p = text; *p != '\0'; p++)
 		commas += (*p == ',');
 	if (!omendb_check_nnz(commas + 1, escontext) ||
@@ -296,7 +296,7 @@ omendb_sql_sparsevec_norm(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(sqrt(omendb_sparsevec_norm2(PG_GETARG_SPARSEVEC_P(0))));
 }
 
-/* To length 1; elements that round to 0 are dropped; the zero vector stays. */
+/* Scale to length 1, without elements that round to 0; the zero vector is returned as it is. */
 Datum
 omendb_sql_sparsevec_l2_normalize(PG_FUNCTION_ARGS)
 {
@@ -326,9 +326,8 @@ omendb_sql_sparsevec_l2_normalize(PG_FUNCTION_ARGS)
 /* ---------------------------------------------------------------- comparison */
 
 /*
- * As the dense values would: by elements, then by length. Detoasted copies are
- * freed: btree and sort call this without a memory context of its own for each
- * call.
+ * Compare as dense values: by elements, then by length. Detoasted copies are freed, because btree and
+ * sort do not reset a memory context after each call.
  */
 static int
 compare(FunctionCallInfo fcinfo)
