@@ -8,8 +8,8 @@
 #include "diag/checkstate.h"
 
 /*
- * Own vectors, edges' codes and factors. Decodes every edge's other end: as
- * many page accesses as there are edges.
+ * Check own vectors, and codes, slopes and shifts of edges. Decodes the neighbour of every edge: a
+ * page access for each edge.
  */
 extern void omendb_check_vectors(OmendbCheck *check);
 

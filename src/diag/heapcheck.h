@@ -7,13 +7,13 @@
 
 #include "diag/checkstate.h"
 
-/* No two TIDs are the same; sorts them. */
+/* Sort check->tids, and check that no TID appears twice. */
 extern void omendb_check_tids(OmendbCheck *check);
 
-/* Which of the nodes that are not reached have rows that somebody may see? */
+/* Set CHECK_ROWS for nodes that are not reached and have a row that may be visible. */
 extern void omendb_check_visible(OmendbCheck *check);
 
-/* Compare with the table, after omendb_check_tids. */
+/* Compare heap TIDs and vectors with the table. To be called after omendb_check_tids. */
 extern void omendb_check_heap(OmendbCheck *check);
 
 #endif /* OMENDB_HEAPCHECK_H */
