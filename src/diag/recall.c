@@ -227,7 +227,7 @@ count_found(Recall *recall, IndexScanDesc scan, int query)
 	Nearest *exact = &recall->exact[query];
 	Nearest found = {palloc(recall->k * sizeof(double)), 0, recall->k};
 	ScanKeyData order;
-	int right = 0;
+	int hits = 0;
 
 	ScanKeyEntryInitialize(&order, SK_ORDER_BY, 1, 1, InvalidOid, recall->collation,
 						   recall->operator_function, recall->query[query]);
@@ -250,9 +250,9 @@ count_found(Recall *recall, IndexScanDesc scan, int query)
 		MemoryContextReset(recall->row);
 	}
 	for (int i = 0; i < found.n; i++)
-		right += found.heap[i] <= exact->heap[0];
+		hits += found.heap[i] <= exact->heap[0];
 	pfree(found.heap);
-	return Min(right, exact->n);
+	return Min(hits, exact->n);
 }
 
 static void
@@ -290,7 +290,7 @@ Datum
 omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 {
 	int wanted = PG_GETARG_INT32(1);
-	int64 right = 0;
+	int64 hits = 0;
 	int64 all = 0;
 	Recall recall = {0};
 	IndexScanDesc scan;
@@ -316,7 +316,7 @@ omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 	for (int i = 0; i < recall.queries; i++)
 		if (recall.exact[i].n > 0)
 		{
-			right += count_found(&recall, scan, i);
+			hits += count_found(&recall, scan, i);
 			all += recall.exact[i].n;
 		}
 	index_endscan(scan);
@@ -329,5 +329,5 @@ omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 	/* Without rows there is no recall. */
 	if (all == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8((double) right / (double) all);
+	PG_RETURN_FLOAT8((double) hits / (double) all);
 }
