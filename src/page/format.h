@@ -210,7 +210,7 @@ omendb_tid_is_possible(const ItemPointerData *tid)
 		   OffsetNumberIsValid(ItemPointerGetOffsetNumberNoCheck(tid));
 }
 
-/* CRC-32C of the fields that do not change after the build: all but those listed at checksum. */
+/* CRC-32C of the fields that do not change after the build: without entry, entry_level and flags. */
 extern uint32 omendb_meta_checksum(const OmendbMetaPage *meta);
 
 static inline uint32
