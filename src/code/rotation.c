@@ -75,21 +75,21 @@ mix_ends(float *x, uint32_t n)
 	for (uint32_t i = 0; i < n / 2; i += PART)
 	{
 		float other[PART];
-		uint32_t some = n / 2 - i < PART ? n / 2 - i : PART;
+		uint32_t length = n / 2 - i < PART ? n / 2 - i : PART;
 		float *restrict a = x + i;
-		float *restrict b = x + n - i - some;
+		float *restrict b = x + n - i - length;
 
-		for (uint32_t k = 0; k < some; k++)
-			other[k] = b[some - 1 - k];
-		for (uint32_t k = 0; k < some; k++)
+		for (uint32_t k = 0; k < length; k++)
+			other[k] = b[length - 1 - k];
+		for (uint32_t k = 0; k < length; k++)
 		{
 			float sum = (a[k] + other[k]) * HALF_ROOT;
 
 			other[k] = (a[k] - other[k]) * HALF_ROOT;
 			a[k] = sum;
 		}
-		for (uint32_t k = 0; k < some; k++)
-			b[k] = other[some - 1 - k];
+		for (uint32_t k = 0; k < length; k++)
+			b[k] = other[length - 1 - k];
 	}
 }
 

@@ -59,10 +59,10 @@ store_tables(const Ints *numbers, uint32_t width, uint8_t *lut)
 
 #define NEAREST_INT(x) \
 	((Floats) _mm256_round_ps((__m256) (x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
-#define MOST(x, y)         ((Floats) _mm256_max_ps((__m256) (x), (__m256) (y)))
+#define MAX_FLOAT(x, y)    ((Floats) _mm256_max_ps((__m256) (x), (__m256) (y)))
 #define TO_INTS(x)         ((Ints) _mm256_cvtps_epi32((__m256) (x)))
 #define INT_MAGNITUDE(x)   ((Ints) _mm256_abs_epi32((__m256i) (x)))
-#define MOST_INT(x, y)     ((Ints) _mm256_max_epi32((__m256i) (x), (__m256i) (y)))
+#define MAX_INT(x, y)      ((Ints) _mm256_max_epi32((__m256i) (x), (__m256i) (y)))
 #define PAIR_PRODUCT(x, y) ((Ints) _mm256_madd_epi16((__m256i) (x), (__m256i) (y)))
 #define LOOK_UP(table, index) \
 	((Floats) _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i) (index)))

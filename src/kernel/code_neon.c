@@ -80,12 +80,12 @@ pair_product(Ints x, Ints y)
 #define NEAREST_INT(x)     nearest_int(x)
 #define TO_INTS(x)         to_ints(x)
 #define INT_MAGNITUDE(x)   ((Ints) (((Bits) (x) ^ (Bits) ((x) >> 31)) - (Bits) ((x) >> 31)))
-#define MOST_INT(x, y)     ((Ints) ((((x) > (y)) & (x)) | (~((x) > (y)) & (y))))
+#define MAX_INT(x, y)      ((Ints) ((((x) > (y)) & (x)) | (~((x) > (y)) & (y))))
 #define PAIR_PRODUCT(x, y) pair_product(x, y)
 #define LOOK_UP_INT(table, i)                                                                    \
 	((Ints){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
 			(table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})
-#define MOST(x, y) ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
+#define MAX_FLOAT(x, y) ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
 #define LOOK_UP(table, i)                                                                          \
 	((Floats){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
 			  (table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})

@@ -8,9 +8,9 @@
  *
  *		NEAREST_INT(x)		the nearest integer as a float, ties to even
  *		TO_INTS(x)			the same as Ints
- *		MOST(x, y)			the larger of two floats, y if one is NaN
+ *		MAX_FLOAT(x, y)		the larger of two floats, y if one is NaN
  *		INT_MAGNITUDE(x)	of Ints
- *		MOST_INT(x, y)		the larger of two Ints
+ *		MAX_INT(x, y)		the larger of two Ints
  *		PAIR_PRODUCT(x, y)	low halves of x and y multiplied, plus high halves multiplied; as int16
  *		LOOK_UP(table, i)	table[i] for each index, from a table of eight floats
  *		LOOK_UP_INT(table, i)
@@ -39,7 +39,7 @@
 #define TO_FLOATS(x)       __builtin_convertvector(x, Floats)
 #define FIRST_LANES(to, n) LOAD(to, lane_masks + WIDTH - (n))
 
-#define MOST_ELEMENTS (OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS + OMENDB_PLAN_SLACK)
+#define MAX_ELEMENTS (OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS + OMENDB_PLAN_SLACK)
 
 /* The eight lanes from index 8 - n on are -1 n times, then 0. */
 static const int32_t lane_masks[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
@@ -117,7 +117,7 @@ get_residual(const float *v, const float *x, uint32_t n, float *r, float *sum)
 		}
 		STORE(r + i, y);
 		magnitude = MAGNITUDE(y);
-		largest = MOST(magnitude, largest);
+		largest = MAX_FLOAT(magnitude, largest);
 		sums += magnitude;
 	}
 	STORE(lanes, largest);
@@ -192,7 +192,7 @@ code_block(const float *r, const float *v, uint32_t k, uint32_t width, float sca
 		for (uint32_t i = 1; i < (k + 1) / 2; i++)
 			sum += PAIR_PRODUCT(pairs[i], wide_pairs[k - 1][i][j]);
 		sum = INT_MAGNITUDE(sum) + offsets[j];
-		best = MOST_INT(sum, best);
+		best = MAX_INT(sum, best);
 	}
 	word = OMENDB_CODEWORDS - 1 - (best & (OMENDB_CODEWORDS - 1));
 	OMENDB_UNROLL
@@ -236,7 +236,7 @@ TARGET static void
 residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_t *code,
 			  float *residual, float *origin)
 {
-	float r[MOST_ELEMENTS];
+	float r[MAX_ELEMENTS];
 	uint32_t n = plan->elements;
 	float sum;
 	float scale = omendb_element_scale(get_residual(v, x, n, r, &sum));
@@ -299,7 +299,7 @@ multiply_block(const float *x, uint32_t k, uint32_t width, float products[][WIDT
 		for (uint32_t i = 1; i < k; i++)
 			product += group[i] * wide_words[k - 1][i][j];
 		magnitude = MAGNITUDE(product);
-		largest = MOST(magnitude, largest);
+		largest = MAX_FLOAT(magnitude, largest);
 		STORE(products[j], product);
 	}
 	FIRST_LANES(counts, width);
@@ -362,7 +362,7 @@ make_tables(const float products[][WIDTH], const float *most, float inverse, uin
 TARGET static void
 lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, float *step)
 {
-	float x[MOST_ELEMENTS];
+	float x[MAX_ELEMENTS];
 	float products[OMENDB_PLAN_MAX_GROUPS / WIDTH][OMENDB_CODEWORDS][WIDTH];
 	float most[OMENDB_PLAN_MAX_GROUPS];
 	uint32_t blocks = omendb_plan_blocks(plan);
@@ -417,7 +417,7 @@ estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
 	}
 }
 
-#undef MOST
+#undef MAX_FLOAT
 #undef LOOK_UP
 #undef LOAD
 #undef STORE
@@ -426,7 +426,7 @@ estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
 #undef NEAREST_INT
 #undef TO_INTS
 #undef INT_MAGNITUDE
-#undef MOST_INT
+#undef MAX_INT
 #undef PAIR_PRODUCT
 #undef LOOK_UP_INT
 #undef PAIRS
@@ -438,6 +438,6 @@ estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
 #undef FIRST_LANES
 #undef FOR_SIZES
 #undef WIDTH
-#undef MOST_ELEMENTS
+#undef MAX_ELEMENTS
 
 #endif /* OMENDB_CODE_TEMPLATE_H */
