@@ -315,7 +315,7 @@ elements_of(const OmendbLayout *layout, const float *values, float *stored, uint
 }
 
 bool
-hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *room,
+hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *buffer,
 				  OmendbRecord *record)
 {
 	const OmendbCodec *codec = &index->codec;
@@ -326,17 +326,17 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 	else if (codec->layout.own == OMENDB_OWN_SPARSE)
 	{
 		uint32_t n;
-		uint32_t *indices = elements_of(&codec->layout, row, capacity, &n);
+		uint32_t *indices = elements_of(&codec->layout, row, buffer, &n);
 
-		if (!omendb_sparse_store(codec, capacity, n, capacity))
+		if (!omendb_sparse_store(codec, buffer, n, buffer))
 			return false;
-		omendb_own_encode_sparse(codec, indices, capacity, n, record);
+		omendb_own_encode_sparse(codec, indices, buffer, n, record);
 	}
 	else
 	{
-		if (!omendb_codec_store(codec, row, capacity))
+		if (!omendb_codec_store(codec, row, buffer))
 			return false;
-		omendb_own_encode(codec, capacity, record);
+		omendb_own_encode(codec, buffer, record);
 	}
 	return true;
 }
