@@ -42,6 +42,7 @@
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "pgstat.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -407,7 +408,7 @@ live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distance, Om
 				HnswEstimate *out, float *own)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	uint32 n = 0;
 
 	*own = INFINITY;

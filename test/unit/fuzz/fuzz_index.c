@@ -22,6 +22,7 @@
 #include "access/generic_xlog.h"
 #include "am/hnsw.h"
 #include "am/hnswtids.h"
+#include "code/bound.h"
 #include "code/ownsparse.h"
 #include "commands/vacuum.h"
 #include "common/pg_prng.h"
@@ -30,6 +31,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "storage/bufmgr.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -313,7 +315,7 @@ elements_of(const OmendbLayout *layout, const float *values, float *stored, uint
 }
 
 bool
-hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *room,
+hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum value, void *buffer,
 				  OmendbRecord *record)
 {
 	const OmendbCodec *codec = &index->codec;
@@ -324,17 +326,17 @@ hnsw_encode_value(const OmendbIndex *index, const HnswOpclass *opclass, Datum va
 	else if (codec->layout.own == OMENDB_OWN_SPARSE)
 	{
 		uint32_t n;
-		uint32_t *indices = elements_of(&codec->layout, row, capacity, &n);
+		uint32_t *indices = elements_of(&codec->layout, row, buffer, &n);
 
-		if (!omendb_sparse_store(codec, capacity, n, capacity))
+		if (!omendb_sparse_store(codec, buffer, n, buffer))
 			return false;
-		omendb_own_encode_sparse(codec, indices, capacity, n, record);
+		omendb_own_encode_sparse(codec, indices, buffer, n, record);
 	}
 	else
 	{
-		if (!omendb_codec_store(codec, row, capacity))
+		if (!omendb_codec_store(codec, row, buffer))
 			return false;
-		omendb_own_encode(codec, capacity, record);
+		omendb_own_encode(codec, buffer, record);
 	}
 	return true;
 }
@@ -570,7 +572,7 @@ read_records(const OmendbIndex *index)
 	OmendbRecord *before = palloc0(layout->record_bytes);
 	OmendbQuery query;
 	OmendbCalibration calibration;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	float *floats = palloc(layout->dimensions * sizeof(float));
 	float *scratch = palloc(2 * layout->dimensions * sizeof(float));
 	double norm2;
