@@ -1,7 +1,7 @@
 /*
  * compat.h
- *	  What differs between the PostgreSQL versions that omendb supports (15 to
- *	  19). The only file that looks at PG_VERSION_NUM.
+ *	  Differences between the PostgreSQL versions that omendb supports (15 to 19). The only file that
+ *	  uses PG_VERSION_NUM.
  */
 #ifndef OMENDB_COMPAT_H
 #define OMENDB_COMPAT_H
@@ -16,7 +16,7 @@
 
 #include "utils/guc.h"
 
-/* New in the minor releases of November 2024; how settings reach parallel workers needs it. */
+/* New in the minor releases of November 2024. Settings reach parallel workers by it (src/README.md). */
 #ifndef GUC_ALLOW_IN_PARALLEL
 #error "omendb needs PostgreSQL 15.9, 16.5, 17.1 or newer"
 #endif
@@ -26,10 +26,7 @@
 #include "varatt.h"
 #else
 
-/*
- * Before 16 an input function cannot report an error softly: it is thrown, and
- * there is no context to ask.
- */
+/* Before 16 there are no soft errors: every error is thrown. */
 #define ereturn(context, dummy_value, ...) \
 	do                                     \
 	{                                      \
@@ -40,12 +37,12 @@
 #define SOFT_ERROR_OCCURRED(context) ((void) (context), false)
 #endif
 
-/* From 18 on it stands before the declaration. */
+/* From 18 on pg_noreturn is a prefix of the declaration; before, an attribute. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-/* From 18 on the server shows a module's name and version to who asks. */
+/* From 18 on a module has a name and a version (pg_get_loaded_modules). */
 #if PG_VERSION_NUM >= 180000
 #define OMENDB_MODULE_MAGIC(n, v) PG_MODULE_MAGIC_EXT(.name = n, .version = v)
 #else
@@ -63,22 +60,19 @@
 #include "utils/acl.h"
 #include "utils/rel.h"
 
-/* From 18 on an extension can add to EXPLAIN. */
+/* From 18 on there is explain_per_node_hook. */
 #if PG_VERSION_NUM >= 180000
 #define OMENDB_HAS_EXPLAIN_HOOK
 #endif
 
-/* How the description of an access method that builds in parallel begins; it says so from 17 on. */
+/* The first fields of an IndexAmRoutine that builds in parallel. amcanbuildparallel is new in 17. */
 #if PG_VERSION_NUM >= 170000
 #define OMENDB_AM_BUILDS_PARALLEL .type = T_IndexAmRoutine, .amcanbuildparallel = true
 #else
 #define OMENDB_AM_BUILDS_PARALLEL .type = T_IndexAmRoutine
 #endif
 
-/*
- * What a handler returns. From 19 on the server keeps a pointer to it; before,
- * it copies it and frees it.
- */
+/* The result of a handler. From 19 on the server keeps the pointer; before, it copies and frees it. */
 static inline const IndexAmRoutine *
 omendb_am_result(const IndexAmRoutine *am)
 {
@@ -92,7 +86,7 @@ omendb_am_result(const IndexAmRoutine *am)
 #endif
 }
 
-/* Pin the block if it still is in that buffer. */
+/* Pin the buffer if it still has the block. */
 static inline bool
 omendb_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
 {
@@ -103,7 +97,7 @@ omendb_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
 #endif
 }
 
-/* What the clock sweep knows of the buffer: a macro, for few files include BufferDesc. */
+/* The usage count of a buffer. A macro, because few files include what declares BufferDesc. */
 #if PG_VERSION_NUM >= 190000
 #define omendb_usage_count(descriptor) \
 	BUF_STATE_GET_USAGECOUNT(pg_atomic_read_u64(&(descriptor)->state))
@@ -125,7 +119,7 @@ omendb_relation_number(Relation relation)
 
 #include "storage/buffile.h"
 
-/* So many bytes of a temporary file, or an error. */
+/* Read `bytes` bytes of a temporary file; an error if there are less. */
 static inline void
 omendb_buffile_read(BufFile *file, void *to, size_t bytes)
 {
@@ -151,7 +145,7 @@ omendb_vacuum_delay_point(void)
 
 #include "postmaster/autovacuum.h"
 
-/* Kilobytes that a vacuum may take. */
+/* Memory for a vacuum, in kilobytes. */
 static inline int
 omendb_vacuum_work_mem(void)
 {
@@ -164,6 +158,7 @@ omendb_vacuum_work_mem(void)
 	return automatic && autovacuum_work_mem != -1 ? autovacuum_work_mem : maintenance_work_mem;
 }
 
+/* True if the current user owns the relation. */
 static inline bool
 omendb_owns_relation(Oid relation)
 {
@@ -178,7 +173,7 @@ omendb_owns_relation(Oid relation)
 #include "catalog/pg_proc.h"
 #include "utils/lsyscache.h"
 
-/* What the executor checks of a function that a plan calls, when the plan starts. */
+/* The checks that the executor makes of a function when it starts a plan that calls it. */
 static inline void
 omendb_check_function(Oid function)
 {
@@ -193,7 +188,7 @@ omendb_check_function(Oid function)
 	InvokeFunctionExecuteHook(function);
 }
 
-/* From 17 on index expressions run with a safe search_path in maintenance. */
+/* From 17 on maintenance commands evaluate index expressions with a safe search_path. */
 static inline void
 omendb_restrict_search_path(void)
 {
@@ -216,7 +211,7 @@ omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nke
 #endif
 }
 
-/* Fetches heap rows by the TIDs that indexes have. */
+/* Begin fetching rows of a table by TIDs of an index. */
 static inline IndexFetchTableData *
 omendb_index_fetch_begin(Relation table)
 {
@@ -237,7 +232,7 @@ omendb_table_beginscan(Relation table, Snapshot snapshot)
 #endif
 }
 
-/* To be called after the last column of a descriptor made by hand. */
+/* To be called after the last TupleDescInitEntry of a descriptor. */
 static inline void
 omendb_finish_tuple_desc(TupleDesc desc)
 {
@@ -246,7 +241,7 @@ omendb_finish_tuple_desc(TupleDesc desc)
 #endif
 }
 
-/* From 18 on EXPLAIN (ANALYZE) says how many searches of the index there were. */
+/* Count a search of the index, which EXPLAIN (ANALYZE) shows from 18 on. */
 static inline void
 omendb_count_search(IndexScanDesc scan)
 {
@@ -258,7 +253,7 @@ omendb_count_search(IndexScanDesc scan)
 
 #include "utils/tuplesort.h"
 
-/* The next value, smallest first, of a sort of values that are no pointers and not null. */
+/* The next value of an ascending sort of pass-by-value datums that are not null. */
 static inline bool
 omendb_tuplesort_next_datum(Tuplesortstate *sort, Datum *value)
 {
@@ -274,8 +269,8 @@ omendb_tuplesort_next_datum(Tuplesortstate *sort, Datum *value)
 #include "nodes/pathnodes.h"
 
 /*
- * From 18 on the planner counts disabled nodes before it compares costs: an
- * infinite cost alone loses against a disabled sequential scan.
+ * Disable a path so that even a disabled sequential scan is preferred. Before 18 an infinite cost does
+ * that. From 18 on the planner compares numbers of disabled nodes before costs.
  */
 static inline void
 omendb_disable_path(IndexPath *path)
@@ -290,7 +285,7 @@ omendb_disable_path(IndexPath *path)
 #include "optimizer/cost.h"
 #include "optimizer/paths.h"
 
-/* A scan that a setting such as enable_indexscan forbids. */
+/* Disable a scan as a setting such as enable_indexscan does. */
 static inline void
 omendb_disable_scan(Path *path)
 {
@@ -314,9 +309,9 @@ omendb_enabled_cost(Cost cost)
 }
 
 /*
- * The pathkey of an ascending order by a float8 expression of that relation,
- * nulls last. Its equivalence class is its own: the query's classes are complete
- * when paths are made, and have nothing for an expression that is no sort key.
+ * Make the pathkey of an ascending order, nulls last, by a float8 expression of a relation. It gets a
+ * new equivalence class: the query's classes are complete when paths are made, and have none for an
+ * expression that is not a sort key.
  */
 static inline PathKey *
 omendb_make_pathkey(Expr *expr, Relids relids)
@@ -361,7 +356,7 @@ omendb_is_ascending(const PathKey *key)
 #endif
 }
 
-/* Is no row's column null? The table is locked. */
+/* True if the column has a valid NOT NULL constraint. The caller has locked the table. */
 static inline bool
 omendb_column_is_not_null(Oid table, AttrNumber column)
 {
@@ -370,7 +365,7 @@ omendb_column_is_not_null(Oid table, AttrNumber column)
 	bool not_null;
 
 #if PG_VERSION_NUM >= 180000
-	/* A constraint that was not validated says nothing of rows that are there. */
+	/* A constraint that is not valid does not hold for older rows. */
 	not_null = TupleDescCompactAttr(desc, column - 1)->attnullability == ATTNULLABLE_VALID;
 #else
 	not_null = TupleDescAttr(desc, column - 1)->attnotnull;
@@ -381,7 +376,7 @@ omendb_column_is_not_null(Oid table, AttrNumber column)
 
 #include "parser/parse_relation.h"
 
-/* What a PlannerInfo that is made by hand, of a query of this table, needs from 16 on. */
+/* Complete a PlannerInfo of a query of one table, not made by the planner: new fields in 16. */
 static inline void
 omendb_complete_planner_info(PlannerInfo *root, RangeTblEntry *rte)
 {
@@ -391,7 +386,7 @@ omendb_complete_planner_info(PlannerInfo *root, RangeTblEntry *rte)
 #endif
 }
 
-/* Blocks that a bitmap holds, one after another. */
+/* Iteration over the blocks of a bitmap. */
 #include "nodes/tidbitmap.h"
 
 #if PG_VERSION_NUM >= 180000
@@ -421,8 +416,8 @@ omendb_bitmap_end(OmendbBitmapIterator *iterator)
 }
 
 /*
- * The next block, ascending, and its offsets (room: MaxHeapTuplesPerPage); -1
- * of them: any row of the block may be in the bitmap. False where none is left.
+ * The next block, ascending, and its offsets (capacity MaxHeapTuplesPerPage). *noffsets is -1 if any
+ * row of the block may be in the bitmap. False at the end.
  */
 static inline bool
 omendb_bitmap_next(OmendbBitmapIterator *iterator, BlockNumber *block, OffsetNumber *offsets,
@@ -448,7 +443,7 @@ omendb_bitmap_next(OmendbBitmapIterator *iterator, BlockNumber *block, OffsetNum
 	return true;
 }
 
-/* Extend a file by n blocks of zeros; before 16 one by one. */
+/* Extend a file by n blocks of zeros, from `block` on. Before 16 block by block. */
 static inline void
 omendb_extend_by_zeros(SMgrRelation file, ForkNumber fork, BlockNumber block, int n)
 {

@@ -1,9 +1,9 @@
 /*
  * omendb.c
- *	  Module start: settings and the choice of kernels. Nothing else lives here.
+ *	  Module start: settings and the choice of kernels. Nothing else belongs here.
  *
- * Loading the library defines no setting hnsw.* or ivfflat.*: pgvector has settings of the same
- * names, and pg_upgrade loads all libraries of a cluster in one session.
+ * Loading the library does not define the settings hnsw.* and ivfflat.*: pgvector has settings of the
+ * same names, and pg_upgrade loads all libraries of a cluster in one session.
  */
 #include "compat.h"
 
@@ -52,7 +52,7 @@ assign_simd_level(int newval, void *extra)
 	omendb_kernels_use(newval);
 }
 
-/* When the session uses an index for the first time. */
+/* Called when the session uses an index for the first time. */
 static void
 define_index_settings(void)
 {
@@ -77,7 +77,7 @@ _PG_init(void)
 	omendb_explain_init_module();
 }
 
-/* omendb_simd_level() returns text: the level whose kernels are in use. */
+/* omendb_simd_level() returns text: the level of the kernels in use. */
 Datum
 omendb_sql_simd_level(PG_FUNCTION_ARGS)
 {

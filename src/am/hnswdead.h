@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "page/change.h"
+#include "page/tids.h"
 
 /* The record that has a heap TID, and the record's version when the TID was read. */
 typedef struct HnswPlace

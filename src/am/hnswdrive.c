@@ -7,6 +7,7 @@
  */
 #include "am/hnswscanstate.h"
 
+#include "code/bound.h"
 #include "access/relscan.h"
 #include "utils/memutils.h"
 

@@ -14,6 +14,7 @@
  */
 #include "am/hnswscanstate.h"
 
+#include "code/bound.h"
 #include "miscadmin.h"
 #include "utils/float.h"
 #include "utils/memutils.h"

@@ -24,6 +24,7 @@
 #include "am/hnswscanstate.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "page/change.h"
 #include "pgstat.h"
 #include "utils/float.h"
 #include "utils/memutils.h"

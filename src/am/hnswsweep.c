@@ -14,6 +14,7 @@
 
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
+#include "code/bound.h"
 #include "compat.h"
 #include "graph/array.h"
 #include "graph/search.h"

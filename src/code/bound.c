@@ -1,39 +1,38 @@
 /*
  * bound.c
- *	  How far the operator's value can be from what a search computed.
+ *	  Bounds of an operator's value, from the distance that a search computed.
  *
- * A search knows d, the metric between the query and a record's own vector,
- * both rounded; the executor will compare with the operator's value of the
- * original vectors, rounded as well. Between them lie, each bounded here:
+ * A search computes d, the metric between the query and a record's own vector. The executor
+ * computes the operator's value of the original vectors. The difference has these parts, each of
+ * which is bounded here:
  *
- *	error	own vector against the vector it was made from (in the record)
- *	spin	rotation in float of query and vector: every butterfly rounds once,
- *			so at most (log2(window) + 2) roundings of the whole length a round
- *	sum		n products summed in float: at most (n / lanes + 8) roundings of the
- *			sum of the magnitudes (kernel.h), once for d and once for the
- *			operator
- *	tiny	what is below FLT_MIN loses digits: a product so much, times the scale
- *			of the own vector, which is below 4 lengths (or 1); an element so
- *			much, times the query
+ *	error		the own vector differs from the vector it was made from; the record has the bound
+ *	rotation	query and vector were rotated in float. Every butterfly rounds once: at most
+ *				(log2(window) + 2) roundings a round, each relative to the vector's length
+ *	sum			n products were summed in float: at most (n / lanes + 8) roundings, relative to
+ *				the sum of the magnitudes (kernel.h), once for d and once for the operator
+ *	underflow	below FLT_MIN digits are lost: FLT_MIN a product, times the scale of the own
+ *				vector, which is below 4 lengths (or 1); FLT_MIN an element, times the query
  *
- * Sums over sparse vectors are in double: what is rounded are squared lengths and the
- * result, to floats, once each; and under cosine each element of a normalised vector.
+ * Sums over sparse vectors are in double. There squared lengths and the result are rounded to
+ * float, once each, and under cosine each element of a normalised vector.
  */
-#include "code/codec.h"
+#include "code/bound.h"
 
 #include <float.h>
 #include <math.h>
 
 #include "kernel/kernel.h"
 
+/* Relative error of a rotated vector. */
 static double
-spin(const OmendbRotation *rotation)
+rotation_error(const OmendbRotation *rotation)
 {
 	double roundings = 0;
 
 	for (uint32_t w = rotation->window; w > 0; w /= 2)
 		roundings++;
-	/* and the butterfly that mixes the two ends */
+	/* Two more for the butterfly that mixes the ends. */
 	return (rotation->rounds * (roundings + 2) + 2) * FLT_EPSILON;
 }
 
@@ -47,10 +46,10 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 	double n = sparse ? 16 : layout->dimensions;
 	double lanes = omendb_kernels_level() == OMENDB_SIMD_SCALAR ? 1 : 8;
 	double sum = (sparse ? 4 : n / lanes + 16) * FLT_EPSILON;
-	double spun = codec->rotates ? spin(&codec->rotate) : 0;
+	double rotated = codec->rotates ? rotation_error(&codec->rotate) : 0;
 	double d = distance;
 	double e = error;
-	/* Lengths, at most: squares below FLT_TRUE_MIN are 0 as floats. */
+	/* Upper bounds of lengths: squares below FLT_TRUE_MIN are 0 as floats. */
 	double length = sqrt((double) norm2 + FLT_TRUE_MIN) + e;
 	double query_length = sqrt((double) query->norm2 + FLT_TRUE_MIN);
 	double low;
@@ -63,9 +62,9 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 			return d;
 		case OMENDB_METRIC_JACCARD:
 			/*
-			 * d was rounded to a float once, by half of FLT_EPSILON at most.
-			 * Fractions of numbers below 2048 differ by more than that: equal
-			 * floats are equal values, the bounds of others do not meet.
+			 * d was rounded to float once, by half of FLT_EPSILON at most. Two different
+			 * fractions of numbers below 2048 differ by more. So equal floats are equal values,
+			 * and bounds of different ones do not overlap.
 			 */
 			*upper = d + FLT_EPSILON / 2;
 			return d <= 0 ? 0 : d - FLT_EPSILON / 2;
@@ -80,7 +79,7 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 			break;
 		case OMENDB_METRIC_IP:
 		{
-			double slack = query->norm * (e + (3 * spun + 2 * sum) * length) * (1 + sum) +
+			double slack = query->norm * (e + (3 * rotated + 2 * sum) * length) * (1 + sum) +
 						   n * FLT_MIN * (1 + 4 * length + query->norm);
 
 			low = d - slack;
@@ -89,14 +88,14 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 		}
 		default:
 		{
-			double around = e + 2 * spun * (query_length + length);
-			/* Is the distance the difference of squared lengths and a product? */
-			bool differs = sparse || omendb_own_is_short(layout->own);
-			double slack = n * FLT_MIN + sum * (differs ? 2 * (query->norm2 + (double) norm2) : d);
+			double moved = e + 2 * rotated * (query_length + length);
+			/* True if d is |q|^2 + |v|^2 - 2 <q,v>, whose terms are rounded, and larger than d. */
+			bool from_dot = sparse || omendb_own_is_short(layout->own);
+			double slack = n * FLT_MIN + sum * (from_dot ? 2 * (query->norm2 + (double) norm2) : d);
 
-			low = sqrt(d > slack ? d - slack : 0) - around;
+			low = sqrt(d > slack ? d - slack : 0) - moved;
 			low = low > 0 ? low : 0;
-			high = sqrt(d + slack) + around;
+			high = sqrt(d + slack) + moved;
 			if (layout->metric == OMENDB_METRIC_COSINE)
 			{
 				low = low * low / 2 - 4 * sum;
@@ -111,7 +110,7 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 			break;
 		}
 	}
-	/* Overflow somewhere on the way bounds nothing. */
+	/* After an overflow there is no bound. */
 	if (!(low > -DBL_MAX) || !(high < DBL_MAX) || !(d < FLT_MAX))
 	{
 		*upper = INFINITY;

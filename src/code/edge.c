@@ -1,7 +1,6 @@
 /*
  * edge.c
- *	  What a record keeps of an edge besides the neighbour's number, and the estimates
- *	  a query makes of it.
+ *	  Edges of a record: encoding, moving, and estimates of the neighbours' distances.
  */
 #include "code/edge.h"
 
@@ -11,12 +10,12 @@
 
 #include "kernel/kernel.h"
 
-#define SLOPE_STEPS   16 /* of an exponent of two */
-#define MOST_SLOPE    255
-#define MOST_SHIFT    2047
-#define SHIFT_BITS    11 /* of its magnitude */
-#define EXPONENT_BIAS 127
-#define MOST_EXPONENT 254
+#define SLOPE_STEPS   16   /* from one power of two to the next: four bits of fraction */
+#define MAX_SLOPE     255  /* a byte */
+#define MAX_SHIFT     2047 /* of 12 bits with a sign */
+#define SHIFT_BITS    11   /* of a shift's magnitude */
+#define EXPONENT_BIAS 127  /* of a float */
+#define MAX_EXPONENT  254  /* of a finite float */
 
 static inline float
 float_of_bits(uint32_t bits)
@@ -27,7 +26,7 @@ float_of_bits(uint32_t bits)
 	return f;
 }
 
-/* The b that a kept slope stands for. */
+/* The b of a kept slope: its bits are those of a float from bit 19 on (layout.h). */
 static inline float
 slope_value(uint32_t slope, uint32_t exponent)
 {
@@ -102,10 +101,10 @@ static void
 raise_slopes(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent)
 {
 	uint8_t *slopes = omendb_record_slopes(layout, record);
-	uint32_t less = SLOPE_STEPS * (exponent - record->slope_exponent);
+	uint32_t steps = SLOPE_STEPS * (exponent - record->slope_exponent);
 
 	for (uint32_t i = 0; i < layout->edges; i++)
-		slopes[i] = slopes[i] > less ? (uint8_t) (slopes[i] - less) : 0;
+		slopes[i] = slopes[i] > steps ? (uint8_t) (slopes[i] - steps) : 0;
 	record->slope_exponent = (uint8_t) exponent;
 }
 
@@ -121,12 +120,12 @@ raise_shifts(const OmendbLayout *layout, OmendbRecord *record, uint32_t exponent
 		int x = omendb_get_int12(shifts, layout->edges, i);
 
 		x = bits > SHIFT_BITS + 1 ? 0 : (x + (1 << bits) / 2) >> bits;
-		omendb_put_int12(shifts, layout->edges, i, x < MOST_SHIFT ? x : MOST_SHIFT);
+		omendb_put_int12(shifts, layout->edges, i, x < MAX_SHIFT ? x : MAX_SHIFT);
 	}
 	record->shift_exponent = (uint8_t) exponent;
 }
 
-/* Keep b, which is finite and at most 0, in the slot. Returns b as it is kept, rounded. */
+/* Put b, finite and at most 0, into the slot. Returns b as it is kept, rounded. */
 static float
 put_slope(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float b)
 {
@@ -137,10 +136,10 @@ put_slope(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float
 
 	memcpy(&bits, &magnitude, sizeof(bits));
 	steps = (bits + (1 << 18)) >> 19;
-	if (steps > SLOPE_STEPS * (MOST_EXPONENT + 1) - 1)
-		steps = SLOPE_STEPS * (MOST_EXPONENT + 1) - 1;
-	if (steps > MOST_SLOPE + SLOPE_STEPS * (uint32_t) record->slope_exponent)
-		raise_slopes(layout, record, (steps - MOST_SLOPE + SLOPE_STEPS - 1) / SLOPE_STEPS);
+	if (steps > SLOPE_STEPS * (MAX_EXPONENT + 1) - 1)
+		steps = SLOPE_STEPS * (MAX_EXPONENT + 1) - 1;
+	if (steps > MAX_SLOPE + SLOPE_STEPS * (uint32_t) record->slope_exponent)
+		raise_slopes(layout, record, (steps - MAX_SLOPE + SLOPE_STEPS - 1) / SLOPE_STEPS);
 	least = SLOPE_STEPS * (uint32_t) record->slope_exponent;
 	omendb_record_slopes(layout, record)[slot] = (uint8_t) (steps > least ? steps - least : 0);
 	return omendb_edge_slope(layout, record, slot);
@@ -156,12 +155,12 @@ put_shift(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot, float
 		t = 0;
 	frexpf(t, &exponent);
 	exponent += EXPONENT_BIAS - SHIFT_BITS;
-	if (exponent > MOST_EXPONENT)
-		exponent = MOST_EXPONENT;
+	if (exponent > MAX_EXPONENT)
+		exponent = MAX_EXPONENT;
 	if (t != 0 && exponent > record->shift_exponent)
 		raise_shifts(layout, record, (uint32_t) exponent);
 	units = record->shift_exponent > 0 ? rintf(t / omendb_edge_shift_unit(record)) : 0;
-	units = units > MOST_SHIFT ? MOST_SHIFT : units < -MOST_SHIFT ? -MOST_SHIFT : units;
+	units = units > MAX_SHIFT ? MAX_SHIFT : units < -MAX_SHIFT ? -MAX_SHIFT : units;
 	omendb_put_int12(omendb_record_shifts(layout, record), layout->edges, slot, (int) units);
 }
 
@@ -183,7 +182,7 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 	omendb_kernels.residual_code(v, x, &codec->plan, omendb_record_code(layout, record, slot),
 								 &residual, &origin);
 	r2 = ip ? norm2_v + norm2_x + 2 * distance : distance;
-	/* Dimensions without a group add nothing to `residual`: f makes up for their share. */
+	/* Dimensions without a group are missing in `residual`. f corrects for them. */
 	f = residual > 0 && r2 > 0 ? r2 / residual : 0;
 	if (!(f < FLT_MAX / 4))
 		f = 0;
@@ -193,19 +192,20 @@ omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot
 }
 
 /*
- * Is the query at least 16 times as long as its distance from the record? The rounding error of
- * the tables is proportional to the query's length; from about 16 times on it is as large as the
- * error of the codes. (Inner product: estimates are of the query without its part along the
- * record, so the length of the rest counts as the distance.)
+ * True if the query is at least 16 times as long as its distance from the record. The rounding
+ * error of the tables is proportional to the query's length. From about 16 times on it is as large
+ * as the error of the codes. (Inner product: what is estimated is the product with the component of
+ * the query that is orthogonal to the record. So the length of that component is the distance.)
  */
 static bool
 is_far_from_origin(const OmendbQuery *query, const OmendbRecord *record, float distance)
 {
-	float apart = distance;
+	float distance2 = distance; /* squared */
 
 	if (query->codec->layout.metric == OMENDB_METRIC_IP)
-		apart = record->norm2 > 0 ? query->norm2 - distance * distance / record->norm2 : INFINITY;
-	return apart * 256 < query->norm2;
+		distance2 =
+			record->norm2 > 0 ? query->norm2 - distance * distance / record->norm2 : INFINITY;
+	return distance2 * 256 < query->norm2;
 }
 
 void
@@ -214,14 +214,14 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 {
 	const OmendbLayout *layout = &query->codec->layout;
 	const uint8_t *slopes = omendb_record_slopes(layout, record);
-	int16_t shifts[OMENDB_ESTIMATES_ROOM];
-	uint16_t sums[OMENDB_ESTIMATES_ROOM];
-	uint16_t rests[OMENDB_ESTIMATES_ROOM];
+	int16_t shifts[OMENDB_ESTIMATES_CAPACITY];
+	uint16_t sums[OMENDB_ESTIMATES_CAPACITY];
+	uint16_t rests[OMENDB_ESTIMATES_CAPACITY];
 	uint32_t count = record->count < layout->edges ? record->count : layout->edges;
 	const uint8_t *codes = omendb_record_code(layout, record, 0);
 	size_t bytes = omendb_code_read_bits(layout) / 8;
 	uint32_t groups = omendb_code_groups(layout);
-	/* -distance is <q,v>, so w is the factor for which q - wv is shortest. */
+	/* w of codec.h; -distance is <q,v>. 1 for L2. */
 	float w = layout->metric != OMENDB_METRIC_IP ? 1
 			  : record->norm2 > 0                ? -distance / record->norm2
 												 : 0;
@@ -233,6 +233,7 @@ omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record, flo
 	omendb_kernels.estimates(&e, slopes, shifts, sums, count, estimates);
 	if (!is_far_from_origin(query, record, distance))
 		return;
+	/* Add what the second tables of lut_f32 have of the rounding of the first. */
 	omendb_kernels.code_sums(codes, omendb_code_bytes(layout), bytes, count,
 							 query->lut + OMENDB_LUT_BYTES(groups), rests);
 	for (uint32_t i = 0; i < count; i++)

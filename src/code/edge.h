@@ -1,25 +1,23 @@
 /*
  * edge.h
- *	  What a record keeps of an edge besides the neighbour's number, in the slot that the edge
- *	  has: a code, a slope and a shift (codec.h has the formulas, layout.h the bytes).
+ *	  The edges of a record: for each slot the neighbour's number, a code, a slope and a shift.
+ *	  codec.h has the formulas, layout.h the bytes. Plain layouts have the number only.
  *
- * Slopes and shifts have exponents in common, the record's. Encoding an edge raises them where
- * its slope or shift would not fit: the record's other shifts are then rounded anew, by half a
- * unit of the new exponent at most, so that none is ever further off than one unit; slopes
- * become the least there is where they are less. Exponents of 0, as in a record of zeros, fit
- * nothing yet.
- *
- * For plain layouts, only the neighbour's number is written.
+ * All slopes of a record share an exponent, and all shifts. Encoding an edge raises an exponent if
+ * the new slope or shift does not fit. The other shifts are then rounded to the larger unit, by
+ * half of that unit at most, so that a shift is never off by more than one unit. The other slopes
+ * become the least one if they are less. An exponent of 0, as in a record of zeros, is raised by
+ * the first edge.
  */
 #ifndef OMENDB_EDGE_H
 #define OMENDB_EDGE_H
 
-#include "code/codec.h"
+#include "code/query.h"
 
 /*
- * Write neighbour `node` into a slot: v and x are the code-space vectors of
- * the record and of the neighbour, distance the metric's between their own
- * vectors, norm2_v and norm2_x their squared lengths.
+ * Encode an edge to `node` in a slot. v and x: code-space vectors of the record and of the
+ * neighbour (omendb_code_floats floats and OMENDB_PLAN_SLACK zeros). distance: between their own
+ * vectors. norm2_v and norm2_x: the squared lengths of these. Does not change record->count.
  */
 extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, uint32_t slot,
 							   OmendbNode node, const float *v, const float *x, float distance,
@@ -28,7 +26,7 @@ extern void omendb_edge_encode(const OmendbCodec *codec, OmendbRecord *record, u
 /* Reset all slopes, all shifts and both exponents of the record to 0. */
 extern void omendb_edge_clear(const OmendbLayout *layout, OmendbRecord *record);
 
-/* Fill a slot that is not in use with zeros. */
+/* Fill a slot with zeros. Does not change record->count. */
 extern void omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot);
 
 /* Copy an edge into another slot of its record. */
@@ -36,8 +34,8 @@ extern void omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, u
 							 uint32_t to);
 
 /*
- * b and t of an edge as they are kept. The least magnitude that b has in this record, and the unit
- * of which every t in this record is a multiple.
+ * The slope b and the shift t of an edge as they are kept, rounded; the least magnitude of b in this
+ * record; the unit of which every t in this record is a multiple.
  */
 extern float omendb_edge_slope(const OmendbLayout *layout, const OmendbRecord *record,
 							   uint32_t slot);
@@ -47,12 +45,12 @@ extern float omendb_edge_slope_least(const OmendbRecord *record);
 extern float omendb_edge_shift_unit(const OmendbRecord *record);
 
 /*
- * Estimated distances of all neighbours in use of a record whose own distance
- * is known. estimates: room for OMENDB_ESTIMATES_ROOM floats.
+ * Estimate the distances between the query and the record's neighbours. distance: between the query
+ * and the own vector. estimates: capacity OMENDB_ESTIMATES_CAPACITY; record->count are set.
  */
 extern void omendb_query_estimates(const OmendbQuery *query, const OmendbRecord *record,
 								   float distance, float *estimates);
 
-#define OMENDB_ESTIMATES_ROOM ((OMENDB_MAX_EDGES + 31) / 32 * 32)
+#define OMENDB_ESTIMATES_CAPACITY ((OMENDB_MAX_EDGES + 31) / 32 * 32)
 
 #endif /* OMENDB_EDGE_H */

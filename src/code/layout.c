@@ -1,6 +1,6 @@
 /*
  * layout.c
- *	  Sizes of a record: from parameters, and the choice of the parameters.
+ *	  Sizes of a record, and the choice of its parameters.
  */
 #include "code/layout.h"
 
@@ -19,7 +19,7 @@ is_plain(OmendbMetric metric)
 		   metric == OMENDB_METRIC_JACCARD;
 }
 
-/* Bytes of an own vector, without padding to 8; 0 for a kind there is not. */
+/* Bytes of an own vector, without padding to 8; 0 for an unknown kind. */
 static uint32_t
 own_bytes(OmendbOwn own, uint32_t dimensions)
 {
@@ -44,9 +44,9 @@ own_bytes(OmendbOwn own, uint32_t dimensions)
 	return 0;
 }
 
-/* Is that kind of own vectors one for the metric? */
+/* True if records of that metric can have that kind of own vectors. */
 static bool
-serves(OmendbOwn own, OmendbMetric metric)
+is_own_of_metric(OmendbOwn own, OmendbMetric metric)
 {
 	switch (own)
 	{
@@ -62,9 +62,9 @@ serves(OmendbOwn own, OmendbMetric metric)
 	}
 }
 
-/* Offsets and sizes, when all else is set. */
+/* Set the derived fields. False if a page holds no record. */
 static bool
-derive(OmendbLayout *layout, uint32_t page_bytes)
+set_offsets(OmendbLayout *layout, uint32_t page_bytes)
 {
 	uint32_t at = sizeof(OmendbRecord);
 	bool coded = layout->code_bits > 0;
@@ -95,13 +95,13 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	memset(layout, 0, sizeof(*layout));
 	if (metric < OMENDB_METRIC_L2 || metric > OMENDB_METRIC_JACCARD)
 		return false;
-	if (own_bytes(own, 64) == 0 || !serves(own, metric))
+	if (own_bytes(own, 64) == 0 || !is_own_of_metric(own, metric))
 		return false;
 	if (m < OMENDB_MIN_M || m > OMENDB_MAX_M || dimensions < 1)
 		return false;
 	if (dimensions > (bits ? page_bytes * 8 : OMENDB_MAX_DIM))
 		return false;
-	/* Packed vectors are unpacked where 2 * dimensions floats have room. */
+	/* A packed vector is unpacked, in whole blocks, into scratch memory of 4 * dimensions bytes. */
 	if (omendb_own_is_packed(own) && dimensions < OMENDB_PACKED_BLOCK)
 		return false;
 	if (code_bits % OMENDB_CODE_ALIGN != 0 || code_bits > OMENDB_MAX_CODE ||
@@ -114,10 +114,10 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	layout->code_bits = code_bits;
 	layout->dimensions = dimensions;
 	layout->own_bytes = own_bytes(own, dimensions);
-	return derive(layout, page_bytes);
+	return set_offsets(layout, page_bytes);
 }
 
-/* Bytes of an own sparse vector: their number, then index and value of each. */
+/* Bytes of an own sparse vector: the number of its elements, then index and value of each. */
 #define SPARSE_HEADER_BYTES  4
 #define SPARSE_ELEMENT_BYTES 6
 
@@ -140,7 +140,7 @@ omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dim
 	layout->dimensions = dimensions;
 	layout->elements = elements;
 	layout->own_bytes = SPARSE_HEADER_BYTES + SPARSE_ELEMENT_BYTES * elements;
-	return derive(layout, page_bytes);
+	return set_offsets(layout, page_bytes);
 }
 
 bool
@@ -154,7 +154,7 @@ omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t 
 		uint32_t share = page_bytes / k / 8 * 8;
 		uint32_t capacity = share > fixed ? (share - fixed) / SPARSE_ELEMENT_BYTES : 0;
 
-		/* What is longer than a page has room for is cut. */
+		/* With one record a page, the elements that do not fit are left out (ownsparse.h). */
 		if (capacity == 0 || (capacity < wanted && k > 1))
 			continue;
 		if (capacity > OMENDB_MAX_NONZERO)
@@ -165,8 +165,8 @@ omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t 
 }
 
 /*
- * The longest code with which k records of that kind fill a page, at most
- * `most`; 0 where not even the shortest fits.
+ * Bits of the longest code with which k records fit a page, at most `most`; 0 if not even the
+ * shortest fits.
  */
 static uint32_t
 longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_t most,
@@ -180,22 +180,23 @@ longest_code(OmendbOwn own, uint32_t dimensions, uint32_t m, uint32_t k, uint32_
 	return bits < most ? bits : most;
 }
 
-/* Ways to keep own vectors, the most precise first. */
+/* Kinds of own vectors of coded layouts, the most precise first. */
 static const OmendbOwn kinds[] = {OMENDB_OWN_INT16, OMENDB_OWN_INT12, OMENDB_OWN_INT8,
 								  OMENDB_OWN_INT4, OMENDB_OWN_INT2};
 
-#define PRECISE_KINDS 2 /* of them, those that serve unless the index is to be compact */
+#define PRECISE_KINDS 2 /* the first kinds, which a compact index does not use */
 #define NKINDS        (sizeof(kinds) / sizeof(kinds[0]))
 
-/* Bits of a code below which less precise own vectors are the smaller evil. */
+/* With this many bits of code or fewer, coarser own vectors are tried before shorter codes. */
 #define LEAST_BITS 128
 
+/* Below this, codes have two bits a dimension. */
 #define FEW_DIMENSIONS 64
 
 /*
- * Bits of a code that are wanted: fewer make records smaller, more save visits. Measured
- * (bench/README.md): two thirds of a bit a dimension, from 128 up to 344; two bits where there
- * are few dimensions. As many as most_bits fill what is left of a page.
+ * Wanted bits of a code: fewer make records smaller, more save visits. Measured (bench/README.md,
+ * "Smaller records"): two thirds of a bit a dimension, from 128 up to 344; two bits with few
+ * dimensions. What is left of a page is filled with longer codes, up to most_bits.
  */
 static uint32_t
 wanted_bits(uint32_t dimensions, bool compact)
@@ -219,8 +220,9 @@ most_bits(uint32_t dimensions)
 }
 
 /*
- * As many records a page as have codes of the wanted bits, and of these kinds the first
- * with which they do. False where not even one a page has.
+ * Choose the kind of own vectors, from `from` to before `to`, with the most records a page whose
+ * codes have `wanted` bits or more; of equal kinds the first. Then give each code the bits that are
+ * left. False if a page holds no such record.
  */
 static bool
 choose_kind(OmendbLayout *layout, const OmendbLayout *wish, const OmendbOwn *from,
@@ -231,9 +233,9 @@ choose_kind(OmendbLayout *layout, const OmendbLayout *wish, const OmendbOwn *fro
 
 	for (const OmendbOwn *own = from; own < to; own++)
 	{
-		/* Four bits more an element are worth less than an eighth of a code, if not few. */
-		bool spares = *own == OMENDB_OWN_INT16 && wish->dimensions >= FEW_DIMENSIONS;
-		uint32_t least = round_up(spares ? wanted + wanted / 8 : wanted, OMENDB_CODE_ALIGN);
+		/* INT16 instead of INT12 is worth less than an eighth of a code; not with few dimensions. */
+		bool costly = *own == OMENDB_OWN_INT16 && wish->dimensions >= FEW_DIMENSIONS;
+		uint32_t least = round_up(costly ? wanted + wanted / 8 : wanted, OMENDB_CODE_ALIGN);
 
 		if (omendb_layout_set(layout, wish->metric, *own, wish->dimensions, wish->m, least,
 							  page_bytes) &&
@@ -277,7 +279,7 @@ omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensi
 	wanted = wanted_bits(dimensions, compact);
 	most = most_bits(dimensions);
 
-	/* Give up bits before precision of own vectors. */
+	/* Shorten the code before own vectors become coarser, down to LEAST_BITS. */
 	for (; wanted >= OMENDB_CODE_ALIGN; wanted -= OMENDB_CODE_ALIGN)
 	{
 		if (choose_kind(layout, &wish, precise, coarse, wanted, most, page_bytes))

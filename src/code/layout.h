@@ -1,9 +1,9 @@
 /*
  * layout.h
- *	  The record: what a node of the graph looks like in memory and on a page.
+ *	  The record: a node of the graph on one level, in memory and on a page.
  *
  * Owns the byte layout of a record and the choice of its sizes from the
- * dimensions (omendb_layout_choose). Pure: no PostgreSQL header.
+ * dimensions (omendb_layout_choose).
  *
  * All records of an index have the same size. In the machine's byte order:
  *
@@ -12,23 +12,22 @@
  *	own				..		the node's own vector (see OmendbOwn), padded to 8
  *	neighbours		4 R		node numbers; the first `count` are in use
  *	codes			R B/8	code of each neighbour		(coded layouts only)
- *	slopes			R		slope of each neighbour's estimate	(coded layouts only)
- *	shifts			3 R/2	shift of each neighbour's estimate	(coded layouts only)
+ *	slopes			R		slope of each edge	(coded layouts only)
+ *	shifts			3 R/2	shift of each edge	(coded layouts only)
  *	padding			..		to 8
  *
- * R is 2m on every level (level 0 uses them all, levels above at most m), B
- * the bits of a code, a multiple of 8. A plain layout (L1, bit distances,
- * sparse vectors) has no factors and codes: B = 0.
+ * R is 2m on every level; upper levels use at most m. B is the bits of a code, a multiple of 8.
+ * A plain layout (L1, bit distances, sparse vectors) has no codes, slopes and shifts: B = 0.
  *
- * R is even, and 4 or more: behind the last code there are the 7 bytes that kernels read of it,
- * at most. A slope is the magnitude of b (codec.h; b is never above 0) as a float of four
- * bits of exponent and four of fraction: its bits, shifted to the place they have in a float,
- * plus slope_exponent in the place of a float's exponent. A shift is an integer of 12 bits times
- * two to the power of shift_exponent - 127. Both exponents are the record's, and large enough
- * for all its neighbours.
+ * Kernels read up to 7 bytes behind the last code. R is 4 or more, so slopes and shifts cover these.
  *
- * n elements of 12 bits, of the own vector or of shifts, each -2048 to 2047: 16 times a high
- * part, int8, and a low part of 0 to 15. With h = (n + 1) / 2:
+ * A slope is the magnitude of b (codec.h; b is never above 0) as a float with four bits of exponent
+ * and four of fraction. Added to 16 times slope_exponent and shifted left by 19 it is the bits of
+ * a float. A shift is an integer of 12 bits, times 2 to the power of shift_exponent - 127. Both
+ * exponents are the record's, and large enough for all its edges.
+ *
+ * Integers of 12 bits (own vector, shifts), -2048 to 2047, have a high part, an int8 that counts
+ * 16, and a low part, 0 to 15. With n of them and h = (n + 1) / 2:
  *
  *	0				n		the high parts
  *	n				h		the low parts: byte i has that of element i in its lower
@@ -53,15 +52,15 @@ typedef uint32_t OmendbNode;
 
 #define OMENDB_NO_NODE UINT32_MAX
 
-/* What the graph calls distance; smaller is nearer. Values are on disk. */
+/* What the graph calls a distance; smaller is nearer. Values are on disk. */
 typedef enum OmendbMetric
 {
 	OMENDB_METRIC_L2 = 1,      /* squared L2 */
 	OMENDB_METRIC_IP = 2,      /* -<a,b> */
 	OMENDB_METRIC_COSINE = 3,  /* squared L2 of normalised vectors: twice the cosine distance */
-	OMENDB_METRIC_L1 = 4,      /* plain */
-	OMENDB_METRIC_HAMMING = 5, /* plain, own vectors are bits */
-	OMENDB_METRIC_JACCARD = 6, /* plain, own vectors are bits */
+	OMENDB_METRIC_L1 = 4,      /* plain layouts */
+	OMENDB_METRIC_HAMMING = 5, /* plain layouts, own vectors are bits */
+	OMENDB_METRIC_JACCARD = 6, /* plain layouts, own vectors are bits */
 } OmendbMetric;
 
 /* How a record keeps its own vector. Values are on disk. */
@@ -78,9 +77,9 @@ typedef enum OmendbOwn
 } OmendbOwn;
 
 /*
- * Packed: blocks of 64 elements. An element of 4 bits shares its byte with that
- * 32 places behind it, one of 2 bits with those 16, 32 and 48 places behind it,
- * the first in the lowest bits. Padding is 0 bits.
+ * INT4 and INT2 are packed in blocks of 64 elements. Byte i of a block of INT4 has elements i and
+ * i + 32, byte i of INT2 elements i, i + 16, i + 32 and i + 48, the first in the lowest bits. The
+ * bits (x + 15) / 2 or (x + 3) / 2 stand for x. Padding is 0 bits.
  */
 #define OMENDB_PACKED_BLOCK 64
 
@@ -91,7 +90,7 @@ typedef enum OmendbRecordKind
 	OMENDB_RECORD_OVERFLOW = 2, /* more heap TIDs of a node (page layer) */
 } OmendbRecordKind;
 
-/* No heap TID is left: scans pass through, inserts give no edge to it. */
+/* A dead node: no heap TID is left. Scans visit it, inserts give no edge to it. */
 #define OMENDB_RECORD_DEAD 0x01
 
 #define OMENDB_INLINE_TIDS 4
@@ -102,17 +101,17 @@ typedef struct OmendbRecord
 	uint8_t kind : 4;  /* OmendbRecordKind */
 	uint8_t flags : 4; /* OMENDB_RECORD_DEAD */
 	uint8_t slope_exponent;
-	uint8_t level;       /* of this record; 0 is the whole graph */
+	uint8_t level;       /* of this record; level 0 has every node */
 	uint8_t ntids;       /* heap TIDs in tids[]; level 0 only */
 	uint32_t version;    /* raised by every change of the record, also by reuse */
-	OmendbNode down;     /* the same vector's record one level below; level 0: none */
-	OmendbNode overflow; /* first overflow record, or none */
-	uint8_t count;       /* neighbours in use */
+	OmendbNode down;     /* pointer down; OMENDB_NO_NODE on level 0 */
+	OmendbNode overflow; /* first overflow record, or OMENDB_NO_NODE */
+	uint8_t count;       /* edges in use */
 	uint8_t shift_exponent;
 	uint16_t incarnation; /* raised by every reuse of the slot */
 	float error;          /* upper bound of |vector - own| in the metric's norm (L2 or L1) */
 	float norm2;          /* |own|^2 */
-	float scale;          /* own = scale * stored */
+	float scale;          /* an element of own is scale times what is stored (OmendbOwn) */
 	uint32_t identity[2]; /* hash of the vector that own was made from */
 	uint8_t tids[OMENDB_INLINE_TIDS * OMENDB_TID_BYTES];
 } OmendbRecord;
@@ -125,7 +124,7 @@ _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 #define OMENDB_MAX_M     100
 #define OMENDB_MAX_EDGES (2 * OMENDB_MAX_M)
 #define OMENDB_MAX_DIM   16000
-/* Of sparse vectors; how many elements one may have that are not 0. */
+/* Sparse vectors: dimensions, and elements that are not 0. */
 #define OMENDB_MAX_SPARSE_DIM 1000000000
 #define OMENDB_MAX_NONZERO    16000
 #define OMENDB_MAX_LEVEL      15
@@ -141,36 +140,36 @@ typedef struct OmendbLayout
 	uint16_t edges; /* R */
 	uint16_t code_bits;
 	uint32_t dimensions;
-	uint32_t elements; /* that an own sparse vector has room for; else 0 */
-	/* derived */
+	uint32_t elements; /* capacity of an own sparse vector; else 0 */
+	/* derived from the fields above */
 	uint32_t own_bytes; /* without padding */
 	uint32_t neighbours_offset;
 	uint32_t codes_offset;
 	uint32_t slopes_offset;
 	uint32_t shifts_offset;
 	uint32_t record_bytes; /* a multiple of 8 */
-	uint32_t per_page;     /* records a page; 0 where not chosen for pages */
+	uint32_t per_page;     /* records a page */
 } OmendbLayout;
 
 /*
- * Choose the layout for pages with page_bytes free for records. compact asks
- * for int8 own vectors and shorter codes; vectors too long for a page get
- * packed ones. False where no layout fits.
+ * Choose own vectors and code bits for pages with page_bytes for records, and set the layout.
+ * compact: own vectors of int8, and shorter codes. Vectors that are too long for a page get packed
+ * own vectors. False if no layout fits.
  */
 extern bool omendb_layout_choose(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
 								 uint32_t m, bool compact, uint32_t page_bytes);
 
 /*
- * The layout with these parameters: derives offsets and sizes. False where a
- * parameter is out of range (used on what a metapage says).
+ * Set the layout from these parameters: derives offsets and sizes. False if a parameter is out of
+ * range; a damaged metapage may have such.
  */
 extern bool omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own,
 							  uint32_t dimensions, uint32_t m, uint32_t code_bits,
 							  uint32_t page_bytes);
 
 /*
- * The same for sparse vectors of which most have up to that many elements: as many
- * records a page as these fit, and then as many elements as fit the record.
+ * The same for sparse vectors. Choosing takes the largest number of records a page whose own
+ * vectors hold `wanted` elements, and then as many elements as fit the record.
  */
 extern bool omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric,
 										uint32_t dimensions, uint32_t m, uint32_t wanted,
@@ -184,11 +183,18 @@ omendb_own_is_packed(OmendbOwn own)
 	return own == OMENDB_OWN_INT4 || own == OMENDB_OWN_INT2;
 }
 
-/* Bytes once unpacked: products are summed as integers. */
+/* True if elements are int8 when unpacked; the kernels then sum products in int32. */
 static inline bool
 omendb_own_is_short(OmendbOwn own)
 {
 	return own == OMENDB_OWN_INT8 || omendb_own_is_packed(own);
+}
+
+/* True if elements are int16 when unpacked. */
+static inline bool
+omendb_own_is_wide(OmendbOwn own)
+{
+	return own == OMENDB_OWN_INT16 || own == OMENDB_OWN_INT12;
 }
 
 static inline bool
@@ -203,14 +209,14 @@ omendb_code_bytes(const OmendbLayout *layout)
 	return layout->code_bits / 8;
 }
 
-/* Groups of dimensions that a code has four bits each for (kernel/codebook.h). */
+/* Groups of dimensions, of which each has four bits of a code (kernel/codebook.h). */
 static inline uint32_t
 omendb_code_groups(const OmendbLayout *layout)
 {
 	return layout->code_bits / 4;
 }
 
-/* Bits of a code up to which kernels read it; the tables of those behind its end are 0. */
+/* Bits of a code that kernels read. The tables for the bits behind its end are 0. */
 static inline uint32_t
 omendb_code_read_bits(const OmendbLayout *layout)
 {
@@ -230,8 +236,8 @@ omendb_record_neighbours(const OmendbLayout *layout, const OmendbRecord *record)
 }
 
 /*
- * Into the level 2 cache: the first level has too few misses under way at a time
- * for a whole record.
+ * Prefetch the record into the level 2 cache. The first level cache can have too few misses
+ * outstanding for a whole record.
  */
 static inline void
 omendb_record_prefetch(const OmendbLayout *layout, const OmendbRecord *record)
@@ -240,7 +246,7 @@ omendb_record_prefetch(const OmendbLayout *layout, const OmendbRecord *record)
 		__builtin_prefetch((const char *) record + i, 0, 2);
 }
 
-/* Does the record have an edge to that node? */
+/* True if the record has an edge to that node. */
 static inline bool
 omendb_record_has_edge(const OmendbLayout *layout, const OmendbRecord *record, OmendbNode to)
 {
@@ -264,14 +270,14 @@ omendb_record_shifts(const OmendbLayout *layout, const OmendbRecord *record)
 	return (uint8_t *) record + layout->shifts_offset;
 }
 
-/* Bytes of all slopes and shifts, which follow one another. */
+/* Bytes of all slopes and shifts, which are adjacent. */
 static inline size_t
 omendb_factor_bytes(const OmendbLayout *layout)
 {
 	return layout->shifts_offset + 3 * layout->edges / 2 - layout->slopes_offset;
 }
 
-/* Element i of n of 12 bits. */
+/* Element i of n integers of 12 bits, packed as the first comment of this file says. */
 static inline void
 omendb_put_int12(uint8_t *packed, size_t n, size_t i, int x)
 {

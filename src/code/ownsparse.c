@@ -1,7 +1,7 @@
 /*
  * ownsparse.c
- *	  Own vectors of which only the non-zero elements are kept: into records,
- *	  queries, distances.
+ *	  Own vectors of which only the non-zero elements are kept: into
+ *	  records, and their distances.
  */
 #include "code/ownsparse.h"
 
@@ -9,8 +9,10 @@
 #include <math.h>
 #include <string.h>
 
-/* The largest magnitude of a value. */
-#define MOST 32767
+#include "code/metric.h"
+
+/* Largest magnitude of a kept value: int16. */
+#define MAX_VALUE 32767
 
 static double
 length_of(const float *values, uint32_t n)
@@ -59,7 +61,7 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	uint32_t larger; /* elements above the threshold: all of these are kept */
 	float threshold = omendb_sparse_threshold(stored, n, layout->elements, &larger);
 	uint32_t ties = larger < layout->elements ? layout->elements - larger : 0;
-	float scale = largest_magnitude(stored, n) / MOST;
+	float scale = largest_magnitude(stored, n) / MAX_VALUE;
 	uint32_t *own = (uint32_t *) omendb_record_own(record);
 	int16_t values[OMENDB_MAX_NONZERO];
 	uint32_t kept = 0;
@@ -67,28 +69,28 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	double norm2 = 0;
 	size_t used;
 
-	/* Where there is no scale that serves, nothing is kept. */
+	/* If the scale is subnormal it is 1, and every value becomes 0. */
 	record->scale = scale = scale > FLT_MIN ? scale : 1.0f;
 	for (uint32_t i = 0; i < n; i++)
 	{
 		float magnitude = fabsf(stored[i]);
 		bool keep = magnitude > threshold || (magnitude == threshold && ties > 0);
 		int16_t value = 0;
-		double is;
+		double element;
 		double diff;
 
 		if (keep && magnitude == threshold)
 			ties--;
 		if (keep)
-			value = (int16_t) fmaxf(-MOST, fminf(MOST, rintf(stored[i] / scale)));
+			value = (int16_t) fmaxf(-MAX_VALUE, fminf(MAX_VALUE, rintf(stored[i] / scale)));
 		if (value != 0)
 		{
 			own[1 + kept] = indices[i];
 			values[kept++] = value;
 		}
-		is = (double) value * scale;
-		diff = stored[i] - is;
-		norm2 += is * is;
+		element = (double) value * scale;
+		diff = stored[i] - element;
+		norm2 += element * element;
 		error += layout->metric == OMENDB_METRIC_L1 ? fabs(diff) : diff * diff;
 	}
 	own[0] = kept;
@@ -99,20 +101,11 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 
 	if (layout->metric != OMENDB_METRIC_L1)
 		error = sqrt(error);
-	/* up, so that the float is a bound */
+	/* Rounded up, so that the float is a bound. */
 	record->error = error == 0            ? 0
 					: error < FLT_MAX / 2 ? nextafterf((float) error, INFINITY)
 										  : INFINITY;
 	record->norm2 = (float) norm2;
-}
-
-/* In double: the sum of two finite floats is finite. NaN, after overflow, is far. */
-static float
-l2_from_dot(double norm2_a, double norm2_b, double dot)
-{
-	double l2 = norm2_a + norm2_b - 2 * dot;
-
-	return l2 > 0 ? (float) l2 : l2 <= 0 ? 0 : INFINITY;
 }
 
 float
@@ -125,45 +118,5 @@ omendb_own_sparse_distance(OmendbMetric metric, const OmendbRecord *a, const Ome
 		return (float) omendb_sparse_pair_l1(&x, &y);
 	if (metric == OMENDB_METRIC_IP)
 		return (float) -omendb_sparse_pair_dot(&x, &y);
-	return l2_from_dot(a->norm2, b->norm2, omendb_sparse_pair_dot(&x, &y));
-}
-
-void
-omendb_query_set_sparse(OmendbQuery *query, const uint32_t *indices, const float *stored,
-						uint32_t n, double norm)
-{
-	omendb_sparse_table_reset(&query->sparse, n);
-	for (uint32_t i = 0; i < n; i++)
-		omendb_sparse_table_add(&query->sparse, indices[i], stored[i]);
-	query->norm2 = (float) query->sparse.norm2;
-	query->norm = norm;
-}
-
-void
-omendb_query_set_sparse_record(OmendbQuery *query, const OmendbRecord *record)
-{
-	OmendbSparseList list = omendb_own_sparse(record);
-
-	omendb_sparse_table_reset(&query->sparse, list.n);
-	for (uint32_t i = 0; i < list.n; i++)
-		omendb_sparse_table_add(&query->sparse, list.indices[i], list.values[i] * list.scale);
-	query->norm2 = (float) query->sparse.norm2;
-	query->norm = sqrt(query->sparse.norm2);
-}
-
-float
-omendb_query_sparse_distance(const OmendbQuery *query, const OmendbRecord *record)
-{
-	OmendbSparseList list = omendb_own_sparse(record);
-
-	switch (query->codec->layout.metric)
-	{
-		case OMENDB_METRIC_L1:
-			return (float) omendb_sparse_l1(&query->sparse, &list);
-		case OMENDB_METRIC_IP:
-			return (float) -omendb_sparse_dot(&query->sparse, &list);
-		default:
-			return l2_from_dot(query->sparse.norm2, record->norm2,
-							   omendb_sparse_dot(&query->sparse, &list));
-	}
+	return omendb_l2_from_dot(a->norm2, b->norm2, omendb_sparse_pair_dot(&x, &y));
 }

@@ -1,19 +1,20 @@
 /*
  * ownsparse.h
- *	  Own vectors of which only the non-zero elements are kept.
+ *	  Own vectors of sparse vectors: the non-zero elements.
  *
- * A record has room for `elements` of the layout. A vector with more of them keeps
- * those of the largest magnitudes. What is left out is in the record's error, as is
- * what rounding to int16 makes of the values: bounds of distances hold, and rows are
- * returned in the order of the original vectors. So an index takes every vector that
- * the type has, whatever the rows were that its records were made for.
+ * A record holds up to `elements` of the layout. Of a vector with more elements those of the largest
+ * magnitudes are kept. The record's error includes the elements left out and the rounding of values
+ * to int16, so bounds of distances hold, and rows are returned in the order of the original
+ * vectors. An index therefore accepts every sparsevec, however long the rows were that its record
+ * size was chosen for.
  */
 #ifndef OMENDB_OWNSPARSE_H
 #define OMENDB_OWNSPARSE_H
 
 #include "code/codec.h"
+#include "kernel/sparse.h"
 
-/* The elements of a record; trust their number only after the record was checked. */
+/* The elements of a record that was checked (omendb_own_sparse_fits). */
 static inline OmendbSparseList
 omendb_own_sparse(const OmendbRecord *record)
 {
@@ -23,7 +24,7 @@ omendb_own_sparse(const OmendbRecord *record)
 	return list;
 }
 
-/* Are there no more elements than fit? What cannot be read safely otherwise. */
+/* True if the number of elements is possible. Others must not be read. */
 static inline bool
 omendb_own_sparse_fits(const OmendbLayout *layout, const OmendbRecord *record)
 {
@@ -31,26 +32,21 @@ omendb_own_sparse_fits(const OmendbLayout *layout, const OmendbRecord *record)
 }
 
 /*
- * Values into stored space: normalised under cosine. False for a zero vector then.
- * values and out may be the same.
+ * Transform n values into stored space: normalise them under cosine. False for a zero vector under
+ * cosine. values and out may be the same array.
  */
 extern bool omendb_sparse_store(const OmendbCodec *codec, const float *values, uint32_t n,
 								float *out);
 
-/* As omendb_own_encode: n elements, not 0, by ascending indices, values in stored space. */
+/*
+ * Encode n elements as omendb_own_encode: indices ascending, from 0; stored: values in stored
+ * space, none 0.
+ */
 extern void omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices,
 									 const float *stored, uint32_t n, OmendbRecord *record);
 
+/* Distance between the own vectors of two records: L2, cosine, inner product or L1. */
 extern float omendb_own_sparse_distance(OmendbMetric metric, const OmendbRecord *a,
 										const OmendbRecord *b);
-
-/*
- * Set the query: values in stored space. norm: its length before it was normalised.
- * At most OMENDB_MAX_NONZERO elements; none is the zero vector.
- */
-extern void omendb_query_set_sparse(OmendbQuery *query, const uint32_t *indices,
-									const float *stored, uint32_t n, double norm);
-extern void omendb_query_set_sparse_record(OmendbQuery *query, const OmendbRecord *record);
-extern float omendb_query_sparse_distance(const OmendbQuery *query, const OmendbRecord *record);
 
 #endif /* OMENDB_OWNSPARSE_H */

@@ -28,6 +28,7 @@ omendb_random_next(uint64_t *state)
 	return omendb_hash64(*state);
 }
 
+/* The largest power of two <= n. */
 static uint32_t
 window_of(uint32_t n)
 {
@@ -38,7 +39,7 @@ window_of(uint32_t n)
 	return window;
 }
 
-/* Windows that do not cover all need more rounds to mix their ends. */
+/* If the window does not cover all elements, more rounds are needed to mix both ends. */
 static uint32_t
 rounds_of(uint32_t n)
 {
@@ -63,31 +64,32 @@ omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed, void *
 		rotation->signs[i] = omendb_random_next(&seed) >> 56;
 }
 
+/* Elements of a loop of mix_ends. */
 #define PART 64
 
-/* The butterfly of each element with that as far from the other end. */
+/* Butterfly of element i and element n - 1 - i, for each i < n / 2. */
 static void
 mix_ends(float *x, uint32_t n)
 {
-	/* The second half in reverse, part by part: loops that compilers make SIMD of. */
+	/* The second half is reversed part by part, in loops that compilers vectorise. */
 	for (uint32_t i = 0; i < n / 2; i += PART)
 	{
 		float other[PART];
-		uint32_t some = n / 2 - i < PART ? n / 2 - i : PART;
+		uint32_t length = n / 2 - i < PART ? n / 2 - i : PART;
 		float *restrict a = x + i;
-		float *restrict b = x + n - i - some;
+		float *restrict b = x + n - i - length;
 
-		for (uint32_t k = 0; k < some; k++)
-			other[k] = b[some - 1 - k];
-		for (uint32_t k = 0; k < some; k++)
+		for (uint32_t k = 0; k < length; k++)
+			other[k] = b[length - 1 - k];
+		for (uint32_t k = 0; k < length; k++)
 		{
 			float sum = (a[k] + other[k]) * HALF_ROOT;
 
 			other[k] = (a[k] - other[k]) * HALF_ROOT;
 			a[k] = sum;
 		}
-		for (uint32_t k = 0; k < some; k++)
-			b[k] = other[some - 1 - k];
+		for (uint32_t k = 0; k < length; k++)
+			b[k] = other[length - 1 - k];
 	}
 }
 
@@ -100,11 +102,11 @@ omendb_rotate(const OmendbRotation *rotation, float *x)
 
 	for (uint32_t round = 0; round < rotation->rounds; round++)
 	{
-		/* at the beginning and at the end by turns */
+		/* The window begins at the first element in even rounds, and ends at the last in odd ones. */
 		float *at = round % 2 == 0 ? x : x + (n - window);
 
 		omendb_kernels.multiply_signs(x, rotation->signs + round * rotation->sign_bytes, n);
-		/* Where the windows barely overlap, one end would hardly meet the other. */
+		/* If the windows barely overlap, they alone would hardly mix the two ends. */
 		if (round == 2)
 			mix_ends(x, n);
 		for (uint32_t i = 0; i < window; i++)

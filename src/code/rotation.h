@@ -1,8 +1,8 @@
 /*
  * rotation.h
- *	  A fixed random rotation of vectors: distances unchanged, energy spread
- *	  evenly over the dimensions, so that a prefix of them says something about
- *	  all and 8 bits serve every dimension alike.
+ *	  A fixed random rotation of vectors. Distances do not change; elements of the result are
+ *	  about normally distributed, with the same deviation in every dimension. So one scale
+ *	  fits all elements of an own vector, and one codebook fits all groups.
  *
  * Random signs and fast Walsh-Hadamard transforms over windows of a power of
  * two, O(d log d). (Ailon and Chazelle, "The fast Johnson-Lindenstrauss
@@ -27,7 +27,10 @@ typedef struct OmendbRotation
 /* Bytes of signs that a rotation of length n needs. */
 extern size_t omendb_rotation_bytes(uint32_t n);
 
-/* Set up with the signs in `memory`, made from the seed (the same on every machine). */
+/*
+ * Set up a rotation. memory: omendb_rotation_bytes bytes for the signs. A seed gives the same
+ * signs on every machine.
+ */
 extern void omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed, void *memory);
 
 /* Rotate x (n floats) in place. */
@@ -36,7 +39,7 @@ extern void omendb_rotate(const OmendbRotation *rotation, float *x);
 /* The next number of SplitMix64 (Steele, Lea, Flood 2014). */
 extern uint64_t omendb_random_next(uint64_t *state);
 
-/* A number that depends on all bits of x: SplitMix64's finalizer. */
+/* Hash of x, which depends on all its bits: SplitMix64's finalizer. */
 extern uint64_t omendb_hash64(uint64_t x);
 
 #endif /* OMENDB_ROTATION_H */

@@ -1,13 +1,12 @@
 /*
  * diagnosis.c
- *	  Opening an index to look at it: rights, locks, and whose index it is.
+ *	  Opening an index for the functions of this folder: privileges, locks, metapage.
  *
- * Rights. PostgreSQL's own tools of this kind leave them to GRANT EXECUTE:
- * pgstattuple's functions belong to pg_stat_scan_tables, amcheck's to the
- * superuser. omendb can be created by who is no superuser, so the right
- * follows from the table instead: whoever may read it may know its index's
- * sizes and recall; a check, which blocks writers as long as it takes, is the
- * owner's.
+ * Privileges. PostgreSQL's tools of this kind use GRANT EXECUTE: to pg_stat_scan_tables for
+ * pgstattuple's functions, to superusers for amcheck's. omendb can be created by roles that are not
+ * superuser, so the privilege follows from the table: roles that may read the table may read the
+ * sizes and the recall of its index. A check blocks writers while it runs, so only the owner may run
+ * it.
  */
 #include "diag/diagnosis.h"
 
@@ -57,7 +56,7 @@ check_right(Oid index, Oid heap, OmendbDiagnosisRight right)
 						errdetail("Its row-level security hides rows from this user.")));
 }
 
-/* The metapage as it is now: what the relcache keeps is from the first opening. */
+/* Read the present metapage. That of the relcache is from when the session opened the index first. */
 static void
 read_meta(OmendbDiagnosis *diagnosis)
 {
@@ -102,12 +101,12 @@ omendb_diagnosis_open(OmendbDiagnosis *diagnosis, Oid index, LOCKMODE lock,
 		refuse_other(name);
 	check_right(index, heap, right);
 
-	/* The table first, as everybody does. Both may be gone when the lock is granted. */
+	/* Lock the table first, as others do. Table and index may be gone when the lock is granted. */
 	diagnosis->lock = lock;
 	diagnosis->heap = try_table_open(heap, lock);
 	if (!diagnosis->heap)
 		refuse_missing(name);
-	/* The right may be, too. */
+	/* The privilege may be gone, too. */
 	check_right(index, heap, right);
 	GetUserIdAndSecContext(&diagnosis->user, &diagnosis->security);
 	SetUserIdAndSecContext(diagnosis->heap->rd_rel->relowner,
@@ -164,7 +163,7 @@ omendb_diagnosis_page(Page page, OmendbPageKind kind)
 		return "this is no page of an omendb index";
 	if (special->kind != kind)
 		return "the page is of another kind than its place says";
-	/* Or generic WAL and full-page images would leave something out. */
+	/* Generic WAL and full-page images leave out what lies between them. */
 	if (header->pd_lower != header->pd_upper)
 		return "the page's header says that part of it is unused";
 	return NULL;
@@ -175,7 +174,7 @@ omendb_diagnosis_check_snapshot(OmendbDiagnosis *diagnosis, Snapshot snapshot)
 {
 	Relation relation = diagnosis->relation;
 
-	/* As the planner, which does not use such an index. */
+	/* The planner does not use such an index either. */
 	if (relation->rd_index->indcheckxmin &&
 		!TransactionIdPrecedes(HeapTupleHeaderGetXmin(relation->rd_indextuple->t_data),
 							   snapshot->xmin))
@@ -195,7 +194,7 @@ omendb_diagnosis_scan_heap(OmendbDiagnosis *diagnosis, Snapshot snapshot,
 		table_beginscan_strat(diagnosis->heap, snapshot, 0, NULL, true /* ring buffer */,
 							  false /* from the first block on */);
 
-	/* Not a build: the rows of the snapshot, no waiting for transactions. */
+	/* Returns the rows of the snapshot, and does not wait for transactions as a build does. */
 	info->ii_Concurrent = true;
 	table_index_build_scan(diagnosis->heap, diagnosis->relation, info, true, false, callback, state,
 						   scan);

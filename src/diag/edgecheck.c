@@ -1,15 +1,15 @@
 /*
  * edgecheck.c
- *	  Own vectors are numbers, nodes above hold the vectors of those below, and
- *	  every edge's code and factors are those of the vectors at its ends.
+ *	  Checks that own vectors are possible, that records of a node have the same vector on all
+ *	  levels, and that code, slope and shift of every edge follow from the vectors at its ends.
  *
- * An edge whose neighbour's slot was reused for another vector is found here:
- * its code is that of the vector that was there before.
+ * This finds an edge whose neighbour's slot was reused for another vector: its code is still that of
+ * the former vector.
  *
- * Kernels of different instruction sets sum in different orders: factors may
- * differ by roundings, bits where the two vectors hardly do.
+ * Kernels of different instruction sets sum in different orders, so slopes and shifts may differ by
+ * rounding. Codes do not differ.
  */
-#include "diag/indexcheck.h"
+#include "diag/edgecheck.h"
 
 #include <float.h>
 #include <math.h>
@@ -19,19 +19,19 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 
-/* What is needed to look at one edge after another; all of it reused. */
+/* Memory that is used again for every record and edge. */
 typedef struct EdgeCheck
 {
 	OmendbCheck *check;
 	const OmendbCodec *codec;
-	OmendbRecord *other; /* header and own vector of an edge's other end */
-	OmendbRecord *fresh; /* the edge written anew, in slot 0 */
-	float *own;          /* in stored space */
-	float *own_code;
-	float *other_own;
-	float *other_code;
-	float *scratch;
-	const float *v; /* the node in code space */
+	OmendbRecord *other; /* header and own vector of the other end of an edge or pointer down */
+	OmendbRecord *fresh; /* slot 0 has the edge as encoded again */
+	float *own;          /* the node's vector, stored space */
+	float *own_code;     /* for the node's vector in code space */
+	float *other_own;    /* the neighbour's vector, stored space */
+	float *other_code;   /* for the neighbour's vector in code space */
+	float *scratch;      /* of omendb_own_distance */
+	const float *v;      /* the node's vector in code space */
 } EdgeCheck;
 
 static float *
@@ -50,7 +50,7 @@ prepare(EdgeCheck *edge, OmendbCheck *check)
 	edge->codec = codec;
 	edge->other = palloc0(layout->record_bytes);
 	edge->fresh = palloc0(layout->record_bytes);
-	/* Sparse vectors are compared as they are, and have no codes. */
+	/* Sparse vectors are not decoded, and have no codes. */
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return;
 	edge->own = allocate_floats(layout->dimensions);
@@ -60,21 +60,20 @@ prepare(EdgeCheck *edge, OmendbCheck *check)
 	edge->other_code = allocate_floats(omendb_code_floats(codec));
 }
 
-/* Header and own vector of a node, into edge->other. */
-static bool
+/* Copy header and own vector of a node to edge->other. */
+static void
 fetch_other(EdgeCheck *edge, OmendbNode node)
 {
 	const OmendbLayout *layout = &edge->codec->layout;
 	Buffer buffer;
 
 	CHECK_FOR_INTERRUPTS();
-	/* No ring: neighbours come again. */
+	/* Without the ring, because a neighbour is read again for other edges. */
 	buffer = ReadBuffer(edge->check->diagnosis.relation, omendb_node_block(layout, node));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(edge->other, omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page),
 		   layout->neighbours_offset);
 	UnlockReleaseBuffer(buffer);
-	return true;
 }
 
 static void
@@ -87,7 +86,7 @@ check_bits(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		omendb_check_problem(edge->check, 0, node, "bits beyond the vector's dimensions are set");
 }
 
-/* Of which roundings of sums over the dimensions can make this share. */
+/* Relative rounding error of a sum over the dimensions. */
 static double
 rounding(const EdgeCheck *edge)
 {
@@ -138,18 +137,18 @@ check_sparse(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 							 record->norm2, norm2);
 }
 
-/* False where the own vector is no vector. */
+/* Check a dense own vector, decoded to edge->own. False if it cannot be used. */
 static bool
 check_own(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 {
 	double norm2;
 	bool sound;
 
-	/* Infinite: the vector could not be kept, nothing bounds the distance. */
+	/* An infinite error is possible: the vector was out of range. */
 	if (!(record->error >= 0))
 		omendb_check_problem(edge->check, 0, node, "impossible error of the own vector: %g",
 							 record->error);
-	/* A packed vector is 0 by its scale. */
+	/* A packed zero vector has a scale of 0. */
 	if (!(record->scale > 0 ||
 		  (record->scale == 0 && omendb_own_is_packed(edge->codec->layout.own))) ||
 		isinf(record->scale))
@@ -170,6 +169,7 @@ check_own(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 	return true;
 }
 
+/* Check that the record below has the same vector. */
 static void
 check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 {
@@ -179,7 +179,7 @@ check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		return;
 	down = &edge->check->records[record->down];
 	if (down->kind != OMENDB_RECORD_NODE || down->level != record->level - 1)
-		return; /* was said */
+		return; /* was reported */
 	fetch_other(edge, record->down);
 	if (!omendb_own_equal(edge->codec, record, edge->other) ||
 		memcmp(record->identity, edge->other->identity, sizeof(record->identity)) != 0)
@@ -189,9 +189,9 @@ check_down(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 }
 
 /*
- * Compare an edge with the one written anew. With t = base / b - <v, c>: compare codes, slopes b,
- * and then shifts t by the edge's own b. Codes are computed in integers: the same vectors give
- * the same code.
+ * Compare an edge with edge->fresh: codes, then slopes b, then shifts t = base / b - <v, c>, for
+ * which the edge's own b is used. Codes are computed in integers: the same vectors give the same
+ * code. distance: between the own vectors.
  */
 static void
 compare_edge(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint32 slot,
@@ -209,7 +209,7 @@ compare_edge(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 	double norms = (double) record->norm2 + edge->other->norm2;
 	double r2 = ip ? norms + 2 * distance : distance;
 	double base = ip ? record->norm2 + distance : distance;
-	/* An inner product, or a distance from one, is a difference of larger numbers. */
+	/* True if r2 and base are differences of larger numbers, which were rounded. */
 	bool differs = ip || omendb_own_is_short(layout->own);
 	double r2_slack = share * (differs ? norms + fabs(r2) : r2);
 	double base_slack = share * (differs ? norms + fabs(base) : base) + FLT_MIN;
@@ -220,7 +220,7 @@ compare_edge(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 
 	if (b == fresh_b && t == fresh_t && memcmp(code, fresh_code, omendb_code_bytes(layout)) == 0)
 		return;
-	/* Vectors so far apart that their distance is infinite are as they are. */
+	/* With an infinite distance there is nothing to compare. */
 	if (!isfinite(base) || !isfinite(norms))
 		return;
 	for (uint32 i = 0; i < omendb_code_bytes(layout); i++)
@@ -236,8 +236,8 @@ compare_edge(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 			"vectors: stale",
 			slot, omendb_record_neighbours(layout, record)[slot], wrong);
 	/*
-	 * Slopes have 16 steps to a power of two; where rounding decides, they differ by one. A slope
-	 * is anything where r2 might be nothing.
+	 * Slopes have 16 steps from a power of two to the next. Rounding may make a difference of one
+	 * step. If r2 may be 0 the slope may be anything.
 	 */
 	else if (r2 > 4 * r2_slack &&
 			 !(fabs(b - fresh_b) <= fabs(fresh_b) * (1 / 15.0 + 2 * share + 2 * r2_slack / r2) +
@@ -245,7 +245,7 @@ compare_edge(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record, uint3
 		omendb_check_report(edge->check, severity, 0, node,
 							"the slope of edge %u, to node %u, is %g where the vectors give %g",
 							slot, omendb_record_neighbours(layout, record)[slot], b, fresh_b);
-	/* The least slope may have been less when the shift was made. */
+	/* Not for the least slope, which may have been less when the shift was computed. */
 	else if (-b > omendb_edge_slope_least(record) &&
 			 !(fabs(t - (base / b - origin)) <=
 			   omendb_edge_shift_unit(record) - base_slack / b + 2 * share * magnitude))
@@ -271,10 +271,10 @@ check_codes(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		if (neighbours[i] >= edge->check->diagnosis.nodes ||
 			edge->check->records[neighbours[i]].kind != OMENDB_RECORD_NODE ||
 			edge->check->records[neighbours[i]].level != record->level)
-			continue; /* was said */
+			continue; /* was reported */
 		fetch_other(edge, neighbours[i]);
 		if (!(edge->other->scale > 0) || isinf(edge->other->scale))
-			continue; /* is said of the other */
+			continue; /* is reported for the neighbour */
 		omendb_own_decode(codec, edge->other, edge->other_own);
 		x = omendb_code_vector(codec, edge->other_own, edge->other_code);
 		distance = omendb_own_distance(codec, record, edge->other, edge->scratch);

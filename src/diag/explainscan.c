@@ -1,8 +1,7 @@
 /*
  * explainscan.c
- *	  What an index scan did, in EXPLAIN (ANALYZE), where the server lets an
- *	  extension add to it (PostgreSQL 18 and later). Earlier:
- *	  omendb_last_scan().
+ *	  EXPLAIN (ANALYZE) of a plain index scan: adds what the scan did. For PostgreSQL 18 and later,
+ *	  which have a hook for it; earlier versions have omendb_last_scan() only.
  */
 #include "diag/explainscan.h"
 
@@ -23,7 +22,7 @@ show_scan(IndexScanState *state, ExplainState *es)
 	HnswScanReport report;
 	const char *stop;
 
-	/* Never begun: it says so itself. In workers: their numbers are lost. */
+	/* Not for a scan that never began, nor for one of parallel workers, whose reports are lost. */
 	if (!state->iss_ScanDesc || state->ss.ps.worker_instrument ||
 		!hnsw_is_index(state->iss_RelationDesc))
 		return;

@@ -1,11 +1,11 @@
 /*
  * explainscan.h
- *	  What diag/ does when the library is loaded.
+ *	  EXPLAIN (ANALYZE) of a plain index scan.
  */
 #ifndef OMENDB_EXPLAINSCAN_H
 #define OMENDB_EXPLAINSCAN_H
 
-/* Add to EXPLAIN (ANALYZE) what index scans did, where the server has a hook for it. */
+/* Install the hook, if the server has it. Called when the library is loaded. */
 extern void omendb_explain_init_module(void);
 
 #endif /* OMENDB_EXPLAINSCAN_H */

@@ -1,13 +1,13 @@
 /*
  * heapcheck.c
- *	  The index's heap TIDs, compared with each other and with the table.
+ *	  Checks of the index's heap TIDs against each other and against the table.
  *
- * Every row that the snapshot sees must be in the index, under a node that
- * holds its vector. A TID whose row is not seen is a dead row's, or one of a
- * transaction before or after the snapshot: only that it is some row's can be
- * said. (What such a row holds out of line may be gone.)
+ * Every row that the snapshot sees has to be in the index, at a node with its vector. A TID whose row
+ * the snapshot does not see may be of a dead row, or of a transaction that the snapshot does not
+ * include. Of such a TID only the line pointer is checked, because the row's TOAST values may be
+ * gone.
  */
-#include "diag/indexcheck.h"
+#include "diag/heapcheck.h"
 
 #include <float.h>
 #include <math.h>
@@ -22,11 +22,11 @@
 typedef struct HeapCheck
 {
 	OmendbCheck *check;
-	MemoryContext row; /* reset for every row */
-	void *buffer;      /* hnsw_value_bytes bytes; has the stored-space vector afterwards */
-	float *kept;
+	MemoryContext row;    /* reset for every row */
+	void *buffer;         /* of hnsw_encode_value, which leaves the stored-space vector there */
+	float *kept;          /* the node's own vector, decoded */
 	OmendbRecord *value;  /* header and own vector of the row's value */
-	OmendbRecord *record; /* of the node */
+	OmendbRecord *record; /* header and own vector of the node */
 } HeapCheck;
 
 static int
@@ -64,7 +64,7 @@ omendb_check_tids(OmendbCheck *check)
 								 check->tids[i - 1].node);
 }
 
-/* The first of that TID, or NULL. */
+/* The first element of check->tids with that TID, or NULL. */
 static CheckTid *
 find_tid(OmendbCheck *check, uint64 tid)
 {
@@ -83,6 +83,7 @@ find_tid(OmendbCheck *check, uint64 tid)
 	return low < check->ntids && check->tids[low].tid == tid ? &check->tids[low] : NULL;
 }
 
+/* Copy header and own vector of a node to heap->record. False if it is not a node. */
 static bool
 fetch_node(HeapCheck *heap, OmendbNode node)
 {
@@ -91,7 +92,7 @@ fetch_node(HeapCheck *heap, OmendbNode node)
 
 	if (node >= heap->check->diagnosis.nodes ||
 		heap->check->records[node].kind != OMENDB_RECORD_NODE)
-		return false; /* was said */
+		return false; /* was reported */
 	buffer = ReadBuffer(heap->check->diagnosis.relation, omendb_node_block(layout, node));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(heap->record, omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page),
@@ -101,9 +102,8 @@ fetch_node(HeapCheck *heap, OmendbNode node)
 }
 
 /*
- * Does the node hold the value? Kernels of another instruction set may have
- * normalised or rotated it with other roundings: then what counts is that the
- * node's error bounds the difference.
+ * True if the node has the value's vector. Kernels of another instruction set may have normalised or
+ * rotated the vector with other roundings, so the difference may also be within the node's error.
  */
 static bool
 holds_value(HeapCheck *heap)
@@ -118,7 +118,7 @@ holds_value(HeapCheck *heap)
 	if (omendb_own_equal(codec, heap->record, heap->value) &&
 		memcmp(heap->record->identity, heap->value->identity, sizeof(heap->value->identity)) == 0)
 		return true;
-	/* Those of bits and sparse vectors are made the same everywhere. */
+	/* Own vectors of bits and sparse vectors are the same at every instruction set. */
 	if (codec->layout.own == OMENDB_OWN_BITS || codec->layout.own == OMENDB_OWN_SPARSE)
 		return false;
 	omendb_own_decode(codec, heap->record, heap->kept);
@@ -179,7 +179,7 @@ row_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool 
 	MemoryContextReset(heap->row);
 }
 
-/* Is there a line pointer in use? Asked for in ascending order. */
+/* True if the line pointer of the TID is in use. *buffer keeps the page pinned for the next call. */
 static bool
 is_row(OmendbCheck *check, uint64 tid, BlockNumber blocks, Buffer *buffer)
 {
@@ -204,7 +204,7 @@ is_row(OmendbCheck *check, uint64 tid, BlockNumber blocks, Buffer *buffer)
 	return used;
 }
 
-/* May somebody see the row, or one that it was updated to within its page? */
+/* True if the row, or a later version in its HOT chain, may be visible to somebody. */
 static bool
 is_visible(OmendbCheck *check, uint64 tid, BlockNumber blocks, Snapshot snapshot)
 {
@@ -236,7 +236,7 @@ omendb_check_visible(OmendbCheck *check)
 	UnregisterSnapshot(snapshot);
 }
 
-/* TIDs whose rows the scan of the table did not bring. */
+/* Check the TIDs whose rows the scan of the table did not return. */
 static void
 check_unseen(OmendbCheck *check, Snapshot snapshot)
 {

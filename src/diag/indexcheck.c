@@ -1,73 +1,24 @@
 /*
  * indexcheck.c
- *	  hnsw_index_check: is the index what its format says?
+ *	  hnsw_index_check: checks of the metapage, records, edges, chains, and reachability.
  *
- * ShareLock on table and index: no insert and no vacuum is under way, so that
- * whatever is found is lasting. (A standby cannot take that lock.)
+ * Holds ShareLock on table and index, so no insert and no vacuum runs meanwhile. (A standby cannot
+ * take that lock.)
  *
- * A problem is a notice where it is what a crash, or a cancelled command, may
- * leave, and no row is lost by it: vacuum takes it away. These are nodes that are
- * not reached, of rows that did not commit or above level 0; an entry point lower
- * than such nodes; and what edges of dead nodes that are not reached lead to.
- * Edges to dead nodes are no problem: vacuum will replace them.
+ * A problem is a notice if a crash or a cancelled command may leave it, no row is lost by it, and
+ * vacuum removes it: nodes that are not reached and are above level 0 or of rows that did not
+ * commit; an entry point below the level of such nodes; wrong edges of dead nodes that are not
+ * reached. Edges to dead nodes are no problem, because vacuum replaces them.
  *
- * Memory: 24 bytes a record, 4 an edge, 16 a heap TID.
+ * Memory: 24 bytes a slot, 4 an edge, 16 a heap TID.
  */
-#include "diag/indexcheck.h"
-
 #include "compat.h"
+
+#include "diag/checkstate.h"
+#include "diag/edgecheck.h"
+#include "diag/heapcheck.h"
 #include "miscadmin.h"
 #include "storage/off.h"
-#include "utils/builtins.h"
-#include "utils/tuplestore.h"
-
-void
-omendb_check_report(OmendbCheck *check, CheckSeverity severity, BlockNumber block, OmendbNode node,
-					const char *format, ...)
-{
-	StringInfoData text;
-	Datum values[4];
-	bool nulls[4] = {false, false, false, false};
-	va_list args;
-	int more;
-
-	initStringInfo(&text);
-	do
-	{
-		va_start(args, format);
-		more = appendStringInfoVA(&text, format, args);
-		va_end(args);
-		if (more > 0)
-			enlargeStringInfo(&text, more);
-	} while (more > 0);
-
-	if (node != OMENDB_NO_NODE)
-		block = omendb_node_block(&check->diagnosis.index->codec.layout, node);
-	nulls[0] = block == InvalidBlockNumber;
-	values[0] = Int64GetDatum(block);
-	nulls[1] = node == OMENDB_NO_NODE;
-	values[1] = Int64GetDatum(node);
-	values[2] = PointerGetDatum(cstring_to_text_with_len(text.data, text.len));
-	values[3] = CStringGetTextDatum(severity == CHECK_ERROR ? "error" : "notice");
-	tuplestore_putvalues(check->result->setResult, check->result->setDesc, values, nulls);
-	pfree(DatumGetPointer(values[2]));
-	pfree(text.data);
-}
-
-bool
-omendb_check_read(OmendbCheck *check, BlockNumber block, BufferAccessStrategy ring,
-				  PGAlignedBlock *copy)
-{
-	Buffer buffer;
-
-	CHECK_FOR_INTERRUPTS();
-	buffer = ReadBufferExtended(check->diagnosis.relation, MAIN_FORKNUM, block, RBM_NORMAL, ring);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(copy->data, BufferGetPage(buffer), BLCKSZ);
-	UnlockReleaseBuffer(buffer);
-	return !PageIsNew((Page) copy->data) &&
-		   omendb_diagnosis_page((Page) copy->data, OMENDB_PAGE_RECORDS) == NULL;
-}
 
 static void
 add_edge(OmendbCheck *check, OmendbNode node)
@@ -105,7 +56,7 @@ add_tid(OmendbCheck *check, OmendbNode at, OmendbNode node, const uint8 *bytes)
 }
 
 static void
-take_edges(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+add_edges(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
 {
 	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
@@ -138,7 +89,7 @@ take_edges(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, Chec
 }
 
 static void
-take_node(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+add_node(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
 {
 	bool dead = record->flags & OMENDB_RECORD_DEAD;
 
@@ -179,11 +130,11 @@ take_node(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, Check
 		if (!tids && !dead)
 			omendb_check_problem(check, 0, node, "no heap TIDs, but not marked as dead");
 	}
-	take_edges(check, node, record, entry);
+	add_edges(check, node, record, entry);
 }
 
 static void
-take_overflow(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
+add_overflow(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, CheckRecord *entry)
 {
 	const OmendbOverflow *overflow = omendb_record_overflow((OmendbRecord *) record);
 	uint32 capacity = omendb_overflow_capacity(&check->diagnosis.index->codec.layout);
@@ -199,9 +150,9 @@ take_overflow(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, C
 		add_tid(check, node, overflow->owner, (const uint8 *) &overflow->tids[i]);
 }
 
-/* Read all records; check what each says by itself. */
+/* Read all records into the tables, and check each record by itself. */
 static void
-take_records(OmendbCheck *check)
+read_records(OmendbCheck *check)
 {
 	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
 	PGAlignedBlock copy;
@@ -212,7 +163,7 @@ take_records(OmendbCheck *check)
 
 		if (!omendb_check_read(check, block, check->ring, &copy))
 		{
-			/* A new page is what a crash leaves of extending the file. */
+			/* A new page: a crash came between extending the file and the page's first WAL. */
 			if (!PageIsNew(page))
 				omendb_check_problem(check, block, OMENDB_NO_NODE, "%s",
 									 omendb_diagnosis_page(page, OMENDB_PAGE_RECORDS));
@@ -226,9 +177,9 @@ take_records(OmendbCheck *check)
 
 			entry->kind = record->kind;
 			if (record->kind == OMENDB_RECORD_NODE)
-				take_node(check, node, record, entry);
+				add_node(check, node, record, entry);
 			else if (record->kind == OMENDB_RECORD_OVERFLOW)
-				take_overflow(check, node, record, entry);
+				add_overflow(check, node, record, entry);
 			else if (record->kind != OMENDB_RECORD_FREE)
 			{
 				omendb_check_problem(check, 0, node, "unknown kind of record: %u", record->kind);
@@ -238,9 +189,9 @@ take_records(OmendbCheck *check)
 	}
 }
 
-/* What is wrong with an edge to that record as a node of that level? */
+/* What is wrong with a record that should be a node of that level, or NULL. */
 static const char *
-wrong_end(const OmendbCheck *check, OmendbNode node, unsigned level)
+node_problem(const OmendbCheck *check, OmendbNode node, unsigned level)
 {
 	const CheckRecord *record = &check->records[node];
 
@@ -263,7 +214,7 @@ check_edges(OmendbCheck *check, OmendbNode node)
 	{
 		OmendbNode other = check->edges[record->first + i];
 
-		wrong = wrong_end(check, other, record->level);
+		wrong = node_problem(check, other, record->level);
 		if (wrong)
 			omendb_check_report(check, omendb_check_edge_severity(check, node), 0, node,
 								"an edge leads to record %u, %s", other, wrong);
@@ -272,7 +223,7 @@ check_edges(OmendbCheck *check, OmendbNode node)
 	{
 		CheckRecord *down = &check->records[record->down];
 
-		wrong = wrong_end(check, record->down, record->level - 1);
+		wrong = node_problem(check, record->down, record->level - 1);
 		if (wrong)
 			omendb_check_problem(check, 0, node, "the pointer down leads to record %u, %s",
 								 record->down, wrong);
@@ -336,9 +287,12 @@ check_all_edges(OmendbCheck *check)
 								 check->records[node].down);
 }
 
-/* Follow edges from queue[0 .. n), which are marked; more may come to the queue. */
+/*
+ * Follow the edges of the n nodes in queue[], which are CHECK_REACHED, and of all nodes reached by
+ * that. These are appended to the queue. Returns its new length.
+ */
 static size_t
-spread(OmendbCheck *check, OmendbNode *queue, size_t n)
+follow_edges(OmendbCheck *check, OmendbNode *queue, size_t n)
 {
 	for (size_t at = 0; at < n; at++)
 	{
@@ -351,7 +305,7 @@ spread(OmendbCheck *check, OmendbNode *queue, size_t n)
 			OmendbNode other = check->edges[record->first + i];
 			CheckRecord *end = &check->records[other];
 
-			if ((end->seen & CHECK_REACHED) || wrong_end(check, other, record->level))
+			if ((end->seen & CHECK_REACHED) || node_problem(check, other, record->level))
 				continue;
 			end->seen |= CHECK_REACHED;
 			queue[n++] = other;
@@ -361,11 +315,11 @@ spread(OmendbCheck *check, OmendbNode *queue, size_t n)
 }
 
 /*
- * Every live node is reached as searches go: from the entry point, along the
- * edges of a level, and down from any node reached there.
+ * Set CHECK_REACHED as searches reach nodes: from the entry point, along the edges of a level, and
+ * by the pointer down of every node reached there.
  */
 static void
-check_reach(OmendbCheck *check)
+reach_nodes(OmendbCheck *check)
 {
 	const OmendbMetaPage *meta = &check->diagnosis.meta;
 	OmendbNode *queue =
@@ -399,12 +353,12 @@ check_reach(OmendbCheck *check)
 	{
 		size_t below = 0;
 
-		n = spread(check, queue, n);
+		n = follow_edges(check, queue, n);
 		for (size_t i = 0; i < n && level > 0; i++)
 		{
 			OmendbNode down = check->records[queue[i]].down;
 
-			if (down >= check->diagnosis.nodes || wrong_end(check, down, level - 1) ||
+			if (down >= check->diagnosis.nodes || node_problem(check, down, level - 1) ||
 				(check->records[down].seen & CHECK_REACHED))
 				continue;
 			check->records[down].seen |= CHECK_REACHED;
@@ -415,7 +369,7 @@ check_reach(OmendbCheck *check)
 	pfree(queue);
 }
 
-/* Say which live nodes are not reached: above level 0 that costs time only. */
+/* Report the live nodes that are not reached. Above level 0 this costs only time. */
 static void
 report_unreached(OmendbCheck *check)
 {
@@ -432,7 +386,7 @@ report_unreached(OmendbCheck *check)
 	}
 }
 
-/* What omendb_index_open does not insist on. */
+/* Check what omendb_index_open does not check of the metapage. */
 static void
 check_meta(OmendbCheck *check)
 {
@@ -476,8 +430,8 @@ omendb_sql_hnsw_index_check(PG_FUNCTION_ARGS)
 									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 
 	check_meta(&check);
-	take_records(&check);
-	check_reach(&check);
+	read_records(&check);
+	reach_nodes(&check);
 	check_all_edges(&check);
 	report_unreached(&check);
 	omendb_check_vectors(&check);

@@ -1,9 +1,9 @@
 /*
  * indexinfo.c
- *	  hnsw_index_info: what an index is and holds.
+ *	  hnsw_index_info: parameters and contents of an index.
  *
- * One pass over its pages, each under a share lock of its own, through a ring
- * of buffers. What is inserted meanwhile may be counted or not.
+ * Reads all pages once, through a ring of buffers, under a share lock on one page at a time. Records
+ * that are inserted meanwhile may be counted or not.
  */
 #include "diag/diagnosis.h"
 
@@ -205,7 +205,7 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 	values[at++] = Int64GetDatum(meta->entry);
 	values[at++] = Int32GetDatum(meta->entry_level);
 	values[at++] = Int64GetDatum(totals.dead);
-	/* shares of nothing */
+	/* Shares are null without nodes. */
 	nulls[at] = nulls[at + 1] = totals.nodes[0] == 0;
 	values[at++] = Float8GetDatum((double) totals.dead / (double) Max(totals.nodes[0], 1));
 	values[at++] = Float8GetDatum((double) totals.edges / (double) Max(totals.nodes[0], 1));

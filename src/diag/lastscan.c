@@ -1,6 +1,6 @@
 /*
  * lastscan.c
- *	  omendb_last_scan: what the session's latest finished index scan did.
+ *	  omendb_last_scan: what the last index scan that the session finished did.
  */
 #include "diag/diagnosis.h"
 
@@ -31,7 +31,7 @@ omendb_stop_name(HnswStop stop)
 
 PG_FUNCTION_INFO_V1(omendb_sql_last_scan);
 
-/* omendb_last_scan() returns one row: see the SQL script. */
+/* omendb_last_scan() returns one row, with the columns of sql/omendb.sql. */
 Datum
 omendb_sql_last_scan(PG_FUNCTION_ARGS)
 {

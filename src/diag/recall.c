@@ -1,14 +1,12 @@
 /*
  * recall.c
- *	  hnsw_recall: how much of the exact answer the index finds, at the session's
- *	  settings.
+ *	  hnsw_recall: the share of the exact answer that the index finds, at the session's settings.
  *
- * Queries are vectors of the table itself, of nodes spread evenly over the
- * index, always the same while the index does not change. The exact side is one
- * pass over the table that computes the distance of every row to all queries;
- * the index side scans this very index, and reorders rows as the executor does.
- * All under one snapshot. A row as near as the exact answer's last counts as
- * right.
+ * Queries are vectors of rows whose nodes are spread evenly over the index; they are the same as long
+ * as the index does not change. The exact answers are computed in one pass over the table, from the
+ * distance of every row to every query. The other side scans the index, and reorders rows as the
+ * executor does. One snapshot is used for all. A row that is not farther than the last row of the
+ * exact answer counts as found.
  */
 #include "diag/diagnosis.h"
 
@@ -30,7 +28,7 @@
 #define MAX_QUERIES 100000
 #define MAX_ROWS    10000
 
-/* The k smallest distances seen, the largest of them first. */
+/* The k smallest distances so far, n of them, as a heap with the largest distance first. */
 typedef struct Nearest
 {
 	double *heap;
@@ -50,7 +48,7 @@ typedef struct Recall
 	Datum *query;
 	Nearest *exact; /* of each query */
 	MemoryContext row;
-	/* to evaluate index expressions of single rows */
+	/* to evaluate the index's expressions for a row */
 	IndexInfo *info;
 	EState *estate;
 	TupleTableSlot *slot;
@@ -89,7 +87,7 @@ add_distance(Nearest *nearest, double distance)
 	nearest->heap[i] = distance;
 }
 
-/* False where there is none: NaN, as to a zero vector under cosine. */
+/* False if the distance is NaN, as from a zero vector under cosine. */
 static bool
 compute_distance(Recall *recall, Datum value, int query, double *distance)
 {
@@ -122,7 +120,7 @@ exact_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The value that the index has for the row in recall->slot; false for null. */
+/* The indexed value of the row in recall->slot. False for null. */
 static bool
 indexed_value(Recall *recall, Datum *value)
 {
@@ -136,10 +134,10 @@ indexed_value(Recall *recall, Datum *value)
 	return !nulls[0];
 }
 
-/* The value of a row of that node which the snapshot sees, as a query. */
+/* Add the value of a visible row of the node to the queries. False if the node has no such row. */
 static bool
-take_query(Recall *recall, OmendbStore *store, OmendbNode node, IndexFetchTableData *fetch,
-		   const OmendbRecord *record)
+add_query(Recall *recall, OmendbStore *store, OmendbNode node, IndexFetchTableData *fetch,
+		  const OmendbRecord *record)
 {
 	BlockNumber blocks = 0;
 
@@ -150,7 +148,7 @@ take_query(Recall *recall, OmendbStore *store, OmendbNode node, IndexFetchTableD
 		bool all_dead = false;
 		Datum value;
 
-		/* Of a dead row: no snapshot sees it. */
+		/* Skip marked TIDs: their rows are dead. */
 		if (omendb_tid_load(record->tids + i * OMENDB_TID_BYTES, &tid))
 			continue;
 		omendb_store_check_tid(store, node, &tid, recall->diagnosis.heap, &blocks);
@@ -165,10 +163,10 @@ take_query(Recall *recall, OmendbStore *store, OmendbNode node, IndexFetchTableD
 	return false;
 }
 
-/* The next node of the part of the index from *node to end that makes a query. */
+/* Add a query from the next node, from *node to before `end`, that has a visible row; advance *node. */
 static bool
-next_query(Recall *recall, OmendbStore *store, IndexFetchTableData *fetch, OmendbRecord *record,
-		   uint64 *node, uint64 end)
+add_next_query(Recall *recall, OmendbStore *store, IndexFetchTableData *fetch, OmendbRecord *record,
+			   uint64 *node, uint64 end)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 
@@ -184,18 +182,18 @@ next_query(Recall *recall, OmendbStore *store, IndexFetchTableData *fetch, Omend
 		memcpy(record, omendb_store_record(store, buffer, at), sizeof(OmendbRecord));
 		UnlockReleaseBuffer(buffer);
 		if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
-			take_query(recall, store, at, fetch, record))
+			add_query(recall, store, at, fetch, record))
 			return true;
 	}
 	return false;
 }
 
 /*
- * One query from each of as many equal parts of the index as queries are
- * wanted; where parts have no more, another one from the others.
+ * Choose `wanted` queries: one from each of `wanted` equal parts of the index. If parts have none,
+ * more from the others.
  */
 static void
-sample_queries(Recall *recall, int wanted)
+choose_queries(Recall *recall, int wanted)
 {
 	OmendbDiagnosis *diagnosis = &recall->diagnosis;
 	OmendbStore store = {.relation = diagnosis->relation, .index = diagnosis->index};
@@ -211,7 +209,7 @@ sample_queries(Recall *recall, int wanted)
 	{
 		more = false;
 		for (int i = 0; i < wanted && recall->queries < wanted; i++)
-			more |= next_query(recall, &store, fetch, &record, &next[i], n * (i + 1) / wanted);
+			more |= add_next_query(recall, &store, fetch, &record, &next[i], n * (i + 1) / wanted);
 	}
 	table_index_fetch_end(fetch);
 	ExecClearTuple(recall->slot);
@@ -219,17 +217,17 @@ sample_queries(Recall *recall, int wanted)
 }
 
 /*
- * Of the first k rows that a query gets by the index, those not farther than
- * the exact answer's last. Rows come by lower bounds of their distances: as
- * soon as k distances are not above the latest bound, they are the answer.
+ * Count the rows, among the first k that the index returns for a query, that are not farther than the
+ * last row of the exact answer. Rows come in the order of lower bounds of their distances, so the
+ * first k are known when k distances are not above the last bound.
  */
 static int
-count_right(Recall *recall, IndexScanDesc scan, int query)
+count_found(Recall *recall, IndexScanDesc scan, int query)
 {
 	Nearest *exact = &recall->exact[query];
 	Nearest found = {palloc(recall->k * sizeof(double)), 0, recall->k};
 	ScanKeyData order;
-	int right = 0;
+	int hits = 0;
 
 	ScanKeyEntryInitialize(&order, SK_ORDER_BY, 1, 1, InvalidOid, recall->collation,
 						   recall->operator_function, recall->query[query]);
@@ -252,9 +250,9 @@ count_right(Recall *recall, IndexScanDesc scan, int query)
 		MemoryContextReset(recall->row);
 	}
 	for (int i = 0; i < found.n; i++)
-		right += found.heap[i] <= exact->heap[0];
+		hits += found.heap[i] <= exact->heap[0];
 	pfree(found.heap);
-	return Min(right, exact->n);
+	return Min(hits, exact->n);
 }
 
 static void
@@ -292,7 +290,7 @@ Datum
 omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 {
 	int wanted = PG_GETARG_INT32(1);
-	int64 right = 0;
+	int64 hits = 0;
 	int64 all = 0;
 	Recall recall = {0};
 	IndexScanDesc scan;
@@ -310,7 +308,7 @@ omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 	omendb_diagnosis_check_snapshot(&recall.diagnosis, recall.snapshot);
 	prepare(&recall);
 	recall.query = palloc_extended(wanted * sizeof(Datum), MCXT_ALLOC_HUGE);
-	sample_queries(&recall, wanted);
+	choose_queries(&recall, wanted);
 	measure_exact(&recall);
 
 	scan = omendb_index_beginscan(recall.diagnosis.heap, recall.diagnosis.relation, recall.snapshot,
@@ -318,7 +316,7 @@ omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 	for (int i = 0; i < recall.queries; i++)
 		if (recall.exact[i].n > 0)
 		{
-			right += count_right(&recall, scan, i);
+			hits += count_found(&recall, scan, i);
 			all += recall.exact[i].n;
 		}
 	index_endscan(scan);
@@ -328,8 +326,8 @@ omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 	MemoryContextDelete(recall.row);
 	UnregisterSnapshot(recall.snapshot);
 	omendb_diagnosis_close(&recall.diagnosis);
-	/* No rows, no recall. */
+	/* Without rows there is no recall. */
 	if (all == 0)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8((double) right / (double) all);
+	PG_RETURN_FLOAT8((double) hits / (double) all);
 }

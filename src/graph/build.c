@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "graph/builder.h"
-#include "graph/parts.h"
 
 /*
  * Inner product: maximum number of vectors whose lengths are sampled, and maximum ratio of the 95th

@@ -380,4 +380,7 @@ extern void omendb_bulk_write_neighbours(OmendbBulkWork *work, const OmendbRows 
  */
 extern void omendb_bulk_encode_edges(OmendbBulkWork *work, uint32_t node);
 
+/* parts.c: omendb_build_attach for a level in parts. Bytes of memory; NULL: only counts them. */
+extern size_t omendb_parts_attach(OmendbBuildLevel *level, void *memory);
+
 #endif /* OMENDB_BULKWORK_H */

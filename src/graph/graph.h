@@ -10,8 +10,8 @@
 #ifndef OMENDB_GRAPH_H
 #define OMENDB_GRAPH_H
 
-#include "code/codec.h"
 #include "code/edge.h"
+#include "code/own.h"
 
 /* Node numbers are below this: a candidate holds 31 bits of a node (search.h). */
 #define OMENDB_MAX_NODE UINT32_C(0x7fffffff)
@@ -44,7 +44,7 @@ typedef struct OmendbStep
 	uint32_t count; /* of neighbours */
 	OmendbPayload payload;
 	OmendbNode neighbours[OMENDB_MAX_EDGES];
-	float estimates[OMENDB_ESTIMATES_ROOM]; /* coded layouts: of the neighbours' distances */
+	float estimates[OMENDB_ESTIMATES_CAPACITY]; /* coded layouts: of the neighbours' distances */
 } OmendbStep;
 
 /* store: the graph's, passed to each operation. */

@@ -227,7 +227,7 @@ list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const Om
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
 	uint8_t *signs = chooser->signs;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	uint32_t n = node->count < layout->edges ? node->count : layout->edges;
 
 	/* Estimates for the node itself as the query are the distances of its neighbours. */

@@ -45,9 +45,6 @@ extern size_t omendb_parts_prepare(OmendbBuildLevel *level, uint32_t capacity,
 								   uint32_t window_capacity, uint32_t outside_capacity,
 								   uint32_t batch_capacity);
 
-/* For omendb_build_attach. */
-extern size_t omendb_parts_attach(OmendbBuildLevel *level, void *memory);
-
 /*
  * The array's n records are those of nodes from `first` on: begin to make their rows, and to assign
  * these to leaders.

@@ -15,9 +15,10 @@
 #define VEC   __m256
 #define LANES 8
 
-/* Sliding window: 8 ints from index 8 - k on are k times -1, then 0. */
+/* The 8 ints from index 8 - k on are -1 k times, then 0. */
 static const int32_t tail_mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 
+/* A mask of the first k lanes, k <= 8. */
 INLINE __m256i
 first_lanes(size_t k)
 {
@@ -40,7 +41,7 @@ load_part_f32(const float *p, size_t k)
 	return _mm256_maskload_ps(p, first_lanes(k));
 }
 
-/* n < 16 bytes, then zeros. */
+/* The n < 16 bytes from p, then zeros. */
 INLINE __m128i
 load_part(const void *p, size_t n)
 {

@@ -1,6 +1,6 @@
 /*
  * block.h
- *	  What the instruction-set files of the bulk build's kernels share.
+ *	  What the kernels of the bulk build share at every level.
  */
 #ifndef OMENDB_BLOCK_H
 #define OMENDB_BLOCK_H
@@ -9,8 +9,8 @@
 #include "kernel/unroll.h"
 
 /*
- * Put a value into the k smallest, ascending, *used of them so far. To be called
- * with j ascending: equal values stay in that order.
+ * Insert a value into the *used (at most k) smallest, which are ascending. Call it with j ascending:
+ * equal values stay in the order of j.
  */
 static inline void
 omendb_put_nearest(float value, uint32_t j, uint32_t k, uint32_t *used, float *values,

@@ -28,19 +28,19 @@ store_bytes(void *p, __m256i x)
 /* ---------------------------------------------------------------- products */
 
 /*
- * Adds four products to each lane of 32 bits; x_size is |x|. The instruction
- * multiplies numbers without a sign by numbers with one, so x hands its sign to y.
- * The sum of two such products fits 16 bits, for 2 * 127 * 127 is below 32768.
+ * Adds four products x * y to each lane of 32 bits. magnitude is |x|: the instruction multiplies
+ * unsigned by signed bytes, so y takes the sign of x. Two products fit 16 bits, because
+ * 2 * 127 * 127 is below 32768.
  */
 INLINE __m256i
-add_products(__m256i sum, __m256i x_size, __m256i x, __m256i y)
+add_products(__m256i sum, __m256i magnitude, __m256i x, __m256i y)
 {
-	__m256i pairs = _mm256_maddubs_epi16(x_size, _mm256_sign_epi8(y, x));
+	__m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(y, x));
 
 	return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-/* Four elements of a row to each lane. */
+/* The four elements from p, in every lane of 32 bits. */
 INLINE __m256i
 broadcast_four(const int8_t *p)
 {
@@ -50,7 +50,7 @@ broadcast_four(const int8_t *p)
 	return _mm256_set1_epi32(four);
 }
 
-/* The scalar level's order: this transposes 8 times 8 numbers of 32 bits. */
+/* Transpose 8 times 8 numbers of 32 bits, into the scalar level's order. */
 INLINE void
 transpose(__m256i *x)
 {
@@ -102,8 +102,8 @@ pack_columns(const int8_t *const *rows, size_t count, size_t n, void *packed)
 }
 
 /*
- * The products of `count` rows and 16 times `groups` columns, which are constants. Both
- * widths take 8 registers for sums; the wider one reads fewer elements of rows.
+ * The products of `count` rows with 16 * groups columns. Both are constants, 4 and 1 or 2 and 2,
+ * which takes 8 registers for sums. 2 and 2 reads fewer elements of rows.
  */
 INLINE void
 products_of_groups(const int8_t *const *rows, size_t count, const uint8_t *columns, size_t groups,
@@ -151,7 +151,7 @@ block_products(const int8_t *const *rows, const void *packed, size_t groups, siz
 			products_of_groups(rows + r, 4, columns, 1, n, out + r * stride, stride);
 }
 
-/* The sums of four registers. */
+/* Lane i is the sum of the lanes of x[i]. */
 INLINE __m128i
 sums_of_four(const __m256i *x)
 {
@@ -194,7 +194,7 @@ row_products(const int8_t *v, const int8_t *const *rows, size_t count, size_t n,
 
 /* ---------------------------------------------------------------- nearest */
 
-/* Elements that are looked at together; their values are kept. */
+/* Elements of one pass of nearest, whose values are kept on the stack. */
 #define CHUNK 1024
 
 INLINE VEC
@@ -209,7 +209,7 @@ count_smaller(__m256i rank, VEC x, VEC y)
 	return _mm256_sub_epi32(rank, _mm256_castps_si256(_mm256_cmp_ps(x, y, _CMP_LT_OQ)));
 }
 
-/* x where fewer than k are smaller, else minus infinity. */
+/* x in lanes whose rank is below k, else minus infinity. */
 INLINE VEC
 among_first(VEC x, __m256i rank, uint32_t k)
 {
@@ -219,9 +219,8 @@ among_first(VEC x, __m256i rank, uint32_t k)
 }
 
 /*
- * The k-th smallest of 8 times `count` (a constant, up to 4) numbers. A number is one
- * of the k smallest if fewer than k are smaller, equal ones being all in: so the
- * largest that is in is the k-th.
+ * The k-th smallest of 8 * count numbers; count is a constant, 1 to 4. It is the largest number
+ * whose rank, the number of smaller ones, is below k.
  */
 INLINE float
 kth_smallest(const VEC *x, int count, uint32_t k)
@@ -254,9 +253,8 @@ kth_smallest(const VEC *x, int count, uint32_t k)
 }
 
 /*
- * The values of 8 elements. The compiler may take the last multiplication together
- * with the addition: the product with a power of two is exact, so there is no
- * rounding that could get lost.
+ * The values of 8 elements. The last multiplication may be fused with the addition, because the
+ * product with a power of two is exact.
  */
 INLINE VEC
 values_of(const float *base, const float *scale, __m256i products, VEC factor)
@@ -266,7 +264,7 @@ values_of(const float *base, const float *scale, __m256i products, VEC factor)
 	return _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), multiple, _mm256_loadu_ps(base));
 }
 
-/* The k first of up to 8 candidates in order; those from `count` on are infinite. */
+/* Write the k smallest of `count` candidates, 8 or less, in order. Those from `count` on are infinite. */
 INLINE void
 order_candidates(const float *value, const uint32_t *number, size_t count, uint32_t k,
 				 float *values, uint32_t *which)
@@ -277,7 +275,7 @@ order_candidates(const float *value, const uint32_t *number, size_t count, uint3
 	float ordered[8];
 	uint32_t ordered_number[8];
 
-	/* How many come before: smaller ones, and equal ones from in front. */
+	/* A rank is the number of smaller candidates, and of equal ones in front. */
 	OMENDB_UNROLL
 	for (int i = 0; i < 8; i++)
 	{
@@ -303,9 +301,9 @@ order_candidates(const float *value, const uint32_t *number, size_t count, uint3
 }
 
 /*
- * Of up to CHUNK elements, of which the first has the number `from`; `used` nearest
- * ones are there from those before. The k-th smallest of the smallest ones of 16 or
- * 32 lanes is not smaller than the k-th smallest of all: few elements are below it.
+ * nearest of n elements, up to CHUNK, the first of which is number `from`. values and which have
+ * `used` from the elements before. Takes the minimum of each of 16 or 32 lanes. The k-th smallest of
+ * these is not less than the k-th smallest of all, and few elements are below it.
  */
 INLINE uint32_t
 nearest_of_chunk(const float *base, const float *scale, const int32_t *products, float factor,
@@ -422,7 +420,7 @@ compare_rows(const int8_t *v, const int8_t *x, size_t n, uint64_t *out)
 								 _mm256_cmpgt_epi8(load_bytes(x + i + 32), load_bytes(v + i + 32)));
 }
 
-/* Bits set in each byte, by two look-ups of four bits (kernel_avx2.c has the source). */
+/* Number of bits set in each byte, by two look-ups of four bits (source: kernel_avx2.c). */
 INLINE __m256i
 popcount_epi8(__m256i x)
 {
@@ -435,7 +433,7 @@ popcount_epi8(__m256i x)
 	return _mm256_add_epi8(_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
 }
 
-/* The bytes of each of 16 lanes of 64 bits, added up to one of 16. */
+/* The sums of the eight bytes of each of 16 lanes of 64 bits, as 16 numbers of 16 bits. */
 INLINE __m256i
 sums_of_lanes(const __m256i *x)
 {
@@ -447,7 +445,7 @@ sums_of_lanes(const __m256i *x)
 	return _mm256_permutevar8x32_epi32(_mm256_packus_epi32(low, high), order);
 }
 
-/* Words of which the counts of bits fit a byte. */
+/* Words whose counts of bits can be summed in bytes: 31 * 8 < 256. */
 #define BYTE_WORDS 31
 
 TARGET static void
@@ -485,7 +483,7 @@ column_hamming(const uint64_t *codes, size_t words, size_t stride, size_t i, siz
 	}
 }
 
-/* Minus one where a number is not below the limit. */
+/* -1 in lanes whose number is not below the limit. */
 INLINE __m256i
 not_below(const uint16_t *differ, __m256i limit)
 {
@@ -511,17 +509,14 @@ below(const uint16_t *differ, size_t n, uint16_t limit, uint64_t *mask)
 
 /* ---------------------------------------------------------------- ranks */
 
-/*
- * Comparisons are of numbers with a sign: with the highest bit turned the order is
- * that of numbers without one.
- */
+/* Keys with the highest bit inverted: a signed comparison then has the order of unsigned keys. */
 INLINE __m256i
-turned(__m256i keys)
+signed_order(__m256i keys)
 {
 	return _mm256_xor_si256(keys, _mm256_set1_epi64x(INT64_MIN));
 }
 
-/* How many of n keys are smaller than each of 16 keys. */
+/* Ranks of 16 keys among n: the number of smaller keys. */
 INLINE void
 ranks_of_16(const uint64_t *keys, size_t n, const uint64_t *own, uint16_t *ranks)
 {
@@ -530,12 +525,12 @@ ranks_of_16(const uint64_t *keys, size_t n, const uint64_t *own, uint16_t *ranks
 	OMENDB_UNROLL
 	for (int part = 0; part < 4; part++)
 	{
-		x[part] = turned(load_bytes(own + 4 * part));
+		x[part] = signed_order(load_bytes(own + 4 * part));
 		rank[part] = _mm256_setzero_si256();
 	}
 	for (size_t j = 0; j < n; j++)
 	{
-		__m256i key = turned(_mm256_set1_epi64x((long long) keys[j]));
+		__m256i key = signed_order(_mm256_set1_epi64x((long long) keys[j]));
 
 		OMENDB_UNROLL
 		for (int part = 0; part < 4; part++)
@@ -547,17 +542,17 @@ ranks_of_16(const uint64_t *keys, size_t n, const uint64_t *own, uint16_t *ranks
 												   _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
 }
 
-/* The high halves of 8 keys, not in order: of 0, 1, 4, 5, then of 2, 3, 6, 7. */
+/* The high halves of 8 keys, in the order 0, 1, 4, 5, 2, 3, 6, 7. */
 INLINE __m256i
 high_halves(const uint64_t *keys)
 {
-	__m256 low = _mm256_castsi256_ps(turned(load_bytes(keys)));
-	__m256 high = _mm256_castsi256_ps(turned(load_bytes(keys + 4)));
+	__m256 low = _mm256_castsi256_ps(signed_order(load_bytes(keys)));
+	__m256 high = _mm256_castsi256_ps(signed_order(load_bytes(keys + 4)));
 
 	return _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xDD));
 }
 
-/* The same of 16 times `groups` (a constant, up to 4) keys, by their high halves alone. */
+/* Ranks of 16 * groups keys by their high halves alone. groups is a constant, 1 to 4. */
 INLINE void
 ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, int groups, uint16_t *ranks)
 {
@@ -580,7 +575,7 @@ ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, int groups,
 	OMENDB_UNROLL
 	for (int g = 0; g < groups; g++)
 	{
-		/* In halves: keys 0, 1, 4, 5 and 8, 9, 12, 13; the others. */
+		/* Its halves have keys 0, 1, 4, 5, 8, 9, 12, 13, and the others. */
 		__m256i both = _mm256_packus_epi32(rank[2 * g], rank[2 * g + 1]);
 
 		store_bytes(ranks + 16 * g,
@@ -589,9 +584,9 @@ ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, int groups,
 }
 
 /*
- * By the high halves of the keys first, 8 to a register. If no two of them are equal
- * the ranks are right: they are 0 to n - 1 then, and their sum is the largest that
- * there can be. Each pair of equal halves takes one away from it.
+ * Ranks by the high halves of the keys, 8 to a register. If no two halves are equal the ranks are
+ * right: they are 0 to n - 1, and their sum is n (n - 1) / 2. Each pair of equal halves makes the
+ * sum less by one; then the ranks are computed again by whole keys.
  */
 TARGET static void
 ranks(const uint64_t *keys, size_t n, uint16_t *ranks)

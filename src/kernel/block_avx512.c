@@ -1,9 +1,9 @@
 /*
  * block_avx512.c
- *	  The kernels of the bulk build for x86-64 with AVX-512 F, BW, DQ and VL, and
- *	  with VNNI and VPOPCNTDQ where the processor has them too.
+ *	  The kernels of the bulk build for x86-64 with AVX-512 F, BW, DQ and VL, and with VNNI and
+ *	  VPOPCNTDQ if the processor has them.
  *
- * Without VNNI the products stay AVX2's, without VPOPCNTDQ column_hamming does.
+ * Without VNNI the table keeps the products of AVX2, without VPOPCNTDQ its column_hamming.
  */
 #include "kernel/kernel_tables.h"
 
@@ -22,13 +22,14 @@ load_bytes(const void *p)
 	return _mm512_loadu_si512(p);
 }
 
+/* Bytes with 128 added: -128 to 127 become 0 to 255. */
 INLINE __m512i
 plus_128(__m512i x)
 {
 	return _mm512_xor_si512(x, _mm512_set1_epi8(-128));
 }
 
-/* The first `count` lanes, all of them from 16 on. */
+/* A mask of the first `count` lanes; of all 16 if count is more. */
 INLINE __mmask16
 first_lanes(size_t count)
 {
@@ -37,7 +38,7 @@ first_lanes(size_t count)
 
 /* ---------------------------------------------------------------- products */
 
-/* Four elements of a row to each lane. */
+/* The four elements from p, in every lane of 32 bits. */
 INLINE __m512i
 broadcast_four(const int8_t *p)
 {
@@ -48,9 +49,8 @@ broadcast_four(const int8_t *p)
 }
 
 /*
- * VNNI multiplies numbers without a sign by numbers with one. The former are made
- * by adding 128, which adds 128 times the sum of the latter: this is what has to be
- * taken away.
+ * VNNI multiplies unsigned by signed bytes. The unsigned factor is a signed one with 128 added,
+ * which adds 128 times the sum of the other factor. Returns this excess for a row.
  */
 INLINE_VNNI int32_t
 excess(const int8_t *row, size_t n)
@@ -63,9 +63,8 @@ excess(const int8_t *row, size_t n)
 }
 
 /*
- * Columns are packed with 128 added, in the scalar level's order: four elements of
- * each of 16 columns are one register. So this transposes 16 times 16 numbers of 32
- * bits.
+ * Transpose 16 times 16 numbers of 32 bits: columns are packed, with 128 added, in the scalar
+ * level's order, where a register has four elements of each of 16 columns.
  */
 INLINE void
 transpose(__m512i *x)
@@ -86,7 +85,7 @@ transpose(__m512i *x)
 		x[c + 2] = _mm512_unpacklo_epi64(y[c + 1], y[c + 3]);
 		x[c + 3] = _mm512_unpackhi_epi64(y[c + 1], y[c + 3]);
 	}
-	/* x[4 * q + j] has, in its part l of 128 bits, number 4 * l + j of columns 4 * q on. */
+	/* The l-th 128 bits of x[4 * q + j] have number 4 * l + j of columns 4 * q to 4 * q + 3. */
 	OMENDB_UNROLL
 	for (int j = 0; j < 4; j++)
 	{
@@ -129,7 +128,7 @@ pack_columns(const int8_t *const *rows, size_t count, size_t n, void *packed)
 	}
 }
 
-/* The products of 8 rows and 16 times `groups` (a constant, up to 3) columns. */
+/* The products of 8 rows with 16 * groups columns. groups is a constant, 1 to 3. */
 INLINE_VNNI void
 products_of_groups(const int8_t *const *rows, const int32_t *excesses, const uint8_t *columns,
 				   size_t groups, size_t n, int32_t *out, size_t stride)
@@ -176,7 +175,7 @@ block_products_vnni(const int8_t *const *rows, const void *packed, size_t groups
 
 	for (int r = 0; r < OMENDB_BLOCK_ROWS; r++)
 		excesses[r] = excess(rows[r], n);
-	/* Four groups are two and two: one alone waits for its sums and its rows. */
+	/* Four groups are taken two by two: with one group alone latencies are not hidden. */
 	for (; groups == 3 || groups > 4; groups -= 3, columns += 3 * group_bytes, out += 3 * 16)
 		products_of_groups(rows, excesses, columns, 3, n, out, stride);
 	for (; groups >= 2; groups -= 2, columns += 2 * group_bytes, out += 2 * 16)
@@ -185,7 +184,7 @@ block_products_vnni(const int8_t *const *rows, const void *packed, size_t groups
 		products_of_groups(rows, excesses, columns, 1, n, out, stride);
 }
 
-/* x0 to x3 added up within 128 bits: the sums of x0 to x3 are lanes 0 to 3 there. */
+/* Within each 128 bits, lane i is the sum of the four lanes of the i-th register. */
 INLINE __m512i
 sums_of_four(__m512i x0, __m512i x1, __m512i x2, __m512i x3)
 {
@@ -195,7 +194,7 @@ sums_of_four(__m512i x0, __m512i x1, __m512i x2, __m512i x3)
 	return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
-/* The same for four such results: all sums, one behind the other. */
+/* The sums of 16 registers, from four results of sums_of_four, in order. */
 INLINE __m512i
 sums_of_sixteen(const __m512i *x)
 {
@@ -251,11 +250,11 @@ row_products_vnni(const int8_t *v, const int8_t *const *rows, size_t count, size
 
 /* ---------------------------------------------------------------- nearest */
 
-/* Elements that are looked at together; their values are kept. */
+/* Elements of one pass of nearest, whose values are kept on the stack. */
 #define CHUNK 1024
 
-/* With more candidates it is better to take one after the other. */
-#define MOST_CANDIDATES 192
+/* Candidates that are ranked against each other; more are inserted one by one. */
+#define MAX_CANDIDATES 192
 
 INLINE __m512
 infinity(void)
@@ -269,7 +268,7 @@ count_if(__m512i count, __mmask16 condition)
 	return _mm512_mask_add_epi32(count, condition, count, _mm512_set1_epi32(1));
 }
 
-/* The largest of those that have fewer than k smaller ones: of all, that is the k-th. */
+/* The largest x whose rank, the number of smaller ones, is below k: the k-th smallest of all. */
 INLINE __m512
 largest_of_first(__m512 x, __m512i rank, uint32_t k)
 {
@@ -307,13 +306,13 @@ kth_of_16(__m512 x, uint32_t k)
 	COUNT_SMALLER(15);
 #undef COUNT_SMALLER
 	kth = _mm512_cmpeq_epi32_mask(rank, _mm512_set1_epi32((int) k - 1));
-	/* None has that rank if the k-th equals one before it. */
+	/* No lane has that rank if the k-th smallest equals another. */
 	if (kth == 0)
 		return largest_of_first(x, rank, k);
 	return _mm512_broadcastss_ps(_mm512_castps512_ps128(_mm512_maskz_compress_ps(kth, x)));
 }
 
-/* The k-th smallest of 32. */
+/* The k-th smallest of 32 numbers, in every lane. */
 INLINE __m512
 kth_of_32(__m512 x, __m512 y, uint32_t k)
 {
@@ -334,9 +333,8 @@ kth_of_32(__m512 x, __m512 y, uint32_t k)
 }
 
 /*
- * The values of 16 elements, infinity where `in` has no bit. The compiler may take
- * the last multiplication together with the addition: the product with a power of
- * two is exact, so there is no rounding that could get lost.
+ * The values of 16 elements, infinity in lanes without a bit of `in`. The last multiplication may
+ * be fused with the addition, because the product with a power of two is exact.
  */
 INLINE __m512
 values_of(const float *base, const float *scale, const int32_t *products, __m512 factor,
@@ -349,12 +347,12 @@ values_of(const float *base, const float *scale, const int32_t *products, __m512
 	return _mm512_mask_blend_ps(in, infinity(), value);
 }
 
-/* Sliding window: 8 ints from index 7 - i on are -1 behind the lane i. */
+/* The 8 ints from index 7 - i on are a mask of the lanes behind lane i. */
 static const int32_t behind_mask[15] = {0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1};
 
 /*
- * The first k of `count` candidates, up to 8, whose numbers are given and whose values
- * are value[number]. Behind them are more numbers, with a value of infinity.
+ * Write the k smallest of `count` candidates, 8 or less, in order. Candidate i has the value
+ * value[number[i]]; the values of numbers from `count` on are infinite.
  */
 INLINE void
 order_8(const float *value, const uint32_t *number, size_t count, uint32_t k, float *values,
@@ -365,7 +363,7 @@ order_8(const float *value, const uint32_t *number, size_t count, uint32_t k, fl
 					   value[number[4]], value[number[5]], value[number[6]], value[number[7]]);
 	__m256i rank = _mm256_setzero_si256();
 
-	/* How many come before: smaller ones, and equal ones from in front. */
+	/* A rank is the number of smaller candidates, and of equal ones in front. */
 	OMENDB_UNROLL
 	for (int i = 0; i < 8; i++)
 	{
@@ -386,12 +384,12 @@ order_8(const float *value, const uint32_t *number, size_t count, uint32_t k, fl
 	}
 }
 
-/* The same of up to MOST_CANDIDATES. */
+/* The same for `count` up to MAX_CANDIDATES. */
 INLINE void
 order_many(const float *value, const uint32_t *number, size_t count, uint32_t k, float *values,
 		   uint32_t *which)
 {
-	float candidate[MOST_CANDIDATES];
+	float candidate[MAX_CANDIDATES];
 
 	for (size_t i = 0; i < count; i += 16)
 		_mm512_storeu_ps(candidate + i, _mm512_i32gather_ps(load_bytes(number + i), value, 4));
@@ -421,10 +419,10 @@ order_many(const float *value, const uint32_t *number, size_t count, uint32_t k,
 }
 
 /*
- * Of up to CHUNK elements, of which the first has the number `from`; `used` nearest
- * ones are there from those before. The k-th smallest of the smallest ones of 16 or
- * 32 lanes is not smaller than the k-th smallest of all, and few elements are below
- * it. Which ones is found without a branch, for no branch could be predicted.
+ * nearest of n elements, up to CHUNK, the first of which is number `from`. values and which have
+ * `used` from the elements before. Takes the minimum of each of 16 or 32 lanes. The k-th smallest of
+ * these is not less than the k-th smallest of all, and few elements are below it. These are found
+ * without branches, which would be mispredicted.
  */
 INLINE uint32_t
 nearest_of_chunk(const float *base, const float *scale, const int32_t *products, float factor,
@@ -441,7 +439,7 @@ nearest_of_chunk(const float *base, const float *scale, const int32_t *products,
 	size_t count = 0;
 	size_t j = 0;
 
-	/* Registers with all their lanes, then the one with `skip` or the last one. */
+	/* Whole registers; then the one with `skip`, or the last one. */
 	while (j < n)
 	{
 		size_t whole = (j <= skip && skip < n ? skip : n) / 16 * 16;
@@ -490,10 +488,10 @@ nearest_of_chunk(const float *base, const float *scale, const int32_t *products,
 		count += (size_t) __builtin_popcount(near);
 		numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
 	}
-	/* Numbers of infinity, as far as a register may reach. */
+	/* Behind the candidates a register of numbers whose value is infinite. */
 	_mm512_storeu_si512(number + count, _mm512_set1_epi32((int) end));
 
-	if (used > 0 || count > MOST_CANDIDATES)
+	if (used > 0 || count > MAX_CANDIDATES)
 	{
 		for (size_t i = 0; i < count; i++)
 			omendb_put_nearest(value[number[i]], from + number[i], k, &used, values, which);
@@ -578,7 +576,7 @@ below(const uint16_t *differ, size_t n, uint16_t limit, uint64_t *mask)
 
 /* ---------------------------------------------------------------- ranks */
 
-/* How many of n keys are smaller than each of 16 keys. */
+/* Ranks of 16 keys among n: the number of smaller keys. */
 INLINE void
 ranks_of_16(const uint64_t *keys, size_t n, const uint64_t *own, uint16_t *ranks)
 {
@@ -609,7 +607,7 @@ high_halves(const uint64_t *keys)
 	return _mm512_permutex2var_epi32(load_bytes(keys), odd, load_bytes(keys + 8));
 }
 
-/* The same of 16 times `groups` (a constant, up to 4) keys, by their high halves alone. */
+/* Ranks of 16 * groups keys by their high halves alone. groups is a constant, 1 to 4. */
 INLINE void
 ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, int groups, uint16_t *ranks)
 {
@@ -637,9 +635,9 @@ ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, int groups,
 }
 
 /*
- * By the high halves of the keys first, 16 to a register. If no two of them are
- * equal the ranks are right: they are 0 to n - 1 then, and their sum is the largest
- * that there can be. Each pair of equal halves takes one away from it.
+ * Ranks by the high halves of the keys, 16 to a register. If no two halves are equal the ranks are
+ * right: they are 0 to n - 1, and their sum is n (n - 1) / 2. Each pair of equal halves makes the
+ * sum less by one; then the ranks are computed again by whole keys.
  */
 TARGET static void
 ranks(const uint64_t *keys, size_t n, uint16_t *ranks)
@@ -672,7 +670,7 @@ omendb_fill_block_avx512(OmendbKernels *table, unsigned features)
 	table->ranks = ranks;
 	if (features & OMENDB_CPU_VNNI)
 	{
-		/* Together: the order of the columns is their own. */
+		/* All three, because their packed columns differ from those of AVX2. */
 		table->pack_columns = pack_columns;
 		table->block_products = block_products_vnni;
 		table->row_products = row_products_vnni;

@@ -1,7 +1,7 @@
 /*
  * block_neon.c
- *	  The kernels of the bulk build for 64-bit Arm, and those with the dot product
- *	  instructions where present.
+ *	  The kernels of the bulk build for 64-bit Arm, and with the dot product instructions if the
+ *	  processor has them.
  */
 #include "kernel/kernel_tables.h"
 
@@ -28,7 +28,7 @@
 
 /* ---------------------------------------------------------------- packing */
 
-/* Four elements of each of four columns to a register: 4 times 4 numbers of 32 bits. */
+/* Transpose 4 times 4 numbers of 32 bits: a register gets four elements of each of four columns. */
 INLINE void
 transpose(int8x16_t *x)
 {
@@ -48,8 +48,8 @@ transpose(int8x16_t *x)
 }
 
 /*
- * Two orders of the 16 bytes of four columns: as they are, which is the scalar level's
- * order, or elements 0 and 1 of all columns, then 2 and 3.
+ * The 16 bytes of four columns have one of two orders: the scalar level's, or elements 0 and 1 of
+ * all columns, then 2 and 3.
  */
 INLINE void
 pack(const int8_t *const *rows, size_t count, size_t n, int8_t *packed, bool by_twos)
@@ -89,8 +89,8 @@ pack_columns_dotprod(const int8_t *const *rows, size_t count, size_t n, void *pa
 /* ---------------------------------------------------------------- products */
 
 /*
- * Sums of four products, where x and y match in the first and in the second eight. Two
- * products fit 16 bits, for 2 * 127 * 127 is below 32768.
+ * Adds to lane i the four products of bytes 2 i, 2 i + 1, 2 i + 8 and 2 i + 9 of x and y, whose
+ * halves are y_low and y_high. Two products fit 16 bits, because 2 * 127 * 127 is below 32768.
  */
 INLINE int32x4_t
 add_products(int32x4_t sum, int8x16_t x, int8x8_t y_low, int8x16_t y_high)
@@ -100,7 +100,7 @@ add_products(int32x4_t sum, int8x16_t x, int8x8_t y_low, int8x16_t y_high)
 	return vpadalq_s16(sum, vmlal_high_s8(pairs, x, y_high));
 }
 
-/* Two elements of a row, over and over. */
+/* The two elements from p, in every lane of 16 bits. */
 INLINE int8x16_t
 repeat_two(const int8_t *p)
 {
@@ -153,7 +153,7 @@ block_products(const int8_t *const *rows, const void *packed, size_t groups, siz
 		}
 }
 
-/* Element 4 * k on (k a constant) of 16 of each row with those of 8 columns. */
+/* Adds the products of elements 4 * k to 4 * k + 3 (k is a constant) of 8 rows and 8 columns. */
 #define ADD_FOUR(sum, row, k, column)                                      \
 	do                                                                     \
 	{                                                                      \
@@ -260,12 +260,12 @@ ROW_PRODUCTS(row_products_dotprod, TARGET_DOTPROD, add_row_dotprod)
 
 /* ---------------------------------------------------------------- nearest */
 
-/* Elements that are looked at together; their values are kept. */
+/* Elements of one pass of nearest, whose values are kept on the stack. */
 #define CHUNK 1024
 
 /*
- * The k-th smallest of 4 times `count` (a constant, up to 8) numbers: the largest of
- * those that have fewer than k smaller ones.
+ * The k-th smallest of 4 * count numbers; count is a constant, 1 to 8. It is the largest number
+ * whose rank, the number of smaller ones, is below k.
  */
 INLINE float
 kth_smallest(const VEC *x, int count, uint32_t k)
@@ -296,9 +296,8 @@ kth_smallest(const VEC *x, int count, uint32_t k)
 }
 
 /*
- * The values of 4 elements. The compiler may take the last multiplication together
- * with the addition: the product with a power of two is exact, so there is no
- * rounding that could get lost.
+ * The values of 4 elements. The last multiplication may be fused with the addition, because the
+ * product with a power of two is exact.
  */
 INLINE VEC
 values_of(const float *base, const float *scale, int32x4_t products, float factor)
@@ -308,7 +307,7 @@ values_of(const float *base, const float *scale, int32x4_t products, float facto
 	return vfmaq_f32(vld1q_f32(base), vcvtq_f32_s32(products), multiple);
 }
 
-/* Four bits for each of 16 values: are they within the limit? */
+/* Four bits for each of 16 values, which are 1 if the value is within the limit. */
 INLINE uint64_t
 within(const float *value, VEC limit)
 {
@@ -322,9 +321,9 @@ within(const float *value, VEC limit)
 }
 
 /*
- * Of up to CHUNK elements, of which the first has the number `from`; `used` nearest
- * ones are there from those before. The k-th smallest of the smallest ones of 16 or
- * 32 lanes is not smaller than the k-th smallest of all: few elements are below it.
+ * nearest of n elements, up to CHUNK, the first of which is number `from`. values and which have
+ * `used` from the elements before. Takes the minimum of each of 16 or 32 lanes. The k-th smallest of
+ * these is not less than the k-th smallest of all, and few elements are below it.
  */
 INLINE uint32_t
 nearest_of_chunk(const float *base, const float *scale, const int32_t *products, float factor,
@@ -396,7 +395,7 @@ nearest(const float *base, const float *scale, const int32_t *products, float fa
 
 /* ---------------------------------------------------------------- codes */
 
-/* Bit i is 1 where byte i of four registers is 0xFF and not 0. */
+/* Bit i is 1 if byte i of the four registers, each 0xFF or 0, is 0xFF. */
 INLINE uint64_t
 byte_bits(uint8x16_t x0, uint8x16_t x1, uint8x16_t x2, uint8x16_t x3)
 {
@@ -419,10 +418,10 @@ compare_rows(const int8_t *v, const int8_t *x, size_t n, uint64_t *out)
 								vcgtq_s8(vld1q_s8(x + i + 48), vld1q_s8(v + i + 48)));
 }
 
-/* Words of which the counts of bits fit a byte. */
+/* Words whose counts of bits can be summed in bytes: 31 * 8 < 256. */
 #define BYTE_WORDS 31
 
-/* The bytes of each of 8 lanes of 64 bits, added up to one of 16. */
+/* The sums of the eight bytes of each of 8 lanes of 64 bits, as 8 numbers of 16 bits. */
 INLINE uint16x8_t
 sums_of_lanes(const uint8x16_t *x)
 {
@@ -470,7 +469,7 @@ column_hamming(const uint64_t *codes, size_t words, size_t stride, size_t i, siz
 	}
 }
 
-/* All ones in the bytes of 16 numbers that are below the limit. */
+/* 0xFF in byte i if the i-th of 16 numbers is below the limit, else 0. */
 INLINE uint8x16_t
 bytes_below(const uint16_t *differ, uint16x8_t limit)
 {
@@ -491,7 +490,7 @@ below(const uint16_t *differ, size_t n, uint16_t limit, uint64_t *mask)
 
 /* ---------------------------------------------------------------- ranks */
 
-/* How many of n keys are smaller than each of 16 keys. */
+/* Ranks of 16 keys among n: the number of smaller keys. */
 INLINE void
 ranks_of_16(const uint64_t *keys, size_t n, const uint64_t *own, uint16_t *ranks)
 {
@@ -517,7 +516,7 @@ ranks_of_16(const uint64_t *keys, size_t n, const uint64_t *own, uint16_t *ranks
 				 vmovn_u32(vcombine_u32(vmovn_u64(rank[part]), vmovn_u64(rank[part + 1]))));
 }
 
-/* The same of 16 times `groups` (a constant, up to 2) keys, by their high halves alone. */
+/* Ranks of 16 * groups keys by their high halves alone. groups is a constant, 1 or 2. */
 INLINE void
 ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, size_t groups, uint16_t *ranks)
 {
@@ -544,9 +543,9 @@ ranks_by_halves(const uint64_t *keys, size_t n, const uint64_t *own, size_t grou
 }
 
 /*
- * By the high halves of the keys first, 4 to a register. If no two of them are equal
- * the ranks are right: they are 0 to n - 1 then, and their sum is the largest that
- * there can be. Each pair of equal halves takes one away from it.
+ * Ranks by the high halves of the keys, 4 to a register. If no two halves are equal the ranks are
+ * right: they are 0 to n - 1, and their sum is n (n - 1) / 2. Each pair of equal halves makes the
+ * sum less by one; then the ranks are computed again by whole keys.
  */
 static void
 ranks(const uint64_t *keys, size_t n, uint16_t *ranks)
@@ -579,7 +578,7 @@ omendb_fill_block_neon(OmendbKernels *table, unsigned features)
 	table->ranks = ranks;
 	if (features & OMENDB_CPU_DOTPROD)
 	{
-		/* Together: the order of the columns is their own. */
+		/* All three, because their packed columns differ from those without dot products. */
 		table->pack_columns = pack_columns_dotprod;
 		table->block_products = block_products_dotprod;
 		table->row_products = row_products_dotprod;

@@ -1,14 +1,14 @@
 /*
  * block_scalar.c
- *	  The kernels of the bulk build in plain C: the reference that every other
- *	  level is compared with, and what runs where there is no better one.
+ *	  The kernels of the bulk build in plain C: the reference for all other levels, and the kernels
+ *	  of machines without a better level.
  */
 #include <string.h>
 
 #include "kernel/block.h"
 #include "kernel/kernel_tables.h"
 
-/* Element i of column c at [i / 4][c][i % 4]. */
+/* Element i of column c is byte [i / 4][c][i % 4]. */
 static void
 pack_columns(const int8_t *const *rows, size_t count, size_t n, void *packed)
 {

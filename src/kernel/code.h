@@ -1,6 +1,6 @@
 /*
  * code.h
- *	  What the instruction-set files of the code kernels share.
+ *	  What the kernels of codes (residual_code, lut_f32, hadamard) share at every level.
  */
 #ifndef OMENDB_CODE_H
 #define OMENDB_CODE_H
@@ -12,31 +12,32 @@
 #include "kernel/unroll.h"
 
 /*
- * Codes are made of integers, so that they are the same at every level. Elements are scaled by a
- * power of two to OMENDB_ELEMENT_MOST at most. What is compared to find the nearest codeword z is
+ * Codes are computed in integers, so that they are the same at every level. The elements of a
+ * residual are scaled by a power of two, to magnitudes of OMENDB_MAX_ELEMENT or less, and rounded.
+ * The nearest codeword to r is the one with the largest
  *
- *		8 (|<r, c>| - bias) + 7 - z
+ *		8 (|<r, c>| - bias) + 7 - z,  bias = |c|^2 / 2
  *
- * so that one maximum gives both the least distance and, of equals, the first codeword. Eight
- * times a codeword and the elements fit 16 bits, and the tables of a query are made of the same
- * products in floats: below 2^24 they have no rounding, whatever the order.
+ * where z is the codeword's number: of equal distances the first codeword wins, and z is the
+ * maximum modulo 8. 8 c[i] and r[i] fit 16 bits. The tables of a query are the same products in
+ * float, which are below 2^24: exact in any order.
  */
-#define OMENDB_ELEMENT_MOST 512
-#define OMENDB_ELEMENT_BITS 9
+#define OMENDB_MAX_ELEMENT  512
+#define OMENDB_ELEMENT_BITS 9 /* 2^9 is OMENDB_MAX_ELEMENT */
 
-_Static_assert(8 * OMENDB_ELEMENT_MOST * OMENDB_GROUP_ELEMENTS * 4 * OMENDB_CODEBOOK_UNIT < 1 << 24,
+_Static_assert(8 * OMENDB_MAX_ELEMENT * OMENDB_GROUP_ELEMENTS * 4 * OMENDB_CODEBOOK_UNIT < 1 << 24,
 			   "products of a group with codewords below 4 deviations are exact");
-_Static_assert((int64_t) OMENDB_ELEMENT_MOST *OMENDB_PLAN_MAX_GROUPS *OMENDB_GROUP_ELEMENTS <=
+_Static_assert((int64_t) OMENDB_MAX_ELEMENT *OMENDB_PLAN_MAX_GROUPS *OMENDB_GROUP_ELEMENTS <=
 				   1 << 24,
 			   "the sum of all magnitudes is exact");
 
 /*
- * Elements of a query are scaled to that many times OMENDB_ELEMENT_MOST: their products are not
- * multiplied by 8, so they are exact, too.
+ * Elements of a query are scaled to this many times OMENDB_MAX_ELEMENT. Their products are not
+ * multiplied by 8, so they are below 2^24, too.
  */
 #define OMENDB_QUERY_ELEMENTS 8
 
-/* The power of two for elements of that largest magnitude; 1 for 0, and what is not finite. */
+/* The power of two that scales elements, by their largest magnitude; 1 if it is 0 or not finite. */
 static inline float
 omendb_element_scale(float largest)
 {
@@ -50,9 +51,9 @@ omendb_element_scale(float largest)
 }
 
 /*
- * What is added to eight times the magnitude of codeword z's product with a group. The bias is
- * half the codeword's squared length, in the units of the elements, whose mean magnitude is
- * `mean`; that of a normal distribution is 1.2533 times its deviation.
+ * -8 * bias + 7 - z for codeword z, of squared length norm2 in units of the codebook. mean: mean
+ * magnitude of the scaled elements. The deviation of a normal distribution is 1.2533 times its mean
+ * magnitude, and one deviation is OMENDB_CODEBOOK_UNIT units of the codebook.
  */
 static inline int32_t
 omendb_codeword_offset(float mean, float norm2, int z)
@@ -67,8 +68,9 @@ omendb_codeword_offset(float mean, float norm2, int z)
 }
 
 /*
- * The step of lut_f32's tables, given the largest product of a codeword, for that many tables:
- * a table spans twice that.
+ * The step of lut_f32's tables. largest: the largest product of a codeword with a group; a table
+ * spans -largest to largest. An entry is at most 255, and the entries of `tables` tables sum up to
+ * 65535 or less.
  */
 static inline float
 omendb_lut_step(float largest, uint32_t tables)
@@ -79,14 +81,14 @@ omendb_lut_step(float largest, uint32_t tables)
 	return step > 0 ? step : 1;
 }
 
-/* By which products are multiplied: 0, for tables of 0, where a product is no number. */
+/* The factor of products: 1 / step, or 0 if the sum of the products is NaN or infinite. */
 static inline float
 omendb_lut_inverse(float step, double sum)
 {
 	return sum < FLT_MAX ? 1 / step : 0;
 }
 
-/* Also where fewer elements than a register has are to be transformed. */
+/* hadamard in plain C; the levels use it for n below the elements of a register. */
 static inline void
 omendb_hadamard_plain(float *x, size_t n)
 {

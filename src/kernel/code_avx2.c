@@ -21,7 +21,7 @@ sign_bits(void)
 INLINE __m256i
 four_numbers(const Ints *numbers)
 {
-	/* Bytes of each half: number z of four lanes; then the four numbers of each lane. */
+	/* Each half has bytes of four lanes, number by number. The shuffle makes it lane by lane. */
 	const __m256i by_lane = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15,
 											 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	__m256i first = _mm256_packs_epi32((__m256i) numbers[0], (__m256i) numbers[1]);
@@ -59,10 +59,10 @@ store_tables(const Ints *numbers, uint32_t width, uint8_t *lut)
 
 #define NEAREST_INT(x) \
 	((Floats) _mm256_round_ps((__m256) (x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))
-#define MOST(x, y)         ((Floats) _mm256_max_ps((__m256) (x), (__m256) (y)))
+#define MAX_FLOAT(x, y)    ((Floats) _mm256_max_ps((__m256) (x), (__m256) (y)))
 #define TO_INTS(x)         ((Ints) _mm256_cvtps_epi32((__m256) (x)))
 #define INT_MAGNITUDE(x)   ((Ints) _mm256_abs_epi32((__m256i) (x)))
-#define MOST_INT(x, y)     ((Ints) _mm256_max_epi32((__m256i) (x), (__m256i) (y)))
+#define MAX_INT(x, y)      ((Ints) _mm256_max_epi32((__m256i) (x), (__m256i) (y)))
 #define PAIR_PRODUCT(x, y) ((Ints) _mm256_madd_epi16((__m256i) (x), (__m256i) (y)))
 #define LOOK_UP(table, index) \
 	((Floats) _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i) (index)))
@@ -94,12 +94,12 @@ residual_signs(const float *v, const float *x, size_t n, uint8_t *bits)
 
 /* ---------------------------------------------------------------- look-ups */
 
-/* Slots that go through the registers side by side. */
+/* Slots whose codes are summed together. */
 #define GROUP 32
 
 /*
- * Sums in lanes of 16 bits, of bytes that belong to two slots: `all` has the
- * even slot's bytes plus 256 times the odd slot's, `odd` the odd slot's alone.
+ * Sums of bytes of two slots, in each lane of 16 bits. `all` has the sum of the even slot plus 256
+ * times that of the odd slot, modulo 65536; `odd` has the sum of the odd slot.
  */
 typedef struct PairSums
 {
@@ -121,7 +121,7 @@ load_table(const uint8_t *table)
 	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *) table));
 }
 
-/* x: the same byte of every slot's code; tables: the two of that byte. */
+/* Adds the entries of one byte of each slot's code. tables: the two tables of that byte. */
 INLINE PairSums
 look_up(PairSums sums, __m256i x, const uint8_t *tables)
 {
@@ -134,10 +134,10 @@ look_up(PairSums sums, __m256i x, const uint8_t *tables)
 }
 
 /*
- * x[i] holds, in each half, 8 bytes of slot i and of slot i + 8, interleaved.
- * Interleaving registers with those four further on makes a byte's place in the
- * whole, a number of seven bits, rotate by one: after three times x[j] holds
- * byte j of 16 slots.
+ * Adds the entries of 8 bytes of each slot. Each half of x[i] has 8 bytes of slot i and of slot
+ * i + 8, interleaved. A byte's place, register and byte in the half, is a number of seven bits.
+ * Interleaving register i with register i + 4 rotates that number by one bit. After three times
+ * x[j] has byte j of 16 slots in each half.
  */
 INLINE PairSums
 add_columns(PairSums sums, __m256i *x, const uint8_t *lut)
@@ -163,7 +163,7 @@ add_columns(PairSums sums, __m256i *x, const uint8_t *lut)
 	return sums;
 }
 
-/* Where slot i's bytes are, p being slot 0's; `last` stands in for slots behind it. */
+/* The bytes of slot i; p: those of slot 0. Slots behind `last` are replaced by `last`. */
 INLINE const uint8_t *
 slot(const uint8_t *p, size_t stride, size_t i, size_t last)
 {
@@ -182,7 +182,7 @@ load_8_bytes(const uint8_t *p)
 	return _mm_loadl_epi64((const __m128i *) p);
 }
 
-/* 16 bytes of two slots, 16 apart. */
+/* 16 bytes of slot i, and of slot i + 16 in the upper half. */
 INLINE __m256i
 load_rows(const uint8_t *p, size_t stride, size_t i, size_t last)
 {
@@ -209,7 +209,7 @@ add_16_bytes(PairSums sums, const uint8_t *p, size_t stride, size_t last, const 
 	return add_columns(sums, high, lut + 8 * 32);
 }
 
-/* The last 8 bytes. */
+/* The same for the last 8 bytes of codes. */
 INLINE PairSums
 add_8_bytes(PairSums sums, const uint8_t *p, size_t stride, size_t last, const uint8_t *lut)
 {
@@ -250,7 +250,7 @@ code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const
 {
 	size_t s = 0;
 
-	/* Apart, so that the many addresses of a whole group need no comparisons. */
+	/* A loop for whole groups, in which `last` is a constant and addresses need no comparison. */
 	for (; s + GROUP <= slots; s += GROUP)
 		sum_group(codes + s * stride, stride, bytes, GROUP - 1, lut, sums + s);
 	if (s < slots)
@@ -259,7 +259,7 @@ code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const
 
 /* ---------------------------------------------------------------- rotation */
 
-/* The first three stages, within a register: each lane and its partner. */
+/* The first three stages of hadamard, within a register. */
 INLINE VEC
 butterflies_within(VEC x)
 {
@@ -272,7 +272,7 @@ butterflies_within(VEC x)
 	return _mm256_add_ps(_mm256_permute2f128_ps(x, x, 1), _mm256_xor_ps(x, high));
 }
 
-/* x[i] and x[i + half] of `count` registers. */
+/* One stage: the butterflies of x[i] and x[i + half], of `count` registers. */
 INLINE void
 butterflies(VEC *x, int count, int half)
 {
@@ -288,7 +288,7 @@ butterflies(VEC *x, int count, int half)
 		}
 }
 
-/* Six stages on 64 elements. */
+/* The first six stages, on 64 elements. */
 INLINE void
 transform_64(float *p)
 {
@@ -305,7 +305,7 @@ transform_64(float *p)
 		_mm256_storeu_ps(p + LANES * i, x[i]);
 }
 
-/* Two stages, half and 2 * half, on eight columns of four rows. */
+/* The stages `half` and 2 * half, on eight columns of four rows; row i begins at p + i * half. */
 INLINE void
 transform_rows(float *p, size_t half)
 {

@@ -1,9 +1,9 @@
 /*
  * code_avx512.c
- *	  The kernels of the index's codes for x86-64 with AVX-512 F, BW, DQ and VL,
- *	  and with VBMI where the processor has it too.
+ *	  The kernels of codes for x86-64 with AVX-512 F, BW, DQ and VL, and with VBMI if the
+ *	  processor has it.
  *
- * Only what gains over AVX2; the table keeps AVX2's for the rest.
+ * Only kernels that are faster than those of AVX2; the table keeps AVX2's for the rest.
  */
 #include "kernel/kernel_tables.h"
 
@@ -17,16 +17,15 @@
 /* ---------------------------------------------------------------- look-ups */
 
 /*
- * A word is 8 bytes of a code; one register holds the same word of an octet,
- * eight slots. vpermi2b looks up in eight tables at once, so that the bytes of
- * a word need not be taken apart: bits 4 to 6 of an index choose the table,
- * which is that of the byte's place in its word.
+ * A word is 8 bytes of a code, an octet is eight slots. A register has the same word of an octet.
+ * vpermi2b looks up in eight tables at once: bits 4 to 6 of an index, here the byte's place in its
+ * word, select the table. So the bytes of a word are not separated.
  */
 #define OCTET       8
 #define WORDS       4   /* of a code that are loaded together */
 #define WORD_TABLES 256 /* bytes of the tables of a word */
 
-/* Tables for the low and the high four bits of bytes 0 to 3 and of 4 to 7. */
+/* Tables for the low and the high four bits of bytes 0 to 3 (index 0) and 4 to 7 (index 1). */
 typedef struct WordTables
 {
 	__m512i low[2];
@@ -50,7 +49,7 @@ load_tables(const uint8_t *lut)
 	return tables;
 }
 
-/* The low four bits of each byte of x, and behind them the byte's place in its word. */
+/* In each byte: the low four bits of x, and in bits 4 to 6 the byte's place in its word. */
 INLINE __m512i
 table_index(__m512i x)
 {
@@ -73,7 +72,7 @@ add_word(__m512i sums, __m512i x, const WordTables *tables)
 	return _mm512_add_epi64(sums, _mm512_sad_epu8(high, zero));
 }
 
-/* Two slots' words, those that the masks name, the rest 0. */
+/* Up to four words of two slots; those without a bit in the masks are 0, and not read. */
 INLINE __m512i
 load_two(const uint8_t *first, __mmask8 of_first, const uint8_t *second, __mmask8 of_second)
 {
@@ -82,14 +81,14 @@ load_two(const uint8_t *first, __mmask8 of_first, const uint8_t *second, __mmask
 }
 
 /*
- * Up to four words of an octet, each of them to a register. p is the place in
- * the code of the first slot; only of the first `slots` ones anything is read.
+ * Load up to four words of an octet, x[k] with word k. p: the words of the first slot. Only the
+ * first `slots` slots are read. words: a mask.
  */
 INLINE void
 load_words(__m512i *x, const uint8_t *p, size_t stride, size_t slots, __mmask8 words)
 {
 #define SLOT(i) p + (i) *stride, (__mmask8) ((i) < slots ? words : 0)
-	/* Which slots go together makes the order right in the end. */
+	/* Slots are paired so that the shuffles below put them in order. */
 	__m512i a = load_two(SLOT(0), SLOT(2));
 	__m512i b = load_two(SLOT(1), SLOT(3));
 	__m512i c = load_two(SLOT(4), SLOT(6));
@@ -106,7 +105,7 @@ load_words(__m512i *x, const uint8_t *p, size_t stride, size_t slots, __mmask8 w
 	x[3] = _mm512_shuffle_i64x2(ab, cd, 0xDD);
 }
 
-/* Adds the words from p of `octets` (a constant) octets to their sums. */
+/* Adds the entries of `words` words from p to the sums of each octet. octets is a constant. */
 INLINE_VBMI void
 add_words(__m512i *sum, int octets, const uint8_t *p, size_t stride, size_t slots, int words,
 		  const uint8_t *lut)
@@ -129,7 +128,7 @@ add_words(__m512i *sum, int octets, const uint8_t *p, size_t stride, size_t slot
 		}
 }
 
-/* `slots` is 8 except where there is but one octet. */
+/* code_sums of `octets` octets. slots: of each octet; less than 8 only if there is one octet. */
 INLINE_VBMI void
 sum_octets(const uint8_t *codes, size_t stride, size_t bytes, int octets, size_t slots,
 		   const uint8_t *lut, uint16_t *sums)

@@ -17,7 +17,7 @@
 #define VEC   float32x4_t
 #define LANES 4
 
-/* x with the sign turned where `sign` has its highest bit set; the others are 0. */
+/* Negates lanes of x whose lane of `sign` is 0x80000000; the others are 0. */
 INLINE VEC
 turn_signs(VEC x, uint32x4_t sign)
 {
@@ -59,7 +59,7 @@ to_ints(Floats x)
 	return result;
 }
 
-/* Sums of the products of neighbouring int16. */
+/* PAIR_PRODUCT of code_template.h. */
 INLINE Ints
 pair_product(Ints x, Ints y)
 {
@@ -80,12 +80,12 @@ pair_product(Ints x, Ints y)
 #define NEAREST_INT(x)     nearest_int(x)
 #define TO_INTS(x)         to_ints(x)
 #define INT_MAGNITUDE(x)   ((Ints) (((Bits) (x) ^ (Bits) ((x) >> 31)) - (Bits) ((x) >> 31)))
-#define MOST_INT(x, y)     ((Ints) ((((x) > (y)) & (x)) | (~((x) > (y)) & (y))))
+#define MAX_INT(x, y)      ((Ints) ((((x) > (y)) & (x)) | (~((x) > (y)) & (y))))
 #define PAIR_PRODUCT(x, y) pair_product(x, y)
 #define LOOK_UP_INT(table, i)                                                                    \
 	((Ints){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
 			(table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})
-#define MOST(x, y) ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
+#define MAX_FLOAT(x, y) ((Floats) ((((x) > (y)) & (Ints) (x)) | (~((x) > (y)) & (Ints) (y))))
 #define LOOK_UP(table, i)                                                                          \
 	((Floats){(table)[(i)[0]], (table)[(i)[1]], (table)[(i)[2]], (table)[(i)[3]], (table)[(i)[4]], \
 			  (table)[(i)[5]], (table)[(i)[6]], (table)[(i)[7]]})
@@ -158,7 +158,7 @@ residual_signs(const float *v, const float *x, size_t n, uint8_t *bits)
 
 /* ---------------------------------------------------------------- look-ups */
 
-/* Slots that go through the registers side by side. */
+/* Slots whose codes are summed together. */
 #define GROUP 16
 
 typedef struct GroupSums
@@ -176,10 +176,10 @@ add_bytes(GroupSums sums, uint8x16_t x)
 }
 
 /*
- * x[i] holds 8 bytes of slot i and of slot i + 8, interleaved. Interleaving
- * registers with those four further on makes a byte's place in the whole, a
- * number of seven bits, rotate by one: after three times x[j] holds byte j of
- * the 16 slots.
+ * Adds the entries of 8 bytes of each slot. x[i] has 8 bytes of slot i and of slot i + 8,
+ * interleaved. A byte's place, register and byte, is a number of seven bits. Interleaving register i
+ * with register i + 4 rotates that number by one bit. After three times x[j] has byte j of the 16
+ * slots.
  */
 INLINE GroupSums
 add_columns(GroupSums sums, uint8x16_t *x, const uint8_t *lut)
@@ -211,7 +211,7 @@ add_columns(GroupSums sums, uint8x16_t *x, const uint8_t *lut)
 	return sums;
 }
 
-/* Where slot i's bytes are, p being slot 0's; `last` stands in for slots behind it. */
+/* The bytes of slot i; p: those of slot 0. Slots behind `last` are replaced by `last`. */
 INLINE const uint8_t *
 slot(const uint8_t *p, size_t stride, size_t i, size_t last)
 {
@@ -243,7 +243,7 @@ load_8_bytes(const uint8_t *p)
 	return vcombine_u8(vld1_u8(p), vdup_n_u8(0));
 }
 
-/* The last 8 bytes. */
+/* The same for the last 8 bytes of codes. */
 INLINE GroupSums
 add_8_bytes(GroupSums sums, const uint8_t *p, size_t stride, size_t last, const uint8_t *lut)
 {
@@ -277,7 +277,7 @@ code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const
 {
 	size_t s = 0;
 
-	/* Apart, so that the many addresses of a whole group need no comparisons. */
+	/* A loop for whole groups, in which `last` is a constant and addresses need no comparison. */
 	for (; s + GROUP <= slots; s += GROUP)
 		sum_group(codes + s * stride, stride, bytes, GROUP - 1, lut, sums + s);
 	if (s < slots)
@@ -286,7 +286,7 @@ code_sums(const uint8_t *codes, size_t stride, size_t bytes, size_t slots, const
 
 /* ---------------------------------------------------------------- rotation */
 
-/* The first two stages, within a register: each lane and its partner. */
+/* The first two stages of hadamard, within a register. */
 INLINE VEC
 butterflies_within(VEC x)
 {
@@ -297,7 +297,7 @@ butterflies_within(VEC x)
 	return vaddq_f32(vextq_f32(x, x, 2), turn_signs(x, vld1q_u32(upper)));
 }
 
-/* x[i] and x[i + half] of `count` registers. */
+/* One stage: the butterflies of x[i] and x[i + half], of `count` registers. */
 INLINE void
 butterflies(VEC *x, int count, int half)
 {
@@ -313,7 +313,7 @@ butterflies(VEC *x, int count, int half)
 		}
 }
 
-/* Five stages on 32 elements. */
+/* The first five stages, on 32 elements. */
 INLINE void
 transform_32(float *p)
 {
@@ -330,7 +330,7 @@ transform_32(float *p)
 		vst1q_f32(p + LANES * i, x[i]);
 }
 
-/* Two stages, half and 2 * half, on four columns of four rows. */
+/* The stages `half` and 2 * half, on four columns of four rows; row i begins at p + i * half. */
 INLINE void
 transform_rows(float *p, size_t half)
 {

@@ -1,7 +1,7 @@
 /*
  * code_scalar.c
- *	  The kernels of the index's codes in plain C: the reference that every other
- *	  level is compared with, and what runs where there is no better one.
+ *	  The kernels of codes in plain C: the reference for all other levels, and the kernels of
+ *	  machines without a better level.
  */
 #include <math.h>
 #include <string.h>
@@ -27,7 +27,7 @@ largest_magnitude(const float *x, size_t n)
 	return largest;
 }
 
-/* The product of codeword z of groups of k elements, and group l of a block of `width`. */
+/* The product of codeword z with group l of a block of `width` groups of k elements. */
 static float
 product(const float *x, uint32_t width, uint32_t l, uint32_t k, uint32_t z)
 {
@@ -45,14 +45,14 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 {
 	float r[OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS];
 	const float *at = r;
-	float lane_sums[OMENDB_BLOCK_GROUPS] = {0}; /* other levels sum side by side */
+	float lane_sums[OMENDB_BLOCK_GROUPS] = {0}; /* as the lanes of other levels */
 	float scale;
 	float sum = 0;
 	float mean;
 	int64_t residual_sum = 0;
 	float origin_sum = 0;
 
-	r[0] = 0; /* else compilers warn: they do not know that a plan has elements */
+	r[0] = 0; /* silences a warning: the compiler does not know that plan->elements > 0 */
 	for (uint32_t i = 0; i < plan->elements; i++)
 	{
 		r[i] = x[i] - v[i];
@@ -106,8 +106,8 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 }
 
 /*
- * An entry's nearest integer, and what is left of it, into both tables. It is 0 to 255 but for
- * NaN, where any number will do.
+ * Set an entry of the first tables, the nearest integer to x, and of the second ones, the rounding.
+ * x is at most 255, or NaN, for which entries are unspecified.
  */
 static void
 set_entry(float x, uint8_t *entry, uint8_t *rest)

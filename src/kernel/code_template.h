@@ -1,26 +1,26 @@
 /*
  * code_template.h
- *	  Codes and their tables, eight groups side by side, written once for every
- *	  instruction set by the compiler's vectors.
+ *	  Codes and the tables of a query, eight groups at a time, written once for every instruction
+ *	  set with the compiler's vector types.
  *
- * The including file includes code_vectors.h and defines TARGET, what its functions are declared
- * with, and of eight lanes
+ * The including file includes code_vectors.h and defines TARGET, the attribute of its functions,
+ * and for eight lanes
  *
  *		NEAREST_INT(x)		the nearest integer as a float, ties to even
  *		TO_INTS(x)			the same as Ints
- *		MOST(x, y)			the larger of two floats, y where one is no number
+ *		MAX_FLOAT(x, y)		the larger of two floats, y if one is NaN
  *		INT_MAGNITUDE(x)	of Ints
- *		MOST_INT(x, y)		the larger of two Ints
+ *		MAX_INT(x, y)		the larger of two Ints
  *		PAIR_PRODUCT(x, y)	low halves of x and y multiplied, plus high halves multiplied; as int16
- *		LOOK_UP(table, i)	the floats of a table of eight that the indices name
+ *		LOOK_UP(table, i)	table[i] for each index, from a table of eight floats
  *		LOOK_UP_INT(table, i)
  *		WIDEN_BYTES(p)		eight of uint8_t as Ints; WIDEN_NUMBERS of uint16_t, WIDEN_SHORTS
  *							of int16_t
  *
- * and store_tables(numbers, width, lut), which stores lane l of numbers[z], of 16, as byte
- * 16 * l + z, for l below width. Results are those of code_scalar.c, bit for bit but for
- * *origin: products and sums of integers are exact in any order, and sums of floats are
- * summed lane by lane there, too.
+ * and store_tables(numbers, width, lut), which stores lane l of each of the 16 numbers[z] as byte
+ * 16 * l + z, for l < width. Results are those of code_scalar.c, bit for bit, with the exception of
+ * *origin: products and sums of integers are exact in any order, and code_scalar.c sums floats in
+ * the same eight lanes.
  */
 #ifndef OMENDB_CODE_TEMPLATE_H
 #define OMENDB_CODE_TEMPLATE_H
@@ -31,7 +31,7 @@
 
 #define WIDTH OMENDB_BLOCK_GROUPS
 
-/* Macros: before AVX there is no agreed way to pass such vectors to functions. */
+/* Macros, because without AVX there is no calling convention for such vectors. */
 #define LOAD(to, p)        memcpy(&(to), (p), sizeof(to))
 #define STORE(p, from)     memcpy((p), &(from), sizeof(from))
 #define ALL(x)             ((Floats){x, x, x, x, x, x, x, x})
@@ -39,17 +39,17 @@
 #define TO_FLOATS(x)       __builtin_convertvector(x, Floats)
 #define FIRST_LANES(to, n) LOAD(to, lane_masks + WIDTH - (n))
 
-#define MOST_ELEMENTS (OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS + OMENDB_PLAN_SLACK)
+#define MAX_ELEMENTS (OMENDB_PLAN_MAX_GROUPS * OMENDB_GROUP_ELEMENTS + OMENDB_PLAN_SLACK)
 
-/* A window of eight that begins 8 - n before its middle has n lanes set. */
+/* The eight lanes from index 8 - n on are -1 n times, then 0. */
 static const int32_t lane_masks[2 * WIDTH] = {-1, -1, -1, -1, -1, -1, -1, -1};
 
-/* Elements of codewords, each in all lanes: words[k - 1][i][j]. */
+/* Element i of codeword j for groups of k elements, in all lanes: wide_words[k - 1][i][j]. */
 static Floats wide_words[OMENDB_GROUP_ELEMENTS][OMENDB_GROUP_ELEMENTS][OMENDB_CODEWORDS];
 
 /*
- * Eight times elements 2 i and 2 i + 1 of codewords, as int16 in the low and the high half of a
- * lane: words by themselves, and in all lanes.
+ * Elements 2 i and 2 i + 1 of codeword j, times 8, as int16 in the low and the high half of an
+ * int32: [k - 1][i][j], once (pair_words) and in all lanes (wide_pairs).
  */
 #define PAIRS (OMENDB_GROUP_ELEMENTS / 2)
 static int32_t pair_words[OMENDB_GROUP_ELEMENTS][PAIRS][OMENDB_CODEWORDS];
@@ -65,7 +65,7 @@ pair_of_words(uint32_t k, uint32_t i, int j)
 	return (low & 0xffff) | (int32_t) ((uint32_t) high << 16);
 }
 
-/* Before the first use. */
+/* Set the tables above. To be called before the first use. */
 static void
 spread_words(void)
 {
@@ -83,8 +83,8 @@ spread_words(void)
 }
 
 /*
- * x[i] - v[i], v NULL being 0, for n elements; 0 behind them. The largest magnitude, and the sum
- * of magnitudes.
+ * r[i] = x[i] - v[i], or x[i] if v is NULL, for i < n, then zeros up to a multiple of WIDTH. Returns
+ * the largest magnitude, and sets *sum to the sum of magnitudes.
  */
 TARGET static float
 get_residual(const float *v, const float *x, uint32_t n, float *r, float *sum)
@@ -117,7 +117,7 @@ get_residual(const float *v, const float *x, uint32_t n, float *r, float *sum)
 		}
 		STORE(r + i, y);
 		magnitude = MAGNITUDE(y);
-		largest = MOST(magnitude, largest);
+		largest = MAX_FLOAT(magnitude, largest);
 		sums += magnitude;
 	}
 	STORE(lanes, largest);
@@ -145,16 +145,16 @@ make_ints(float *r, uint32_t n, float scale)
 	}
 }
 
-/* What the blocks of a vector add up to. */
+/* *residual and *origin of residual_code, in lanes. */
 typedef struct CodeSums
 {
-	Bits residual; /* may wrap around where there are infinities */
+	Bits residual; /* times 8; may wrap around if elements are infinite */
 	Floats origin;
 } CodeSums;
 
 /*
- * The codes of a block with groups of k elements, k being a constant. offsets:
- * omendb_codeword_offset.
+ * The codes of a block of `width` groups of k elements; k is a constant. offsets:
+ * omendb_codeword_offset of each codeword.
  */
 TARGET static inline __attribute__((always_inline)) void
 code_block(const float *r, const float *v, uint32_t k, uint32_t width, float scale,
@@ -192,7 +192,7 @@ code_block(const float *r, const float *v, uint32_t k, uint32_t width, float sca
 		for (uint32_t i = 1; i < (k + 1) / 2; i++)
 			sum += PAIR_PRODUCT(pairs[i], wide_pairs[k - 1][i][j]);
 		sum = INT_MAGNITUDE(sum) + offsets[j];
-		best = MOST_INT(sum, best);
+		best = MAX_INT(sum, best);
 	}
 	word = OMENDB_CODEWORDS - 1 - (best & (OMENDB_CODEWORDS - 1));
 	OMENDB_UNROLL
@@ -216,7 +216,7 @@ code_block(const float *r, const float *v, uint32_t k, uint32_t width, float sca
 
 #define FOR_SIZES(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 
-/* Not inlined, or the codewords of all sizes would be spread over registers for every vector. */
+/* Not inlined: the compiler would load the codewords of all sizes for every vector. */
 TARGET static __attribute__((noinline)) void
 code_any_block(const float *r, const float *v, uint32_t k, uint32_t width, float scale,
 			   const int32_t *offsets, int32_t *code, CodeSums *sums)
@@ -236,7 +236,7 @@ TARGET static void
 residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_t *code,
 			  float *residual, float *origin)
 {
-	float r[MOST_ELEMENTS];
+	float r[MAX_ELEMENTS];
 	uint32_t n = plan->elements;
 	float sum;
 	float scale = omendb_element_scale(get_residual(v, x, n, r, &sum));
@@ -249,7 +249,7 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 	float origin_sum = 0;
 	const float *at = r;
 
-	/* Of blocks with groups of plan->size elements, and of the wide ones. */
+	/* Offsets for groups of plan->size elements, and of one more. */
 	for (uint32_t wide = 0; wide < 2; wide++)
 		if (plan->size + wide >= 1 && plan->size + wide <= OMENDB_GROUP_ELEMENTS)
 			for (int j = 0; j < OMENDB_CODEWORDS; j++)
@@ -278,7 +278,7 @@ residual_code(const float *v, const float *x, const OmendbCodePlan *plan, uint8_
 	*origin = origin_sum;
 }
 
-/* A block's products with the codewords, and the largest magnitude of each group. */
+/* The products of a block's groups with the codewords, and the largest magnitude for each group. */
 TARGET static inline __attribute__((always_inline)) void
 multiply_block(const float *x, uint32_t k, uint32_t width, float products[][WIDTH], float *most)
 {
@@ -299,7 +299,7 @@ multiply_block(const float *x, uint32_t k, uint32_t width, float products[][WIDT
 		for (uint32_t i = 1; i < k; i++)
 			product += group[i] * wide_words[k - 1][i][j];
 		magnitude = MAGNITUDE(product);
-		largest = MOST(magnitude, largest);
+		largest = MAX_FLOAT(magnitude, largest);
 		STORE(products[j], product);
 	}
 	FIRST_LANES(counts, width);
@@ -321,7 +321,7 @@ multiply_any_block(const float *x, uint32_t k, uint32_t width, float products[][
 	}
 }
 
-/* Entry z of lanes x: their nearest integers, and what is left of them. */
+/* Entry z of the first and the second tables of lut_f32, for lanes x. */
 #define SET_ENTRY(z, x)                                                       \
 	do                                                                        \
 	{                                                                         \
@@ -362,7 +362,7 @@ make_tables(const float products[][WIDTH], const float *most, float inverse, uin
 TARGET static void
 lut_f32(const float *q, const OmendbCodePlan *plan, uint8_t *lut, float *base, float *step)
 {
-	float x[MOST_ELEMENTS];
+	float x[MAX_ELEMENTS];
 	float products[OMENDB_PLAN_MAX_GROUPS / WIDTH][OMENDB_CODEWORDS][WIDTH];
 	float most[OMENDB_PLAN_MAX_GROUPS];
 	uint32_t blocks = omendb_plan_blocks(plan);
@@ -417,7 +417,7 @@ estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
 	}
 }
 
-#undef MOST
+#undef MAX_FLOAT
 #undef LOOK_UP
 #undef LOAD
 #undef STORE
@@ -426,7 +426,7 @@ estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
 #undef NEAREST_INT
 #undef TO_INTS
 #undef INT_MAGNITUDE
-#undef MOST_INT
+#undef MAX_INT
 #undef PAIR_PRODUCT
 #undef LOOK_UP_INT
 #undef PAIRS
@@ -438,6 +438,6 @@ estimates(const OmendbEstimate *e, const uint8_t *slopes, const int16_t *shifts,
 #undef FIRST_LANES
 #undef FOR_SIZES
 #undef WIDTH
-#undef MOST_ELEMENTS
+#undef MAX_ELEMENTS
 
 #endif /* OMENDB_CODE_TEMPLATE_H */

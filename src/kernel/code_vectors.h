@@ -1,6 +1,6 @@
 /*
  * code_vectors.h
- *	  The compiler's vectors of code_template.h.
+ *	  The vector types of code_template.h, of eight lanes (vector extension of gcc and clang).
  */
 #ifndef OMENDB_CODE_VECTORS_H
 #define OMENDB_CODE_VECTORS_H

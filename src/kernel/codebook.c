@@ -1,6 +1,6 @@
 /*
  * codebook.c
- *	  The codebooks, and which group has which elements.
+ *	  The codebooks, and the plan of groups.
  */
 #include "kernel/codebook.h"
 
@@ -140,7 +140,7 @@ omendb_code_plan(OmendbCodePlan *plan, uint32_t n, uint32_t groups)
 	{
 		left = n - plan->size * groups;
 		plan->wide_blocks = (left + OMENDB_BLOCK_GROUPS - 1) / OMENDB_BLOCK_GROUPS;
-		/* Of a last block that is not whole, up to 7 elements are left without a group. */
+		/* If the last block has less than 8 groups, up to 7 elements may have no group. */
 		if (plan->wide_blocks > whole_blocks)
 			plan->wide_blocks = whole_blocks;
 	}

@@ -1,9 +1,9 @@
 /*
  * dispatch.c
- *	  Finds out what the machine can do and fills the kernel table.
+ *	  Detects the instructions of the machine and fills the table of kernels.
  *
- * Owns omendb_kernels. Not thread-safe: a backend is one thread, and the table
- * changes only while the library is loaded or omendb.simd_level is set.
+ * Owns omendb_kernels. Not thread-safe: a backend is one thread, and the table changes only when
+ * the library is loaded or omendb.simd_level is set.
  */
 #include "kernel/kernel_tables.h"
 
@@ -24,7 +24,7 @@ static OmendbSimdLevel current_level = OMENDB_SIMD_SCALAR;
 
 #ifdef OMENDB_X86
 
-/* XCR0 bits: the register state that the operating system saves. */
+/* Bits of XCR0: registers that the operating system saves. */
 #define XCR0_AVX    0x06 /* XMM, YMM */
 #define XCR0_AVX512 0xE6 /* and opmask, ZMM */
 
@@ -93,7 +93,7 @@ detect_features(void)
 
 #endif
 
-/* Asked once: CPUID leaves a virtual machine, which takes tens of microseconds. */
+/* Detected once: CPUID exits to the hypervisor in a virtual machine (tens of microseconds). */
 unsigned
 omendb_cpu_features(void)
 {

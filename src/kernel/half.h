@@ -54,7 +54,7 @@ omendb_half_to_float(OmendbHalf h)
 	return f;
 }
 
-/* Round to nearest, ties to even; an infinity from magnitude 65520 on. */
+/* Rounds to nearest, ties to even; an infinity for magnitudes from 65520 on. */
 static inline OmendbHalf
 omendb_float_to_half(float f)
 {

@@ -1,6 +1,6 @@
 /*
  * int12.h
- *	  Integers of 12 bits, as the kernels' files unpack them.
+ *	  Unpacking of integers of 12 bits, for the ends of arrays at every level.
  */
 #ifndef OMENDB_INT12_H
 #define OMENDB_INT12_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What i12_to_i16 does, from element `from` of the first half and of the second one on. */
+/* i12_to_i16 without the first `from` elements of each half (code/layout.h has the packing). */
 static inline void
 omendb_unpack_i12(const uint8_t *packed, int16_t *out, size_t n, size_t from)
 {

@@ -14,7 +14,7 @@
 
 #include "kernel/reduction.h"
 
-/* Lanes without an element are cleared: an infinite scale has made NaN of their 0. */
+/* Lanes without an element are cleared: with an infinite scale their 0 has become NaN. */
 #define SCALED_A(p)         vec_product(load_i16(p), factor_a)
 #define SCALED_B(p)         vec_product(load_i16(p), factor_b)
 #define SCALED_PART_A(p, k) vec_first(vec_product(load_part_i16(p, k), factor_a), k)

@@ -118,8 +118,8 @@ vec_all(float x)
 }
 
 /*
- * Through a statement that the compiler cannot look into: it would otherwise
- * take the multiplication together with the subtraction that follows, unrounded.
+ * The product rounded to float. The empty asm statement keeps the compiler from fusing the
+ * multiplication with a following subtraction, without rounding.
  */
 INLINE VEC
 vec_product(VEC x, VEC y)
@@ -148,7 +148,7 @@ sum_pd(__m256d x)
 	return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
 }
 
-/* Two of double's registers hold what one of float's does. */
+/* Two registers of doubles have the elements of one register of floats. */
 typedef struct WideSum
 {
 	__m256d low;
@@ -261,7 +261,7 @@ i12_to_i16(const uint8_t *packed, int16_t *out, size_t n)
 	size_t half = (n + 1) / 2;
 	size_t i = 0;
 
-	/* The last that the upper four bits serve is n - 1, where n is odd one less than half. */
+	/* The second half has n / 2 elements, one less than the first if n is odd. */
 	for (; i + 16 <= n / 2; i += 16)
 	{
 		__m256i low = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (packed + n + i)));
@@ -276,7 +276,7 @@ i12_to_i16(const uint8_t *packed, int16_t *out, size_t n)
 	omendb_unpack_i12(packed, out, n, i);
 }
 
-/* Lanes reversed, because movemask puts lane 0 into the lowest bit. */
+/* A byte of quantize. The lanes are reversed, because movemask puts lane 0 into the lowest bit. */
 INLINE uint8_t
 positive_byte(VEC x)
 {
@@ -320,7 +320,7 @@ sum_epi32(__m256i x)
 	return _mm_cvtsi128_si32(s);
 }
 
-/* 16 int8 as int16; of the last block only what is there. */
+/* 16 int8 as int16; if less than 16 are left, then zeros. */
 INLINE __m256i
 load_i8(const int8_t *p, size_t left)
 {
@@ -414,7 +414,7 @@ sum_epi64(__m256i x)
 	return (uint64_t) _mm_cvtsi128_si64(s) + (uint64_t) _mm_extract_epi64(s, 1);
 }
 
-/* left < 32 bytes, then zeros. */
+/* The left < 32 bytes from p, then zeros. */
 INLINE __m256i
 load_part_bytes(const void *p, size_t left)
 {
@@ -432,7 +432,7 @@ load_bytes(const void *p)
 	return _mm256_loadu_si256((const __m256i *) p);
 }
 
-/* Sums of |x - y|. The instruction takes unsigned bytes: both move up by 128. */
+/* Adds |x - y|. The instruction takes unsigned bytes, so 128 is added to both. */
 INLINE __m256i
 add_differences(__m256i acc, __m256i x, __m256i y)
 {
@@ -458,9 +458,9 @@ l1_i8(const int8_t *a, const int8_t *b, size_t n)
 /* ---------------------------------------------------------------- bits */
 
 /*
- * Bits set in each byte by two look-ups of four bits, then summed into the four
- * 64-bit lanes. Source: W. Mula, N. Kurz, D. Lemire, "Faster Population Counts
- * Using AVX2 Instructions", 2018, section 3.2.
+ * Number of bits set in each 64-bit lane: two look-ups of four bits for each byte, then summed.
+ * Source: W. Mula, N. Kurz, D. Lemire, "Faster Population Counts Using AVX2 Instructions", 2018,
+ * section 3.2.
  */
 INLINE __m256i
 popcount_epi64(__m256i x)

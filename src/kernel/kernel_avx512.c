@@ -1,13 +1,13 @@
 /*
  * kernel_avx512.c
- *	  The kernels for x86-64 with AVX-512 F, BW, DQ and VL, and with VNNI and
- *	  VPOPCNTDQ where the processor has them too.
+ *	  The kernels for x86-64 with AVX-512 F, BW, DQ and VL, and with VNNI and VPOPCNTDQ if the
+ *	  processor has them.
  *
- * Only kernels that gain over AVX2 (bench/README.md has the numbers); the table
- * keeps AVX2's for the rest. Those of two halves are among the rest: widening to
- * a 512-bit register was slower than to two of 256 where it was measured, and
- * AVX-512 FP16 arithmetic would keep sums in 11 bits and overflow at 65504. The
- * distances of int16 were 2 to 16 % faster here in cache, at 100 to 784 elements.
+ * Only kernels that are faster than those of AVX2 (bench/README.md, "The kernels"); the table keeps
+ * AVX2's for the rest. There are no kernels of two halves here: widening to one register of 512 bits
+ * was slower than to two of 256, and arithmetic of AVX-512 FP16 would keep sums in 11 bits and
+ * overflow at 65504. The distances of int16 are 2 to 16 % faster than AVX2's in cache, with 100 to
+ * 784 elements.
  */
 #include "kernel/kernel_tables.h"
 
@@ -120,8 +120,8 @@ vec_all(float x)
 }
 
 /*
- * Through a statement that the compiler cannot look into: it would otherwise
- * take the multiplication together with the subtraction that follows, unrounded.
+ * The product rounded to float. The empty asm statement keeps the compiler from fusing the
+ * multiplication with a following subtraction, without rounding.
  */
 INLINE VEC
 vec_product(VEC x, VEC y)
@@ -142,7 +142,7 @@ vec_first(VEC x, size_t k)
 
 /* ---------------------------------------------------------------- int8 */
 
-/* left < 64 bytes, then zeros. */
+/* The left < 64 bytes from p, then zeros. */
 INLINE __m512i
 load_part_bytes(const void *p, size_t left)
 {
@@ -155,13 +155,14 @@ load_bytes(const void *p)
 	return _mm512_loadu_si512(p);
 }
 
+/* Bytes with 128 added: -128 to 127 become 0 to 255. */
 INLINE __m512i
 plus_128(__m512i x)
 {
 	return _mm512_xor_si512(x, _mm512_set1_epi8(-128));
 }
 
-/* x without a sign, y with one; four products to a lane of 32 bits. */
+/* Adds four products to each lane of 32 bits. x is unsigned bytes, y signed ones. */
 INLINE_VNNI __m512i
 add_products(__m512i acc, __m512i x, __m512i y)
 {
@@ -169,9 +170,8 @@ add_products(__m512i acc, __m512i x, __m512i y)
 }
 
 /*
- * The factor without a sign is made by adding 128 to one with it (a change of
- * its highest bit). That adds 128 times the sum of the other factor, which is
- * taken away here.
+ * The sum of products, where 128 was added to the unsigned factor. That added 128 times the sum of
+ * the other factor, which is subtracted here.
  */
 INLINE int32_t
 sum_products(__m512i products, __m512i other_factor)
@@ -209,8 +209,8 @@ dot_i8_vnni(const int8_t *a, const int8_t *b, size_t n)
 }
 
 /*
- * d = |x - y| needs all eight bits, so it is the factor without a sign:
- * d * d = d * (d - 128) + 128 * d, where d - 128 has the same bits as d + 128.
+ * d = |x - y| has eight bits, so it is the unsigned factor: d * d = d * (d - 128) + 128 * d. As a
+ * signed byte, d - 128 has the bits of plus_128(d).
  */
 INLINE_VNNI ProductSum
 add_squares(ProductSum sum, __m512i x, __m512i y)
@@ -275,13 +275,13 @@ cosine_i8_vnni(const int8_t *a, const int8_t *b, size_t n)
 	};
 }
 
+/* Adds |x - y|. The instruction takes unsigned bytes, so 128 is added to both. */
 INLINE __m512i
 add_differences(__m512i acc, __m512i x, __m512i y)
 {
 	return _mm512_add_epi64(acc, _mm512_sad_epu8(plus_128(x), plus_128(y)));
 }
 
-/* Of bytes without a sign: both move up by 128. */
 TARGET static int32_t
 l1_i8(const int8_t *a, const int8_t *b, size_t n)
 {

@@ -1,7 +1,7 @@
 /*
  * kernel_neon.c
- *	  The kernels for 64-bit Arm: Advanced SIMD, which every such processor has,
- *	  and the int8 dot product instructions where present.
+ *	  The kernels for 64-bit Arm: with Advanced SIMD, which every such processor has, and with the
+ *	  int8 dot product instructions if the processor has them.
  */
 #include "kernel/kernel_tables.h"
 
@@ -69,7 +69,7 @@ load_f32(const float *p)
 	return vld1q_f32(p);
 }
 
-/* n < 16 bytes, then zeros. */
+/* The n < 16 bytes from p, then zeros. */
 INLINE uint8x16_t
 load_part(const void *p, size_t n)
 {
@@ -116,7 +116,7 @@ widen_i8(int8x8_t x, int half)
 	return vcvtq_f32_s32(half ? vmovl_high_s16(wide) : vmovl_s16(vget_low_s16(wide)));
 }
 
-/* Eight at a time, because that is the least that int8 widen from. */
+/* Eight elements at a time: the widening of int8 takes eight. */
 static float
 dot_f32_i8(const float *a, const int8_t *b, size_t n)
 {
@@ -169,8 +169,8 @@ vec_all(float x)
 }
 
 /*
- * Through a statement that the compiler cannot look into: it would otherwise
- * take the multiplication together with the subtraction that follows, unrounded.
+ * The product rounded to float. The empty asm statement keeps the compiler from fusing the
+ * multiplication with a following subtraction, without rounding.
  */
 INLINE VEC
 vec_product(VEC x, VEC y)
@@ -288,7 +288,7 @@ i12_to_i16(const uint8_t *packed, int16_t *out, size_t n)
 	size_t half = (n + 1) / 2;
 	size_t i = 0;
 
-	/* The last that the upper four bits serve is n - 1, where n is odd one less than half. */
+	/* The second half has n / 2 elements, one less than the first if n is odd. */
 	for (; i + 8 <= n / 2; i += 8)
 	{
 		uint8x8_t low = vld1_u8(packed + n + i);
@@ -313,7 +313,7 @@ float_to_half(const float *a, OmendbHalf *out, size_t n)
 		out[i] = omendb_float_to_half(a[i]);
 }
 
-/* The bits of eight comparisons, the first in the most significant place. */
+/* A byte of quantize: the bits of eight comparisons, the first in the most significant place. */
 INLINE uint8_t
 positive_byte(VEC first, VEC second)
 {
@@ -357,7 +357,7 @@ quantize_f16(const OmendbHalf *a, uint8_t *out, size_t n)
 
 /* ---------------------------------------------------------------- int8 */
 
-/* 16 int8; of the last block only what is there. */
+/* 16 int8; if less than 16 are left, then zeros. */
 INLINE int8x16_t
 load_i8(const int8_t *p, size_t left)
 {
@@ -371,7 +371,7 @@ add_products(int32x4_t acc, int8x16_t x, int8x16_t y)
 	return vpadalq_s16(acc, vmull_high_s8(x, y));
 }
 
-/* |x - y| is at most 255: a byte without sign. */
+/* |x - y|, at most 255: unsigned bytes. */
 INLINE uint8x16_t
 difference(int8x16_t x, int8x16_t y)
 {

@@ -1,9 +1,9 @@
 /*
  * kernel_scalar.c
- *	  The kernels in plain C: the reference that every other level is compared
- *	  with, and what runs where there is no better one.
+ *	  The kernels in plain C: the reference for all other levels, and the kernels of machines
+ *	  without a better level.
  *
- * One accumulator, in index order, so that the rounding is the textbook's.
+ * One accumulator, which adds the elements in order.
  */
 #include <math.h>
 
@@ -101,8 +101,8 @@ dot_f32_i8(const float *a, const int8_t *b, size_t n)
 }
 
 /*
- * The product rounded to float, once, because it is exact in double: in float
- * the compiler might take it together with a subtraction, unrounded.
+ * The product, rounded to float. It is exact in double. In float the compiler might fuse it with a
+ * following subtraction, without rounding.
  */
 static inline float
 scaled(int16_t x, float scale)
@@ -297,7 +297,7 @@ overlap(const uint8_t *a, const uint8_t *b, size_t n)
 
 /* ---------------------------------------------------------------- double precision */
 
-/* Four sums side by side hide the latency of the addition. */
+/* Four accumulators hide the latency of the addition. */
 #define WIDE_REDUCTION(name, TERM)                                      \
 	double omendb_wide_##name(const float *a, const float *b, size_t n) \
 	{                                                                   \

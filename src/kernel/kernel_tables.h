@@ -1,7 +1,7 @@
 /*
  * kernel_tables.h
- *	  How the instruction-set files hand their kernels to dispatch.c. Each
- *	  function overwrites the entries that its instructions serve better.
+ *	  The functions of the instruction-set files that fill the table of kernels (dispatch.c). Each
+ *	  overwrites the entries for which it has a faster kernel.
  */
 #ifndef OMENDB_KERNEL_TABLES_H
 #define OMENDB_KERNEL_TABLES_H
@@ -15,8 +15,8 @@
 #endif
 
 /*
- * A whole table, for a file whose functions have the names of the entries. The
- * kernels of codes and those of the bulk build are added by files of their own.
+ * A table of all kernels of a file whose functions have the names of the entries. Files of their
+ * own add the kernels of codes and of the bulk build.
  */
 #define OMENDB_WHOLE_TABLE              \
 	((OmendbKernels){                   \

@@ -13,8 +13,8 @@
  * OMENDB_REDUCTION_BODY is the body alone, for a function that has operands a
  * and b of n elements and other parameters besides.
  *
- * Four accumulators hide the latency of the addition; the tail's zero lanes add
- * nothing to any of the sums.
+ * Four accumulators hide the latency of the addition. Lanes of the tail without an element are 0
+ * and add nothing.
  */
 #ifndef OMENDB_REDUCTION_H
 #define OMENDB_REDUCTION_H

@@ -1,9 +1,8 @@
 /*
  * sparse.c
- *	  Sums over vectors of which only the non-zero elements are kept.
+ *	  Sums over sparse vectors.
  *
- * In plain C for all instruction sets: what takes the time is the look-up of single
- * elements.
+ * Plain C at every level: the time goes into looking up single elements.
  */
 #include "kernel/sparse.h"
 
@@ -11,19 +10,20 @@
 #include <string.h>
 
 /*
- * Places for n elements: 8 for each, so that most look-ups of an index that is not
- * there end at the first place; up to 2^15, and never less than twice the elements.
+ * A table of n elements has 2^bits places: 8 for each element, so that most look-ups of an absent
+ * index end at the first place, but at most 2^15 (256 KB); and at least 2
+ * for each element.
  */
-#define LEAST_BITS   8
-#define ROOMY_BITS   15
-#define ROOMY_PLACES 8
+#define MIN_BITS       8
+#define SPARSE_BITS    15
+#define ELEMENT_PLACES 8
 
 static unsigned
 table_bits(uint32_t n)
 {
-	unsigned bits = LEAST_BITS;
+	unsigned bits = MIN_BITS;
 
-	while (bits < ROOMY_BITS && (UINT64_C(1) << bits) < (uint64_t) n * ROOMY_PLACES)
+	while (bits < SPARSE_BITS && (UINT64_C(1) << bits) < (uint64_t) n * ELEMENT_PLACES)
 		bits++;
 	while ((UINT64_C(1) << bits) < (uint64_t) n * 2)
 		bits++;
@@ -53,7 +53,7 @@ omendb_sparse_table_reset(OmendbSparseTable *table, uint32_t n)
 	memset(table->indices, 0xff, ((size_t) 1 << table->bits) * sizeof(uint32_t));
 }
 
-/* The first place to look at (Knuth's multiplicative hash: neighbours lie apart). */
+/* The first place for an index: Knuth's multiplicative hash, which separates near indices. */
 static inline uint32_t
 place_of(const OmendbSparseTable *table, uint32_t index)
 {
@@ -74,7 +74,7 @@ omendb_sparse_table_add(OmendbSparseTable *table, uint32_t index, float value)
 	table->norm2 += (double) value * value;
 }
 
-/* The query's element of that index; NULL where it has none. */
+/* The query's element of an index, or NULL. */
 static inline const float *
 look_up(const OmendbSparseTable *table, uint32_t index)
 {
@@ -115,7 +115,7 @@ omendb_sparse_l1(const OmendbSparseTable *query, const OmendbSparseList *list)
 		const float *value = look_up(query, list->indices[i]);
 		double element = (double) list->values[i] * list->scale;
 
-		/* The query's own magnitude is in the sum already. */
+		/* norm1 includes the magnitude of the query's element. */
 		sum += value ? fabs(*value - element) - fabs((double) *value) : fabs(element);
 	}
 	return sum > 0 ? sum : 0;
@@ -128,7 +128,7 @@ omendb_sparse_pair_dot(const OmendbSparseList *a, const OmendbSparseList *b)
 	uint32_t k = 0;
 	int64_t sum = 0;
 
-	/* Which list goes on is told without a branch: it could not be predicted. */
+	/* The lists advance without a branch, which would be mispredicted often. */
 	while (i < a->n && k < b->n)
 	{
 		uint32_t x = a->indices[i];
@@ -177,7 +177,7 @@ omendb_sparse_pair_l1(const OmendbSparseList *a, const OmendbSparseList *b)
 	return sum;
 }
 
-/* Bits of a magnitude: as numbers they are in the order of the magnitudes. */
+/* The bits of |value|, which have the order of the magnitudes. */
 static inline uint32_t
 magnitude_bits(float value)
 {
@@ -196,7 +196,7 @@ omendb_sparse_threshold(const float *values, uint32_t count, uint32_t n, uint32_
 	*larger = count;
 	if (count <= n)
 		return 0;
-	/* The largest number that at least n magnitudes reach, bit by bit. */
+	/* Find the largest number that n magnitudes or more reach, bit by bit. */
 	for (uint32_t bit = UINT32_C(1) << 30; bit > 0; bit >>= 1)
 	{
 		uint32_t reach = 0;

@@ -1,15 +1,12 @@
 /*
  * sparse.h
- *	  Sums over vectors of which only the non-zero elements are kept.
+ *	  Sums over sparse vectors: inner product and L1.
  *
- * A list has the indices of its elements, ascending, and their values. Of two lists
- * only the elements that both have matter: whatever an element that one alone has
- * adds to a distance is known from that list. A query is compared with many lists,
- * so its elements are in a hash table, and a comparison costs a look-up for each
- * element of the list. Two lists are merged.
+ * A list has the non-zero elements of a vector: indices, ascending, and values. A query is compared
+ * with many lists, so its elements are in a hash table: a comparison costs a look-up for each
+ * element of the list. Two lists are compared by merging.
  *
- * All sums are in double or in integers: there are few elements, and what rounding
- * makes of the sums is far less than what it makes of a float.
+ * Accumulators are double, or int64 for the inner product of two lists, which is exact.
  */
 #ifndef OMENDB_SPARSE_H
 #define OMENDB_SPARSE_H
@@ -38,25 +35,28 @@ typedef struct OmendbSparseTable
 	double norm2;  /* sum of the squares */
 } OmendbSparseTable;
 
-/* Bytes of memory for a table of at most n elements. */
+/*
+ * Set up an empty table for at most n elements. memory: omendb_sparse_table_bytes(n) bytes, aligned
+ * to 4.
+ */
 extern size_t omendb_sparse_table_bytes(uint32_t n);
 extern void omendb_sparse_table_init(OmendbSparseTable *table, uint32_t n, void *memory);
 
-/* Empty it, for n elements to come; then add each of them. */
+/* Empty the table; then add n elements, each index once. */
 extern void omendb_sparse_table_reset(OmendbSparseTable *table, uint32_t n);
 extern void omendb_sparse_table_add(OmendbSparseTable *table, uint32_t index, float value);
 
-/* Between a query and a list: the inner product, the sum of absolute differences. */
+/* The inner product of a query and a list; the sum of their absolute differences (L1). */
 extern double omendb_sparse_dot(const OmendbSparseTable *query, const OmendbSparseList *list);
 extern double omendb_sparse_l1(const OmendbSparseTable *query, const OmendbSparseList *list);
 
-/* The same between two lists; a and b may be exchanged. */
+/* The same for two lists. a and b may change places. */
 extern double omendb_sparse_pair_dot(const OmendbSparseList *a, const OmendbSparseList *b);
 extern double omendb_sparse_pair_l1(const OmendbSparseList *a, const OmendbSparseList *b);
 
 /*
- * The least magnitude that is among the n largest of count values; 0 where there are
- * no more than n. *larger gets how many are larger than that.
+ * The n-th largest magnitude of `count` values; 0 if count <= n. Sets *larger to the number of
+ * magnitudes above it.
  */
 extern float omendb_sparse_threshold(const float *values, uint32_t count, uint32_t n,
 									 uint32_t *larger);

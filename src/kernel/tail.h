@@ -1,8 +1,8 @@
 /*
  * tail.h
- *	  The last few bytes of an operand as a register's content. A memcpy of
- *	  variable length would be a call, and its bytes would stall on their way
- *	  from the store buffer: 20 ns, as much as 500 elements.
+ *	  The last few bytes of an operand, to be loaded into a register. A memcpy of variable length
+ *	  would be a call, and loading the copied bytes would wait for the store buffer: 20 ns, the
+ *	  time of 500 elements.
  *
  * For little-endian processors.
  */
@@ -20,7 +20,7 @@ typedef struct OmendbTail
 	uint64_t high;
 } OmendbTail;
 
-/* n < 16 bytes, then zeros. Reads no others: two overlapping loads make any length. */
+/* The n < 16 bytes, then zeros. Reads only these, by overlapping loads. */
 static inline __attribute__((always_inline)) OmendbTail
 omendb_load_tail(const void *from, size_t n)
 {

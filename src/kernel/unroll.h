@@ -1,13 +1,13 @@
 /*
  * unroll.h
- *	  How loops over arrays of registers are written.
+ *	  Full unrolling of loops over arrays of registers.
  */
 #ifndef OMENDB_UNROLL_H
 #define OMENDB_UNROLL_H
 
 /*
- * Before a loop over an array of registers, of up to 32 turns: unrolled, or the
- * array stays in memory. gcc does not do so by itself at -O2.
+ * Stands before a loop of up to 32 iterations over an array of registers. If the loop is not
+ * unrolled the array is in memory; gcc does not unroll it by itself at -O2.
  */
 #ifdef __clang__
 #define OMENDB_UNROLL _Pragma("clang loop unroll(full)")

@@ -1,158 +1,12 @@
 /*
  * change.c
- *	  Changes of pages, WAL-logged.
+ *	  Changes of records and of the metapage, each WAL-logged.
  */
 #include "page/change.h"
 
 #include "access/generic_xlog.h"
-#include "miscadmin.h"
 #include "page/slot.h"
-#include "storage/freespace.h"
-#include "storage/indexfsm.h"
-#include "storage/lmgr.h"
 #include "utils/rel.h"
-
-/* The first free slot of a page, or per_page. */
-static uint32
-free_slot(const OmendbLayout *layout, Page page)
-{
-	for (uint32 slot = 0; slot < layout->per_page; slot++)
-		if (omendb_page_record(layout, page, slot)->kind == OMENDB_RECORD_FREE)
-			return slot;
-	return layout->per_page;
-}
-
-/* Lock the block if it has a free slot. */
-static Buffer
-lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
-{
-	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = ReadBuffer(store->relation, block);
-	Page page;
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page = BufferGetPage(buffer);
-	/* A page that a crash left without its first WAL is as good as a new one. */
-	if (PageIsNew(page))
-		*slot = 0;
-	else
-	{
-		omendb_store_check(store, buffer);
-		*slot = free_slot(layout, page);
-	}
-	if (*slot < layout->per_page)
-		return buffer;
-	UnlockReleaseBuffer(buffer);
-	return InvalidBuffer;
-}
-
-/*
- * An error where records of another block would have no numbers. Before the file grows: or each
- * insert that fails would leave a page.
- */
-static void
-check_capacity(OmendbStore *store)
-{
-	if (!omendb_block_has_numbers(&store->index->codec.layout,
-								  RelationGetNumberOfBlocks(store->relation)))
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("hnsw index \"%s\" cannot have more than %u records",
-							   RelationGetRelationName(store->relation), OMENDB_MAX_NODE)));
-}
-
-static Buffer
-extend(OmendbStore *store)
-{
-	Relation relation = store->relation;
-	bool local = RELATION_IS_LOCAL(relation);
-	Buffer buffer;
-
-	if (!local)
-		LockRelationForExtension(relation, ExclusiveLock);
-	check_capacity(store);
-	buffer = ReadBuffer(relation, P_NEW);
-	if (!local)
-		UnlockRelationForExtension(relation, ExclusiveLock);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	return buffer;
-}
-
-Buffer
-omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
-{
-	Relation relation = store->relation;
-	const OmendbLayout *layout = &store->index->codec.layout;
-	BlockNumber block = RelationGetTargetBlock(relation);
-	BlockNumber blocks;
-	Buffer buffer;
-
-	if (block != InvalidBlockNumber)
-	{
-		buffer = lock_if_free(store, block, slot);
-		if (BufferIsValid(buffer))
-			return buffer;
-	}
-	blocks = RelationGetNumberOfBlocks(relation);
-	while ((block = GetFreeIndexPage(relation)) != InvalidBlockNumber)
-	{
-		/* The map is not crash-safe. */
-		if (block < OMENDB_FIRST_BLOCK || block >= blocks)
-			continue;
-		buffer = lock_if_free(store, block, slot);
-		if (BufferIsValid(buffer))
-		{
-			RelationSetTargetBlock(relation, block);
-			return buffer;
-		}
-	}
-	if (layout->per_page > 1 && blocks > OMENDB_FIRST_BLOCK)
-	{
-		buffer = lock_if_free(store, blocks - 1, slot);
-		if (BufferIsValid(buffer))
-		{
-			RelationSetTargetBlock(relation, blocks - 1);
-			return buffer;
-		}
-	}
-	for (;;)
-	{
-		buffer = extend(store);
-		block = BufferGetBlockNumber(buffer);
-		RelationSetTargetBlock(relation, block);
-		*slot = 0;
-		if (!PageIsNew(BufferGetPage(buffer)))
-		{
-			omendb_store_check(store, buffer);
-			*slot = free_slot(layout, BufferGetPage(buffer));
-		}
-		/* Others may have filled it between the extension and our lock. */
-		if (*slot < layout->per_page)
-			return buffer;
-		UnlockReleaseBuffer(buffer);
-	}
-}
-
-Page
-omendb_slot_register(GenericXLogState *state, Buffer buffer)
-{
-	bool fresh = PageIsNew(BufferGetPage(buffer));
-	Page page = GenericXLogRegisterBuffer(state, buffer, fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
-
-	if (fresh)
-		omendb_page_init(page, OMENDB_PAGE_RECORDS);
-	return page;
-}
-
-void
-omendb_slot_fill(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
-{
-	uint32 version = to->version + 1;
-	uint16 incarnation = to->incarnation + 1;
-
-	memcpy(to, from, layout->record_bytes);
-	to->version = version;
-	to->incarnation = incarnation;
-}
 
 OmendbNode
 omendb_record_put(OmendbStore *store, const OmendbRecord *record)
@@ -170,7 +24,7 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 	return omendb_block_node(layout, block, slot);
 }
 
-/* The metapage, exclusively locked, if that is the entry point. */
+/* Lock the metapage exclusively if `entry` is the entry point; else InvalidBuffer. */
 static Buffer
 lock_entry(OmendbStore *store, OmendbNode entry)
 {
@@ -288,7 +142,7 @@ omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 	return good;
 }
 
-/* The node's record on its locked page, if it still has the copy's version; or NULL. */
+/* The node's record on its locked page, or NULL if its version is not the copy's. */
 static const OmendbRecord *
 same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *copy)
 {
@@ -297,7 +151,7 @@ same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRec
 	return record->kind == OMENDB_RECORD_NODE && record->version == copy->version ? record : NULL;
 }
 
-/* Lock the node's page if the record still has that version. */
+/* Lock the node's page exclusively if the record has the copy's version; else InvalidBuffer. */
 static Buffer
 lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 {
@@ -313,9 +167,9 @@ lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 	return InvalidBuffer;
 }
 
-/* Does the record on the locked page live, and have an edge to that node? */
+/* True if the record on the locked page is a live node of that level with an edge to `to`. */
 static bool
-leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
+has_live_edge(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	const OmendbRecord *record = omendb_store_record(store, buffer, node);
@@ -324,7 +178,7 @@ leads_to(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, Ome
 		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_edge(layout, record, to);
 }
 
-/* The page of an edge that is to be replaced, and those of a detour, each once. */
+/* The page of a node whose edge is replaced, and the pages of the detour, each once. */
 typedef struct EdgePages
 {
 	uint32 n;
@@ -346,7 +200,7 @@ add_edge_page(EdgePages *pages, BlockNumber block)
 	pages->n++;
 }
 
-/* Lock the node's page exclusively, and those of the detour, or NULL, shared. */
+/* Lock the node's page exclusively, and the pages of the detour (or NULL) in share mode. */
 static void
 lock_edge_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour, EdgePages *pages)
 {
@@ -385,22 +239,22 @@ edge_page(const OmendbStore *store, const EdgePages *pages, OmendbNode node)
 	return pages->buffers[i];
 }
 
-/* Is the detour there, all of whose pages are locked? It may not go by the node itself. */
+/* True if the detour leads to `end`, without `node`. All its pages are locked. */
 static bool
-leads_by(OmendbStore *store, const EdgePages *pages, OmendbNode node, const OmendbDetour *detour,
-		 unsigned level, OmendbNode end)
+is_detour(OmendbStore *store, const EdgePages *pages, OmendbNode node, const OmendbDetour *detour,
+		  unsigned level, OmendbNode end)
 {
 	for (uint32 i = 0; i < detour->n; i++)
 		if (detour->nodes[i] == node ||
-			!leads_to(store, edge_page(store, pages, detour->nodes[i]), detour->nodes[i], level,
-					  i + 1 < detour->n ? detour->nodes[i + 1] : end))
+			!has_live_edge(store, edge_page(store, pages, detour->nodes[i]), detour->nodes[i],
+						   level, i + 1 < detour->n ? detour->nodes[i + 1] : end))
 			return false;
 	return true;
 }
 
 /*
- * All of them, for a new edge may have changed the others' shifts (code/edge.h); WAL has what
- * differs.
+ * Copy all edges: a new edge may have changed the shifts of the others (code/edge.h). WAL has only
+ * the bytes that differ.
  */
 static void
 copy_edges(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
@@ -425,8 +279,8 @@ omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *
 	lock_edge_pages(store, node, detour, &pages);
 	buffer = edge_page(store, &pages, node);
 	present = same_version(store, buffer, node, from);
-	good = present && (!detour || leads_by(store, &pages, node, detour, present->level,
-										   omendb_record_neighbours(layout, present)[slot]));
+	good = present && (!detour || is_detour(store, &pages, node, detour, present->level,
+											omendb_record_neighbours(layout, present)[slot]));
 	if (good)
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);

@@ -1,13 +1,12 @@
 /*
  * change.h
- *	  Changes of the index's pages (change.c, and of heap TIDs tids.c), each WAL-logged
- *	  before its locks are released. The only callers of generic WAL.
+ *	  Changes of the index's pages, each WAL-logged before its locks are released. Of heap
+ *	  TIDs: tids.h. These two are the only callers of generic WAL.
  *
- * Locks. Callers hold none on pages. A function locks pages in ascending order of
- * blocks: one or two, and where an edge is replaced those of its detour; only extending
- * the file (the new block is the highest) and the metapage take others. The metapage is
- * locked alone or last: who holds it waits for no other page. See src/README.md for the
- * order with the heavyweight locks.
+ * Locks. Callers hold no lock on a page, unless a function takes a locked buffer. A function locks
+ * one or two pages, and the pages of a detour if it replaces an edge, in ascending order of blocks.
+ * A new page is the highest block. The metapage is locked alone or last: no other lock is awaited
+ * while it is held. src/README.md has the order with heavyweight locks.
  */
 #ifndef OMENDB_CHANGE_H
 #define OMENDB_CHANGE_H
@@ -15,24 +14,24 @@
 #include "page/store.h"
 
 /*
- * Put a record (record_bytes of the index's layout) into a free slot, of an
- * existing page or of a new one, and give its number. The slot's version and
- * incarnation continue there; all else is as in *record.
+ * Put a record (record_bytes of the layout) into a free slot of an existing page or of a new one.
+ * Returns its number. Version and incarnation are those of the slot, raised; all else is copied from
+ * *record.
  */
 extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *record);
 
 /*
- * The same, and the node becomes the entry point, all in one WAL record: if the
- * entry point is still `old` (or none). False, and nothing is done, if not.
+ * The same, and make the node the entry point, in one WAL record. False, with no change, if the entry
+ * point is not `old` (which may be OMENDB_NO_NODE) any more.
  */
 extern bool omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNode old,
 									OmendbNode *node);
 
-/* Copy the record of a node under a share lock; false where it is no such node. */
+/* Copy the record of a node, under a share lock. False if it is not a node of that level. */
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
 							   OmendbRecord *out);
 
-/* The same for its header and own vector only (neighbours_offset bytes). */
+/* The same for header and own vector only (neighbours_offset bytes). */
 extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbRecord *out);
 
@@ -40,14 +39,17 @@ extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned
 extern bool omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level,
 									 OmendbRecord *out);
 
-/* Does that node edge to that other one? */
+/* True if the node, of that level, has an edge to `to`. */
 extern bool omendb_record_has_edge_to(OmendbStore *store, OmendbNode node, unsigned level,
 									  OmendbNode to);
 
-/* The level of a node; false where it is no node. */
+/* The level of a node. False if the record is not a node. */
 extern bool omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level);
 
-/* Nodes between a node and an end of its edges: edges lead from each to the next one. */
+/*
+ * Maximum number of nodes of a detour: nodes between a node and a neighbour, where an edge leads from
+ * each to the next.
+ */
 #define OMENDB_DETOUR_NODES 6
 
 typedef struct OmendbDetour
@@ -57,100 +59,40 @@ typedef struct OmendbDetour
 } OmendbDetour;
 
 /*
- * Write the edges of `from`, a copy of the node's record of which slot `slot` is changed, to
- * the page, if the page's record still has the copy's version. from->count is the
- * new count of neighbours.
+ * Write the edges, and the count of edges, of `from` to the page. `from` is a copy of the node's
+ * record, changed in slot `slot`. False, with no change, if the page's record has another version
+ * than the copy.
  *
- * Where that replaces an edge, the nodes of the detour have to live and to have edges to
- * the next one, the last one to where the replaced edge leads, else nothing is done: all
- * their pages are locked, so no edge of the detour goes before this one does. NULL if
- * the caller knows that no detour is needed, as where nothing leads to the node yet.
+ * If an edge is replaced, `detour` has to lead from the node to the end of the replaced edge: each
+ * node of the detour is alive and has an edge to the next one, the last one to that end. Else false,
+ * with no change. The pages of the detour are locked in share mode, so that no edge of the detour is
+ * replaced before this one. detour is NULL if none is needed, as when nothing leads to the node yet.
  */
 extern bool omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
 								   uint32 slot, const OmendbDetour *detour);
 
-/*
- * Replace all neighbours of a node by those of `from`, under the same
- * condition.
- */
+/* Write the edges of `from`, a copy of the node's record. False as for another version above. */
 extern bool omendb_record_put_edges(OmendbStore *store, OmendbNode node, const OmendbRecord *from);
 
-/*
- * Add a heap TID to a node that has that identity and own vector; false where
- * it is no such node (any more), or is dead.
- */
-extern bool omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
-								  ItemPointer tid);
-
-/* What omendb_page_remove_tids found on a page. */
-typedef struct OmendbPageTids
-{
-	uint64 removed;
-	uint64 left;
-} OmendbPageTids;
-
-/*
- * Is dead() true for a heap TID of the page's records? If not, it was asked once for each
- * of them, and *count is their number. buffer is locked.
- */
-extern bool omendb_page_has_dead_tids(OmendbStore *store, Buffer buffer,
-									  bool (*dead)(ItemPointer tid, void *context), void *context,
-									  uint64 *count);
-
-/*
- * Remove the heap TIDs of a page's records for which dead() is true. Nodes of
- * level 0 that have none left, nor overflow records, are marked dead. The page
- * is only changed, and WAL-logged, if that changes anything. buffer is
- * exclusively locked and stays so.
- */
-extern void omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
-									bool (*dead)(ItemPointer tid, void *context), void *context,
-									OmendbPageTids *counts);
-
-/* A heap TID of a row that nobody can see any more, and the record that has it. */
-typedef struct OmendbDeadTid
-{
-	OmendbNode record;
-	uint32 version; /* of the record, when the TID was read there */
-	ItemPointerData tid;
-} OmendbDeadTid;
-
-/*
- * Mark heap TIDs, where the record still has that version: in another one the same TID may be of
- * a new row. Sorts them. A mark does not change the version: nobody writes back heap TIDs that
- * were read before.
- *
- * This is WAL-logged, unlike the hints of other access methods. A generic WAL record is checked
- * (wal_consistency_checking) without leaving anything out, so a page may not differ from its WAL.
- */
-extern void omendb_mark_tids(OmendbStore *store, OmendbDeadTid *dead, size_t n);
-
-/*
- * Free all overflow records of a node that are empty; mark the node dead if
- * nothing is left. True if it is dead then. Vacuum only. No TID goes from one
- * record into another: a scan would miss it.
- */
-extern bool omendb_record_free_empty(OmendbStore *store, OmendbNode node);
-
-/* Mark a node (of an upper level) dead. */
+/* Mark a node of that level dead, if it is one. For upper levels, which have no heap TIDs. */
 extern void omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level);
 
 /*
- * Free all dead nodes of a page for which may_free() is true; buffer is
- * exclusively locked and stays so. Returns how many.
+ * Free all dead nodes of a page for which may_free() is true. Returns their number. The buffer is
+ * exclusively locked and stays locked.
  */
 extern uint32 omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 									bool (*may_free)(OmendbNode node, void *context),
 									void *context);
 
-/* Let the entry point be another (or none) if it is still `old`; else false. */
+/* Change the entry point to `node` (or OMENDB_NO_NODE). False if it is not `old` any more. */
 extern bool omendb_meta_change_entry(OmendbStore *store, OmendbNode old, OmendbNode node,
 									 unsigned level);
 
-/* The index does not take a row that has a vector. */
+/* Set OMENDB_META_LEFT_OUT: the index leaves out a row that has a vector. */
 extern void omendb_meta_note_left_out(OmendbStore *store);
 
-/* Replace what the metapage says of recall; sets the checksum. */
+/* Replace the calibration of the metapage. Sets calibration->checksum. */
 extern void omendb_meta_put_calibration(OmendbStore *store, OmendbCalibration *calibration);
 
 #endif /* OMENDB_CHANGE_H */

@@ -2,27 +2,23 @@
  * format.h
  *	  The index on disk: pages, addresses, the metapage.
  *
- * Block 0 is the metapage. All other blocks hold records (code/layout.h), all
- * of one size, one after another from the page header on; the place of a
- * record follows from its number:
+ * Block 0 is the metapage: an OmendbMetaPage, and behind it an OmendbCalibration. All other blocks
+ * have records (code/layout.h) of one size, adjacent, behind the page header. The number of a record
+ * is its address:
  *
- *	block = 1 + node / per_page, record = node % per_page
+ *	block = 1 + node / per_page, slot = node % per_page
  *
- * The metapage has an OmendbMetaPage and behind it an OmendbCalibration.
- *
- * There are no line pointers. A slot is never moved: it is free, or holds a
- * node or heap TIDs that did not fit a node. pd_lower = pd_upper, so that
- * neither generic WAL nor full-page images leave anything out.
+ * There are no line pointers, and records never move. A slot is free, or has a node, or an overflow
+ * record. pd_lower = pd_upper, so that neither generic WAL nor full-page images leave anything out.
  *
  * page			bytes	what
  * 0			24		PageHeaderData
  * 24			..		records (or OmendbMetaPage)
  * BLCKSZ - 8	8		OmendbPageSpecial
  *
- * An overflow record continues the heap TIDs of a node. It is an OmendbRecord
- * of kind OMENDB_RECORD_OVERFLOW, of which only kind, version, overflow (the
- * next one), incarnation, and after the header count (uint32), owner (node),
- * the owner's incarnation (uint16, 2 bytes 0) and then the TIDs are used.
+ * An overflow record has more heap TIDs of a node. It is an OmendbRecord of kind
+ * OMENDB_RECORD_OVERFLOW, of which only kind, version, overflow (the next overflow record) and
+ * incarnation are used; an OmendbOverflow follows the header.
  */
 #ifndef OMENDB_FORMAT_H
 #define OMENDB_FORMAT_H
@@ -44,7 +40,7 @@
 #define OMENDB_FORMAT_OLDEST  4
 
 #define OMENDB_PAGE_ID 0xdb0e
-/* What pgvector writes in the same place. */
+/* Page IDs of pgvector, which are in the same place. */
 #define PGVECTOR_HNSW_PAGE_ID    0xff90
 #define PGVECTOR_IVFFLAT_PAGE_ID 0xff84
 
@@ -59,7 +55,7 @@ typedef struct OmendbPageSpecial
 	uint16 kind;     /* OmendbPageKind */
 	uint16 reserved; /* 0 */
 	uint16 reserved2;
-	uint16 page_id; /* OMENDB_PAGE_ID, for those who look at raw pages */
+	uint16 page_id; /* OMENDB_PAGE_ID, which identifies raw pages */
 } OmendbPageSpecial;
 
 StaticAssertDecl(sizeof(OmendbPageSpecial) == 8, "page special space is 8 bytes");
@@ -83,8 +79,8 @@ typedef struct OmendbMetaPage
 	uint16 level_shift;  /* one node of 2^level_shift is on the next level */
 	uint32 checksum;     /* of all fields but entry, entry_level, flags: omendb_meta_checksum */
 	uint64 seed;         /* of the rotation */
-	uint32 elements;     /* that a record of a sparse vector has room for; else 0 */
-	uint32 upper_beam;   /* how wide a beam on upper levels is; 0: OMENDB_UPPER_BEAM */
+	uint32 elements;     /* capacity of an own sparse vector; else 0 */
+	uint32 upper_beam;   /* width of the beam on upper levels; 0: OMENDB_UPPER_BEAM */
 	uint32 reserved[30]; /* 0 */
 } OmendbMetaPage;
 
@@ -95,17 +91,17 @@ StaticAssertDecl(offsetof(OmendbMetaPage, dimensions) == 16, "metapage layout");
 StaticAssertDecl(offsetof(OmendbMetaPage, seed) == 32, "metapage layout");
 
 /*
- * Behind OmendbMetaPage: what recall the index's rows are found with. All 0 where nothing was
- * measured: the checksum counts only where the curve has points.
+ * Recall of the index by ef, behind OmendbMetaPage. All 0 if it was not measured: the checksum is
+ * valid only if the curve has points.
  */
 typedef struct OmendbCalibration
 {
-	uint32 checksum; /* CRC-32C of all that follows */
-	uint32 queries;  /* rows that were searched for */
-	uint64 rows;     /* heap TIDs that the index had then */
-	uint64 removed;  /* of them, and of later ones, by vacuums since */
-	OmendbCurve curve;
-	uint32 reserved; /* 0 */
+	uint32 checksum;   /* CRC-32C of the fields below */
+	uint32 queries;    /* queries of the measurement */
+	uint64 rows;       /* heap TIDs of the index when recall was measured */
+	uint64 removed;    /* heap TIDs that vacuum has removed since then */
+	OmendbCurve curve; /* recall by ef */
+	uint32 reserved;   /* 0 */
 } OmendbCalibration;
 
 StaticAssertDecl(offsetof(OmendbCalibration, curve) == 24, "calibration layout");
@@ -116,10 +112,10 @@ StaticAssertDecl(sizeof(OmendbCalibration) == 24 + 4 + 12 * OMENDB_CURVE_POINTS 
 /* What follows the header of an overflow record. */
 typedef struct OmendbOverflow
 {
-	uint32 count; /* TIDs */
+	uint32 count; /* heap TIDs in tids[] */
 	OmendbNode owner;
 	uint16 owner_incarnation;
-	uint16 reserved;
+	uint16 reserved; /* 0 */
 	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
 } OmendbOverflow;
 
@@ -145,7 +141,7 @@ omendb_block_node(const OmendbLayout *layout, BlockNumber block, uint32 slot)
 	return (OmendbNode) (block - OMENDB_FIRST_BLOCK) * layout->per_page + slot;
 }
 
-/* Is there a number for each record of the block? */
+/* True if every slot of the block has a node number, OMENDB_MAX_NODE or below. */
 static inline bool
 omendb_block_has_numbers(const OmendbLayout *layout, BlockNumber block)
 {
@@ -176,7 +172,7 @@ omendb_record_overflow(OmendbRecord *record)
 	return (OmendbOverflow *) (record + 1);
 }
 
-/* TIDs that fit an overflow record. */
+/* Heap TIDs that fit an overflow record. */
 static inline uint32
 omendb_overflow_capacity(const OmendbLayout *layout)
 {
@@ -185,16 +181,16 @@ omendb_overflow_capacity(const OmendbLayout *layout)
 }
 
 /*
- * A heap TID in a record may be marked: a scan found that nobody can see its row any more. Offsets
- * of rows leave that bit free. Scans pass such a TID over, but not those of a transaction that
- * began in recovery: snapshots of a standby may be older than any of the primary, where the mark
- * comes from. Vacuum removes the TID as any other.
+ * Mark of a heap TID whose row is dead to all snapshots, as a scan has found; a bit that offsets of
+ * rows leave free. Scans skip a marked TID. Scans of a transaction that began in recovery do not: a
+ * snapshot of a standby may be older than all snapshots of the primary, which set the mark. Vacuum
+ * removes the TID like others.
  */
 #define OMENDB_TID_MARK 0x8000
 
 StaticAssertDecl(MaxOffsetNumber < OMENDB_TID_MARK, "the mark of a heap TID is no part of it");
 
-/* Copy a heap TID out of a record, without its mark; was it marked? */
+/* Copy a heap TID out of a record, without its mark. True if it was marked. */
 static inline bool
 omendb_tid_load(const void *from, ItemPointerData *tid)
 {
@@ -206,7 +202,7 @@ omendb_tid_load(const void *from, ItemPointerData *tid)
 	return marked;
 }
 
-/* May it be the place of a row in some table? */
+/* True if a table can have a row at the TID. */
 static inline bool
 omendb_tid_is_possible(const ItemPointerData *tid)
 {
@@ -214,7 +210,7 @@ omendb_tid_is_possible(const ItemPointerData *tid)
 		   OffsetNumberIsValid(ItemPointerGetOffsetNumberNoCheck(tid));
 }
 
-/* CRC-32C of what stays as it was when the index was built. */
+/* CRC-32C of the fields that do not change after the build: without entry, entry_level and flags. */
 extern uint32 omendb_meta_checksum(const OmendbMetaPage *meta);
 
 static inline uint32
@@ -223,13 +219,13 @@ omendb_meta_upper_beam(const OmendbMetaPage *meta)
 	return meta->upper_beam > 0 ? meta->upper_beam : OMENDB_UPPER_BEAM;
 }
 
-/* CRC-32C of what follows the checksum. */
+/* CRC-32C of the fields behind the checksum. */
 extern uint32 omendb_calibration_checksum(const OmendbCalibration *calibration);
 
-/* Is it empty, or as it was written? */
+/* True if the calibration is empty, or its checksum is right and its curve possible. */
 extern bool omendb_calibration_is_possible(const OmendbCalibration *calibration);
 
-/* Make an empty page of that kind; no slot is in use. */
+/* Initialise an empty page of that kind, whose slots are all free. */
 extern void omendb_page_init(Page page, OmendbPageKind kind);
 
 #endif /* OMENDB_FORMAT_H */

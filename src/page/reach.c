@@ -1,6 +1,6 @@
 /*
  * reach.c
- *	  Which nodes edges lead to, level by level.
+ *	  The set of nodes that edges lead to, level by level.
  */
 #include "page/reach.h"
 
@@ -60,7 +60,7 @@ omendb_reach_next(const OmendbReach *reach, OmendbNode from)
 	return OMENDB_NO_NODE;
 }
 
-/* A node that another one leads to. */
+/* Add a node that an edge, or a pointer down, of `parent` leads to. */
 static void
 add_child(OmendbReach *reach, OmendbNode parent, OmendbNode node)
 {
@@ -69,7 +69,10 @@ add_child(OmendbReach *reach, OmendbNode parent, OmendbNode node)
 	omendb_reach_add(reach, node);
 }
 
-/* record: NULL where the page was never initialised. */
+/*
+ * Follow one waiting node: its edges if `edges`, its pointer down (into `below`) unless that is NULL.
+ * record: NULL if the page was never initialised.
+ */
 static void
 follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned level,
 	   OmendbReach *below, bool edges)
@@ -93,7 +96,7 @@ follow(OmendbReach *reach, OmendbNode node, const OmendbRecord *record, unsigned
 		add_child(reach, node, omendb_record_neighbours(layout, record)[i]);
 }
 
-/* Follow what waits on one page; its own nodes may be reached by that. */
+/* Follow the waiting nodes of a page, also those that become waiting by that. */
 static void
 follow_page(OmendbReach *reach, Page page, BlockNumber block, unsigned level, OmendbReach *below,
 			bool edges)
@@ -107,6 +110,7 @@ follow_page(OmendbReach *reach, Page page, BlockNumber block, unsigned level, Om
 			   level, below, edges);
 }
 
+/* Follow waiting nodes, in passes over the file, until none is waiting. */
 static void
 follow_all(OmendbReach *reach, unsigned level, OmendbReach *below, bool edges)
 {
@@ -116,7 +120,7 @@ follow_all(OmendbReach *reach, unsigned level, OmendbReach *below, bool edges)
 	{
 		OmendbNode node = omendb_block_node(layout, reach->first, 0);
 
-		/* What comes to wait behind us is for the next time round. */
+		/* Nodes of earlier blocks that become waiting are for the next pass. */
 		reach->first = InvalidBlockNumber;
 		while ((node = omendb_reach_next(reach, node)) != OMENDB_NO_NODE)
 		{

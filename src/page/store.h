@@ -1,12 +1,15 @@
 /*
  * store.h
- *	  An index that is open: what it is (metapage, codec), and its records
- *	  through the buffer manager.
+ *	  An open index (metapage, codec), and its records through the buffer manager.
  *
- * A backend remembers in which buffer a block was last seen: a step of a
- * search then finds its page without the buffer mapping table, and can
- * prefetch a record into the processor's cache before it is pinned. A wrong
- * hint costs time, nothing else: the buffer manager checks it.
+ * A backend keeps a hint for each block: the buffer in which the block was last found. With a hint
+ * a page is pinned without the buffer mapping table, and a record can be prefetched into the
+ * processor's cache before the page is pinned. A wrong hint costs time only: the buffer manager
+ * checks which block the buffer has.
+ *
+ * Locks. A visit (omendb_store_ops, omendb_store_visit_copy) holds a share lock on one page while it
+ * runs. Functions that take a buffer expect it to be locked by the caller. No function changes a
+ * page.
  */
 #ifndef OMENDB_STORE_H
 #define OMENDB_STORE_H
@@ -16,6 +19,7 @@
 #include "compat.h"
 #include "graph/graph.h"
 #include "page/format.h"
+#include "page/pagecheck.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
@@ -25,117 +29,105 @@ typedef struct OmendbIndex
 	OmendbCodec codec;
 } OmendbIndex;
 
-/* What a scan or an insert counts. */
+/* Counters of a scan or an insert. */
 typedef struct OmendbCounters
 {
-	uint64 pages;  /* accessed */
-	uint64 misses; /* of them, not found where they were last seen */
-	uint64 stale;  /* edges to what is no node (any more) */
+	uint64 pages;  /* pages accessed */
+	uint64 misses; /* page accesses whose hint was missing or wrong */
+	uint64 stale;  /* visits to a record that is not (or no longer) a node of the level */
 } OmendbCounters;
 
+/* Blocks that a store can have requested from storage at a time. */
 #define OMENDB_REQUESTED 128
 
 typedef struct OmendbStore
 {
 	Relation relation;
 	const OmendbIndex *index;
-	BlockNumber blocks; /* that the file has at least; 0 before it was asked */
-	bool requests;      /* storage is asked for pages in advance: omendb_store_may_request */
-	/* Those that were asked for and not read yet, each at the place of its number; 0: none. */
+	BlockNumber blocks; /* the file has this many or more; 0: not known yet */
+	bool requests;      /* pages are requested in advance: omendb_store_may_request */
+	/* Blocks requested and not read yet: block b is in element b % OMENDB_REQUESTED; 0: none. */
 	BlockNumber requested[OMENDB_REQUESTED];
 	OmendbCounters counters;
 } OmendbStore;
 
 extern const OmendbGraphOps omendb_store_ops;
 
-/*
- * What the index is, from its metapage, which is checked, or from the relcache
- * entry, where it is kept; palloc'd in the current memory context.
- */
+/* Open an index: a copy of omendb_index_peek, palloc'd in the current memory context. */
 extern OmendbIndex *omendb_index_open(Relation relation);
 
-/* The relcache entry's own; valid until the next invalidation. */
+/*
+ * The index in the relcache entry; valid until the next invalidation. The first call reads and
+ * checks the metapage.
+ */
 extern const OmendbIndex *omendb_index_peek(Relation relation);
 
-/* The same from a metapage that is to be written. */
+/* Make an index from a metapage; palloc'd in the current memory context. */
 extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *meta);
 
 /*
- * As the visit of omendb_store_ops; *copy gets the record up to its neighbours
- * (codes_offset bytes), if the node is not dead.
+ * The visit of omendb_store_ops. Unless the node is dead, it also copies the record up to its
+ * neighbours (codes_offset bytes) to *copy.
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
 
-/* Is storage asked for pages of the index in advance? effective_io_concurrency says so. */
+/* True if effective_io_concurrency allows to request pages of the index in advance. */
 extern bool omendb_store_may_request(Relation relation);
 
-/* Read the entry point afresh; false where the graph is empty. */
+/* Read the present entry point from the metapage. False if the graph is empty. */
 extern bool omendb_index_entry(OmendbStore *store, OmendbNode *entry, unsigned *level);
 
-/* Did the index leave out rows that have a vector? (Those without one it always does.) */
+/* True if the index has left out a row that has a vector (OMENDB_META_LEFT_OUT). */
 extern bool omendb_index_left_out(OmendbStore *store);
 
 /*
- * Read afresh which ef gives which recall; false where nobody has measured it. An error where it
- * is damaged.
+ * Read the present calibration, recall by ef, from the metapage. False if recall was not measured.
+ * An error if the calibration is damaged.
  */
 extern bool omendb_index_calibration(OmendbStore *store, OmendbCalibration *calibration);
 
-/* The layout that a metapage says; raises an error where that is impossible. */
-/* Was the index built by pgvector? Its pages are not to be read then. */
-extern bool omendb_index_is_pgvectors(Relation relation);
-
-extern void omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout);
-
-pg_noreturn extern void omendb_corrupt_page(Relation relation, BlockNumber block, const char *what);
-
-/* The blocks that the file has, at least: as many as when it was last asked. */
+/* Length of the file in blocks, or less if it has grown since the last time it was read. */
 extern BlockNumber omendb_store_blocks(OmendbStore *store);
 
-/* The block, pinned; an error where the file ends before it. */
+/* Pin a block. An error if it is behind the end of the file. */
 extern Buffer omendb_store_read(OmendbStore *store, BlockNumber block);
 
 /*
- * The block's page, pinned and locked (BUFFER_LOCK_SHARE or _EXCLUSIVE), known
- * to be a page of records; InvalidBuffer where it was never initialised.
+ * Pin and lock (BUFFER_LOCK_SHARE or _EXCLUSIVE) a block, and check that it is a page of records.
+ * InvalidBuffer, and no lock, if the page was never initialised.
  */
 extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
 
 /*
- * The same for who reads all records of many blocks once: they are checked, too.
- * strategy: or NULL.
+ * The same for readers of all records of many blocks: also checks the records of the page. strategy
+ * may be NULL.
  */
 extern Buffer omendb_store_lock_by(OmendbStore *store, BlockNumber block, int mode,
 								   BufferAccessStrategy strategy);
 
-/* An error where a page that is not new is no page of records. */
+/* Check that a page, which is not new, is a page of records; else an error. */
 extern void omendb_store_check(OmendbStore *store, Buffer buffer);
 
-/* An error where the page is no metapage. */
+/* Check that a page is the metapage; else an error. */
 extern void omendb_store_check_meta(OmendbStore *store, Buffer buffer);
 
-/* omendb_store_check, and an error where the header of one of its records is impossible. */
+/* omendb_store_check, and omendb_store_check_record of all records of the page. */
 extern void omendb_store_check_records(OmendbStore *store, Buffer buffer);
 
 /*
- * The node's record on its page, which was locked; an error where the record's
- * header is impossible. Of what kind and level it is, is for the caller to see.
+ * The node's record on its locked page, checked by omendb_store_check_record. Its kind and level are
+ * for the caller to check.
  */
 extern OmendbRecord *omendb_store_record(OmendbStore *store, Buffer buffer, OmendbNode node);
 
-/*
- * An error where the header of a record is impossible: more heap TIDs or edges than
- * fit, edges to what no number is of, a level that there is not, floats that are
- * none. What is possible and wrong is for hnsw_index_check to find.
- */
+/* omendb_record_check of a record of this index. */
 extern void omendb_store_check_record(OmendbStore *store, OmendbNode node,
 									  const OmendbRecord *record);
 
 /*
- * An error where that heap TID of a node is of no row that the table could have: to
- * read it would fail otherwise, or extend the table. *blocks: that the table has, at
- * least; 0 before it was asked.
+ * Check that the table can have a row at a heap TID of a node; else an error. (Reading the row would
+ * fail, or extend the table.) *blocks: the table has this many blocks or more; 0: not known yet.
  */
 static inline void
 omendb_store_check_tid(OmendbStore *store, OmendbNode node, const ItemPointerData *tid,

@@ -1,8 +1,11 @@
 /*
  * tids.c
- *	  The heap TIDs of nodes, in their records and in overflow records.
+ *	  Changes of heap TIDs, in nodes and in overflow records.
+ *
+ * A node has up to OMENDB_INLINE_TIDS heap TIDs, then a chain of overflow records. A new overflow
+ * record becomes the head of the chain.
  */
-#include "page/change.h"
+#include "page/tids.h"
 
 #include "access/generic_xlog.h"
 #include "miscadmin.h"
@@ -10,7 +13,7 @@
 #include "storage/indexfsm.h"
 #include "utils/rel.h"
 
-/* Is the record on that page a live node with the same vector? */
+/* The node's record on its locked page, or NULL if it is not a live node with the vector of `like`. */
 static OmendbRecord *
 same_vector(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRecord *like)
 {
@@ -32,7 +35,7 @@ add_inline_tid(OmendbRecord *record, ItemPointer tid)
 	record->version++;
 }
 
-/* A page of a node or of its chain, which cannot be new. */
+/* Lock a page exclusively. It has a node or an overflow record, so it is not new. */
 static void
 lock_page(OmendbStore *store, Buffer buffer)
 {
@@ -40,7 +43,7 @@ lock_page(OmendbStore *store, Buffer buffer)
 	omendb_store_check(store, buffer);
 }
 
-/* An error where the record is not an overflow record of that node. */
+/* Check that the record is an overflow record of that node; else an error. */
 static void
 check_overflow(OmendbStore *store, BlockNumber block, OmendbRecord *record, OmendbNode owner,
 			   uint16 incarnation)
@@ -54,8 +57,8 @@ check_overflow(OmendbStore *store, BlockNumber block, OmendbRecord *record, Omen
 }
 
 /*
- * Add the TID to the overflow record at the head of the node's chain, if that
- * has room: *added. False where the node changed meanwhile.
+ * Add the TID to the overflow record at the head of the node's chain; *added is false if it is full.
+ * Returns false, with no change, if the node has changed meanwhile.
  */
 static bool
 add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, OmendbNode head,
@@ -107,8 +110,8 @@ add_to_overflow(OmendbStore *store, OmendbNode node, const OmendbRecord *like, O
 }
 
 /*
- * Put a new overflow record with the TID at the head of the node's chain.
- * False where the node changed meanwhile: then nothing was done.
+ * Put a new overflow record with the TID at the head of the node's chain. False, with no change, if
+ * the node has changed meanwhile.
  */
 static bool
 add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *like,
@@ -132,7 +135,7 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 		node_buffer = omendb_store_read(store, node_block);
 		if (node_block < slot_block)
 		{
-			/* The order of blocks: let go, and look again. */
+			/* Lock in ascending order of blocks. The slot is checked again below. */
 			LockBuffer(slot_buffer, BUFFER_LOCK_UNLOCK);
 			lock_page(store, node_buffer);
 			LockBuffer(slot_buffer, BUFFER_LOCK_EXCLUSIVE);
@@ -221,7 +224,7 @@ omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *l
 	}
 }
 
-/* Copy the TIDs that are not dead out of an array of n; returns how many these are. */
+/* Copy the TIDs for which dead() is false to living[]. Returns their number. */
 static uint32
 copy_living(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *context),
 			void *context, uint8 *living)
@@ -240,7 +243,7 @@ copy_living(const uint8 *tids, uint32 n, bool (*dead)(ItemPointer tid, void *con
 	return left;
 }
 
-/* The TIDs on a record itself: their number, or 0 where it has none. */
+/* Set *tids to the heap TIDs of a node of level 0 or an overflow record. Returns their number. */
 static uint32
 record_tids(OmendbStore *store, Buffer buffer, OmendbRecord *record, uint8 **tids)
 {
@@ -338,7 +341,7 @@ omendb_page_remove_tids(OmendbStore *store, Buffer buffer,
 		GenericXLogFinish(state);
 }
 
-/* Mark a heap TID among n; false where it is not there, or is marked already. */
+/* Mark a heap TID among n. False if it is not among them, or marked already. */
 static bool
 mark_tid(uint8 *tids, uint32 n, const ItemPointerData *dead)
 {
@@ -358,7 +361,7 @@ mark_tid(uint8 *tids, uint32 n, const ItemPointerData *dead)
 	return false;
 }
 
-/* Mark the TIDs of one page. */
+/* Mark n TIDs, all of records of one page. */
 static void
 mark_on_page(OmendbStore *store, const OmendbDeadTid *dead, size_t n)
 {
@@ -419,7 +422,10 @@ omendb_mark_tids(OmendbStore *store, OmendbDeadTid *dead, size_t n)
 	}
 }
 
-/* The next overflow record after a node or an overflow record of its chain. */
+/*
+ * Read the overflow record that follows `at`, a node or an overflow record of its chain. False if
+ * there is none. *dead: `at` is a dead node.
+ */
 static bool
 read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
 {
@@ -440,9 +446,9 @@ read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
 }
 
 /*
- * Take the overflow record `at` out of a node's chain and free it, if it is empty.
- * before: the node, or the overflow record that it comes after. *freed: it was.
- * False where another came in between.
+ * Remove the overflow record `at` from a node's chain and free it, if it is empty: *freed. before:
+ * the node, or the overflow record in front of `at`. *dead is set if the node becomes dead. False,
+ * with no change, if `at` does not follow `before` any more.
  */
 static bool
 free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at, bool *freed,

@@ -1,6 +1,6 @@
 /*
  * average.c
- *	  See average.h.
+ *	  The transition state of avg over the dense types.
  */
 #include "types/average.h"
 
@@ -24,7 +24,7 @@ omendb_average_state(ArrayType *state, double *count, int *dim)
 	return values + 1;
 }
 
-/* A state of that many sums, whatever memory context is current. */
+/* A new state with sums of 0, in the current memory context. */
 static ArrayType *
 new_state(double count, int dim, double **sums)
 {
@@ -45,8 +45,8 @@ new_state(double count, int dim, double **sums)
 }
 
 /*
- * The state to add to: the given one itself where it belongs to an aggregate,
- * else a copy, because a plain call must not change its argument.
+ * A state that can be changed, with another count: the argument itself within an aggregate, else a
+ * copy, because a plain call must not change its argument.
  */
 static ArrayType *
 writable(FunctionCallInfo fcinfo, ArrayType *state, double count, double **sums)
@@ -65,7 +65,7 @@ writable(FunctionCallInfo fcinfo, ArrayType *state, double count, double **sums)
 	return state;
 }
 
-/* Rows are finite, so sums are, unless there are too many: 22003, as float8's operators say. */
+/* Raise 22003 if a sum has overflowed, as float8's operators do. Rows are finite. */
 static void
 check_overflow(const double *sums, int dim)
 {
@@ -118,7 +118,7 @@ omendb_average_combine(FunctionCallInfo fcinfo, ArrayType *a, ArrayType *b, int 
 	addend = omendb_average_state(b, &count_b, &dim_b);
 	if (dim_a > 0 && dim_b > 0)
 		omendb_check_typmod(dim_a, dim_b, NULL);
-	/* Neither has sums where no row came to either. */
+	/* Neither state has sums if no row was added to either. */
 	if (dim_a > 0 || dim_b > 0)
 		omendb_check_dim(Max(dim_a, dim_b), max_dim, type, NULL);
 	if (dim_b == 0 && count_b == 0)

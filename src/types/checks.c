@@ -1,6 +1,6 @@
 /*
  * checks.c
- *	  See checks.h.
+ *	  Checks and parsers that all vector types share.
  */
 #include "types/checks.h"
 
@@ -145,7 +145,7 @@ omendb_array_to_floats(ArrayType *array, int *n, const char *type)
 				break;
 			}
 			case NUMERICOID:
-				/* Its own error says what is out of range. */
+				/* numeric_float4 raises the error for numbers out of range. */
 				result[i] = DatumGetFloat4(DirectFunctionCall1(numeric_float4, elements[i]));
 				break;
 			default:
@@ -169,16 +169,15 @@ omendb_syntax_error(const char *start, const char *place, const char *type, cons
 }
 
 /*
- * A plain decimal number, fast: most of the time that reading a vector takes is
- * spent here. False where it is not sure of the nearest float, or finds anything
- * unusual: the caller then asks strtof. Otherwise the result is strtof's.
+ * Parse a plain decimal number; most of the time of reading a vector goes in here. The result is
+ * that of strtof. False, with no change, if the nearest float is not sure, or if the text is not a
+ * plain decimal number; the caller then uses strtof.
  *
- * Up to 19 digits fit a uint64; it and a power of ten up to 10^22, which double
- * holds exactly, give the number as a double with two roundings, so it is off by
- * at most 2 units in the last place. Rounding that to float is right unless it
- * lies that close to the middle between two floats: 29 bits are dropped, 1 and
- * 28 zeros being the middle. Source of the idea: W. Clinger, "How to Read
- * Floating Point Numbers Accurately", 1990.
+ * Up to 19 digits fit a uint64. Multiplied or divided by a power of ten up to 10^22, which double
+ * holds exactly, they give the number as a double after two roundings: it is off by at most 2 units
+ * in the last place. Rounding that to float is right unless the double is as close as that to the
+ * middle between two floats. 29 bits are dropped; a 1 and 28 zeros are the middle. After W. Clinger,
+ * "How to Read Floating Point Numbers Accurately", 1990.
  */
 static bool
 parse_decimal(const char **text, float *value)
@@ -216,7 +215,7 @@ parse_decimal(const char **text, float *value)
 			return false;
 		exponent += sign * power;
 	}
-	/* Neither hexadecimal nor more digits of the exponent nor another word. */
+	/* Hexadecimal, more digits of the exponent, or a word. */
 	if (isalnum((unsigned char) *p))
 		return false;
 
@@ -230,7 +229,7 @@ parse_decimal(const char **text, float *value)
 	dropped &= (middle << 1) - 1;
 	if (dropped > middle - 8 && dropped < middle + 8)
 		return false;
-	/* Not subnormal, where more bits are dropped: 10^-22 at least, or 0. */
+	/* The number is 0 or at least 10^-22, so its float is not subnormal (more bits are dropped there). */
 	if (number >= FLT_MAX)
 		return false;
 

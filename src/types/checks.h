@@ -1,13 +1,14 @@
 /*
  * checks.h
- *	  The checks and small parsers that all vector types share, so that the same
- *	  mistake gives the same SQLSTATE whatever the type.
+ *	  Checks and parsers that all vector types share: the same mistake gives the same SQLSTATE for
+ *	  every type.
  *
- * Where pgvector has a message for the same mistake, its text is part of the
- * interface: programs match on it (test/compat/messages.tsv).
+ * If pgvector has a message for a mistake, its text is part of the interface, because programs match
+ * on it (test/compat/messages.tsv).
  *
- * "type" is the type's SQL name, for messages. Functions that take an escontext
- * report softly through it (PostgreSQL 16 on) and then return false.
+ * type: the SQL name of the type, for messages. Each function raises an error with the SQLSTATE of
+ * its comment if the check fails. With an escontext (PostgreSQL 16 and later) the error may be soft;
+ * the function then returns false.
  */
 #ifndef OMENDB_CHECKS_H
 #define OMENDB_CHECKS_H
@@ -16,13 +17,13 @@
 
 #include "utils/array.h"
 
-/* 1 <= dim <= max_dim? 22000 below, 54000 above. */
+/* Check that dim is 1 to max_dim: 22000 below, 54000 above. */
 extern bool omendb_check_dim(int64 dim, int max_dim, const char *type, Node *escontext);
 
-/* Does dim match the column's type modifier (-1: none)? 22000. */
+/* Check that dim is the type modifier of the column, if that is not -1: 22000. */
 extern bool omendb_check_typmod(int32 typmod, int dim, Node *escontext);
 
-/* Are two operands of the same length? 22000. */
+/* Raise the error for operands of different dimensions: 22000. */
 extern void omendb_dims_differ(int a, int b, const char *type);
 
 static inline void
@@ -32,7 +33,7 @@ omendb_check_same_dim(int a, int b, const char *type)
 		omendb_dims_differ(a, b, type);
 }
 
-/* The same of bit strings. */
+/* The same for bit strings. */
 extern void omendb_bits_differ(int a, int b);
 
 static inline void
@@ -42,40 +43,39 @@ omendb_check_same_bits(int a, int b)
 		omendb_bits_differ(a, b);
 }
 
-/* Are the unused bits of a binary form 0? 22000. */
+/* Check that the unused field of a binary form is 0: 22000. */
 extern void omendb_check_unused(int unused);
 
-/* Neither NaN nor infinite? 22000. */
+/* Check that the value is neither NaN nor infinite: 22000. */
 extern bool omendb_check_finite(float value, const char *type, Node *escontext);
 
-/* 22003: a number, as text, that the element type cannot hold. False. */
+/* Raise the error for a number, as text, that the element type cannot hold: 22003. Returns false. */
 extern bool omendb_out_of_range(const char *number, const char *type, Node *escontext);
 
-/* typmod_in of every type: one integer from 1 to max_dim. 22023. */
+/* typmod_in of every type: one integer from 1 to max_dim, else 22023. */
 extern int32 omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type);
 
 /*
- * Elements of a one-dimensional array of int4, float4, float8 or numeric as
- * floats, allocated; *n is their count. 22000 for more dimensions, 22004 for
- * NULL elements, 22003 for what float cannot hold.
+ * Convert an array of int4, float4, float8 or numeric to floats, palloc'd; *n is their number. 22000
+ * for more than one dimension, 22004 for NULL elements, 22003 for numbers out of range of float.
  */
 extern float *omendb_array_to_floats(ArrayType *array, int *n, const char *type);
 
 /*
- * A float at *text, advanced past it and the white space around it. "start" is
- * the beginning of the whole text, for error positions; "form" shows the
- * expected text form. What is not below the limit is 22003. A number too small for float
- * becomes 0 unless stays_nonzero: then it is 22003. 22P02, 22003, 22000.
+ * Parse a float at *text, and advance *text behind it and the white space around it. start: the
+ * beginning of the whole text, for error positions. form: the type's text form, for messages. A
+ * magnitude of `limit` or more is 22003. A number too small for float becomes 0, or is 22003 if
+ * stays_nonzero. Also 22P02 (no number) and 22000 (NaN, infinity).
  */
 extern bool omendb_parse_float(const char **text, const char *start, const char *type,
 							   const char *form, float limit, bool stays_nonzero, float *value,
 							   Node *escontext);
 
-/* 22P02 at that place of the text: "Expected <what> at character <n>." */
+/* Raise the error "Expected <expected> at character <n>.", 22P02, for a place of the text. */
 extern bool omendb_syntax_error(const char *start, const char *place, const char *type,
 								const char *form, const char *expected, Node *escontext);
 
-/* Past white space: that of SQL, whatever the locale. */
+/* Skip the white space of SQL, which does not depend on the locale. */
 static inline const char *
 omendb_skip_space(const char *text)
 {

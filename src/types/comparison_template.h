@@ -1,7 +1,7 @@
 /*
  * comparison_template.h
- *	  The comparison operators and the btree support function over a type's
- *	  compare(), written once for all types. No include guard.
+ *	  The comparison operators and the btree support function that follow from a type's compare(),
+ *	  written once for all types. No include guard.
  *
  * The including file defines FN(name), the C name of the type's SQL-callable
  * function, and the static function compare: less than, equal to or greater than

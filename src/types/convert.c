@@ -2,9 +2,9 @@
  * convert.c
  *	  Conversions between the vector types.
  */
-#include "types/convert.h"
+#include "compat.h"
 
-#include "common/shortest_dec.h"
+#include "kernel/kernel.h"
 #include "types/checks.h"
 #include "types/halfvec.h"
 #include "types/sparsevec.h"
@@ -19,26 +19,6 @@ PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_to_vector);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_to_halfvec);
 
 StaticAssertDecl(VECTOR_MAX_DIM == HALFVEC_MAX_DIM, "a vector and a halfvec convert at any length");
-
-bool
-omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n, Node *escontext)
-{
-	int first = 0;
-	uint16 infinite = 0;
-	char text[FLOAT_SHORTEST_DECIMAL_LEN];
-
-	omendb_kernels.float_to_half(values, halves, n);
-	/* Without a branch in the loop: nearly always there is none to be found. */
-	for (int i = 0; i < n; i++)
-		infinite |= omendb_half_is_inf(halves[i]);
-	if (likely(infinite == 0))
-		return true;
-
-	while (!omendb_half_is_inf(halves[first]))
-		first++;
-	float_to_shortest_decimal_buf(values[first], text);
-	return omendb_out_of_range(text, "halfvec", escontext);
-}
 
 Datum
 omendb_sql_vector_to_halfvec(PG_FUNCTION_ARGS)
@@ -64,7 +44,7 @@ omendb_sql_halfvec_to_vector(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
-/* The non-zero ones of dim finite floats. */
+/* A sparsevec of the non-zero elements of dim finite floats. */
 static SparseVector *
 sparsevec_from_floats(const float *x, int dim, int32 typmod)
 {

@@ -14,13 +14,14 @@
  *	  ELEM				the element type, an unsigned integer or a float
  *	  ELEM_BITS(e), ELEM_FROM_BITS(u)	its bits, of type ELEM_UINT
  *	  ELEM_HTON(u), ELEM_NTOH(u)		byte order of the wire
- *	  ELEM_LIMIT		the smallest float that does not fit, for it is rounded to infinity
- *	  ELEM_EXPONENT		the exponent's bits: all set in NaN and infinities only
+ *	  ELEM_LIMIT		the smallest float that ELEM does not hold: it would be rounded to infinity
+ *	  ELEM_EXPONENT		the bits of the exponent, which are all set in NaN and infinities only
  *	  ELEM_TO_FLOAT(e)
  *	  dense_floats(v)	the elements as const float *: in place or converted
  *	  dense_buffer(r)	where to write the elements of a new value as floats
- *	  dense_store(r, f)	puts those into the value, rounding to ELEM
- *	  dense_store_checked(r, f, escontext)	the same, 22003 for finite floats that ELEM cannot hold
+ *	  dense_store(r, f)	stores the floats of dense_buffer in the value, rounded to ELEM
+ *	  dense_store_checked(r, f, escontext)	stores any floats; 22003 for finite ones that ELEM
+ *						cannot hold
  */
 
 #define DENSE_FORM "[1,2.5,-3]"
@@ -34,7 +35,7 @@ PG_FUNCTION_INFO_V1(FN(coerce));
 PG_FUNCTION_INFO_V1(FN(from_array));
 PG_FUNCTION_INFO_V1(FN(to_float4));
 
-/* No NaN, no infinity? Without a branch in the loop: it runs over every new value. */
+/* True if no element is NaN or infinite. The loop has no branch: it runs over every new value. */
 static bool
 all_finite(const DENSE *v)
 {
@@ -65,7 +66,7 @@ FN(in)(PG_FUNCTION_ARGS)
 	}
 	text = omendb_skip_space(text + 1);
 
-	/* As many elements as commas and one: an upper bound on what to allocate. */
+	/* One element more than commas, at most. */
 	for (const char *p = text; *p != '\0'; p++)
 		commas += (*p == ',');
 	if (!omendb_check_dim(*text == ']' ? 0 : commas + 1, DENSE_MAX_DIM, DENSE_NAME, escontext))

@@ -19,7 +19,7 @@ PG_FUNCTION_INFO_V1(FN(avg));
 
 /* ---------------------------------------------------------------- arithmetic */
 
-/* Finite operands gave an element that is not: 22003, as float4's operators do. */
+/* Raise 22003 if an element is not finite, as float4's operators do. Operands are finite. */
 static void
 check_overflow(const DENSE *result)
 {
@@ -27,7 +27,7 @@ check_overflow(const DENSE *result)
 		float_overflow_error();
 }
 
-/* A function of two operands, element by element: rounds to float, then to ELEM. */
+/* Compute an expression of two operands, element by element, rounded to float and then to ELEM. */
 #define ELEMENTWISE(expression)                        \
 	DENSE *a = DENSE_GETARG(0);                        \
 	DENSE *b = DENSE_GETARG(1);                        \
@@ -89,7 +89,7 @@ FN(concat)(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
-/* subvector(v, start, count): elements from start (1 is the first), cut to what v has. */
+/* subvector(v, start, count): elements from start (1 is the first) on, as many as v has of them. */
 Datum
 FN(subvector)(PG_FUNCTION_ARGS)
 {
@@ -120,7 +120,7 @@ FN(norm)(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(sqrt(DENSE_KERNEL(norm2)(v->x, v->dim)));
 }
 
-/* To length 1; the zero vector stays what it is. */
+/* Scale to length 1; the zero vector is returned as it is. */
 Datum
 FN(l2_normalize)(PG_FUNCTION_ARGS)
 {
@@ -140,7 +140,7 @@ FN(l2_normalize)(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(result);
 }
 
-/* One bit an element: 1 where it is greater than 0. */
+/* One bit an element: 1 if the element is greater than 0. */
 Datum
 FN(binary_quantize)(PG_FUNCTION_ARGS)
 {
@@ -157,8 +157,8 @@ FN(binary_quantize)(PG_FUNCTION_ARGS)
 /* ---------------------------------------------------------------- comparison */
 
 /*
- * By elements, then by length, as arrays compare. Detoasted copies are freed:
- * btree and sort call this without a memory context of its own for each call.
+ * Compare by elements, then by length, as arrays. Detoasted copies are freed, because btree and sort
+ * do not reset a memory context after each call.
  */
 static int
 compare(FunctionCallInfo fcinfo)
@@ -205,7 +205,7 @@ FN(combine)(PG_FUNCTION_ARGS)
 		fcinfo, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1), DENSE_MAX_DIM, DENSE_NAME));
 }
 
-/* avg(state): NULL where there was no row. */
+/* avg(state): NULL if there was no row. */
 Datum
 FN(avg)(PG_FUNCTION_ARGS)
 {

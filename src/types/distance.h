@@ -1,6 +1,6 @@
 /*
  * distance.h
- *	  What the distances of all types share.
+ *	  The distances of all types.
  */
 #ifndef OMENDB_DISTANCE_H
 #define OMENDB_DISTANCE_H
@@ -8,7 +8,7 @@
 #include "postgres.h"
 #include "fmgr.h"
 
-/* The distances that an index can order by: (type, type) returns float8. */
+/* Distances that an index can order by: SQL functions (type, type) returns float8. */
 extern Datum omendb_sql_vector_l2_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_vector_negative_inner_product(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_vector_cosine_distance(PG_FUNCTION_ARGS);
@@ -24,7 +24,7 @@ extern Datum omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_hamming_distance(PG_FUNCTION_ARGS);
 extern Datum omendb_sql_jaccard_distance(PG_FUNCTION_ARGS);
 
-/* A cosine within -1..1, whatever the rounding made of it; NaN stays. */
+/* The cosine, cut to -1 to 1, which rounding may have left. NaN stays NaN. */
 static inline double
 omendb_clamp_cosine(double cosine)
 {

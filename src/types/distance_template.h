@@ -1,7 +1,7 @@
 /*
  * distance_template.h
- *	  The functions over a type's squared L2 distance and inner product, written
- *	  once for vector, halfvec and sparsevec. No include guard.
+ *	  The SQL functions that follow from a type's squared L2 distance and inner product, written once
+ *	  for vector, halfvec and sparsevec. No include guard.
  *
  * The including file defines, undone at the end of this one:
  *	  FN(name)			the C name of the type's SQL-callable function

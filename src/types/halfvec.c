@@ -1,6 +1,6 @@
 /*
  * halfvec.c
- *	  The halfvec type: everything but its distances and conversions.
+ *	  The halfvec type: everything but its distances and conversions to other types.
  */
 #include "types/halfvec.h"
 
@@ -13,7 +13,6 @@
 #include "port/pg_bswap.h"
 #include "types/average.h"
 #include "types/checks.h"
-#include "types/convert.h"
 #include "utils/array.h"
 #include "utils/float.h"
 #include "utils/varbit.h"
@@ -34,6 +33,26 @@
 #define ELEM_FROM_BITS(u)  (u)
 #define ELEM_HTON(u)       pg_hton16(u)
 #define ELEM_NTOH(u)       pg_ntoh16(u)
+
+bool
+omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n, Node *escontext)
+{
+	int first = 0;
+	uint16 infinite = 0;
+	char text[FLOAT_SHORTEST_DECIMAL_LEN];
+
+	omendb_kernels.float_to_half(values, halves, n);
+	/* The loop has no branch: an infinity is rare. */
+	for (int i = 0; i < n; i++)
+		infinite |= omendb_half_is_inf(halves[i]);
+	if (likely(infinite == 0))
+		return true;
+
+	while (!omendb_half_is_inf(halves[first]))
+		first++;
+	float_to_shortest_decimal_buf(values[first], text);
+	return omendb_out_of_range(text, "halfvec", escontext);
+}
 
 static const float *
 dense_floats(const HalfVector *v)

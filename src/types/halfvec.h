@@ -10,7 +10,7 @@
 
 #define HALFVEC_MAX_DIM 16000
 
-/* As Vector, with IEEE binary16 elements. */
+/* Like Vector, with IEEE binary16 elements. */
 typedef struct HalfVector
 {
 	int32 vl_len_;                       /* varlena header (do not touch directly!) */
@@ -25,7 +25,7 @@ StaticAssertDecl(offsetof(HalfVector, x) == 8, "halfvec elements start at byte 8
 #define DatumGetHalfVector(d)  ((HalfVector *) PG_DETOAST_DATUM(d))
 #define PG_GETARG_HALFVEC_P(n) DatumGetHalfVector(PG_GETARG_DATUM(n))
 
-/* A halfvec of dim elements, not yet set; header complete. */
+/* A new halfvec of dim elements, which are not set. The header is. */
 static inline HalfVector *
 omendb_halfvec_new(int dim)
 {
@@ -36,5 +36,11 @@ omendb_halfvec_new(int dim)
 	result->unused = 0;
 	return result;
 }
+
+/*
+ * Convert n finite floats to halves. A float out of range of half is 22003. Errors as in checks.h.
+ */
+extern bool omendb_floats_to_halves(const float *values, OmendbHalf *halves, int n,
+									Node *escontext);
 
 #endif /* OMENDB_HALFVEC_H */

@@ -1,8 +1,9 @@
 /*
- * rrf.c: reciprocal rank fusion, which makes one order of several lists of rows.
+ * rrf.c
+ *	  Reciprocal rank fusion: one order of several lists of rows.
  *
- * It takes ranks, for the scores of a text search and the distances of vectors
- * have no common scale. (Cormack, Clarke, Buettcher, SIGIR 2009, where k is 60.)
+ * It uses ranks, because the scores of a text search and the distances of vectors have no common
+ * scale. (Cormack, Clarke, Buettcher, SIGIR 2009, where k is 60.)
  */
 #include "postgres.h"
 
@@ -11,10 +12,9 @@
 PG_FUNCTION_INFO_V1(omendb_sql_rrf);
 
 /*
- * rrf(rank bigint, k int) returns float8: 1 / (k + rank), what a row that is the
- * rank-th of a list gets from that list; the first has rank 1. A row that the
- * list does not have, of which an outer join says that its rank is null, gets 0.
- * Null if k is.
+ * rrf(rank bigint, k int) returns float8: 1 / (k + rank), the score of a row with that rank in a
+ * list, from 1. The score is 0 if rank is null, as an outer join gives it for a row that is not in the
+ * list. Null if k is null.
  */
 Datum
 omendb_sql_rrf(PG_FUNCTION_ARGS)
@@ -34,6 +34,6 @@ omendb_sql_rrf(PG_FUNCTION_ARGS)
 	if (rank < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("rank must be greater than zero")));
-	/* The sum in double: of two integers it could be too large for one. */
+	/* In double, because the sum may overflow an integer. */
 	PG_RETURN_FLOAT8(1.0 / ((double) k + (double) rank));
 }

@@ -1,9 +1,6 @@
 /*
  * sparsevec.c
- *	  The sparsevec type: everything but its conversions.
- *
- * Sums over sparse elements are in double: there are few, and neither overflow
- * nor underflow needs a thought.
+ *	  The sparsevec type: everything but its distances and conversions.
  */
 #include "types/sparsevec.h"
 
@@ -13,7 +10,6 @@
 #include "common/shortest_dec.h"
 #include "libpq/pqformat.h"
 #include "types/checks.h"
-#include "types/distance.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -25,12 +21,10 @@ PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_typmod_in);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_recv);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_send);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_coerce);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_cosine_distance);
-PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l1_distance);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_norm);
 PG_FUNCTION_INFO_V1(omendb_sql_sparsevec_l2_normalize);
 
-/* An element while its text is read; index as written, from 1. */
+/* An element of the text form; its index counts from 1. */
 typedef struct Element
 {
 	int64 index;
@@ -51,8 +45,8 @@ omendb_check_nnz(int64 nnz, Node *escontext)
 /* ---------------------------------------------------------------- text form */
 
 /*
- * An integer at *text, advanced past it and the white space around it. Beyond
- * int64 it is cut to the nearest, which no range check lets pass either.
+ * Parse an integer at *text, and advance *text behind it and the white space around it. A number
+ * beyond int64 becomes the nearest int64, which fails the range checks as well.
  */
 static bool
 parse_integer(const char **text, const char *start, const char *expected, int64 *value,
@@ -86,7 +80,7 @@ compare_elements(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sorts them; is each index there once and from 1 to dim? 22000. */
+/* Sort the elements, and check that each index is from 1 to dim and appears once: 22000. */
 static bool
 check_indices(Element *elements, int n, int64 dim, Node *escontext)
 {
@@ -131,7 +125,7 @@ omendb_sql_sparsevec_in(PG_FUNCTION_ARGS)
 	SparseVector *result;
 	float *values;
 
-	/* As many elements as commas and one: an upper bound on what to allocate. */
+	/* One element more than commas, at most. */
 	for (const char *p = text; *p != '\0'; p++)
 		commas += (*p == ',');
 	if (!omendb_check_nnz(commas + 1, escontext) ||
@@ -294,118 +288,21 @@ omendb_sql_sparsevec_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-/* ---------------------------------------------------------------- distances */
-
-/* What a distance adds for a pair of elements; an element that one lacks is 0. */
-typedef double (*PairTerm)(double x, double y);
-
-/* Inlined with the term, which then is no call. */
-static pg_attribute_always_inline double
-sum_over_pairs(SparseVector *a, SparseVector *b, PairTerm term)
-{
-	const float *ax = SPARSEVEC_VALUES(a);
-	const float *bx = SPARSEVEC_VALUES(b);
-	int i = 0;
-	int j = 0;
-	double sum = 0;
-
-	omendb_check_same_dim(a->dim, b->dim, "sparsevec");
-	while (i < a->nnz && j < b->nnz)
-	{
-		int32 index_a = a->indices[i];
-		int32 index_b = b->indices[j];
-
-		if (index_a == index_b)
-			sum += term(ax[i++], bx[j++]);
-		else if (index_a < index_b)
-			sum += term(ax[i++], 0);
-		else
-			sum += term(0, bx[j++]);
-	}
-	while (i < a->nnz)
-		sum += term(ax[i++], 0);
-	while (j < b->nnz)
-		sum += term(0, bx[j++]);
-	return sum;
-}
-
-static pg_attribute_always_inline double
-squared_difference(double x, double y)
-{
-	return (x - y) * (x - y);
-}
-
-static pg_attribute_always_inline double
-product(double x, double y)
-{
-	return x * y;
-}
-
-static pg_attribute_always_inline double
-absolute_difference(double x, double y)
-{
-	return fabs(x - y);
-}
-
-static double
-l2sq(FunctionCallInfo fcinfo)
-{
-	return sum_over_pairs(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1), squared_difference);
-}
-
-static double
-dot(FunctionCallInfo fcinfo)
-{
-	return sum_over_pairs(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1), product);
-}
-
-static double
-norm2(const SparseVector *v)
-{
-	const float *values = SPARSEVEC_VALUES(v);
-	double sum = 0;
-
-	for (int i = 0; i < v->nnz; i++)
-		sum += (double) values[i] * values[i];
-	return sum;
-}
-
-#define FN(name) omendb_sql_sparsevec_##name
-#define L2SQ     l2sq
-#define DOT      dot
-#include "types/distance_template.h"
-
-/* NaN where a sparsevec has length 0. */
-Datum
-omendb_sql_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
-{
-	SparseVector *a = PG_GETARG_SPARSEVEC_P(0);
-	SparseVector *b = PG_GETARG_SPARSEVEC_P(1);
-	double cosine = sum_over_pairs(a, b, product) / sqrt(norm2(a) * norm2(b));
-
-	PG_RETURN_FLOAT8(1 - omendb_clamp_cosine(cosine));
-}
-
-Datum
-omendb_sql_sparsevec_l1_distance(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_FLOAT8(
-		sum_over_pairs(PG_GETARG_SPARSEVEC_P(0), PG_GETARG_SPARSEVEC_P(1), absolute_difference));
-}
+/* ---------------------------------------------------------------- length */
 
 Datum
 omendb_sql_sparsevec_norm(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(sqrt(norm2(PG_GETARG_SPARSEVEC_P(0))));
+	PG_RETURN_FLOAT8(sqrt(omendb_sparsevec_norm2(PG_GETARG_SPARSEVEC_P(0))));
 }
 
-/* To length 1; elements that round to 0 are dropped; the zero vector stays. */
+/* Scale to length 1, without elements that round to 0; the zero vector is returned as it is. */
 Datum
 omendb_sql_sparsevec_l2_normalize(PG_FUNCTION_ARGS)
 {
 	SparseVector *v = PG_GETARG_SPARSEVEC_P(0);
 	const float *values = SPARSEVEC_VALUES(v);
-	double length = sqrt(norm2(v));
+	double length = sqrt(omendb_sparsevec_norm2(v));
 	float *normal = palloc(sizeof(float) * Max(v->nnz, 1));
 	SparseVector *result;
 	int nnz = 0;
@@ -429,9 +326,8 @@ omendb_sql_sparsevec_l2_normalize(PG_FUNCTION_ARGS)
 /* ---------------------------------------------------------------- comparison */
 
 /*
- * As the dense values would: by elements, then by length. Detoasted copies are
- * freed: btree and sort call this without a memory context of its own for each
- * call.
+ * Compare as dense values: by elements, then by length. Detoasted copies are freed, because btree and
+ * sort do not reset a memory context after each call.
  */
 static int
 compare(FunctionCallInfo fcinfo)

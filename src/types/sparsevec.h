@@ -29,10 +29,10 @@ StaticAssertDecl(offsetof(SparseVector, indices) == 16, "sparsevec indices start
 #define DatumGetSparseVector(d)  ((SparseVector *) PG_DETOAST_DATUM(d))
 #define PG_GETARG_SPARSEVEC_P(n) DatumGetSparseVector(PG_GETARG_DATUM(n))
 
-/* At most SPARSEVEC_MAX_NNZ? 54000, softly where there is an escontext: then false. */
+/* Check that nnz is at most SPARSEVEC_MAX_NNZ: 54000. Errors as in checks.h. */
 extern bool omendb_check_nnz(int64 nnz, Node *escontext);
 
-/* A sparsevec with room for nnz elements, not yet set; header complete. */
+/* A new sparsevec of nnz elements, which are not set. The header is. */
 static inline SparseVector *
 omendb_sparsevec_new(int dim, int nnz)
 {
@@ -43,6 +43,18 @@ omendb_sparsevec_new(int dim, int nnz)
 	result->nnz = nnz;
 	result->unused = 0;
 	return result;
+}
+
+/* The squared length. */
+static inline double
+omendb_sparsevec_norm2(const SparseVector *v)
+{
+	const float *values = SPARSEVEC_VALUES(v);
+	double sum = 0;
+
+	for (int i = 0; i < v->nnz; i++)
+		sum += (double) values[i] * values[i];
+	return sum;
 }
 
 #endif /* OMENDB_SPARSEVEC_H */

@@ -67,7 +67,7 @@ dense_buffer(Vector *result)
 static inline void
 dense_store(Vector *result, const float *values)
 {
-	/* dense_buffer was the place itself. */
+	/* The floats are those of dense_buffer, which are the elements. */
 	Assert(values == result->x);
 }
 

@@ -10,8 +10,8 @@
 #define VECTOR_MAX_DIM 16000
 
 /*
- * On disk and in memory. The header after the length word is what the binary
- * format begins with; it must not change: columns made by pgvector are read.
+ * On disk and in memory. The binary format begins with the fields between length word and elements.
+ * The layout must not change: it is pgvector's, whose columns are read.
  */
 typedef struct Vector
 {
@@ -27,7 +27,7 @@ StaticAssertDecl(offsetof(Vector, x) == 8, "vector elements start at byte 8");
 #define DatumGetVector(d)     ((Vector *) PG_DETOAST_DATUM(d))
 #define PG_GETARG_VECTOR_P(n) DatumGetVector(PG_GETARG_DATUM(n))
 
-/* A vector of dim elements, not yet set; header complete. */
+/* A new vector of dim elements, which are not set. The header is. */
 static inline Vector *
 omendb_vector_new(int dim)
 {

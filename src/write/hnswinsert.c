@@ -22,6 +22,7 @@
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "write/hnswedges.h"

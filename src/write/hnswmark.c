@@ -10,6 +10,7 @@
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "pgstat.h"
 #include "storage/indexfsm.h"
 #include "utils/memutils.h"

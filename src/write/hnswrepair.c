@@ -181,7 +181,7 @@ list_live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distanc
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	const OmendbRecord *dead = vacuum->work.other;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	uint32 n = 0;
 
 	*self_estimate = INFINITY;

@@ -162,9 +162,9 @@ class Profile(unittest.TestCase):
     def test_parts(self):
         for part, functions in [
                 (profile.BUFFERS, ["LockBufHdr", "ReadRecentBuffer", "compat.h:omendb_read_recent_buffer", *VISIT[1:], *SCAN]),
-                (profile.BUFFERS, ["page/store.c:check_page", *VISIT[1:], *SCAN]),
+                (profile.BUFFERS, ["page/pagecheck.c:omendb_page_check", *VISIT[1:], *SCAN]),
                 (profile.CODE_SCAN, ["kernel/code_avx512.c:load_two", "kernel/code_avx512.c:code_sums_vbmi",
-                                     "code/codec.c:omendb_query_estimates", *VISIT, *SCAN]),
+                                     "code/edge.c:omendb_query_estimates", *VISIT, *SCAN]),
                 (profile.OWN, ["kernel/int16_template.h:l2sq_f32_i16", *VISIT, *SCAN]),
                 (profile.COPY, ["[libc.so.6]", "memcpy", *VISIT, *SCAN]),
                 (profile.BEAM, ["[libc.so.6]", "memmove", "graph/search.c:insert", *SCAN]),

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "code/bound.h"
 #include "index_support.h"
 #include "tap.h"
 

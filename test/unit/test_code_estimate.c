@@ -110,7 +110,7 @@ measure(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits, double of
 	Quality quality = {0};
 	static float v[MAX_DIM], x[MAX_DIM], q[MAX_DIM];
 	static float xs[32][MAX_DIM];
-	float *estimates = malloc(OMENDB_ESTIMATES_ROOM * sizeof(float));
+	float *estimates = malloc(OMENDB_ESTIMATES_CAPACITY * sizeof(float));
 	double *node = malloc(n * sizeof(double));
 	double *kept = malloc(n * sizeof(double));
 
@@ -230,7 +230,7 @@ test_exact(OmendbMetric metric, OmendbOwn own, uint32_t n, uint32_t bits)
 	Scene scene = scene_new(metric, own, n, 16, bits);
 	Random random = {n};
 	static float v[MAX_DIM], x[MAX_DIM];
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	float distances[32];
 	double worst = 0;
 	double largest = 0;
@@ -338,7 +338,7 @@ test_slots(void)
 	OmendbRecord *before;
 	bool kept = true;
 	bool same = true;
-	float first[OMENDB_ESTIMATES_ROOM], second[OMENDB_ESTIMATES_ROOM];
+	float first[OMENDB_ESTIMATES_CAPACITY], second[OMENDB_ESTIMATES_CAPACITY];
 
 	random_floats(&random, DIST_NORMAL, v, 100);
 	set_node(&scene, v);
@@ -471,7 +471,7 @@ static void
 test_degenerate(void)
 {
 	Scene scene = scene_new(OMENDB_METRIC_L2, OMENDB_OWN_INT16, 64, 16, 64);
-	float v[64], estimates[OMENDB_ESTIMATES_ROOM];
+	float v[64], estimates[OMENDB_ESTIMATES_CAPACITY];
 	Random random = {6};
 
 	random_floats(&random, DIST_NORMAL, v, 64);
@@ -494,7 +494,7 @@ test_lengths(uint32_t n, uint32_t bits)
 	Scene scene = scene_new(OMENDB_METRIC_IP, OMENDB_OWN_INT16, n, 16, bits);
 	Random random = {n + 1};
 	static float v[MAX_DIM], x[MAX_DIM], q[MAX_DIM];
-	float estimates[2][OMENDB_ESTIMATES_ROOM];
+	float estimates[2][OMENDB_ESTIMATES_CAPACITY];
 	static const int powers[] = {-40, -10, -1, 1, 10, 40};
 
 	random_floats(&random, DIST_NORMAL, v, n);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "code/bound.h"
 #include "code/ownsparse.h"
 #include "index_support.h"
 #include "tap.h"

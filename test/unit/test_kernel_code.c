@@ -416,7 +416,7 @@ test_plans(void)
 					seen[e] = 1;
 				}
 			}
-			/* All of them, but what a last block cannot take, or there is no room for. */
+			/* All elements, without those that a last block cannot take, or beyond 8 a group. */
 			good = good && total == plan.elements && plan.elements <= n + 7 &&
 				   plan.elements + 7 >= (n < 8 * groups ? n : 8 * groups);
 		}
@@ -586,7 +586,7 @@ static bool
 check_code_sums(const Variant *variant, const uint8_t *codes, size_t stride, size_t bytes,
 				size_t slots, const uint8_t *lut, const uint16_t *want)
 {
-	size_t capacity = OMENDB_SUMS_ROOM(slots) * sizeof(uint16_t);
+	size_t capacity = OMENDB_SUMS_CAPACITY(slots) * sizeof(uint16_t);
 	uint16_t *sums =
 		guarded_place(&memory_c, NULL, capacity, slots % 3 ? PLACE_END : 2 * slots % 64);
 	bool good = true;
@@ -793,7 +793,7 @@ test_lut_special(void)
 	Random random = {48};
 	float x[192 + OMENDB_PLAN_SLACK];
 	uint8_t codes[24 * 33];
-	static uint16_t sums[OMENDB_SUMS_ROOM(33)];
+	static uint16_t sums[OMENDB_SUMS_CAPACITY(33)];
 	OmendbCodePlan plan;
 
 	omendb_code_plan(&plan, 192, 48);
@@ -827,7 +827,7 @@ test_estimate(void)
 	static float q[MAX_N];
 	static uint8_t lut[2 * OMENDB_LUT_BYTES(OMENDB_PLAN_MAX_GROUPS)];
 	static uint8_t codes[40 * OMENDB_PLAN_MAX_GROUPS / 2 + 8];
-	uint16_t sums[OMENDB_SUMS_ROOM(40)];
+	uint16_t sums[OMENDB_SUMS_CAPACITY(40)];
 	Random random = {49};
 
 	for (size_t p = 0; p < LENGTH(plans); p++)

@@ -22,6 +22,7 @@
 #include "access/generic_xlog.h"
 #include "am/hnsw.h"
 #include "am/hnswtids.h"
+#include "code/bound.h"
 #include "code/ownsparse.h"
 #include "commands/vacuum.h"
 #include "common/pg_prng.h"
@@ -30,6 +31,7 @@
 #include "kernel/kernel.h"
 #include "miscadmin.h"
 #include "page/change.h"
+#include "page/tids.h"
 #include "storage/bufmgr.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
@@ -570,7 +572,7 @@ read_records(const OmendbIndex *index)
 	OmendbRecord *before = palloc0(layout->record_bytes);
 	OmendbQuery query;
 	OmendbCalibration calibration;
-	float estimates[OMENDB_ESTIMATES_ROOM];
+	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	float *floats = palloc(layout->dimensions * sizeof(float));
 	float *scratch = palloc(2 * layout->dimensions * sizeof(float));
 	double norm2;
