@@ -22,7 +22,7 @@
 #include "am/hnsw.h"
 
 #include "access/tableam.h"
-#include "build/hnswbuild.h"
+#include "build/hnswbuildstate.h"
 #include "build/hnswbuildsize.h"
 #include "am/hnswcalibrate.h"
 #include "build/hnswpages.h"

@@ -2,9 +2,10 @@
  * hnswlevels.c
  *	  Builds the levels of the graph over records in memory, with the crew's help.
  */
-#include "build/hnswbuild.h"
+#include "build/hnswbuildstate.h"
 
 #include "build/hnswbuildsize.h"
+#include "build/hnswtask.h"
 #include "access/xact.h"
 #include "graph/build.h"
 #include "miscadmin.h"

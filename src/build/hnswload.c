@@ -4,7 +4,7 @@
  *
  * Vectors of floats become records in any process of the crew; other values in the leader.
  */
-#include "build/hnswbuild.h"
+#include "build/hnswbuildstate.h"
 
 #include "commands/progress.h"
 #include "miscadmin.h"

@@ -5,7 +5,7 @@
  * Rows with equal vectors are in one part. Those that are in memory together share a node; so
  * near nodes get near numbers, and are on near pages.
  */
-#include "build/hnswpieces.h"
+#include "build/hnswpartsstate.h"
 
 #include "utils/memutils.h"
 

@@ -3,7 +3,7 @@
  *	  Heap TIDs that do not fit into their node's record: collected while rows are loaded, then
  *	  put into overflow records.
  */
-#include "build/hnswbuild.h"
+#include "build/hnswbuildstate.h"
 
 #include "miscadmin.h"
 #include "utils/memutils.h"

@@ -63,9 +63,6 @@ extern void hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report);
 /* Write the records to the index's pages from `first` on, by which the index was extended. */
 extern void hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first);
 
-/* The interrupt function of a level, in any process. */
-extern void hnsw_build_interrupt(void);
-
 /* End the workers. The records stay where they are. */
 extern void hnsw_crew_dismiss(HnswCrew *crew);
 

@@ -25,7 +25,7 @@
 
 #include "build/hnswbuildsize.h"
 #include "build/hnswpages.h"
-#include "build/hnswpieces.h"
+#include "build/hnswpartsstate.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
 #include "pgstat.h"

@@ -5,7 +5,7 @@
 #ifndef OMENDB_HNSWPARTS_H
 #define OMENDB_HNSWPARTS_H
 
-#include "build/hnswbuild.h"
+#include "build/hnswbuildstate.h"
 
 /* Minimum number of nodes that memory has to hold for a build in parts. */
 #define HNSW_LEAST_PART 1000

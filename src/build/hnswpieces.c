@@ -3,7 +3,7 @@
  *	  A build in parts, fourth and fifth step: finds candidates for all nodes, and makes the graph
  *	  of one piece.
  */
-#include "build/hnswpieces.h"
+#include "build/hnswpartsstate.h"
 
 #include "commands/progress.h"
 #include "miscadmin.h"

@@ -5,7 +5,7 @@
  * Leaders are sampled from the rows and grouped into parts; a row goes to the part of its nearest
  * leader (graph/parts.h).
  */
-#include "build/hnswpieces.h"
+#include "build/hnswpartsstate.h"
 
 #include <math.h>
 

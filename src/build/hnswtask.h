@@ -1,17 +1,22 @@
 /*
  * hnswtask.h
- *	  The tasks of a parallel build, in shared memory. Private to hnswparallel.c (the
- *	  leader), hnswtask.c (what leader and workers do) and hnswworker.c.
+ *	  The tasks of a parallel build, in shared memory: what the leader (hnswparallel.c) and
+ *	  the workers (hnswworker.c) share.
  */
 #ifndef OMENDB_HNSWTASK_H
 #define OMENDB_HNSWTASK_H
 
-#include "build/hnswparallel.h"
+#include "postgres.h"
 
+#include "build/hnswrecords.h"
+#include "graph/build.h"
+#include "page/format.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
+#include "storage/itemptr.h"
 #include "storage/shm_toc.h"
 #include "storage/spin.h"
+#include "utils/relcache.h"
 
 /* Keys of the parallel context's table of contents. */
 #define HNSW_KEY_SHARED     UINT64CONST(0x6f6d656e00000001)
@@ -130,6 +135,9 @@ extern void hnsw_task_do(const HnswMeans *means, HnswTask *task, uint32 from, ui
 /* Do positions of a phase of a level. */
 extern void hnsw_task_do_level(OmendbBuilder *builder, OmendbBuildLevel *level, uint32 from,
 							   uint32 to);
+
+/* The interrupt function of a level (graph/build.h), in any process. */
+extern void hnsw_build_interrupt(void);
 
 /* Make the records from .. to - 1 of the ring's vectors. */
 extern void hnsw_make_records(HnswShared *shared, const OmendbArray *array, uint32 from, uint32 to);

@@ -1,5 +1,5 @@
 /*
- * hnswpieces.h
+ * hnswpartsstate.h
  *	  The state of a build in parts. Private to hnswparts.c, hnswsplit.c, hnswnumber.c and
  *	  hnswpieces.c.
  *
@@ -7,8 +7,8 @@
  * fit into memory. Nodes are counted through all pieces; a node's number in the index follows from
  * its piece.
  */
-#ifndef OMENDB_HNSWPIECES_H
-#define OMENDB_HNSWPIECES_H
+#ifndef OMENDB_HNSWPARTSSTATE_H
+#define OMENDB_HNSWPARTSSTATE_H
 
 #include "build/hnswparts.h"
 #include "build/hnswrowfile.h"
@@ -119,4 +119,4 @@ extern void hnsw_parts_find_candidates(HnswParts *parts);
 /* Choose the neighbours of a piece's nodes, and write the piece's pages. */
 extern void hnsw_piece_build(HnswParts *parts, HnswPiece *piece);
 
-#endif /* OMENDB_HNSWPIECES_H */
+#endif /* OMENDB_HNSWPARTSSTATE_H */

@@ -1,5 +1,5 @@
 /*
- * hnswbuild.h
+ * hnswbuildstate.h
  *	  The state of one build of an index, and its steps. Private to build/:
  *
  *	hnswbuild.c		CREATE INDEX: reads the table, decides what happens when memory is full
@@ -16,8 +16,8 @@
  *	hnswparts.c		a build in parts; its steps: hnswsplit.c, hnswnumber.c, hnswpieces.c
  *	hnswrowfile.c	its temporary files
  */
-#ifndef OMENDB_HNSWBUILD_H
-#define OMENDB_HNSWBUILD_H
+#ifndef OMENDB_HNSWBUILDSTATE_H
+#define OMENDB_HNSWBUILDSTATE_H
 
 #include "am/hnsw.h"
 
@@ -176,4 +176,4 @@ extern bool hnsw_build_rises(HnswBuild *build, const OmendbBuildLevel *level, ui
 /* Set the metapage's entry point, beam of upper levels, and checksum. */
 extern void hnsw_build_finish_meta(const HnswBuild *build, OmendbMetaPage *meta);
 
-#endif /* OMENDB_HNSWBUILD_H */
+#endif /* OMENDB_HNSWBUILDSTATE_H */
