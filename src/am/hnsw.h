@@ -205,7 +205,7 @@ extern HnswScanReport hnsw_last_scan;
  */
 extern void hnsw_scan_report(IndexScanDesc scan, HnswScanReport *report);
 
-/* build/hnswbuild.c */
+/* build/ */
 extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *info);
 extern void hnsw_build_empty(Relation index);
 
