@@ -861,7 +861,7 @@ COMMENT ON FUNCTION rrf(bigint, integer) IS
     'reciprocal rank fusion: 1 / (k + rank), what the row with that rank (from 1) in a list gets from it; 0 if rank is null, for a row not in the list';
 
 CREATE FUNCTION hnsw_index_info(index regclass,
-    OUT format_version integer, OUT dimensions integer, OUT m integer, OUT ef_construction integer, OUT metric text,
+    OUT access_method text, OUT structure text, OUT format_version integer, OUT dimensions integer, OUT m integer, OUT ef_construction integer, OUT metric text,
     OUT vector_storage text, OUT code_bits integer, OUT record_bytes integer, OUT records_per_page integer,
     OUT pages bigint, OUT nodes bigint, OUT records bigint, OUT overflow_records bigint, OUT free_records bigint,
     OUT heap_tids bigint, OUT levels integer, OUT nodes_by_level bigint[], OUT entry_point bigint, OUT entry_level integer,

@@ -7,6 +7,7 @@
  */
 #include "diag/diagnosis.h"
 
+#include "commands/defrem.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "funcapi.h"
@@ -146,7 +147,7 @@ recall_curve(const OmendbCurve *curve)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }
 
-#define INFO_COLUMNS 24
+#define INFO_COLUMNS 26
 
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_index_info);
 
@@ -183,6 +184,9 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 			levels = level + 1;
 	}
 
+	values[at++] = CStringGetTextDatum(get_am_name(diagnosis.relation->rd_rel->relam));
+	/* Also by the name ivfflat. */
+	values[at++] = CStringGetTextDatum("hnsw graph");
 	values[at++] = Int32GetDatum(meta->version);
 	values[at++] = Int32GetDatum(meta->dimensions);
 	values[at++] = Int32GetDatum(meta->m);

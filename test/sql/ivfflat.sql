@@ -11,7 +11,7 @@ CREATE INDEX flat_ip ON flat USING ivfflat (v vector_ip_ops);
 CREATE INDEX flat_h ON flat USING ivfflat (h halfvec_l2_ops);
 CREATE INDEX flat_b ON flat USING ivfflat (b bit_hamming_ops);
 RESET client_min_messages;
-SELECT i::regclass, m, ef_construction, metric, heap_tids FROM unnest(ARRAY['flat_v', 'flat_cosine', 'flat_ip', 'flat_h', 'flat_b']::regclass[]) i, hnsw_index_info(i);
+SELECT i::regclass, access_method, structure, m, ef_construction, metric, heap_tids FROM unnest(ARRAY['flat_v', 'flat_cosine', 'flat_ip', 'flat_h', 'flat_b']::regclass[]) i, hnsw_index_info(i);
 -- a dump has no name of the default operator class
 SELECT pg_get_indexdef('flat_v'::regclass);
 
