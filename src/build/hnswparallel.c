@@ -29,6 +29,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "commands/progress.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "page/store.h"
 #include "pgstat.h"
@@ -75,8 +76,10 @@ struct HnswCrew
 	OmendbBuilder *builder;
 	LevelMemory level;
 	Loading loading;
-	ParallelContext *context; /* NULL: the leader is alone */
-	HnswShared *shared;       /* NULL: the leader is alone */
+	ParallelContext *context;  /* NULL: the leader is alone */
+	HnswShared *shared;        /* NULL: the leader is alone */
+	BufferUsage *buffer_usage; /* of each worker, when it has ended */
+	WalUsage *wal_usage;
 };
 
 /* Dismiss the workers, because shared memory is missing. why: the server's message. */
@@ -157,7 +160,9 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 	EnterParallelMode();
 	context = CreateParallelContext("$libdir/omendb", "omendb_worker_hnsw_build", workers);
 	shm_toc_estimate_chunk(&context->estimator, shared_bytes);
-	shm_toc_estimate_keys(&context->estimator, 1);
+	shm_toc_estimate_chunk(&context->estimator, mul_size(sizeof(BufferUsage), workers));
+	shm_toc_estimate_chunk(&context->estimator, mul_size(sizeof(WalUsage), workers));
+	shm_toc_estimate_keys(&context->estimator, 3);
 	if (text > 0)
 	{
 		shm_toc_estimate_chunk(&context->estimator, text);
@@ -175,6 +180,11 @@ hnsw_crew_launch(HnswCrew *crew, int workers)
 		memcpy(copy, debug_query_string, text);
 		shm_toc_insert(context->toc, HNSW_KEY_QUERY_TEXT, copy);
 	}
+	crew->buffer_usage =
+		shm_toc_allocate(context->toc, mul_size(sizeof(BufferUsage), context->nworkers));
+	shm_toc_insert(context->toc, HNSW_KEY_BUFFER_USAGE, crew->buffer_usage);
+	crew->wal_usage = shm_toc_allocate(context->toc, mul_size(sizeof(WalUsage), context->nworkers));
+	shm_toc_insert(context->toc, HNSW_KEY_WAL_USAGE, crew->wal_usage);
 	LaunchParallelWorkers(context);
 	crew->context = context;
 	crew->shared = shared;
@@ -451,6 +461,9 @@ hnsw_crew_dismiss(HnswCrew *crew)
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableBroadcast(&shared->announced);
 	WaitForParallelWorkersToFinish(crew->context);
+	/* The statement's usage, which pg_stat_statements shows, includes that of the workers. */
+	for (int i = 0; i < crew->context->nworkers_launched; i++)
+		InstrAccumParallelQuery(&crew->buffer_usage[i], &crew->wal_usage[i]);
 	DestroyParallelContext(crew->context);
 	ExitParallelMode();
 	crew->context = NULL;

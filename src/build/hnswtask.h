@@ -19,8 +19,10 @@
 #include "utils/relcache.h"
 
 /* Keys of the parallel context's table of contents. */
-#define HNSW_KEY_SHARED     UINT64CONST(0x6f6d656e00000001)
-#define HNSW_KEY_QUERY_TEXT UINT64CONST(0x6f6d656e00000002)
+#define HNSW_KEY_SHARED       UINT64CONST(0x6f6d656e00000001)
+#define HNSW_KEY_QUERY_TEXT   UINT64CONST(0x6f6d656e00000002)
+#define HNSW_KEY_BUFFER_USAGE UINT64CONST(0x6f6d656e00000003)
+#define HNSW_KEY_WAL_USAGE    UINT64CONST(0x6f6d656e00000004)
 
 /*
  * A vector on its way from the leader to the process that makes a record of it. Record i is made of

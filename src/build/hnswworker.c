@@ -8,6 +8,7 @@
 
 #include "access/genam.h"
 #include "access/parallel.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "page/store.h"
 #include "pgstat.h"
@@ -72,6 +73,8 @@ void
 omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 {
 	HnswShared *shared = shm_toc_lookup(toc, HNSW_KEY_SHARED, false);
+	BufferUsage *buffer_usage = shm_toc_lookup(toc, HNSW_KEY_BUFFER_USAGE, false);
+	WalUsage *wal_usage = shm_toc_lookup(toc, HNSW_KEY_WAL_USAGE, false);
 	View view = {0};
 	OmendbIndex *index;
 	HnswMeans means = {.shared = shared, .array = &view.records.array};
@@ -88,6 +91,7 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 	index = omendb_index_make(NULL, &shared->meta);
 	hnsw_records_init(&view.records, &index->codec);
 
+	InstrStartParallelQuery();
 	while ((taken = hnsw_task_take(shared, &turn, &task, &from, &to)) != TAKEN_END)
 	{
 		if (taken == TAKEN_NOTHING)
@@ -113,5 +117,6 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 	ConditionVariableCancelSleep();
 	if (means.index)
 		index_close(means.index, AccessShareLock);
+	InstrEndParallelQuery(&buffer_usage[ParallelWorkerNumber], &wal_usage[ParallelWorkerNumber]);
 	detach(&view);
 }

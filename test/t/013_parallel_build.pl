@@ -309,9 +309,32 @@ for my $end (
     is($node->safe_psql($db, 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', "$name: no file is left");
 }
 is(errors_in_log($node, 0, qr/canceling statement|administrator command|lost connection|must be between|numeric value|exceeds temp_file_limit/), '', 'the log has nothing else');
+$node->append_conf('postgresql.conf', $_) for q{wal_level = replica}, q{shared_preload_libraries = 'pg_stat_statements'};
 $node->restart;
 is(workers_of('CREATE INDEX l ON large USING hnsw (v vector_l2_ops)'), 3, 'the table can be indexed still');
 is(index_problems($node, $db, 'l', 1), '', 'nothing is wrong with the index');
+
+# ---------------------------------------------------------------- usage
+
+# What the workers write and access counts as the statement's.
+{
+    $node->safe_psql($db, 'CREATE EXTENSION pg_stat_statements');
+    my $sql = 'REINDEX INDEX l';
+    my %usage;
+    for my $workers (0, 2)
+    {
+        # From a checkpoint on, so that full page images of catalogs are the same.
+        $node->safe_psql($db, $_) for 'SELECT pg_stat_statements_reset()', 'CHECKPOINT';
+        is(workers_of("SET max_parallel_maintenance_workers = $workers; $sql"), $workers, "usage with $workers workers");
+        $usage{$workers} = [ split /\|/, $node->safe_psql($db, "SELECT wal_bytes, shared_blks_dirtied, shared_blks_hit + shared_blks_read FROM pg_stat_statements WHERE query = '$sql'") ];
+    }
+    cmp_ok($usage{0}[0], '>', 0.9 * $node->safe_psql($db, "SELECT pg_relation_size('l')"), 'the index is logged');
+    for my $i (0 .. 2)
+    {
+        my ($alone, $with) = map { $usage{$_}[$i] } 0, 2;
+        cmp_ok(abs($with - $alone), '<=', 0.05 * $alone, (qw(bytes-of-WAL dirtied-blocks accessed-blocks))[$i] . " are the same with workers: $alone, $with");
+    }
+}
 
 $node->stop;
 done_testing();
