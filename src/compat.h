@@ -117,6 +117,15 @@ omendb_relation_number(Relation relation)
 #endif
 }
 
+#include "utils/backend_status.h"
+
+/* Identifiers of queries are signed from 18 on. */
+#if PG_VERSION_NUM >= 180000
+typedef int64 OmendbQueryId;
+#else
+typedef uint64 OmendbQueryId;
+#endif
+
 #include "storage/buffile.h"
 
 /* Read `bytes` bytes of a temporary file; an error if there are less. */

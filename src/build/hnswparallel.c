@@ -138,6 +138,7 @@ init_shared(const HnswCrew *crew, HnswShared *shared, uint32 entries, Size entry
 		pg_atomic_init_u32(&hnsw_ring_entry(shared, i)->in_use, 0);
 	shared->index = crew->index;
 	shared->meta = *crew->meta;
+	shared->query_id = pgstat_get_my_query_id();
 	shared->memory.level = DSM_HANDLE_INVALID;
 	ConditionVariableInit(&shared->announced);
 	ConditionVariableInit(&shared->completed);

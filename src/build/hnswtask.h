@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "build/hnswrecords.h"
+#include "compat.h"
 #include "graph/build.h"
 #include "page/format.h"
 #include "port/atomics.h"
@@ -80,8 +81,9 @@ typedef struct HnswShared
 	/* set before any worker starts */
 	Oid index;
 	OmendbMetaPage meta;
-	uint32 entries;   /* of the ring */
-	Size entry_bytes; /* of one of them */
+	OmendbQueryId query_id; /* of the leader's statement */
+	uint32 entries;         /* of the ring */
+	Size entry_bytes;       /* of one of them */
 
 	uint32 fresh_from;           /* records from here on were never used; set between tasks */
 	ConditionVariable announced; /* another task, more positions, or the end */

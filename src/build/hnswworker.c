@@ -86,6 +86,7 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 
 	debug_query_string = shm_toc_lookup(toc, HNSW_KEY_QUERY_TEXT, true);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	pgstat_report_query_id(shared->query_id, false);
 
 	/* The relation is for errors only, and the leader's metapage has none. */
 	index = omendb_index_make(NULL, &shared->meta);

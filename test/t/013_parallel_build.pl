@@ -16,6 +16,7 @@ use Time::HiRes qw(sleep);
 my $node = start_node(
     'build', q{
     autovacuum = off
+    compute_query_id = on
     jit = off
     max_worker_processes = 8
     max_parallel_workers = 8
@@ -259,8 +260,8 @@ my $create = "SET maintenance_work_mem = '256MB'; CREATE INDEX l ON large USING 
 my $files  = shared_files();
 cmp_ok($files, '>', 0, 'shared memory can be seen');
 
-# Runs the function as soon as three workers choose neighbours of the index, and
-# some are chosen; false if this is never seen. The phase lasts a few tenths of a
+# Runs the function as soon as three workers, which show the leader's query and its identifier, choose
+# neighbours of the index, and some are chosen; false if this is never seen. The phase lasts a few tenths of a
 # second, so the server itself looks, every two milliseconds.
 sub strike
 {
@@ -274,7 +275,8 @@ sub strike
                 IF EXISTS (SELECT FROM pg_stat_progress_create_index
                            WHERE relid = 'large'::regclass AND phase = 'building index: choosing neighbours'
                              AND tuples_done > 1000 AND tuples_done <= tuples_total AND tuples_total $rows)
-                   AND (SELECT count(*) = 3 FROM pg_stat_activity WHERE backend_type = 'parallel worker' AND query ~ '^SET|CREATE INDEX l') THEN
+                   AND (SELECT count(*) = 3 FROM pg_stat_activity w JOIN pg_stat_activity l ON l.pid = w.leader_pid
+                        WHERE w.backend_type = 'parallel worker' AND w.query ~ '^SET|CREATE INDEX l' AND w.query_id = l.query_id) THEN
                     PERFORM $function;
                     RETURN;
                 END IF;
