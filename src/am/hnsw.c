@@ -213,7 +213,8 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 		.amcanorderbyop = true,
 		.amoptionalkey = true,
 		.amusemaintenanceworkmem = true,
-		.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL,
+		/* Cleanup reads the index, too, if it measures recall. */
+		.amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL | VACUUM_OPTION_PARALLEL_CLEANUP,
 		.amkeytype = InvalidOid,
 		.ambuild = hnsw_build,
 		.ambuildempty = hnsw_build_empty,

@@ -13,6 +13,7 @@ my $node = start_node(
     'vacuum', q{
     autovacuum = off
     jit = off
+    min_parallel_index_scan_size = 0
 });
 my $db = 'vacuum';
 create_omendb($node, $db);
@@ -72,6 +73,27 @@ cmp_ok(accesses('e_v', 'VACUUM (INDEX_CLEANUP ON) e'), '<', 6 * $chained, "each 
 cmp_ok(info('e_v', 'overflow_records'), '<=', $chained / 2 + 2, 'empty ones go');
 is(index_problems($node, $db, 'e_v', 1), '', 'nothing is wrong then');
 is(lost_rows($node, $db, 'e', '<->'), '', 'and every row is found');
+
+# ---------------------------------------------------------------- indexes side by side
+
+sql(q{
+    CREATE TABLE p (id int, v vector(8), h halfvec(8));
+    CREATE INDEX p_v ON p USING hnsw (v vector_l2_ops);
+    CREATE INDEX p_h ON p USING hnsw (h halfvec_cosine_ops);
+    INSERT INTO p SELECT n, made(n, 8), made(-n, 8) FROM generate_series(1, 3000) n});
+my @curves = map { info($_, 'recall_curve') } qw(p_v p_h);
+is("@curves", ' ', 'indexes that were created empty: their recall was not measured yet');
+for my $what ('of new rows', 'of rows that are left')
+{
+    my ($stdout, $stderr) = ('', '');
+    $node->psql($db, 'VACUUM (PARALLEL 2, INDEX_CLEANUP ON, VERBOSE) p', stdout => \$stdout, stderr => \$stderr);
+    my @measured = map { info($_, 'recall_curve') } qw(p_v p_h);
+    like($stderr, qr/launched 1 parallel vacuum worker for index cleanup/, "$what: a worker measures, too");
+    ok($measured[$_] ne '' && $measured[$_] ne $curves[$_], "$what: the recall of both is measured, $_") for 0, 1;
+    is(index_problems($node, $db, $_, 1), '', "$what: nothing is wrong with $_") for qw(p_v p_h);
+    @curves = @measured;
+    sql('DELETE FROM p WHERE id % 3 = 0');
+}
 
 $node->stop;
 done_testing();
