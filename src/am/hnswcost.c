@@ -29,6 +29,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/selfuncs.h"
+#include "utils/spccache.h"
 
 /* Added to the cost of a plan that would return too few rows: more than any estimated cost. */
 #define SHORT_RESULT_COST 1.0e8
@@ -72,6 +73,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	double levels;
 	double visits;
 	double uncached;
+	double random_page;
 	Cost visit;
 	double needed;
 
@@ -111,10 +113,11 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	visits = Min(tuples, beam + VISITS_PER_LEVEL * levels);
 
 	/* The share of pages that caches cannot hold is read from storage. */
+	get_tablespace_page_costs(info->reltablespace, &random_page, NULL);
 	uncached =
 		info->pages > effective_cache_size ? 1.0 - (double) effective_cache_size / info->pages : 0;
 	visit = cpu_index_tuple_cost + cpu_operator_cost * (dimensions / 32.0 + 1.5 * m) +
-			uncached * random_page_cost;
+			uncached * random_page;
 
 	*startup = visits * visit;
 	*total = *startup + VISITS_PER_ROW * tuples * visit;

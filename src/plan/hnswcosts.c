@@ -6,8 +6,8 @@
  * by what it found. Pure: no state.
  *
  * The constants are microseconds with everything in cache (bench/README.md, "Constants of a scan").
- * Pages that the cache cannot hold cost what the planner's settings say (random_page_cost,
- * seq_page_cost, effective_cache_size).
+ * Pages that the cache cannot hold (effective_cache_size) cost what the planner's settings, or
+ * options of the tablespaces, said when the plan was made (random_page_cost, seq_page_cost).
  */
 #include "plan/hnswcosts.h"
 
@@ -70,21 +70,22 @@ hnsw_costs_init(HnswCosts *costs, const HnswPlanned *planned)
 	double index_pages = planned->nodes * planned->node_bytes / BLCKSZ;
 	double pages = planned->pages + index_pages;
 	double uncached = pages > effective_cache_size ? 1 - effective_cache_size / pages : 0;
-	double random_read = uncached * random_page_cost * HNSW_US_PER_COST;
-	double read = uncached * seq_page_cost * HNSW_US_PER_COST;
+	double read = uncached * HNSW_US_PER_COST; /* of a page that costs 1 */
+	double random_read = read * planned->table_random_page;
 	/* True if the table's pages cannot hold the vectors, even at half precision. */
 	bool out_of_line = planned->pages * BLCKSZ / rows < d * 2;
 
-	costs->visit = 0.8 + d * 0.0012 + cost_of_cache_misses(index_pages) + random_read;
+	costs->visit =
+		0.8 + d * 0.0012 + cost_of_cache_misses(index_pages) + read * planned->index_random_page;
 	costs->fetch = 0.9 + random_read;
 	costs->member = 0.05;
 	costs->distance = 0.15 + d * 0.0004 + (out_of_line ? 2.6 + d * 0.0004 + random_read : 0);
-	costs->bitmap = 5 + planned->bitmap_pages * (0.2 + read);
+	costs->bitmap = 5 + planned->bitmap_pages * (0.2 + read * planned->bitmap_seq_page);
 	costs->table_page = 0.8 + random_read / 2;
 	costs->table_row = 0.09;
-	costs->table = planned->pages * (0.9 + read);
-	costs->sweep =
-		planned->nodes * (0.27 + planned->node_bytes * 0.00015) + index_pages * (0.2 + read);
+	costs->table = planned->pages * (0.9 + read * planned->table_seq_page);
+	costs->sweep = planned->nodes * (0.27 + planned->node_bytes * 0.00015) +
+				   index_pages * (0.2 + read * planned->index_seq_page);
 }
 
 /* The number of nodes that a search visits to return `nodes` of them. */

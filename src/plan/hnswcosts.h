@@ -34,10 +34,16 @@ typedef struct HnswPlanned
 	double share;         /* share of the rows that pass all clauses */
 	double members_share; /* share of the rows that are in the bitmap; 1: there is none */
 	double bitmap_pages;  /* index pages read to make the bitmap */
-	double strategy;      /* HnswStrategy to begin with */
-	double ef;            /* of the search's first round */
-	double ef_nodes;      /* nodes that the first round may return */
-	double ef_per_node;   /* in later rounds: ef for each node returned */
+	/* The planner's costs of pages in the tablespaces of the table, the index, and the bitmap's indexes. */
+	double table_random_page;
+	double table_seq_page;
+	double index_random_page;
+	double index_seq_page;
+	double bitmap_seq_page; /* mean of the bitmap's pages */
+	double strategy;        /* HnswStrategy to begin with */
+	double ef;              /* of the search's first round */
+	double ef_nodes;        /* nodes that the first round may return */
+	double ef_per_node;     /* in later rounds: ef for each node returned */
 } HnswPlanned;
 
 extern List *hnsw_planned_to_list(const HnswPlanned *planned);

@@ -35,6 +35,7 @@
 #include "plan/hnswplanmodule.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+#include "utils/spccache.h"
 
 bool hnsw_custom_scan = true;
 int hnsw_scan_strategy = HNSW_STRATEGY_AUTO;
@@ -149,11 +150,10 @@ find_bitmap_path(PlannerInfo *root, RelOptInfo *rel)
 	return best;
 }
 
-/* The number of index pages that are read to make the bitmap. */
-static double
-estimate_bitmap_pages(Path *path)
+/* Add the number of index pages that are read to make the bitmap, and what the planner says they cost. */
+static void
+estimate_bitmap_pages(Path *path, double *pages, double *cost)
 {
-	double pages = 0;
 	List *parts = NIL;
 	ListCell *cell;
 
@@ -162,10 +162,17 @@ estimate_bitmap_pages(Path *path)
 	else if (IsA(path, BitmapOrPath))
 		parts = ((BitmapOrPath *) path)->bitmapquals;
 	else if (IsA(path, IndexPath))
-		return ((IndexPath *) path)->indexinfo->pages * ((IndexPath *) path)->indexselectivity + 3;
+	{
+		IndexPath *index = (IndexPath *) path;
+		double read = index->indexinfo->pages * index->indexselectivity + 3;
+		double seq_page;
+
+		get_tablespace_page_costs(index->indexinfo->reltablespace, NULL, &seq_page);
+		*pages += read;
+		*cost += read * seq_page;
+	}
 	foreach (cell, parts)
-		pages += estimate_bitmap_pages(lfirst(cell));
-	return pages;
+		estimate_bitmap_pages(lfirst(cell), pages, cost);
 }
 
 /* Tree walker: true if the expression contains a parameter. */
@@ -233,12 +240,18 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
 	planned->share = Max(planned->share, 1 / planned->rows);
 	planned->members_share = 1;
-	planned->bitmap_pages = 0;
+	planned->bitmap_pages = planned->bitmap_seq_page = 0;
+	get_tablespace_page_costs(rel->reltablespace, &planned->table_random_page,
+							  &planned->table_seq_page);
+	get_tablespace_page_costs(index->reltablespace, &planned->index_random_page,
+							  &planned->index_seq_page);
 	if (bitmap)
 	{
 		cost_bitmap_tree_node(bitmap, &cost, &planned->members_share);
 		planned->members_share = Max(planned->members_share, planned->share);
-		planned->bitmap_pages = estimate_bitmap_pages(bitmap);
+		estimate_bitmap_pages(bitmap, &planned->bitmap_pages, &planned->bitmap_seq_page);
+		/* At least three pages for each index. */
+		planned->bitmap_seq_page /= planned->bitmap_pages;
 	}
 }
 

@@ -3,7 +3,7 @@
 LOAD 'omendb';
 SET client_min_messages = warning;
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(43);
+SELECT plan(48);
 
 CREATE TABLE points AS SELECT i, i % 1000 AS fine, i % 250 AS rare, i % 2 AS coarse,
     (SELECT array_agg(hashint4extended(i, j) % 1000 / 1000.0)::vector(32) FROM generate_series(1, 32) j) AS v FROM generate_series(1, 20000) i;
@@ -99,4 +99,40 @@ RESET hnsw.exhaustive_scan;
 RESET hnsw.max_scan_tuples;
 SET hnsw.iterative_scan = off;
 SELECT chosen('points', 'fine = 7', 'LIMIT 10', 'points_fine', 'points_fine', 'or where a scan does not go on');
+RESET hnsw.iterative_scan;
+-- pages that are not in the cache cost what their tablespace says
+CREATE FUNCTION costs() RETURNS numeric[] LANGUAGE plpgsql AS $$
+DECLARE
+    costs numeric[];
+    plan json;
+    scan text;
+BEGIN
+    FOREACH scan IN ARRAY ARRAY['off', 'on'] LOOP
+        PERFORM set_config('hnsw.custom_scan', scan, true);
+        EXECUTE 'EXPLAIN (FORMAT json) SELECT i FROM points ORDER BY v <-> array_fill(0.5, ARRAY[32])::vector LIMIT 10' INTO plan;
+        costs := costs || (plan #>> '{0,Plan,Total Cost}')::numeric;
+    END LOOP;
+    RETURN costs;
+END $$;
+SET effective_cache_size = '8kB';
+SET enable_seqscan = off;
+SELECT costs() AS usual \gset
+SET random_page_cost = 8;
+SELECT costs() AS dear \gset
+RESET random_page_cost;
+SELECT ok(bool_and(dear > usual), 'random_page_cost has an influence') FROM unnest(:'usual'::numeric[], :'dear'::numeric[]) c(usual, dear);
+BEGIN;
+ALTER TABLESPACE pg_default SET (random_page_cost = 8);
+SELECT is(costs(), :'dear'::numeric[], 'which the option of the tablespace has, too');
+ROLLBACK;
+SELECT is(costs(), :'usual'::numeric[], 'as long as it is set');
+SET allow_in_place_tablespaces = on;
+CREATE TABLESPACE omendb_cost LOCATION '' WITH (random_page_cost = 8);
+ALTER INDEX points_v SET TABLESPACE omendb_cost;
+SELECT ok(bool_and(now > usual AND now < dear), 'the index''s, for its pages') FROM unnest(costs(), :'usual'::numeric[], :'dear'::numeric[]) c(now, usual, dear);
+ALTER INDEX points_v SET TABLESPACE pg_default;
+ALTER TABLE points SET TABLESPACE omendb_cost;
+SELECT ok(bool_and(now > usual AND now < dear), 'the table''s, for its pages') FROM unnest(costs(), :'usual'::numeric[], :'dear'::numeric[]) c(now, usual, dear);
+ALTER TABLE points SET TABLESPACE pg_default;
+DROP TABLESPACE omendb_cost;
 SELECT * FROM finish();
