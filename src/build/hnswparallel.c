@@ -16,8 +16,8 @@
  * out, the records are moved into the leader's own memory (hnswrecords.c), and the leader goes on
  * alone.
  *
- * Locks: the mutex in shared memory protects the task and the list of segments; it is held for a
- * few instructions. A ring entry belongs to the leader until its record is counted, then to the
+ * Locks: the mutex in shared memory, a spinlock, protects numbers only: of positions, segments and
+ * records (hnswtask.h). A ring entry belongs to the leader until its record is counted, then to the
  * process that takes the record.
  */
 #include "build/hnswparallel.h"
@@ -232,30 +232,49 @@ hnsw_crew_builder(HnswCrew *crew)
 	return crew->builder;
 }
 
-/* List the segments and records that the workers do not know yet. The mutex is held. */
+/* Write the handles of segments that are not listed yet where publish_memory lists them. */
 static void
-publish_memory(HnswCrew *crew)
+prepare_handles(HnswCrew *crew)
 {
-	HnswShared *shared = crew->shared;
+	HnswSharedMemory *memory = &crew->shared->memory;
 	const HnswRecords *records = crew->records;
 
-	for (; shared->memory.nsegments < records->nsegments; shared->memory.nsegments++)
-		shared->memory.segments[shared->memory.nsegments] =
-			dsm_segment_handle(records->segments[shared->memory.nsegments]);
-	if (crew->level.segment)
-		shared->memory.level = dsm_segment_handle(crew->level.segment);
-	shared->memory.records = records->array.n;
+	/* Only the leader changes their number, so it reads that without the mutex. */
+	for (uint32 i = memory->nsegments; i < records->nsegments; i++)
+		memory->segments[i] = dsm_segment_handle(records->segments[i]);
 }
 
-/* Announce a task with positions from .. size - 1. */
+/* List the segments and records that the workers do not know yet. The mutex is held. */
+static inline void
+publish_memory(HnswCrew *crew, dsm_handle level)
+{
+	HnswSharedMemory *memory = &crew->shared->memory;
+
+	memory->nsegments = crew->records->nsegments;
+	memory->level = level;
+	memory->records = crew->records->array.n;
+}
+
+/* The handle of the level's segment, if there is one. */
+static dsm_handle
+level_handle(const HnswCrew *crew)
+{
+	return crew->level.segment ? dsm_segment_handle(crew->level.segment) : DSM_HANDLE_INVALID;
+}
+
+/* Announce a task with positions from .. size - 1. All positions of the task before are done. */
 static void
 announce(HnswCrew *crew, const HnswTask *task, uint32 from, uint32 size)
 {
 	HnswShared *shared = crew->shared;
+	dsm_handle level = level_handle(crew);
 
-	SpinLockAcquire(&shared->mutex);
-	publish_memory(crew);
+	Assert(hnsw_task_all_done(shared));
+	prepare_handles(crew);
 	shared->state.task = *task;
+	SpinLockAcquire(&shared->mutex);
+	publish_memory(crew, level);
+	shared->state.take = task->take;
 	shared->state.next = shared->state.done = from;
 	shared->state.size = size;
 	shared->state.turn++;
@@ -307,10 +326,12 @@ static void
 publish_records(HnswCrew *crew)
 {
 	HnswShared *shared = crew->shared;
+	dsm_handle level = level_handle(crew);
 
 	crew->loading.published = crew->records->array.n;
+	prepare_handles(crew);
 	SpinLockAcquire(&shared->mutex);
-	publish_memory(crew);
+	publish_memory(crew, level);
 	shared->state.size = crew->loading.published;
 	SpinLockRelease(&shared->mutex);
 	ConditionVariableBroadcast(&shared->announced);

@@ -2,8 +2,8 @@
  * hnswtask.c
  *	  What leader and workers do of a task: take positions, do them, count them as done.
  *
- * The mutex in shared memory is taken here for each chunk. Positions of a task are
- * independent of each other.
+ * The mutex in shared memory, a spinlock, is taken here for each chunk, for a few instructions.
+ * Positions of a task are independent of each other.
  */
 #include "build/hnswtask.h"
 
@@ -15,23 +15,26 @@ HnswTaken
 hnsw_task_take(HnswShared *shared, uint32 *turn, HnswTask *task, uint32 *from, uint32 *to)
 {
 	HnswTaken result = TAKEN_NOTHING;
+	uint32 present;
 
 	SpinLockAcquire(&shared->mutex);
+	present = shared->state.turn;
 	if (shared->state.next < shared->state.size)
 	{
-		if (*turn != shared->state.turn)
-		{
-			*turn = shared->state.turn;
-			*task = shared->state.task;
-		}
 		*from = shared->state.next;
-		*to = Min(*from + task->take, shared->state.size);
+		*to = Min(*from + shared->state.take, shared->state.size);
 		shared->state.next = *to;
 		result = TAKEN_CHUNK;
 	}
 	else if (shared->state.ended)
 		result = TAKEN_END;
 	SpinLockRelease(&shared->mutex);
+	/* The leader announces no other task before this chunk is done. */
+	if (result == TAKEN_CHUNK && *turn != present)
+	{
+		*turn = present;
+		*task = shared->state.task;
+	}
 	return result;
 }
 

@@ -53,20 +53,25 @@ typedef struct HnswTask
 	uint32 take;            /* positions that a process takes at a time */
 } HnswTask;
 
-/* The present task; protected by HnswShared.mutex. */
+/*
+ * The present task. The mutex, a spinlock, protects all fields but `task`. That one is too large to be
+ * copied under a spinlock, and needs none: the leader writes it while no chunk is taken and not done,
+ * and a process reads it between taking a chunk and counting the chunk as done.
+ */
 typedef struct HnswTaskState
 {
 	uint32 turn; /* counts tasks; 0: none yet */
 	bool ended;  /* there will be no task any more */
 	HnswTask task;
+	uint32 take; /* as in the task */
 	uint32 size; /* positions of the task; grows while vectors are loaded */
 	uint32 next; /* first position that nobody has taken */
 	uint32 done; /* positions done */
 } HnswTaskState;
 
 /*
- * Memory that workers attach; protected by HnswShared.mutex. What a position needs is listed
- * here before the position can be taken.
+ * Memory that workers attach. What a position needs is listed here before the position can be
+ * taken. The mutex protects all fields but `segments`, of which the first nsegments do not change.
  */
 typedef struct HnswSharedMemory
 {

@@ -40,19 +40,18 @@ static void
 update_view(View *view, HnswShared *shared)
 {
 	HnswRecords *records = &view->records;
-	dsm_handle handles[HNSW_MOST_SEGMENTS];
 	dsm_handle level;
-	uint32 n;
+	uint32 nsegments;
+	uint32 nrecords;
 
 	SpinLockAcquire(&shared->mutex);
-	n = shared->memory.nsegments;
-	for (uint32 i = records->nsegments; i < n; i++)
-		handles[i] = shared->memory.segments[i];
+	nsegments = shared->memory.nsegments;
+	nrecords = shared->memory.records;
 	level = shared->memory.level;
-	records->array.n = shared->memory.records;
 	SpinLockRelease(&shared->mutex);
-	while (records->nsegments < n)
-		hnsw_records_attach(records, attach_segment(handles[records->nsegments]));
+	records->array.n = nrecords;
+	while (records->nsegments < nsegments)
+		hnsw_records_attach(records, attach_segment(shared->memory.segments[records->nsegments]));
 	if (level != DSM_HANDLE_INVALID && !view->level)
 	{
 		view->level = attach_segment(level);
