@@ -56,6 +56,7 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/smgr.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
@@ -450,6 +451,30 @@ omendb_bitmap_next(OmendbBitmapIterator *iterator, BlockNumber *block, OffsetNum
 		memcpy(offsets, result->offsets, result->ntuples * sizeof(OffsetNumber));
 #endif
 	return true;
+}
+
+/*
+ * Extend the relation by a block of zeros, and lock the block exclusively. alone: nobody else can extend
+ * the fork. From 16 on others who see the longer file wait until the block is locked; before, they may
+ * lock the block first.
+ */
+static inline Buffer
+omendb_extend(Relation relation, ForkNumber fork, bool alone)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExtendBufferedRel(BMR_REL(relation), fork, NULL,
+							 EB_LOCK_FIRST | (alone ? EB_SKIP_EXTENSION_LOCK : 0));
+#else
+	Buffer buffer;
+
+	if (!alone)
+		LockRelationForExtension(relation, ExclusiveLock);
+	buffer = ReadBufferExtended(relation, fork, P_NEW, RBM_NORMAL, NULL);
+	if (!alone)
+		UnlockRelationForExtension(relation, ExclusiveLock);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+#endif
 }
 
 /* Extend a file by n blocks of zeros, from `block` on. Before 16 block by block. */

@@ -23,7 +23,7 @@
 void
 hnsw_write_meta(Relation index, ForkNumber fork, const OmendbMetaPage *meta)
 {
-	Buffer buffer = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+	Buffer buffer = omendb_extend(index, fork, true);
 	Page page = BufferGetPage(buffer);
 
 	Assert(BufferGetBlockNumber(buffer) == OMENDB_META_BLOCK);
@@ -60,6 +60,7 @@ blocks_for(const OmendbLayout *layout, uint32 records)
 	return (uint32) (((uint64) records + layout->per_page - 1) / layout->per_page);
 }
 
+/* Not through shared buffers: pages would be evicted as zeros before the processes write them. */
 void
 hnsw_extend_for(Relation index, const OmendbLayout *layout, BlockNumber from, uint32 records)
 {

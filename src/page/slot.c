@@ -4,9 +4,10 @@
  */
 #include "page/slot.h"
 
+#include "compat.h"
+#include "miscadmin.h"
 #include "storage/freespace.h"
 #include "storage/indexfsm.h"
-#include "storage/lmgr.h"
 #include "utils/rel.h"
 
 /* The first free slot of a page, or per_page. */
@@ -45,34 +46,19 @@ lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
 
 /*
  * Raise an error if there are no node numbers for another block. Called before the file is extended,
- * because otherwise each insert that fails would leave a page.
+ * because otherwise each insert that fails would leave a page. The extension lock is not held, so every
+ * other backend may extend the file by a block between its check and this one's extension.
  */
 static void
 check_capacity(OmendbStore *store)
 {
-	if (!omendb_block_has_numbers(&store->index->codec.layout,
-								  RelationGetNumberOfBlocks(store->relation)))
+	BlockNumber blocks = RelationGetNumberOfBlocks(store->relation);
+
+	if (blocks > MaxBlockNumber - MaxBackends ||
+		!omendb_block_has_numbers(&store->index->codec.layout, blocks + MaxBackends))
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("hnsw index \"%s\" cannot have more than %u records",
 							   RelationGetRelationName(store->relation), OMENDB_MAX_NODE)));
-}
-
-/* Extend the file by a block, and lock the block exclusively. */
-static Buffer
-extend(OmendbStore *store)
-{
-	Relation relation = store->relation;
-	bool local = RELATION_IS_LOCAL(relation);
-	Buffer buffer;
-
-	if (!local)
-		LockRelationForExtension(relation, ExclusiveLock);
-	check_capacity(store);
-	buffer = ReadBuffer(relation, P_NEW);
-	if (!local)
-		UnlockRelationForExtension(relation, ExclusiveLock);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	return buffer;
 }
 
 Buffer
@@ -114,7 +100,8 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 	}
 	for (;;)
 	{
-		buffer = extend(store);
+		check_capacity(store);
+		buffer = omendb_extend(relation, MAIN_FORKNUM, RELATION_IS_LOCAL(relation));
 		block = BufferGetBlockNumber(buffer);
 		RelationSetTargetBlock(relation, block);
 		*slot = 0;
@@ -123,7 +110,7 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 			omendb_store_check(store, buffer);
 			*slot = free_slot(layout, BufferGetPage(buffer));
 		}
-		/* Other backends may have filled the page between the extension and the lock. */
+		/* Before PostgreSQL 16 other backends may have filled the page before it was locked. */
 		if (*slot < layout->per_page)
 			return buffer;
 		UnlockReleaseBuffer(buffer);

@@ -55,6 +55,7 @@ static BlockNumber nblocks;
 Block *LocalBufferBlockPointers = blocks;
 char *BufferBlocks;
 int NBuffers = 16;
+int MaxBackends = 1;
 volatile sig_atomic_t InterruptPending;
 int autovacuum_work_mem = -1;
 int maintenance_work_mem = 65536;
@@ -94,6 +95,20 @@ ReadBufferExtended(Relation relation, ForkNumber fork, BlockNumber block, ReadBu
 {
 	return ReadBuffer(relation, block);
 }
+
+/* The server has these from 16 on. */
+#ifdef BMR_REL
+Buffer
+ExtendBufferedRel(BufferManagerRelation relation, ForkNumber fork, BufferAccessStrategy strategy,
+				  uint32 flags)
+{
+	Buffer buffer = ReadBuffer(relation.rel, P_NEW);
+
+	if (flags & EB_LOCK_FIRST)
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+}
+#endif
 
 BlockNumber
 BufferGetBlockNumber(Buffer buffer)
