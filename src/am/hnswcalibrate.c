@@ -21,7 +21,6 @@
 #include "am/hnsw.h"
 #include "compat.h"
 #include "graph/truth.h"
-#include "miscadmin.h"
 #include "page/change.h"
 #include "utils/memutils.h"
 
@@ -103,7 +102,7 @@ copy_query(OmendbStore *store, uint64 from, uint64 to, OmendbNode *node, OmendbR
 	for (; from < to; from++)
 	{
 		*node = (OmendbNode) from;
-		CHECK_FOR_INTERRUPTS();
+		omendb_vacuum_delay_point(); /* checks for interrupts, too */
 		if (omendb_record_copy_own(store, *node, 0, copy) && is_node_with_rows(copy))
 			return true;
 	}

@@ -8,6 +8,7 @@
 #include "page/tids.h"
 
 #include "access/generic_xlog.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "page/slot.h"
 #include "storage/indexfsm.h"
@@ -522,7 +523,7 @@ omendb_record_free_empty(OmendbStore *store, OmendbNode node)
 	{
 		bool freed;
 
-		CHECK_FOR_INTERRUPTS();
+		omendb_vacuum_delay_point(); /* checks for interrupts, too */
 		if (steps > 2 * most)
 			omendb_corrupt_page(store->relation, omendb_node_block(layout, node),
 								"A chain of overflow records has no end.");

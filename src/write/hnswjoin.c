@@ -11,6 +11,7 @@
  */
 #include "write/hnswvacuum.h"
 
+#include "compat.h"
 #include "graph/search.h"
 #include "miscadmin.h"
 #include "page/change.h"
@@ -253,6 +254,7 @@ join_level(HnswVacuum *vacuum, unsigned level)
 	{
 		OmendbNode node = join->missing.nodes[i];
 
+		omendb_vacuum_delay_point(); /* none in a build: there is no cost of a vacuum to balance */
 		if (omendb_reach_has(reach, node))
 			continue;
 		if (!join_node(vacuum, node, level, last))

@@ -8,7 +8,7 @@
 #include "write/hnswvacuum.h"
 
 #include "commands/progress.h"
-#include "miscadmin.h"
+#include "compat.h"
 #include "page/change.h"
 #include "page/tids.h"
 #include "pgstat.h"
@@ -164,7 +164,7 @@ hnsw_mark_upper_records(HnswVacuum *vacuum)
 	{
 		HnswUpper *upper = &vacuum->upper.records[i];
 
-		CHECK_FOR_INTERRUPTS();
+		omendb_vacuum_delay_point(); /* checks for interrupts, too */
 		if (hnsw_vacuum_is_dead(vacuum, upper->down) && !hnsw_vacuum_is_dead(vacuum, upper->node))
 		{
 			omendb_record_mark_dead(&vacuum->store, upper->node, upper->level);

@@ -274,6 +274,9 @@ ProcessInterrupts(void)
 void
 vacuum_delay_point(void)
 {
+	for (BlockNumber block = 0; block < nblocks; block++)
+		if (locks[block] != BUFFER_LOCK_UNLOCK)
+			fail("a vacuum rests while it holds a page's lock");
 }
 
 bool
