@@ -263,9 +263,15 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	OmendbMetaPage meta;
 	MemoryContext old;
 	double estimate;
+	bool cost_active = VacuumCostActive;
 
 	if (RelationGetNumberOfBlocks(index) != 0)
 		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(index));
+	/*
+	 * VACUUM FULL builds indexes, too, while nobody else can use the table: as in the server's own builds,
+	 * no cost delay then. An error ends VACUUM, which clears the variable.
+	 */
+	VacuumCostActive = false;
 	build.heap = heap;
 	build.index = index;
 	build.info = info;
@@ -318,6 +324,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	hnsw_build_phase(HNSW_PHASE_CALIBRATE, 0);
 	hnsw_calibrate(index, build.load.indexed, NULL);
 	MemoryContextDelete(build.context);
+	VacuumCostActive = cost_active;
 	return result;
 }
 

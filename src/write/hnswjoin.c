@@ -254,7 +254,7 @@ join_level(HnswVacuum *vacuum, unsigned level)
 	{
 		OmendbNode node = join->missing.nodes[i];
 
-		omendb_vacuum_delay_point(); /* none in a build: there is no cost of a vacuum to balance */
+		omendb_vacuum_delay_point(); /* not in a build (hnsw_build) */
 		if (omendb_reach_has(reach, node))
 			continue;
 		if (!join_node(vacuum, node, level, last))
