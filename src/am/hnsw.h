@@ -31,7 +31,7 @@
 
 /*
  * Ratio of a scan's ef to the number of nodes that it may return: at hnsw.ef_search = 40 the
- * first round returns 11 nodes. With this ratio the hundredth node is found with the recall of
+ * first round may return 11 nodes, and EXTRA_FIRST_NODES more (hnswrounds.c). With this ratio the hundredth node is found with the recall of
  * the tenth (bench/README.md, "Constants of a scan"). A smaller ratio costs recall: a late
  * node is not returned in its place. With hnsw.recall_target the index's own measurement gives
  * the ef (hnswcalibrate.h).

@@ -250,7 +250,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	MemoryContextSwitchTo(old);
 	if (!found)
 		return false;
-	omendb_store_check_tid(&state->store, state->current.tids.node, &scan->xs_heaptid,
+	omendb_store_check_tid(&state->store, state->current.tids.record, &scan->xs_heaptid,
 						   scan->heapRelation, &state->current.heap_blocks);
 	state->current.tid = scan->xs_heaptid;
 	set_order_values(scan);

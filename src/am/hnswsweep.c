@@ -163,16 +163,10 @@ hnsw_sweep_begin(OmendbStore *store, const OmendbQuery *query, const uint8 *retu
 static bool
 read_node(HnswSweep *sweep, HnswSwept *swept)
 {
-	const OmendbLayout *layout = &sweep->query->codec->layout;
-	Buffer buffer =
-		omendb_store_lock(sweep->store, omendb_node_block(layout, swept->node), BUFFER_LOCK_SHARE);
-	const OmendbRecord *record;
-	bool good;
+	Buffer buffer = omendb_store_lock_node(sweep->store, swept->node, BUFFER_LOCK_SHARE);
+	const OmendbRecord *record = omendb_store_record(sweep->store, buffer, swept->node);
+	bool good = has_rows(record);
 
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_store_record(sweep->store, buffer, swept->node);
-	good = has_rows(record);
 	if (good)
 	{
 		omendb_payload_fill(record, &swept->payload);

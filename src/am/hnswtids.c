@@ -79,15 +79,11 @@ hnsw_tids_begin(HnswTids *tids, OmendbNode node, const OmendbPayload *payload)
 	tids->chain.from_version = payload->version;
 }
 
-/* The record, its page share-locked. NULL and no lock if the page was never initialised. */
+/* The record, its page share-locked. */
 static OmendbRecord *
 lock_record(HnswTids *tids, OmendbNode node, Buffer *buffer)
 {
-	const OmendbLayout *layout = &tids->store->index->codec.layout;
-
-	*buffer = omendb_store_lock(tids->store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
-	if (!BufferIsValid(*buffer))
-		return NULL;
+	*buffer = omendb_store_lock_node(tids->store, node, BUFFER_LOCK_SHARE);
 	return omendb_store_record(tids->store, *buffer, node);
 }
 
@@ -102,8 +98,6 @@ copy_overflow(HnswTids *tids, OverflowHeader *header)
 
 	tids->overflow.n = tids->overflow.next = 0;
 	*header = (OverflowHeader){OMENDB_NO_NODE, 0, 0};
-	if (!record)
-		return false;
 	overflow = omendb_record_overflow(record);
 	good = record->kind == OMENDB_RECORD_OVERFLOW && overflow->owner == tids->node &&
 		   overflow->owner_incarnation == tids->incarnation;
@@ -123,11 +117,8 @@ is_unchanged(HnswTids *tids)
 {
 	Buffer buffer;
 	const OmendbRecord *record = lock_record(tids, tids->chain.from, &buffer);
-	bool same;
+	bool same = record->version == tids->chain.from_version;
 
-	if (!record)
-		return false;
-	same = record->version == tids->chain.from_version;
 	UnlockReleaseBuffer(buffer);
 	return same;
 }
@@ -141,8 +132,6 @@ begin_chain(HnswTids *tids)
 
 	tids->chain.walk++;
 	tids->chain.next = OMENDB_NO_NODE;
-	if (!record)
-		return;
 	if (record->kind == OMENDB_RECORD_NODE && record->level == 0 &&
 		record->incarnation == tids->incarnation)
 	{

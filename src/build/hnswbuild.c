@@ -293,8 +293,11 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	estimate = hnsw_estimate_rows(heap);
 	hnsw_build_phase(HNSW_PHASE_LOAD, info->ii_Predicate == NIL ? estimate : 0);
 	hnsw_build_begin(&build, estimate);
-	/* The number of a partial index's rows is not known. */
-	if (info->ii_Predicate == NIL &&
+	/*
+	 * The number of a partial index's rows is not known. Nor is it known, before there are vectors,
+	 * whether an index for the inner product can be built in parts: free_memory reports that.
+	 */
+	if (info->ii_Predicate == NIL && meta.metric != OMENDB_METRIC_IP &&
 		estimate * build.memory.node_bytes > (double) build.memory.budget)
 		report_short_memory(&build, estimate,
 							omendb_layout_is_coded(&build.open->codec.layout) &&

@@ -20,21 +20,6 @@
 /* Maximum power of 8: squared lengths stay in the range of float. */
 #define MOST_EXPONENT 16
 
-/* The largest magnitude of n elements. */
-static float
-largest(const float *x, size_t n)
-{
-	float most = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		float magnitude = fabsf(x[i]);
-
-		most = magnitude > most ? magnitude : most;
-	}
-	return most;
-}
-
 /* Choose the power of 8 with which a row uses its 8 bits; most: its largest magnitude. */
 static int
 choose_exponent(float most, float unit)
@@ -76,7 +61,7 @@ omendb_bulk_set_unit(OmendbBulkWork *work)
 		uint32_t i = level->window.first + (uint32_t) ((uint64_t) s * level->window.n / n);
 
 		omendb_own_decode(level->array->codec, build_record(level, i), work->vectors.stored);
-		found[s] = largest(work->vectors.stored, bulk->shape.dimensions);
+		found[s] = omendb_kernels.largest_f32(work->vectors.stored, bulk->shape.dimensions);
 	}
 	qsort(found, n, sizeof(float), build_by_number);
 	most = found[n - 1 - n / 500];
@@ -86,32 +71,16 @@ omendb_bulk_set_unit(OmendbBulkWork *work)
 	return true;
 }
 
-/* Round to the nearest integer of at most that magnitude. */
-static inline int32_t
-round_to(float x, float limit)
-{
-	x = x > limit ? limit : x < -limit ? -limit : x;
-	return (int32_t) (x + (x < 0 ? -0.5f : 0.5f));
-}
-
 /* Make row i of the vector x, in that unit. */
 static void
 set_row(const OmendbBulk *bulk, OmendbRows *rows, uint32_t i, const float *x, float unit)
 {
 	uint32_t d = bulk->shape.dimensions;
 	int8_t *row = rows->elements + (size_t) i * rows->row_bytes;
-	int32_t squares = 0;
-	float inverse;
+	int32_t squares;
 
-	rows->exponents[i] = (int8_t) choose_exponent(largest(x, d), unit);
-	inverse = 1 / (unit * bulk_scale(rows, i));
-	for (uint32_t k = 0; k < d; k++)
-	{
-		int32_t q = round_to(x[k] * inverse, 127);
-
-		row[k] = (int8_t) q;
-		squares += q * q;
-	}
+	rows->exponents[i] = (int8_t) choose_exponent(omendb_kernels.largest_f32(x, d), unit);
+	squares = omendb_kernels.round_f32_i8(x, 1 / (unit * bulk_scale(rows, i)), row, d);
 	memset(row + d, 0, rows->row_bytes - d);
 	rows->norms[i] = rows->ip ? 0 : (float) squares * bulk_scale(rows, i) * bulk_scale(rows, i);
 }
@@ -191,7 +160,7 @@ omendb_bulk_make_local(OmendbBulkWork *work, const OmendbRows *rows, const uint3
 		float most;
 
 		subtract_center(work, nodes[i], work->vectors.stored);
-		most = largest(work->vectors.stored, work->bulk->shape.dimensions) / 127;
+		most = omendb_kernels.largest_f32(work->vectors.stored, work->bulk->shape.dimensions) / 127;
 		unit = most > unit ? most : unit;
 	}
 	for (uint32_t i = 0; i < n; i++)

@@ -5,8 +5,43 @@
 #ifndef OMENDB_BLOCK_H
 #define OMENDB_BLOCK_H
 
+#include <math.h>
+
 #include "kernel/kernel.h"
 #include "kernel/unroll.h"
+
+/* largest_f32 in plain C, where `most` is the largest magnitude so far. */
+static inline float
+omendb_largest_plain(const float *x, size_t n, float most)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		float magnitude = fabsf(x[i]);
+
+		most = magnitude > most ? magnitude : most;
+	}
+	return most;
+}
+
+/* round_f32_i8 in plain C. */
+static inline int32_t
+omendb_round_plain(const float *x, float factor, int8_t *out, size_t n)
+{
+	int32_t squares = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		float y = x[i] * factor;
+		int32_t number;
+
+		y = y < 127 ? y : 127;
+		y = y > -127 ? y : -127;
+		number = (int32_t) lrintf(y);
+		out[i] = (int8_t) number;
+		squares += number * number;
+	}
+	return squares;
+}
 
 /*
  * Insert a value into the *used (at most k) smallest, which are ascending. Call it with j ascending:

@@ -25,6 +25,76 @@ store_bytes(void *p, __m256i x)
 	_mm256_storeu_si256((__m256i *) p, x);
 }
 
+/* ---------------------------------------------------------------- rows */
+
+/* The instruction gives its second operand where one is NaN: most. */
+INLINE __m256
+larger_magnitude(const float *x, __m256 most)
+{
+	return _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), _mm256_loadu_ps(x)), most);
+}
+
+TARGET static float
+largest_f32(const float *x, size_t n)
+{
+	__m256 most[4];
+	float lanes[8];
+	float largest;
+	size_t i = 0;
+
+	OMENDB_UNROLL
+	for (int k = 0; k < 4; k++)
+		most[k] = _mm256_setzero_ps();
+	for (; i + 32 <= n; i += 32)
+		OMENDB_UNROLL
+	for (int k = 0; k < 4; k++)
+		most[k] = larger_magnitude(x + i + 8 * k, most[k]);
+	for (; i + 8 <= n; i += 8)
+		most[0] = larger_magnitude(x + i, most[0]);
+	most[0] = _mm256_max_ps(_mm256_max_ps(most[0], most[1]), _mm256_max_ps(most[2], most[3]));
+	_mm256_storeu_ps(lanes, most[0]);
+	largest = omendb_largest_plain(lanes, 8, 0);
+	return omendb_largest_plain(x + i, n - i, largest);
+}
+
+/* The instructions give their second operand where one is NaN: the limit. */
+INLINE __m256i
+round_eight(const float *x, __m256 factor)
+{
+	__m256 y = _mm256_mul_ps(_mm256_loadu_ps(x), factor);
+
+	y = _mm256_max_ps(_mm256_min_ps(y, _mm256_set1_ps(127)), _mm256_set1_ps(-127));
+	return _mm256_cvtps_epi32(y);
+}
+
+TARGET static int32_t
+round_f32_i8(const float *x, float factor, int8_t *out, size_t n)
+{
+	/* Packing works within halves of a register: bring groups of four back into order. */
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+	const __m256 factors = _mm256_set1_ps(factor);
+	__m256i squares = _mm256_setzero_si256();
+	int32_t lanes[8];
+	int32_t sum = 0;
+	size_t i = 0;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		__m256i low =
+			_mm256_packs_epi32(round_eight(x + i, factors), round_eight(x + i + 8, factors));
+		__m256i high =
+			_mm256_packs_epi32(round_eight(x + i + 16, factors), round_eight(x + i + 24, factors));
+
+		squares = _mm256_add_epi32(squares, _mm256_madd_epi16(low, low));
+		squares = _mm256_add_epi32(squares, _mm256_madd_epi16(high, high));
+		store_bytes(out + i, _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+	}
+	store_bytes(lanes, squares);
+	for (int k = 0; k < 8; k++)
+		sum += lanes[k];
+	return sum + omendb_round_plain(x + i, factor, out + i, n - i);
+}
+
 /* ---------------------------------------------------------------- products */
 
 /*
@@ -609,6 +679,8 @@ ranks(const uint64_t *keys, size_t n, uint16_t *ranks)
 void
 omendb_fill_block_avx2(OmendbKernels *table)
 {
+	table->largest_f32 = largest_f32;
+	table->round_f32_i8 = round_f32_i8;
 	table->pack_columns = pack_columns;
 	table->block_products = block_products;
 	table->row_products = row_products;

@@ -26,6 +26,66 @@
 #define VEC   float32x4_t
 #define LANES 4
 
+/* ---------------------------------------------------------------- rows */
+
+/* Not the instruction for a maximum, which gives NaN where one operand is NaN. */
+INLINE VEC
+larger_magnitude(const float *x, VEC most)
+{
+	VEC magnitude = vabsq_f32(vld1q_f32(x));
+
+	return vbslq_f32(vcgtq_f32(magnitude, most), magnitude, most);
+}
+
+static float
+largest_f32(const float *x, size_t n)
+{
+	VEC most[2] = {vdupq_n_f32(0), vdupq_n_f32(0)};
+	size_t i = 0;
+
+	for (; i + 2 * LANES <= n; i += 2 * LANES)
+	{
+		most[0] = larger_magnitude(x + i, most[0]);
+		most[1] = larger_magnitude(x + i + LANES, most[1]);
+	}
+	return omendb_largest_plain(x + i, n - i, vmaxvq_f32(vmaxq_f32(most[0], most[1])));
+}
+
+/* By comparisons, so that NaN becomes the limit. */
+INLINE int32x4_t
+round_four(const float *x, float factor)
+{
+	const VEC limit = vdupq_n_f32(127);
+	const VEC least = vdupq_n_f32(-127);
+	VEC y = vmulq_n_f32(vld1q_f32(x), factor);
+
+	y = vbslq_f32(vcltq_f32(y, limit), y, limit);
+	y = vbslq_f32(vcgtq_f32(y, least), y, least);
+	return vcvtnq_s32_f32(y);
+}
+
+static int32_t
+round_f32_i8(const float *x, float factor, int8_t *out, size_t n)
+{
+	int32x4_t squares = vdupq_n_s32(0);
+	size_t i = 0;
+
+	for (; i + 4 * LANES <= n; i += 4 * LANES)
+	{
+		int16x8_t low = vcombine_s16(vmovn_s32(round_four(x + i, factor)),
+									 vmovn_s32(round_four(x + i + LANES, factor)));
+		int16x8_t high = vcombine_s16(vmovn_s32(round_four(x + i + 2 * LANES, factor)),
+									  vmovn_s32(round_four(x + i + 3 * LANES, factor)));
+
+		squares = vmlal_s16(squares, vget_low_s16(low), vget_low_s16(low));
+		squares = vmlal_high_s16(squares, low, low);
+		squares = vmlal_s16(squares, vget_low_s16(high), vget_low_s16(high));
+		squares = vmlal_high_s16(squares, high, high);
+		vst1q_s8(out + i, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+	}
+	return vaddvq_s32(squares) + omendb_round_plain(x + i, factor, out + i, n - i);
+}
+
 /* ---------------------------------------------------------------- packing */
 
 /* Transpose 4 times 4 numbers of 32 bits: a register gets four elements of each of four columns. */
@@ -568,6 +628,8 @@ ranks(const uint64_t *keys, size_t n, uint16_t *ranks)
 void
 omendb_fill_block_neon(OmendbKernels *table, unsigned features)
 {
+	table->largest_f32 = largest_f32;
+	table->round_f32_i8 = round_f32_i8;
 	table->pack_columns = pack_columns;
 	table->block_products = block_products;
 	table->row_products = row_products;

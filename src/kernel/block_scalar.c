@@ -8,6 +8,18 @@
 #include "kernel/block.h"
 #include "kernel/kernel_tables.h"
 
+static float
+largest_f32(const float *x, size_t n)
+{
+	return omendb_largest_plain(x, n, 0);
+}
+
+static int32_t
+round_f32_i8(const float *x, float factor, int8_t *out, size_t n)
+{
+	return omendb_round_plain(x, factor, out, n);
+}
+
 /* Element i of column c is byte [i / 4][c][i % 4]. */
 static void
 pack_columns(const int8_t *const *rows, size_t count, size_t n, void *packed)
@@ -114,6 +126,8 @@ ranks(const uint64_t *keys, size_t n, uint16_t *ranks)
 void
 omendb_fill_block_scalar(OmendbKernels *table)
 {
+	table->largest_f32 = largest_f32;
+	table->round_f32_i8 = round_f32_i8;
 	table->pack_columns = pack_columns;
 	table->block_products = block_products;
 	table->row_products = row_products;

@@ -226,6 +226,18 @@ typedef struct OmendbKernels
 	void (*multiply_signs)(float *x, const uint8_t *bits, size_t n);
 
 	/*
+	 * Vectors as rows of the bulk build (graph/bulkrows.c).
+	 *
+	 * largest_f32: the largest magnitude of x[0 .. n - 1]; 0 for n = 0. NaN is ignored.
+	 *
+	 * round_f32_i8: out[i] is x[i] * factor, rounded to the nearest integer (ties to even), of
+	 * magnitude 127 at most; NaN becomes 127. Returns the sum of out[i] * out[i], exactly; n is at
+	 * most OMENDB_INT8_MAX_DIM.
+	 */
+	float (*largest_f32)(const float *x, size_t n);
+	int32_t (*round_f32_i8)(const float *x, float factor, int8_t *out, size_t n);
+
+	/*
 	 * Kernels of the bulk build (graph/bulk.c): inner products of int8 vectors, many at a time. A
 	 * "row" has n elements, -127 to 127, and zeros behind them up to OMENDB_ROW_LENGTH(n), which are
 	 * read. Accumulators are int32: n is at most OMENDB_INT8_MAX_DIM. Exact, so the same at every

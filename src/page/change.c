@@ -74,15 +74,10 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 static bool
 copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out, Size bytes)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
-	const OmendbRecord *record;
-	bool good;
+	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE);
+	const OmendbRecord *record = omendb_store_record(store, buffer, node);
+	bool good = record->kind == OMENDB_RECORD_NODE && record->level == level;
 
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_store_record(store, buffer, node);
-	good = record->kind == OMENDB_RECORD_NODE && record->level == level;
 	if (good)
 		memcpy(out, record, bytes);
 	UnlockReleaseBuffer(buffer);
@@ -111,14 +106,10 @@ bool
 omendb_record_has_edge_to(OmendbStore *store, OmendbNode node, unsigned level, OmendbNode to)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
-	const OmendbRecord *record;
-	bool found;
+	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE);
+	const OmendbRecord *record = omendb_store_record(store, buffer, node);
+	bool found = record->kind == OMENDB_RECORD_NODE && record->level == level;
 
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_store_record(store, buffer, node);
-	found = record->kind == OMENDB_RECORD_NODE && record->level == level;
 	if (found)
 		found = omendb_record_has_edge(layout, record, to);
 	UnlockReleaseBuffer(buffer);
@@ -128,15 +119,10 @@ omendb_record_has_edge_to(OmendbStore *store, OmendbNode node, unsigned level, O
 bool
 omendb_record_level(OmendbStore *store, OmendbNode node, unsigned *level)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
-	const OmendbRecord *record;
-	bool good;
+	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE);
+	const OmendbRecord *record = omendb_store_record(store, buffer, node);
+	bool good = record->kind == OMENDB_RECORD_NODE;
 
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_store_record(store, buffer, node);
-	good = record->kind == OMENDB_RECORD_NODE;
 	*level = record->level;
 	UnlockReleaseBuffer(buffer);
 	return good;
@@ -155,12 +141,8 @@ same_version(OmendbStore *store, Buffer buffer, OmendbNode node, const OmendbRec
 static Buffer
 lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer =
-		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
+	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_EXCLUSIVE);
 
-	if (!BufferIsValid(buffer))
-		return InvalidBuffer;
 	if (same_version(store, buffer, node, copy))
 		return buffer;
 	UnlockReleaseBuffer(buffer);
@@ -319,13 +301,9 @@ void
 omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer =
-		omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
-	OmendbRecord *record;
+	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_EXCLUSIVE);
+	OmendbRecord *record = omendb_store_record(store, buffer, node);
 
-	if (!BufferIsValid(buffer))
-		return;
-	record = omendb_store_record(store, buffer, node);
 	if (record->kind == OMENDB_RECORD_NODE && record->level == level &&
 		!(record->flags & OMENDB_RECORD_DEAD))
 	{

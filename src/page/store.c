@@ -246,7 +246,7 @@ lock_records(OmendbStore *store, Buffer buffer, int mode)
 	page = BufferGetPage(buffer);
 	if (unlikely(PageIsNew(page)))
 	{
-		/* A crash came between extending the file and the page's first WAL. */
+		/* A crash may come between the extension of the file and the page's first WAL record. */
 		UnlockReleaseBuffer(buffer);
 		return InvalidBuffer;
 	}
@@ -258,6 +258,18 @@ Buffer
 omendb_store_lock(OmendbStore *store, BlockNumber block, int mode)
 {
 	return lock_records(store, omendb_store_read(store, block), mode);
+}
+
+Buffer
+omendb_store_lock_node(OmendbStore *store, OmendbNode node, int mode)
+{
+	BlockNumber block = omendb_node_block(&store->index->codec.layout, node);
+	Buffer buffer = omendb_store_lock(store, block, mode);
+
+	if (unlikely(!BufferIsValid(buffer)))
+		omendb_corrupt_page(store->relation, block,
+							"The page was never written, but the index leads to a record on it.");
+	return buffer;
 }
 
 Buffer
@@ -339,12 +351,7 @@ lock_node(OmendbStore *store, OmendbNode node, unsigned level, Buffer *buffer)
 	const OmendbRecord *record;
 
 	CHECK_FOR_INTERRUPTS();
-	*buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
-	if (!BufferIsValid(*buffer))
-	{
-		store->counters.stale++;
-		return NULL;
-	}
+	*buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE);
 	record = omendb_page_record(layout, BufferGetPage(*buffer), node % layout->per_page);
 	omendb_record_check(store->relation, layout, node, record);
 	if (record->kind != OMENDB_RECORD_NODE || record->level != level)

@@ -100,7 +100,14 @@ extern Buffer omendb_store_read(OmendbStore *store, BlockNumber block);
 extern Buffer omendb_store_lock(OmendbStore *store, BlockNumber block, int mode);
 
 /*
- * The same for readers of all records of many blocks: also checks the records of the page. strategy
+ * Pin and lock the page of a record to which an edge, a chain of overflow records or a heap TID's place
+ * leads. A record is logged before anything leads to it, so a page that was never initialised is an
+ * error: a storage system has lost it.
+ */
+extern Buffer omendb_store_lock_node(OmendbStore *store, OmendbNode node, int mode);
+
+/*
+ * The same as omendb_store_lock for readers of all records of many blocks: also checks the records of the page. strategy
  * may be NULL.
  */
 extern Buffer omendb_store_lock_by(OmendbStore *store, BlockNumber block, int mode,

@@ -192,9 +192,7 @@ omendb_record_add_tid(OmendbStore *store, OmendbNode node, const OmendbRecord *l
 		bool added;
 
 		CHECK_FOR_INTERRUPTS();
-		buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_EXCLUSIVE);
-		if (!BufferIsValid(buffer))
-			return false;
+		buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_EXCLUSIVE);
 		record = same_vector(store, buffer, node, like);
 		if (!record)
 		{
@@ -367,16 +365,11 @@ static void
 mark_on_page(OmendbStore *store, const OmendbDeadTid *dead, size_t n)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer =
-		omendb_store_lock(store, omendb_node_block(layout, dead->record), BUFFER_LOCK_EXCLUSIVE);
-	GenericXLogState *state;
-	Page page;
+	Buffer buffer = omendb_store_lock_node(store, dead->record, BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = GenericXLogStart(store->relation);
+	Page page = GenericXLogRegisterBuffer(state, buffer, 0);
 	bool changed = false;
 
-	if (!BufferIsValid(buffer))
-		return;
-	state = GenericXLogStart(store->relation);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
 	for (size_t i = 0; i < n; i++)
 	{
 		OmendbRecord *record = omendb_page_record(layout, page, dead[i].record % layout->per_page);
@@ -430,15 +423,10 @@ omendb_mark_tids(OmendbStore *store, OmendbDeadTid *dead, size_t n)
 static bool
 read_next(OmendbStore *store, OmendbNode at, OmendbNode *next, bool *dead)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, at), BUFFER_LOCK_SHARE);
-	OmendbRecord *record;
+	Buffer buffer = omendb_store_lock_node(store, at, BUFFER_LOCK_SHARE);
+	const OmendbRecord *record = omendb_store_record(store, buffer, at);
 
 	*next = OMENDB_NO_NODE;
-	*dead = false;
-	if (!BufferIsValid(buffer))
-		return false;
-	record = omendb_store_record(store, buffer, at);
 	if (record->kind != OMENDB_RECORD_FREE && record->level == 0)
 		*next = record->overflow;
 	*dead = record->kind == OMENDB_RECORD_NODE && (record->flags & OMENDB_RECORD_DEAD);

@@ -178,7 +178,7 @@ hnsw_choose_beginning(HnswState *state, bool values_changed)
 {
 	const HnswRun *run = &state->run;
 	const HnswLearned *learned = &state->learned;
-	HnswTask task = {
+	HnswGoal goal = {
 		.wanted = run->bounds.wanted,
 		.max_nodes = state->estimates.planned.rows,
 		.near = learned->near,
@@ -188,14 +188,14 @@ hnsw_choose_beginning(HnswState *state, bool values_changed)
 	};
 
 	if (run->bounds.wanted <= 0 || isinf(run->bounds.wanted) || !isinf(run->bounds.radius) ||
-		!task.clauses)
+		!goal.clauses)
 		return;
 	/* The plan's choice is based on the same estimates. */
 	if (!values_changed && !state->learned.has_run)
 		return;
 	/* After n searches in vain, 2^n - 1 runs do not try one. */
-	task.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MAX_DOUBLINGS);
-	hnsw_choose_strategy(&state->estimates.costs, &state->estimates.planned, &task);
+	goal.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MAX_DOUBLINGS);
+	hnsw_choose_strategy(&state->estimates.costs, &state->estimates.planned, &goal);
 }
 
 void

@@ -172,12 +172,12 @@ hnsw_cost_read_table(const HnswCosts *costs, const HnswPlanned *planned, double 
 }
 
 double
-hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswTask *task)
+hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswGoal *goal)
 {
 	double passing = planned->share * planned->rows;
 	double members = planned->members_share * planned->rows;
-	double share = Min(Max(planned->share * task->near, 1e-9), 1);
-	double nodes = Min(task->wanted / share, task->max_nodes);
+	double share = Min(Max(planned->share * goal->near, 1e-9), 1);
+	double nodes = Min(goal->wanted / share, goal->max_nodes);
 	double round = hnsw_cost_search(costs, planned, 0, 1, 1, false);
 	double best;
 	double cost;
@@ -194,14 +194,14 @@ hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswTas
 	 * Without clauses the choice must not depend on LIMIT, or the rows of LIMIT n would not be the
 	 * first of LIMIT m.
 	 */
-	if (cost < (task->clauses ? best : round))
+	if (cost < (goal->clauses ? best : round))
 	{
 		planned->strategy = HNSW_STRATEGY_EXACT;
 		best = cost;
 	}
-	if (task->bitmap)
+	if (goal->bitmap)
 	{
-		double make = task->bitmap_made ? 0 : hnsw_cost_make_bitmap(costs, planned, members);
+		double make = goal->bitmap_made ? 0 : hnsw_cost_make_bitmap(costs, planned, members);
 
 		cost = make + hnsw_cost_read_bitmap(costs, planned, members, passing);
 		if (cost < best)
@@ -211,15 +211,15 @@ hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned, const HnswTas
 		}
 		cost =
 			make + hnsw_cost_search(costs, planned, 0, nodes,
-									task->wanted * planned->members_share / planned->share, true);
+									goal->wanted * planned->members_share / planned->share, true);
 		if (cost < best)
 		{
 			planned->strategy = HNSW_STRATEGY_BITMAP;
 			best = cost;
 		}
 	}
-	if (task->clauses && !task->no_trial && planned->strategy != HNSW_STRATEGY_GRAPH &&
-		round <= best * (task->uncertain ? 1 : HNSW_TRIAL))
+	if (goal->clauses && !goal->no_trial && planned->strategy != HNSW_STRATEGY_GRAPH &&
+		round <= best * (goal->uncertain ? 1 : HNSW_TRIAL))
 	{
 		planned->strategy = HNSW_STRATEGY_GRAPH;
 		best += round;

@@ -103,7 +103,7 @@ extern double hnsw_cost_without_search(const HnswCosts *costs, const HnswPlanned
 									   bool bitmap);
 
 /* What a scan has to find. */
-typedef struct HnswTask
+typedef struct HnswGoal
 {
 	double wanted;    /* rows that pass */
 	double max_nodes; /* maximum number of nodes to return for them */
@@ -114,10 +114,10 @@ typedef struct HnswTask
 	bool bitmap_made; /* it is made */
 	bool uncertain;   /* shares are averages over unknown values */
 	bool no_trial;    /* no trial of the first round: earlier ones were in vain */
-} HnswTask;
+} HnswGoal;
 
 /* Choose the strategy to begin with (sets planned->strategy). Returns its cost. */
 extern double hnsw_choose_strategy(const HnswCosts *costs, HnswPlanned *planned,
-								   const HnswTask *task);
+								   const HnswGoal *goal);
 
 #endif /* OMENDB_HNSWCOSTS_H */

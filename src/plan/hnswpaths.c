@@ -336,7 +336,7 @@ set_costs(const TablePaths *table, HnswPath *path, const Path *plain, List *othe
 	Cost plain_startup = omendb_enabled_cost(plain->startup_cost);
 	Cost plain_total = omendb_enabled_cost(plain->total_cost);
 	double max_nodes = radius ? Max(path->planned.rows * RADIUS_SHARE, 10) : path->planned.rows;
-	HnswTask task = {
+	HnswGoal goal = {
 		.wanted = rows,
 		.max_nodes = max_nodes,
 		.near = 1,
@@ -348,7 +348,7 @@ set_costs(const TablePaths *table, HnswPath *path, const Path *plain, List *othe
 	Cost cost;
 
 	hnsw_costs_init(&costs, &path->planned);
-	cost = hnsw_choose_strategy(&costs, &path->planned, &task) / HNSW_US_PER_COST;
+	cost = hnsw_choose_strategy(&costs, &path->planned, &goal) / HNSW_US_PER_COST;
 	if ((path->bounded || radius) && hnsw_may_read_all())
 	{
 		Cost cheapest = cheapest_sorted(table->root, rel, ordered, rows);

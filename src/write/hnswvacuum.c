@@ -15,8 +15,9 @@
  *    the only one to that node.
  *    hnswincoming.c. Each node that dead nodes had edges to, and that none of its own
  *    neighbours has an edge to, gets an edge from one of these neighbours.
- * 5. Vacuum waits until no insert runs that began at the old entry point.
- * 6. hnswfree.c. Dead nodes' slots are freed, those of upper levels first.
+ * 5. Vacuum waits until no insert runs that began at the old entry point. hnswfree.c. Dead
+ *    nodes' slots are freed, those of upper levels first.
+ * 6. hnswcalibrate.c. If the index has changed much, its recall is measured again.
  *
  * Each page change is WAL-logged by itself. If vacuum stops anywhere, the graph is whole:
  * until all live nodes are joined, dead nodes keep their edges; from then on no live node
@@ -152,8 +153,9 @@ estimate_rows(const IndexVacuumInfo *info)
 }
 
 /*
- * Where no row was deleted (stats is NULL), nothing is read: what the catalogs say of the index
- * stays. Else hnsw_bulk_delete has counted all rows and noted all free slots.
+ * If no row was deleted (stats is NULL), only the metapage is read, unless recall has to be measured
+ * again: what the catalogs say of the index stays. Else hnsw_bulk_delete has counted all rows and
+ * noted all free slots.
  */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)

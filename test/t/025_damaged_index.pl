@@ -106,6 +106,8 @@ sub flip
 # Offsets of the metapage's fields that change while the index is used: entry and its level.
 my %changing = map { $_ => 1 } 20 .. 25;
 
+# Damages of which the first error has to name that block.
+my %told;
 for my $kind (sort keys %kinds)
 {
     my $whole = $kind eq 'coded';
@@ -152,6 +154,11 @@ for my $kind (sort keys %kinds)
     }
     damage($kind, 'overflow record, too many heap TIDs', $at{'overflow record'} + HEADER, pack('L', 10_000), 1);
     damage($kind, 'overflow record, a heap TID beyond the table', $at{'overflow record'} + HEADER + 12, pack('SSS', 0, 4000, 1), 1);
+    $told{$#damages} = int($at{'overflow record'} / PAGE);
+    # A storage system that has lost a page.
+    my $page = int($at{node} / PAGE);
+    damage($kind, 'a page of zeros', $page * PAGE, "\0" x PAGE, 1);
+    $told{$#damages} = $page;
     damage($kind, 'a chain without an end', $at{'overflow record'} + 12, pack('L', find_record($kind, 2, 0)), 1);
     damage($kind, "ef_construction $_", PAGE_HEADER + 12, pack('S', $_), 1) for 0, 65_535;
     damage($kind, 'entry point beyond the end', PAGE_HEADER + 20, pack('L', 0x70000000), 1);
@@ -252,6 +259,7 @@ for my $i (0 .. $#damages)
     push @bad, "$kind: $what: sizes " . join(' ', @{ $sizes{$i} // [] })
         unless @{ $sizes{$i} // [] } == 3 && $sizes{$i}[0] == $sizes{$i}[1] && $sizes{$i}[2] <= $sizes{$i}[0] + PAGE;
     push @unnoticed, "$kind: $what" if $noticed && !@errors;
+    push @bad, "$kind: $what: not block $told{$i}: $errors[0]" if $told{$i} && @errors && $errors[0] !~ /at block $told{$i}$/m;
     # Of 300 rows 200 are left, of the equal ones 3, and one comes.
     my $all = 300 + $kinds{$kind}[5];
     push @bad, "$kind: $what: @{ $rows{$i} } rows, @errors" if $what =~ /^no (?:damage|edges)$/ && "@{ $rows{$i} }" ne "$all $all 204 204";

@@ -3,6 +3,7 @@
  *	  The kernels of the bulk build: every level against references of the plainest
  *	  kind, and so against the scalar level, which is one of the variants.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -480,6 +481,74 @@ test_nearest(void)
 	report("nearest: all of them in one lane");
 }
 
+/* ---------------------------------------------------------------- rows of int8 */
+
+/* What round_f32_i8 makes of a product, by the C library. */
+static int
+rounded(float y)
+{
+	if (isnan(y) || y >= 127)
+		return 127;
+	return y <= -127 ? -127 : (int) nearbyintf(y);
+}
+
+/* Elements of all magnitudes, halves between two integers, NaN and infinities. */
+static float
+odd_element(Random *random, int kind)
+{
+	static const float special[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, FLT_MAX, -FLT_MAX, 1e-40f};
+	uint64_t number = random_bits(random);
+
+	if (kind == 1 && number % 16 == 0)
+		return special[number / 16 % (sizeof(special) / sizeof(special[0]))];
+	if (kind == 2)
+		return (float) ((int) (number % 1023) - 511) / 2;
+	return (float) ((double) (int64_t) number / 9.3e18) * (kind == 3 ? 1e-3f : 400);
+}
+
+static void
+test_rounding(void)
+{
+	static float x[1100];
+	Random random = {66};
+	bool largest_failed[MAX_VARIANTS] = {false};
+
+	for (size_t n = 0; n <= 1030; n += n < 140 ? 1 : 89)
+		for (int kind = 0; kind < 4; kind++)
+		{
+			size_t place = random_below(&random, 8);
+			const float *placed;
+			float factor = kind == 2 ? 1 : kind == 3 ? 1 / 1e-5f : 0.3f;
+			float largest = 0;
+			int32_t squares = 0;
+
+			for (size_t i = 0; i < n; i++)
+			{
+				int number;
+
+				x[i] = odd_element(&random, kind);
+				number = rounded(x[i] * factor);
+				squares += number * number;
+				if (fabsf(x[i]) > largest)
+					largest = fabsf(x[i]);
+			}
+			placed = guarded_place(&memory_b, x, n * sizeof(float), PLACE_END);
+			for (size_t v = 0; v < n_variants; v++)
+			{
+				int8_t *out = guarded_place(&memory_a, NULL, n, place);
+				bool good = variants[v].kernels.round_f32_i8(placed, factor, out, n) == squares;
+
+				for (size_t i = 0; i < n; i++)
+					good &= out[i] == rounded(x[i] * factor);
+				failed[v] |= !good || !guarded_intact(&memory_a);
+				largest_failed[v] |= variants[v].kernels.largest_f32(placed, n) != largest;
+			}
+		}
+	report("round_f32_i8");
+	memcpy(failed, largest_failed, sizeof(largest_failed));
+	report("largest_f32");
+}
+
 /* ---------------------------------------------------------------- codes */
 
 static void
@@ -693,6 +762,7 @@ main(void)
 	test_row_products();
 	test_places();
 	test_nearest();
+	test_rounding();
 	test_compare_rows();
 	test_column_hamming();
 	test_below();
