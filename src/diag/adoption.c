@@ -90,6 +90,11 @@ static const char *const inexact[] = {
 	"WHERE reached.classid = 'pg_proc'::regclass AND f.oid = reached.objid "                      \
 	"AND f.prosqlbody IS NULL"
 
+/* But for the places that they had in a command. */
+#define WITHOUT_PLACES(tree) \
+	"regexp_replace(" tree "::text, ':(location|list_start|list_end) -?[0-9]+', '', 'g')"
+#define SAME_EXPRESSION(a, b) WITHOUT_PLACES(a) " IS NOT DISTINCT FROM " WITHOUT_PLACES(b)
+
 /*
  * Kinds: "own index" of an access method whose handler is a function of the extension, whoever
  * made the access method; "index" of any other; "columns" that are stored generated ones;
@@ -152,8 +157,12 @@ static const char computed[] =
 	"WHERE j.indrelid = i.indrelid AND j.indexrelid <> i.indexrelid AND j.indislive "
 	"AND NOT i.indisvalid AND (n.relname = of.name "
 	"OR octet_length(c.relname::text) >= 60 AND starts_with(n.relname::text, of.name)) "
-	"AND j.indisunique = i.indisunique AND substring(pg_get_indexdef(j.indexrelid) from ' USING .*') "
-	"= substring(pg_get_indexdef(i.indexrelid) from ' USING .*')) AS is_busy "
+	/* pg_get_indexdef would call the handler: one library's in a session of the other one's. */
+	"AND (n.relam, j.indisunique, j.indkey, j.indclass, j.indcollation, j.indoption) "
+	"= (c.relam, i.indisunique, i.indkey, i.indclass, i.indcollation, i.indoption) "
+	"AND n.reloptions IS NOT DISTINCT FROM c.reloptions "
+	"AND " SAME_EXPRESSION("j.indexprs", "i.indexprs") " "
+	"AND " SAME_EXPRESSION("j.indpred", "i.indpred") ") AS is_busy "
 	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
 	"WHERE c.relkind = 'i' AND i.indislive) "
 	/* All of them. */
