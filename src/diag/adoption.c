@@ -59,35 +59,35 @@ static const char *const inexact[] = {
  * only. Nothing is known of functions in C.
  */
 #define IS_VIEW "IN (SELECT oid FROM pg_class WHERE relkind IN ('v', 'm'))"
-#define CALLEES                                                                                   \
-	"SELECT CASE WHEN o.oid IS NULL THEN d.refclassid ELSE 'pg_proc'::regclass END, "             \
-	"COALESCE(o.oprcode::oid, d.refobjid) "                                                       \
-	"FROM (SELECT reached.classid, reached.objid "                                                \
-	"UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w "                           \
-	"WHERE reached.classid = 'pg_class'::regclass AND w.ev_class = reached.objid) c "             \
-	"JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid "                            \
-	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid "   \
-	"WHERE c.classid <> 'pg_class'::regclass "                                                    \
-	"AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "                        \
-	"OR d.refclassid = 'pg_class'::regclass AND d.refobjid " IS_VIEW ") "                         \
-	"UNION ALL "                                                                                  \
-	"SELECT 'pg_proc'::regclass, unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, "       \
-	"a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) "    \
-	"FROM pg_aggregate a WHERE reached.classid = 'pg_proc'::regclass "                            \
-	"AND a.aggfnoid = reached.objid "                                                             \
-	"UNION ALL "                                                                                  \
-	"SELECT n.* FROM pg_proc f "                                                                  \
-	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "             \
-	"CROSS JOIN LATERAL ("                                                                        \
-	"SELECT g.classid, g.objid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "           \
-	"JOIN (SELECT 'pg_proc'::regclass AS classid, oid AS objid, proname AS name FROM pg_proc "    \
-	"UNION ALL SELECT 'pg_class'::regclass, oid, relname FROM pg_class "                          \
-	"WHERE relkind IN ('v', 'm')) g ON g.name = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "      \
-	"UNION SELECT 'pg_proc'::regclass, o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "    \
-	"AND position(o.oprname::text IN f.prosrc) > 0 "                                              \
-	"UNION SELECT 'pg_proc'::regclass, k.castfunc FROM pg_cast k WHERE k.castfunc >= 16384 "      \
-	"AND (k.castcontext <> 'e' OR f.prosrc ~* '::|\\mcast\\M')) n(classid, objid) "               \
-	"WHERE reached.classid = 'pg_proc'::regclass AND f.oid = reached.objid "                      \
+#define CALLEES                                                                                 \
+	"SELECT CASE WHEN o.oid IS NULL THEN d.refclassid ELSE 'pg_proc'::regclass END, "           \
+	"COALESCE(o.oprcode::oid, d.refobjid) "                                                     \
+	"FROM (SELECT reached.classid, reached.objid "                                              \
+	"UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w "                         \
+	"WHERE reached.classid = 'pg_class'::regclass AND w.ev_class = reached.objid) c "           \
+	"JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid "                          \
+	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid " \
+	"WHERE c.classid <> 'pg_class'::regclass "                                                  \
+	"AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "                      \
+	"OR d.refclassid = 'pg_class'::regclass AND d.refobjid " IS_VIEW ") "                       \
+	"UNION ALL "                                                                                \
+	"SELECT 'pg_proc'::regclass, unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, "     \
+	"a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) "  \
+	"FROM pg_aggregate a WHERE reached.classid = 'pg_proc'::regclass "                          \
+	"AND a.aggfnoid = reached.objid "                                                           \
+	"UNION ALL "                                                                                \
+	"SELECT n.* FROM pg_proc f "                                                                \
+	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "           \
+	"CROSS JOIN LATERAL ("                                                                      \
+	"SELECT g.classid, g.objid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "         \
+	"JOIN (SELECT 'pg_proc'::regclass AS classid, oid AS objid, proname AS name FROM pg_proc "  \
+	"UNION ALL SELECT 'pg_class'::regclass, oid, relname FROM pg_class "                        \
+	"WHERE relkind IN ('v', 'm')) g ON g.name = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "    \
+	"UNION SELECT 'pg_proc'::regclass, o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "  \
+	"AND position(o.oprname::text IN f.prosrc) > 0 "                                            \
+	"UNION SELECT 'pg_proc'::regclass, k.castfunc FROM pg_cast k WHERE k.castfunc >= 16384 "    \
+	"AND (k.castcontext <> 'e' OR f.prosrc ~* '::|\\mcast\\M')) n(classid, objid) "             \
+	"WHERE reached.classid = 'pg_proc'::regclass AND f.oid = reached.objid "                    \
 	"AND f.prosqlbody IS NULL"
 
 /* But for the places that they had in a command. */
@@ -161,67 +161,99 @@ static const char computed[] =
 	"AND (n.relam, j.indisunique, j.indkey, j.indclass, j.indcollation, j.indoption) "
 	"= (c.relam, i.indisunique, i.indkey, i.indclass, i.indcollation, i.indoption) "
 	"AND n.reloptions IS NOT DISTINCT FROM c.reloptions "
-	"AND " SAME_EXPRESSION("j.indexprs", "i.indexprs") " "
-	"AND " SAME_EXPRESSION("j.indpred", "i.indpred") ") AS is_busy "
-	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
-	"WHERE c.relkind = 'i' AND i.indislive) "
-	/* All of them. */
-	"SELECT kind, object, name, command, is_busy FROM ("
-	"SELECT 1 AS rank, 'own index' AS kind, indexrelid AS object, indexrelid::regclass::text AS "
-	"name, "
-	"command, is_busy, reltuples FROM indexes WHERE is_own "
-	"UNION ALL "
-	"SELECT 2, 'index', indexrelid, indexrelid::regclass::text, command, is_busy, reltuples "
-	"FROM indexes JOIN dependent ON classid = 'pg_class'::regclass AND objid = indexrelid "
-	"WHERE NOT is_own "
-	"UNION ALL "
-	"SELECT 3, 'columns', d.adrelid, format('columns %s of table %s', "
-	"string_agg(DISTINCT quote_ident(a.attname), ', '), d.adrelid::regclass), "
-	"format('UPDATE %s SET %s', d.adrelid::regclass, "
-	"string_agg(DISTINCT format('%1$I = %1$I', b.attname), ', ')), false, 0 "
-	"FROM dependent x JOIN pg_attrdef d ON d.oid = x.objid "
-	"JOIN pg_class c ON c.oid = d.adrelid AND c.relkind = 'r' "
-	"JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated = 's' "
-	"JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid "
-	"AND e.refclassid = 'pg_class'::regclass AND e.refobjid = d.adrelid "
-	"JOIN pg_attribute b ON b.attrelid = d.adrelid AND b.attnum = e.refobjsubid "
-	"AND b.attnum <> d.adnum "
-	"WHERE x.classid = 'pg_attrdef'::regclass GROUP BY d.adrelid "
-	"UNION ALL "
-	"SELECT 4, 'partitions', t.partrelid, format('partitions of table %s', t.partrelid::regclass), "
-	"format('UPDATE %s SET %s', t.partrelid::regclass, "
-	"string_agg(DISTINCT format('%1$I = %1$I', a.attname), ', ')), false, 0 "
-	"FROM dependent x JOIN pg_partitioned_table t ON t.partrelid = x.objid "
-	"LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = t.partrelid "
-	"AND e.objsubid > 0 AND e.refclassid = 'pg_class'::regclass AND e.refobjid = t.partrelid "
-	"AND e.refobjsubid = 0 AND e.deptype = 'i' "
-	"JOIN pg_attribute a ON a.attrelid = t.partrelid "
-	"AND (a.attnum = e.objsubid OR a.attnum = ANY (t.partattrs)) "
-	"WHERE x.classid = 'pg_class'::regclass GROUP BY t.partrelid "
-	"UNION ALL "
-	"SELECT 5, 'constraint', n.oid, format('constraint %I of %s', n.conname, "
-	"CASE n.conrelid WHEN 0 THEN 'domain ' || n.contypid::regtype ELSE 'table ' || "
-	"n.conrelid::regclass END), "
-	"CASE WHEN n.conrelid <> 0 THEN format('SELECT * FROM %s WHERE NOT (%s)', "
-	"n.conrelid::regclass, "
-	/* pg_get_expr would wait for the table's lock. */
-	"substring(pg_get_constraintdef(n.oid) from '^CHECK \\((.*)\\)(?: NO INHERIT| NOT ENFORCED| "
-	"NOT VALID)*$')) "
-	"END, false, 0 "
-	"FROM dependent x JOIN pg_constraint n ON n.oid = x.objid AND n.contype = 'c' "
-	"AND n.coninhcount = 0 WHERE x.classid = 'pg_constraint'::regclass "
-	"UNION ALL "
-	"SELECT DISTINCT 6, 'materialized view', v.oid, 'materialized view ' || v.oid::regclass, "
-	"'REFRESH MATERIALIZED VIEW ' || v.oid::regclass, false, 0 "
-	"FROM dependent x JOIN pg_rewrite w ON w.oid = x.objid "
-	"JOIN pg_class v ON v.oid = w.ev_class AND v.relkind = 'm' "
-	"WHERE x.classid = 'pg_rewrite'::regclass "
-	"UNION ALL "
-	"SELECT DISTINCT 7, 'statistics', s.stxrelid, 'statistics of table ' || s.stxrelid::regclass, "
-	"'ANALYZE ' || s.stxrelid::regclass, false, 0 "
-	"FROM dependent x JOIN pg_statistic_ext s ON s.oid = x.objid "
-	"WHERE x.classid = 'pg_statistic_ext'::regclass) q "
-	"ORDER BY rank, reltuples, object";
+	"AND " SAME_EXPRESSION(
+		"j.indexprs",
+		"i.indexprs") " "
+					  "AND " SAME_EXPRESSION(
+						  "j.indpred",
+						  "i.indpred") ") AS is_busy "
+									   "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+									   "JOIN pg_am a ON a.oid = c.relam "
+									   "WHERE c.relkind = 'i' AND i.indislive) "
+									   /* All of them. */
+									   "SELECT kind, object, name, command, is_busy FROM ("
+									   "SELECT 1 AS rank, 'own index' AS kind, indexrelid AS "
+									   "object, indexrelid::regclass::text AS "
+									   "name, "
+									   "command, is_busy, reltuples FROM indexes WHERE is_own "
+									   "UNION ALL "
+									   "SELECT 2, 'index', indexrelid, indexrelid::regclass::text, "
+									   "command, is_busy, reltuples "
+									   "FROM indexes JOIN dependent ON classid = "
+									   "'pg_class'::regclass AND objid = indexrelid "
+									   "WHERE NOT is_own "
+									   "UNION ALL "
+									   "SELECT 3, 'columns', d.adrelid, format('columns %s of "
+									   "table %s', "
+									   "string_agg(DISTINCT quote_ident(a.attname), ', '), "
+									   "d.adrelid::regclass), "
+									   "format('UPDATE %s SET %s', d.adrelid::regclass, "
+									   "string_agg(DISTINCT format('%1$I = %1$I', b.attname), ', "
+									   "')), false, 0 "
+									   "FROM dependent x JOIN pg_attrdef d ON d.oid = x.objid "
+									   "JOIN pg_class c ON c.oid = d.adrelid AND c.relkind = 'r' "
+									   "JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum "
+									   "= d.adnum AND a.attgenerated = 's' "
+									   "JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND "
+									   "e.objid = d.oid "
+									   "AND e.refclassid = 'pg_class'::regclass AND e.refobjid = "
+									   "d.adrelid "
+									   "JOIN pg_attribute b ON b.attrelid = d.adrelid AND b.attnum "
+									   "= e.refobjsubid "
+									   "AND b.attnum <> d.adnum "
+									   "WHERE x.classid = 'pg_attrdef'::regclass GROUP BY "
+									   "d.adrelid "
+									   "UNION ALL "
+									   "SELECT 4, 'partitions', t.partrelid, format('partitions of "
+									   "table %s', t.partrelid::regclass), "
+									   "format('UPDATE %s SET %s', t.partrelid::regclass, "
+									   "string_agg(DISTINCT format('%1$I = %1$I', a.attname), ', "
+									   "')), false, 0 "
+									   "FROM dependent x JOIN pg_partitioned_table t ON "
+									   "t.partrelid = x.objid "
+									   "LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass "
+									   "AND e.objid = t.partrelid "
+									   "AND e.objsubid > 0 AND e.refclassid = 'pg_class'::regclass "
+									   "AND e.refobjid = t.partrelid "
+									   "AND e.refobjsubid = 0 AND e.deptype = 'i' "
+									   "JOIN pg_attribute a ON a.attrelid = t.partrelid "
+									   "AND (a.attnum = e.objsubid OR a.attnum = ANY "
+									   "(t.partattrs)) "
+									   "WHERE x.classid = 'pg_class'::regclass GROUP BY "
+									   "t.partrelid "
+									   "UNION ALL "
+									   "SELECT 5, 'constraint', n.oid, format('constraint %I of "
+									   "%s', n.conname, "
+									   "CASE n.conrelid WHEN 0 THEN 'domain ' || "
+									   "n.contypid::regtype ELSE 'table ' || "
+									   "n.conrelid::regclass END), "
+									   "CASE WHEN n.conrelid <> 0 THEN format('SELECT * FROM %s "
+									   "WHERE NOT (%s)', "
+									   "n.conrelid::regclass, "
+									   /* pg_get_expr would wait for the table's lock. */
+									   "substring(pg_get_constraintdef(n.oid) from '^CHECK "
+									   "\\((.*)\\)(?: NO INHERIT| NOT ENFORCED| "
+									   "NOT VALID)*$')) "
+									   "END, false, 0 "
+									   "FROM dependent x JOIN pg_constraint n ON n.oid = x.objid "
+									   "AND n.contype = 'c' "
+									   "AND n.coninhcount = 0 WHERE x.classid = "
+									   "'pg_constraint'::regclass "
+									   "UNION ALL "
+									   "SELECT DISTINCT 6, 'materialized view', v.oid, "
+									   "'materialized view ' || v.oid::regclass, "
+									   "'REFRESH MATERIALIZED VIEW ' || v.oid::regclass, false, 0 "
+									   "FROM dependent x JOIN pg_rewrite w ON w.oid = x.objid "
+									   "JOIN pg_class v ON v.oid = w.ev_class AND v.relkind = 'm' "
+									   "WHERE x.classid = 'pg_rewrite'::regclass "
+									   "UNION ALL "
+									   "SELECT DISTINCT 7, 'statistics', s.stxrelid, 'statistics "
+									   "of table ' || s.stxrelid::regclass, "
+									   "'ANALYZE ' || s.stxrelid::regclass, false, 0 "
+									   "FROM dependent x JOIN pg_statistic_ext s ON s.oid = "
+									   "x.objid "
+									   "WHERE x.classid = 'pg_statistic_ext'::regclass) q "
+									   "ORDER BY rank, reltuples, object";
 
 static Datum
 inexact_names(void)
@@ -261,10 +293,9 @@ take_out_of_use(Relation pg_index, Oid index, bool is_own)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for index %u", index);
 	if (!ConditionalLockRelationOid(index, AccessShareLock))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("index \"%s\" is being rebuilt or dropped", get_rel_name(index)),
-				 errhint("Try again when that transaction has ended.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("index \"%s\" is being rebuilt or dropped", get_rel_name(index)),
+						errhint("Try again when that transaction has ended.")));
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	form->indisvalid = false;
 	if (is_own)

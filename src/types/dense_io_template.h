@@ -203,8 +203,8 @@ FN(from_array)(PG_FUNCTION_ARGS)
 {
 	int32 typmod = PG_GETARG_INT32(1);
 	int dim;
-	float *values = omendb_array_to_floats(PG_GETARG_ARRAYTYPE_P(0), typmod, DENSE_MAX_DIM, &dim,
-										   DENSE_NAME);
+	float *values =
+		omendb_array_to_floats(PG_GETARG_ARRAYTYPE_P(0), typmod, DENSE_MAX_DIM, &dim, DENSE_NAME);
 	DENSE *result;
 
 	for (int i = 0; i < dim; i++)
