@@ -5,6 +5,8 @@
 #   make install-vector                      and pgvector's extension name, vector, too
 #   make install-adoption                    beside pgvector: what makes its databases
 #                                            omendb's
+#   make uninstall, uninstall-vector,
+#        uninstall-adoption                  the other way; make uninstall does all three
 #                                            Each from another directory, too:
 #                                            make -f /path/to/omendb/Makefile
 #   make demo, make check, make bench, ...   see tools/dev.mk; these need no

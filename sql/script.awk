@@ -84,6 +84,7 @@ function put(line,    included) {
 		gsub(/@OTHER@/, OTHER, line)
 		gsub(/@VERSION@/, VERSION, line)
 		gsub(/@LIBRARY@/, LIBRARY, line)
+		gsub(/@COMMENT@/, COMMENT, line)
 	}
 	print line
 }

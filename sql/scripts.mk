@@ -11,6 +11,8 @@ build/sql/omendb--%.sql: $(srcdir)/sql/extension.sql.in $(SCRIPT_SOURCES)
 # ---- make install-vector: in the place of pgvector
 
 VECTOR_VERSION := $(call default_version,$(srcdir)/sql/vector.control)
+# By which a database knows whose vector.control the server has.
+VECTOR_COMMENT := $(shell sed -n "s/^comment = '\(.*\)'/\1/p" $(srcdir)/sql/vector.control)
 # Versions of pgvector that have the same SQL objects.
 VECTOR_ALIKE = 0.8.0 0.8.1 0.8.2 0.8.3 0.8.4 0.8.5 0.8.6 0.8.7
 
@@ -28,10 +30,15 @@ build/sql/vector/vector--%--omendb.sql: $(srcdir)/sql/vector-adopt.sql.in $(INCL
 
 build/sql/vector/vector--omendb--$(VECTOR_VERSION).sql: $(srcdir)/sql/vector-rename.sql.in $(SCRIPT_SOURCES)
 	@mkdir -p $(@D)
-	$(SCRIPT) -v VERSION=$(VECTOR_VERSION) $(srcdir)/sql/omendb.sql $< >$@
+	$(SCRIPT) -v VERSION=$(VECTOR_VERSION) -v COMMENT="$(VECTOR_COMMENT)" $(srcdir)/sql/omendb.sql $< >$@
 
 EXTENSION_DIR = $(DESTDIR)$(datadir)/extension
 INSTALLED_CONTROL = $(EXTENSION_DIR)/vector.control
+
+# Scripts for another version of pgvector than what is installed now would be on the ways of an
+# ALTER EXTENSION vector UPDATE. No file of pgvector's has the line by which ours are known.
+remove_scripts = grep -l 'Made by sql/script\.awk' '$(EXTENSION_DIR)'/vector--*.sql 2>/dev/null | while IFS= read -r script; do \
+	rm -f "$$script"; done
 
 install-vector: install install-vector-scripts
 
@@ -39,6 +46,7 @@ install-vector: install install-vector-scripts
 install-vector-scripts: $(VECTOR_FILES)
 	@if [ -e '$(INSTALLED_CONTROL)' ] && ! grep -q libdir/omendb '$(INSTALLED_CONTROL)'; then \
 		echo "$(INSTALLED_CONTROL) is pgvector's: remove that package, or make install-adoption" >&2; exit 1; fi
+	@$(remove_scripts)
 	$(MKDIR_P) '$(EXTENSION_DIR)'
 	$(INSTALL_DATA) $(VECTOR_FILES) '$(EXTENSION_DIR)/'
 
@@ -59,6 +67,18 @@ install-adoption: check-adoption install
 		>build/sql/adoption/vector--$(PGVECTOR_VERSION)--omendb.sql
 	$(SCRIPT) -v LIBRARY=vector -v VERSION=$(PGVECTOR_VERSION) $(srcdir)/sql/omendb.sql $(srcdir)/sql/vector-return.sql.in \
 		>build/sql/adoption/vector--omendb--$(PGVECTOR_VERSION).sql
+	@$(remove_scripts)
 	$(INSTALL_DATA) $(ADOPTION_FILES) '$(EXTENSION_DIR)/'
 
-.PHONY: install-vector install-vector-scripts check-adoption install-adoption
+# ---- make uninstall-vector, make uninstall-adoption: what the two have installed; and make
+# uninstall, for without the library the scripts are of no use
+
+uninstall-adoption:
+	$(remove_scripts)
+
+uninstall-vector: uninstall-adoption
+	if [ -e '$(INSTALLED_CONTROL)' ] && grep -q libdir/omendb '$(INSTALLED_CONTROL)'; then rm -f '$(INSTALLED_CONTROL)'; fi
+
+uninstall: uninstall-vector
+
+.PHONY: install-vector install-vector-scripts check-adoption install-adoption uninstall-vector uninstall-adoption

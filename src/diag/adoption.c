@@ -19,9 +19,11 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
@@ -49,28 +51,49 @@ static const char *const inexact[] = {
 };
 
 /*
- * What reached.function calls is known by pg_depend where it has a body that is parsed already.
- * Where its body is a string, it is taken to call all functions and operators whose names are in
- * it. Nothing is known of functions in C.
+ * What reached, a function or a view, calls or reads of functions and views: columns classid and
+ * objid. Known by pg_depend of a view, and of a function whose body is parsed already. One whose
+ * body is a string is taken to call all functions and operators and to read all views whose names
+ * are in it, and to use all casts: values of any type may come out of its arguments, tables and
+ * functions, and nothing in the text need say that they are cast, but for casts that are explicit
+ * only. Nothing is known of functions in C.
  */
+#define IS_VIEW "IN (SELECT oid FROM pg_class WHERE relkind IN ('v', 'm'))"
 #define CALLEES                                                                                 \
-	"SELECT COALESCE(o.oprcode::oid, d.refobjid) FROM pg_depend d "                             \
+	"SELECT CASE WHEN o.oid IS NULL THEN d.refclassid ELSE 'pg_proc'::regclass END, "           \
+	"COALESCE(o.oprcode::oid, d.refobjid) "                                                     \
+	"FROM (SELECT reached.classid, reached.objid "                                              \
+	"UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w "                         \
+	"WHERE reached.classid = 'pg_class'::regclass AND w.ev_class = reached.objid) c "           \
+	"JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid "                          \
 	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid " \
-	"WHERE d.classid = 'pg_proc'::regclass AND d.objid = reached.function "                     \
-	"AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "                       \
+	"WHERE c.classid <> 'pg_class'::regclass "                                                  \
+	"AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "                      \
+	"OR d.refclassid = 'pg_class'::regclass AND d.refobjid " IS_VIEW ") "                       \
 	"UNION ALL "                                                                                \
-	"SELECT unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, "           \
-	"a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) "                 \
-	"FROM pg_aggregate a WHERE a.aggfnoid = reached.function "                                  \
+	"SELECT 'pg_proc'::regclass, unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, "     \
+	"a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) "  \
+	"FROM pg_aggregate a WHERE reached.classid = 'pg_proc'::regclass "                          \
+	"AND a.aggfnoid = reached.objid "                                                           \
 	"UNION ALL "                                                                                \
-	"SELECT n.function FROM pg_proc f "                                                         \
+	"SELECT n.* FROM pg_proc f "                                                                \
 	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "           \
 	"CROSS JOIN LATERAL ("                                                                      \
-	"SELECT g.oid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "                      \
-	"JOIN pg_proc g ON g.proname = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "                 \
-	"UNION SELECT o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "                       \
-	"AND position(o.oprname::text IN f.prosrc) > 0) n(function) "                               \
-	"WHERE f.oid = reached.function AND f.prosqlbody IS NULL"
+	"SELECT g.classid, g.objid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "         \
+	"JOIN (SELECT 'pg_proc'::regclass AS classid, oid AS objid, proname AS name FROM pg_proc "  \
+	"UNION ALL SELECT 'pg_class'::regclass, oid, relname FROM pg_class "                        \
+	"WHERE relkind IN ('v', 'm')) g ON g.name = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "    \
+	"UNION SELECT 'pg_proc'::regclass, o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "  \
+	"AND position(o.oprname::text IN f.prosrc) > 0 "                                            \
+	"UNION SELECT 'pg_proc'::regclass, k.castfunc FROM pg_cast k WHERE k.castfunc >= 16384 "    \
+	"AND (k.castcontext <> 'e' OR f.prosrc ~* '::|\\mcast\\M')) n(classid, objid) "             \
+	"WHERE reached.classid = 'pg_proc'::regclass AND f.oid = reached.objid "                    \
+	"AND f.prosqlbody IS NULL"
+
+/* But for the places that they had in a command. */
+#define WITHOUT_PLACES(tree) \
+	"regexp_replace(" tree "::text, ':(location|list_start|list_end) -?[0-9]+', '', 'g')"
+#define SAME_EXPRESSION(a, b) WITHOUT_PLACES(a) " IS NOT DISTINCT FROM " WITHOUT_PLACES(b)
 
 /*
  * Kinds: "own index" of an access method whose handler is a function of the extension, whoever
@@ -86,106 +109,151 @@ static const char computed[] =
 	"JOIN pg_depend f USING (classid, refclassid, refobjid, deptype) "
 	"WHERE this.classid = 'pg_proc'::regclass AND this.objid = $1 "
 	"AND this.refclassid = 'pg_extension'::regclass AND this.deptype = 'e'), "
-	"called AS ("
-	"SELECT d.classid, d.objid, COALESCE(o.oprcode::oid, d.refobjid) AS function FROM pg_depend d "
+	"called(classid, objid, refclassid, refobjid) AS ("
+	"SELECT d.classid, d.objid, "
+	"CASE WHEN o.oid IS NULL THEN d.refclassid ELSE 'pg_proc'::regclass END, "
+	"COALESCE(o.oprcode::oid, d.refobjid) FROM pg_depend d "
 	"LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid "
-	"WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "
-	"AND d.refobjid >= 16384 "
+	"WHERE d.refobjid >= 16384 AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) "
+	"OR d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass "
+	"AND d.deptype = 'n' AND d.refobjid " IS_VIEW ") "
 	"UNION "
-	"SELECT 'pg_class'::regclass, k.relation, p.amproc FROM ("
+	"SELECT 'pg_class'::regclass, k.relation, 'pg_proc'::regclass, p.amproc FROM ("
 	"SELECT indexrelid, unnest(indclass) FROM pg_index "
 	"UNION SELECT partrelid, unnest(partclass) FROM pg_partitioned_table) k(relation, class) "
 	"JOIN pg_opclass c ON c.oid = k.class JOIN pg_amproc p ON p.amprocfamily = c.opcfamily "
 	"AND p.amproclefttype = c.opcintype AND p.amprocrighttype = c.opcintype "
 	"WHERE p.amproc >= 16384), "
-	/* The functions that objects call, and those that these call in their turn. */
-	"reached AS ("
-	"SELECT function FROM called "
+	/* The functions and views that objects call or read, and those that these do in their turn. */
+	"reached(classid, objid) AS ("
+	"SELECT refclassid, refobjid FROM called "
 	"WHERE classid IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass, "
 	"'pg_rewrite'::regclass, 'pg_statistic_ext'::regclass) "
 	"UNION "
-	"SELECT callee FROM reached CROSS JOIN LATERAL (" CALLEES ") c(callee) WHERE callee >= 16384), "
+	"SELECT c.* FROM reached CROSS JOIN LATERAL (" CALLEES ") c(classid, objid) "
+	"WHERE c.objid >= 16384), "
 	/* Found forwards, for few have to be looked at; then backwards, for many may call one. */
-	"call AS (SELECT function AS caller, callee FROM reached CROSS JOIN LATERAL (" CALLEES
-	") c(callee)), "
-	"suspect AS (SELECT r.function FROM reached r JOIN member m ON m.function = r.function "
-	"JOIN pg_proc p ON p.oid = r.function WHERE p.proname = ANY ($2::name[]) "
-	"UNION SELECT c.caller FROM suspect s JOIN call c ON c.callee = s.function), "
+	"call AS (SELECT reached.*, c.* FROM reached CROSS JOIN LATERAL (" CALLEES
+	") c(refclassid, refobjid)), "
+	"suspect AS (SELECT r.classid, r.objid FROM reached r JOIN member m ON m.function = r.objid "
+	"JOIN pg_proc p ON p.oid = r.objid "
+	"WHERE r.classid = 'pg_proc'::regclass AND p.proname = ANY ($2::name[]) "
+	"UNION SELECT c.classid, c.objid FROM suspect s JOIN call c "
+	"ON c.refclassid = s.classid AND c.refobjid = s.objid), "
 	"dependent AS (SELECT DISTINCT c.classid, c.objid FROM called c "
-	"JOIN suspect s ON s.function = c.function), "
-	/* Materialized views, and what they read through views. */
-	"read AS (SELECT oid AS view, oid AS relation FROM pg_class WHERE relkind = 'm' "
-	"UNION "
-	"SELECT r.view, c.oid FROM read r JOIN pg_rewrite w ON w.ev_class = r.relation "
-	"JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid "
-	"AND d.refclassid = 'pg_class'::regclass "
-	"JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')), "
+	"JOIN suspect s ON s.classid = c.refclassid AND s.objid = c.refobjid), "
 	"indexes AS (SELECT i.*, c.reltuples, a.amhandler IN (SELECT function FROM member) AS is_own, "
 	/* No session but its own can rebuild what belongs to its temporary tables. */
 	"CASE WHEN NOT pg_is_other_temp_schema(c.relnamespace) THEN format('REINDEX INDEX %s%s', "
 	"CASE WHEN NOT i.indisexclusion THEN 'CONCURRENTLY ' END, i.indexrelid::regclass) END "
 	"AS command, "
-	/* Neither what REINDEX CONCURRENTLY leaves behind where it fails, nor what is being built. */
-	"c.relname ~ '_cc(new|old)[0-9]*$' OR EXISTS (SELECT FROM pg_stat_progress_create_index b "
-	"WHERE b.index_relid = i.indexrelid) AS is_busy "
-	"FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam "
-	"WHERE c.relkind = 'i' AND i.indislive) "
-	/* All of them. */
-	"SELECT kind, object, name, command, is_busy FROM ("
-	"SELECT 1 AS rank, 'own index' AS kind, indexrelid AS object, indexrelid::regclass::text AS "
-	"name, "
-	"command, is_busy, reltuples FROM indexes WHERE is_own "
-	"UNION ALL "
-	"SELECT 2, 'index', indexrelid, indexrelid::regclass::text, command, is_busy, reltuples "
-	"FROM indexes JOIN dependent ON classid = 'pg_class'::regclass AND objid = indexrelid "
-	"WHERE NOT is_own "
-	"UNION ALL "
-	"SELECT 3, 'columns', d.adrelid, format('columns %s of table %s', "
-	"string_agg(DISTINCT quote_ident(a.attname), ', '), d.adrelid::regclass), "
-	"format('UPDATE %s SET %s', d.adrelid::regclass, "
-	"string_agg(DISTINCT format('%1$I = %1$I', b.attname), ', ')), false, 0 "
-	"FROM dependent x JOIN pg_attrdef d ON d.oid = x.objid "
-	"JOIN pg_class c ON c.oid = d.adrelid AND c.relkind = 'r' "
-	"JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum AND a.attgenerated = 's' "
-	"JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid "
-	"AND e.refclassid = 'pg_class'::regclass AND e.refobjid = d.adrelid "
-	"JOIN pg_attribute b ON b.attrelid = d.adrelid AND b.attnum = e.refobjsubid "
-	"AND b.attnum <> d.adnum "
-	"WHERE x.classid = 'pg_attrdef'::regclass GROUP BY d.adrelid "
-	"UNION ALL "
-	"SELECT 4, 'partitions', t.partrelid, format('partitions of table %s', t.partrelid::regclass), "
-	"format('UPDATE %s SET %s', t.partrelid::regclass, "
-	"string_agg(DISTINCT format('%1$I = %1$I', a.attname), ', ')), false, 0 "
-	"FROM dependent x JOIN pg_partitioned_table t ON t.partrelid = x.objid "
-	"LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass AND e.objid = t.partrelid "
-	"AND e.objsubid > 0 AND e.refclassid = 'pg_class'::regclass AND e.refobjid = t.partrelid "
-	"AND e.refobjsubid = 0 AND e.deptype = 'i' "
-	"JOIN pg_attribute a ON a.attrelid = t.partrelid "
-	"AND (a.attnum = e.objsubid OR a.attnum = ANY (t.partattrs)) "
-	"WHERE x.classid = 'pg_class'::regclass GROUP BY t.partrelid "
-	"UNION ALL "
-	"SELECT 5, 'constraint', n.oid, format('constraint %I of %s', n.conname, "
-	"CASE n.conrelid WHEN 0 THEN 'domain ' || n.contypid::regtype ELSE 'table ' || "
-	"n.conrelid::regclass END), "
-	"CASE WHEN n.conrelid <> 0 THEN format('SELECT * FROM %s WHERE NOT (%s)', "
-	"n.conrelid::regclass, "
-	/* pg_get_expr would wait for the table's lock. */
-	"substring(pg_get_constraintdef(n.oid) from '^CHECK \\((.*)\\)(?: NO INHERIT| NOT ENFORCED| "
-	"NOT VALID)*$')) "
-	"END, false, 0 "
-	"FROM dependent x JOIN pg_constraint n ON n.oid = x.objid AND n.contype = 'c' "
-	"AND n.coninhcount = 0 WHERE x.classid = 'pg_constraint'::regclass "
-	"UNION ALL "
-	"SELECT DISTINCT 6, 'materialized view', r.view, 'materialized view ' || r.view::regclass, "
-	"'REFRESH MATERIALIZED VIEW ' || r.view::regclass, false, 0 "
-	"FROM dependent x JOIN pg_rewrite w ON w.oid = x.objid JOIN read r ON r.relation = w.ev_class "
-	"WHERE x.classid = 'pg_rewrite'::regclass "
-	"UNION ALL "
-	"SELECT DISTINCT 7, 'statistics', s.stxrelid, 'statistics of table ' || s.stxrelid::regclass, "
-	"'ANALYZE ' || s.stxrelid::regclass, false, 0 "
-	"FROM dependent x JOIN pg_statistic_ext s ON s.oid = x.objid "
-	"WHERE x.classid = 'pg_statistic_ext'::regclass) q "
-	"ORDER BY rank, reltuples, object";
+	/*
+	 * Neither what is being built, nor what REINDEX CONCURRENTLY leaves behind where it fails: a
+	 * copy, by the name of the index or, where that is too long, by the beginning of its name.
+	 */
+	"EXISTS (SELECT FROM pg_stat_progress_create_index b WHERE b.index_relid = i.indexrelid) "
+	"OR EXISTS (SELECT FROM pg_index j JOIN pg_class n ON n.oid = j.indexrelid, "
+	"substring(c.relname from '^(.*)_cc(?:new|old)[0-9]*$') AS of(name) "
+	"WHERE j.indrelid = i.indrelid AND j.indexrelid <> i.indexrelid AND j.indislive "
+	"AND NOT i.indisvalid AND (n.relname = of.name "
+	"OR octet_length(c.relname::text) >= 60 AND starts_with(n.relname::text, of.name)) "
+	/* pg_get_indexdef would call the handler: one library's in a session of the other one's. */
+	"AND (n.relam, j.indisunique, j.indkey, j.indclass, j.indcollation, j.indoption) "
+	"= (c.relam, i.indisunique, i.indkey, i.indclass, i.indcollation, i.indoption) "
+	"AND n.reloptions IS NOT DISTINCT FROM c.reloptions "
+	"AND " SAME_EXPRESSION(
+		"j.indexprs",
+		"i.indexprs") " "
+					  "AND " SAME_EXPRESSION(
+						  "j.indpred",
+						  "i.indpred") ") AS is_busy "
+									   "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+									   "JOIN pg_am a ON a.oid = c.relam "
+									   "WHERE c.relkind = 'i' AND i.indislive) "
+									   /* All of them. */
+									   "SELECT kind, object, name, command, is_busy FROM ("
+									   "SELECT 1 AS rank, 'own index' AS kind, indexrelid AS "
+									   "object, indexrelid::regclass::text AS "
+									   "name, "
+									   "command, is_busy, reltuples FROM indexes WHERE is_own "
+									   "UNION ALL "
+									   "SELECT 2, 'index', indexrelid, indexrelid::regclass::text, "
+									   "command, is_busy, reltuples "
+									   "FROM indexes JOIN dependent ON classid = "
+									   "'pg_class'::regclass AND objid = indexrelid "
+									   "WHERE NOT is_own "
+									   "UNION ALL "
+									   "SELECT 3, 'columns', d.adrelid, format('columns %s of "
+									   "table %s', "
+									   "string_agg(DISTINCT quote_ident(a.attname), ', '), "
+									   "d.adrelid::regclass), "
+									   "format('UPDATE %s SET %s', d.adrelid::regclass, "
+									   "string_agg(DISTINCT format('%1$I = %1$I', b.attname), ', "
+									   "')), false, 0 "
+									   "FROM dependent x JOIN pg_attrdef d ON d.oid = x.objid "
+									   "JOIN pg_class c ON c.oid = d.adrelid AND c.relkind = 'r' "
+									   "JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum "
+									   "= d.adnum AND a.attgenerated = 's' "
+									   "JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND "
+									   "e.objid = d.oid "
+									   "AND e.refclassid = 'pg_class'::regclass AND e.refobjid = "
+									   "d.adrelid "
+									   "JOIN pg_attribute b ON b.attrelid = d.adrelid AND b.attnum "
+									   "= e.refobjsubid "
+									   "AND b.attnum <> d.adnum "
+									   "WHERE x.classid = 'pg_attrdef'::regclass GROUP BY "
+									   "d.adrelid "
+									   "UNION ALL "
+									   "SELECT 4, 'partitions', t.partrelid, format('partitions of "
+									   "table %s', t.partrelid::regclass), "
+									   "format('UPDATE %s SET %s', t.partrelid::regclass, "
+									   "string_agg(DISTINCT format('%1$I = %1$I', a.attname), ', "
+									   "')), false, 0 "
+									   "FROM dependent x JOIN pg_partitioned_table t ON "
+									   "t.partrelid = x.objid "
+									   "LEFT JOIN pg_depend e ON e.classid = 'pg_class'::regclass "
+									   "AND e.objid = t.partrelid "
+									   "AND e.objsubid > 0 AND e.refclassid = 'pg_class'::regclass "
+									   "AND e.refobjid = t.partrelid "
+									   "AND e.refobjsubid = 0 AND e.deptype = 'i' "
+									   "JOIN pg_attribute a ON a.attrelid = t.partrelid "
+									   "AND (a.attnum = e.objsubid OR a.attnum = ANY "
+									   "(t.partattrs)) "
+									   "WHERE x.classid = 'pg_class'::regclass GROUP BY "
+									   "t.partrelid "
+									   "UNION ALL "
+									   "SELECT 5, 'constraint', n.oid, format('constraint %I of "
+									   "%s', n.conname, "
+									   "CASE n.conrelid WHEN 0 THEN 'domain ' || "
+									   "n.contypid::regtype ELSE 'table ' || "
+									   "n.conrelid::regclass END), "
+									   "CASE WHEN n.conrelid <> 0 THEN format('SELECT * FROM %s "
+									   "WHERE NOT (%s)', "
+									   "n.conrelid::regclass, "
+									   /* pg_get_expr would wait for the table's lock. */
+									   "substring(pg_get_constraintdef(n.oid) from '^CHECK "
+									   "\\((.*)\\)(?: NO INHERIT| NOT ENFORCED| "
+									   "NOT VALID)*$')) "
+									   "END, false, 0 "
+									   "FROM dependent x JOIN pg_constraint n ON n.oid = x.objid "
+									   "AND n.contype = 'c' "
+									   "AND n.coninhcount = 0 WHERE x.classid = "
+									   "'pg_constraint'::regclass "
+									   "UNION ALL "
+									   "SELECT DISTINCT 6, 'materialized view', v.oid, "
+									   "'materialized view ' || v.oid::regclass, "
+									   "'REFRESH MATERIALIZED VIEW ' || v.oid::regclass, false, 0 "
+									   "FROM dependent x JOIN pg_rewrite w ON w.oid = x.objid "
+									   "JOIN pg_class v ON v.oid = w.ev_class AND v.relkind = 'm' "
+									   "WHERE x.classid = 'pg_rewrite'::regclass "
+									   "UNION ALL "
+									   "SELECT DISTINCT 7, 'statistics', s.stxrelid, 'statistics "
+									   "of table ' || s.stxrelid::regclass, "
+									   "'ANALYZE ' || s.stxrelid::regclass, false, 0 "
+									   "FROM dependent x JOIN pg_statistic_ext s ON s.oid = "
+									   "x.objid "
+									   "WHERE x.classid = 'pg_statistic_ext'::regclass) q "
+									   "ORDER BY rank, reltuples, object";
 
 static Datum
 inexact_names(void)
@@ -210,7 +278,12 @@ omendb_find_computed(Oid function, uint64 *count)
 	return SPI_tuptable;
 }
 
-/* No scan reads the index until REINDEX. One of the library's own is not changed either. */
+/*
+ * No scan reads the index until REINDEX. One of the library's own is not changed either.
+ *
+ * Nor does a REINDEX or a TRUNCATE begin before the end of this transaction, for it would build
+ * with the library before, wait for pg_index, and then call the index valid.
+ */
 static void
 take_out_of_use(Relation pg_index, Oid index, bool is_own)
 {
@@ -219,6 +292,10 @@ take_out_of_use(Relation pg_index, Oid index, bool is_own)
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for index %u", index);
+	if (!ConditionalLockRelationOid(index, AccessShareLock))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("index \"%s\" is being rebuilt or dropped", get_rel_name(index)),
+						errhint("Try again when that transaction has ended.")));
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	form->indisvalid = false;
 	if (is_own)

@@ -100,7 +100,7 @@ omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type)
 }
 
 float *
-omendb_array_to_floats(ArrayType *array, int *n, const char *type)
+omendb_array_to_floats(ArrayType *array, int32 typmod, int max_dim, int *n, const char *type)
 {
 	Oid element_type = ARR_ELEMTYPE(array);
 	int16 typlen;
@@ -116,13 +116,17 @@ omendb_array_to_floats(ArrayType *array, int *n, const char *type)
 	get_typlenbyvalalign(element_type, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, element_type, typlen, typbyval, typalign, &elements, &nulls, n);
 
-	result = palloc(sizeof(float) * Max(*n, 1));
+	/* Nulls, dimensions and elements are looked at in pgvector's order. */
 	for (int i = 0; i < *n; i++)
-	{
 		if (nulls[i])
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("array must not contain nulls")));
+	omendb_check_dim(*n, max_dim, type, NULL);
+	omendb_check_typmod(typmod, *n, NULL);
 
+	result = palloc(sizeof(float) * *n);
+	for (int i = 0; i < *n; i++)
+	{
 		switch (element_type)
 		{
 			case INT4OID:

@@ -56,10 +56,12 @@ extern bool omendb_out_of_range(const char *number, const char *type, Node *esco
 extern int32 omendb_typmod_in(ArrayType *modifiers, int max_dim, const char *type);
 
 /*
- * Convert an array of int4, float4, float8 or numeric to floats, palloc'd; *n is their number. 22000
- * for more than one dimension, 22004 for NULL elements, 22003 for numbers out of range of float.
+ * Convert an array of int4, float4, float8 or numeric to floats, palloc'd; *n is their number, which
+ * the type and its modifier allow. 22000 for an array of more than one dimension, 22004 for NULL
+ * elements, 22003 for numbers out of range of float; for numbers that are not finite none.
  */
-extern float *omendb_array_to_floats(ArrayType *array, int *n, const char *type);
+extern float *omendb_array_to_floats(ArrayType *array, int32 typmod, int max_dim, int *n,
+									 const char *type);
 
 /*
  * Parse a float at *text, and advance *text behind it and the white space around it. start: the

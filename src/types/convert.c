@@ -92,12 +92,14 @@ omendb_sql_halfvec_to_sparsevec(PG_FUNCTION_ARGS)
 Datum
 omendb_sql_array_to_sparsevec(PG_FUNCTION_ARGS)
 {
+	int32 typmod = PG_GETARG_INT32(1);
 	int dim;
-	float *x = omendb_array_to_floats(PG_GETARG_ARRAYTYPE_P(0), &dim, "sparsevec");
+	float *x = omendb_array_to_floats(PG_GETARG_ARRAYTYPE_P(0), typmod, SPARSEVEC_MAX_DIM, &dim,
+									  "sparsevec");
 
 	for (int i = 0; i < dim; i++)
 		omendb_check_finite(x[i], "sparsevec", NULL);
-	PG_RETURN_POINTER(sparsevec_from_floats(x, dim, PG_GETARG_INT32(1)));
+	PG_RETURN_POINTER(sparsevec_from_floats(x, dim, typmod));
 }
 
 Datum

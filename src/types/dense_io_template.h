@@ -139,15 +139,19 @@ FN(recv)(PG_FUNCTION_ARGS)
 	int16 dim = pq_getmsgint(buf, sizeof(int16));
 	int16 unused = pq_getmsgint(buf, sizeof(int16));
 	const char *wire;
+	int there;
 	DENSE *result;
 
 	omendb_check_dim(dim, DENSE_MAX_DIM, DENSE_NAME, NULL);
 	omendb_check_typmod(typmod, dim, NULL);
 	omendb_check_unused(unused);
 
-	wire = pq_getmsgbytes(buf, dim * sizeof(ELEM));
+	/* An element that is not finite is said before that others are missing. */
+	there = Min(dim, (buf->len - buf->cursor) / (int) sizeof(ELEM));
+	wire = buf->data + buf->cursor;
 	result = DENSE_NEW(dim);
-	for (int i = 0; i < dim; i++)
+	memset(result->x + there, 0, sizeof(ELEM) * (dim - there));
+	for (int i = 0; i < there; i++)
 	{
 		ELEM_UINT bits;
 
@@ -155,8 +159,9 @@ FN(recv)(PG_FUNCTION_ARGS)
 		result->x[i] = ELEM_FROM_BITS(ELEM_NTOH(bits));
 	}
 	if (unlikely(!all_finite(result)))
-		for (int i = 0; i < dim; i++)
+		for (int i = 0; i < there; i++)
 			omendb_check_finite(ELEM_TO_FLOAT(result->x[i]), DENSE_NAME, NULL);
+	pq_getmsgbytes(buf, dim * sizeof(ELEM));
 	PG_RETURN_POINTER(result);
 }
 
@@ -198,11 +203,10 @@ FN(from_array)(PG_FUNCTION_ARGS)
 {
 	int32 typmod = PG_GETARG_INT32(1);
 	int dim;
-	float *values = omendb_array_to_floats(PG_GETARG_ARRAYTYPE_P(0), &dim, DENSE_NAME);
+	float *values =
+		omendb_array_to_floats(PG_GETARG_ARRAYTYPE_P(0), typmod, DENSE_MAX_DIM, &dim, DENSE_NAME);
 	DENSE *result;
 
-	omendb_check_dim(dim, DENSE_MAX_DIM, DENSE_NAME, NULL);
-	omendb_check_typmod(typmod, dim, NULL);
 	for (int i = 0; i < dim; i++)
 		omendb_check_finite(values[i], DENSE_NAME, NULL);
 	result = DENSE_NEW(dim);

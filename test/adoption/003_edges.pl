@@ -95,6 +95,28 @@ is($second->query('SELECT 1'), '1', 'the second adoption waits, and its session 
 $_->quit for $first, $second;
 is($node->safe_psql('twice', "SELECT extversion FROM pg_extension WHERE extname = 'vector'; SELECT DISTINCT probin FROM pg_proc WHERE probin ~ 'omendb|vector'"), "omendb\n\$libdir/omendb", 'the first one has done it');
 
+# Whoever begins to rebuild waits, too, forth and back: else an index by the library before would be valid.
+new_database('rebuilding', 'CREATE TABLE w AS SELECT * FROM t', 'CREATE INDEX w_e ON w USING hnsw (e vector_l2_ops)', 'CREATE INDEX h_l2 ON t USING hnsw (h halfvec_l2_ops)', 'CREATE INDEX norms ON t (vector_norm(e))');
+# pgvector's library cannot even be loaded into a session that has used an index of omendb's.
+for my $case ([ 'forth', $adopt, qr/ERROR: .*already defined by another extension/, 'e_l2 w_e', qw(REINDEX TRUNCATE) ], [ 'back', $return, qr/ERROR: .*attempt to redefine parameter/, 'e_l2 norms w_e', qw(REINDEX TRUNCATE norms) ])
+{
+    my ($way, $update, $expected, $left, @refused) = @$case;
+    my %is_refused = map { $_ => 1 } @refused;
+    my %session = map { $_ => $node->background_psql('rebuilding', on_error_stop => 0) } qw(update REINDEX TRUNCATE norms fresh);
+    $session{$_}->query_safe($nearest) for qw(REINDEX TRUNCATE norms);
+    $session{update}->query_safe("SET client_min_messages = error; BEGIN; $update");
+    my %command = (REINDEX => 'REINDEX INDEX e_l2', TRUNCATE => 'TRUNCATE w', norms => 'REINDEX INDEX norms', fresh => 'REINDEX INDEX h_l2');
+    $session{$_}->query_until(qr/begins/, "\\echo begins\n$command{$_};\n") for sort keys %command;
+    $node->poll_query_until('rebuilding', q{SELECT count(DISTINCT pid) = 4 FROM pg_locks JOIN pg_class c ON c.oid = relation AND relkind = 'i' WHERE NOT granted}) or die 'not all wait for an index';
+    $session{update}->query_safe('COMMIT');
+    is($session{$_}->query('SELECT 1'), '1', "$way: $_ waits for the end of the update") for sort keys %command;
+    like($session{$_}->{stderr}, $expected, "$way: then $_ of an index by the library before is refused") for @refused;
+    unlike($session{$_}->{stderr}, qr/ERROR/, "$way: and $_ builds by the other one") for grep { !$is_refused{$_} } sort keys %command;
+    $_->quit for values %session;
+    is($node->safe_psql('rebuilding', q{SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE NOT indisvalid}), $left, "$way: no index counts as valid that is not");
+    is($node->safe_psql('rebuilding', "SET client_min_messages = error; REINDEX TABLE t; REINDEX TABLE w; $nearest"), 7, "$way: all are rebuilt");
+}
+
 # ---------------------------------------------------------------- what an owner has changed
 
 new_database('changed', "ALTER FUNCTION l2_distance(vector, vector) COST 77 SET work_mem = '5MB'", 'ALTER FUNCTION vector_dims(vector) SECURITY DEFINER PARALLEL UNSAFE', 'REVOKE EXECUTE ON FUNCTION vector_norm(vector) FROM public',
@@ -132,6 +154,50 @@ is(said('changed', "SET client_min_messages = error; $return"), '', 'back to pgv
 is($node->safe_psql('changed', $attributes), $before, 'they are still as they were');
 is($node->safe_psql('changed', "SELECT DISTINCT probin FROM pg_proc WHERE probin ~ 'omendb|vector'"), '$libdir/vector', "and pgvector's");
 is($node->safe_psql('changed', "SET client_min_messages = error; REINDEX TABLE t; $nearest"), 7, 'pgvector searches');
+
+# Members of the extension that have become something else.
+new_database('replaced', q{CREATE OR REPLACE FUNCTION l2_distance(vector, vector) RETURNS float8 IMMUTABLE STRICT LANGUAGE plpgsql AS 'BEGIN RETURN 42; END'},
+    q{CREATE OR REPLACE FUNCTION vector_norm(vector) RETURNS float8 IMMUTABLE STRICT LANGUAGE sql AS 'SELECT 1.0::float8'});
+my $not_in_c = qr/ERROR:  55000: functions of extension "vector" are not in C any more: public\.l2_distance\(public\.vector,public\.vector\) in plpgsql, public\.vector_norm\(public\.vector\) in sql\nDETAIL: .*\nHINT:  CREATE OR REPLACE them/;
+like(said('replaced', $adopt), $not_in_c, 'functions in another language are named');
+$node->safe_psql('replaced', "CREATE OR REPLACE FUNCTION $_->[0](" . join(', ', ('vector') x $_->[1]) . ") RETURNS float8 IMMUTABLE STRICT LANGUAGE c AS '\$libdir/vector', '$_->[0]'") for [ 'l2_distance', 2 ], [ 'vector_norm', 1 ];
+is(said('replaced', "SET client_min_messages = error; $adopt"), '', 'in C again they are omendb\'s');
+$node->safe_psql('replaced', q{CREATE OR REPLACE FUNCTION l2_distance(vector, vector) RETURNS float8 IMMUTABLE STRICT LANGUAGE plpgsql AS 'BEGIN RETURN 42; END'; CREATE OR REPLACE FUNCTION vector_norm(vector) RETURNS float8 IMMUTABLE STRICT LANGUAGE sql AS 'SELECT 1.0::float8'});
+like(said('replaced', $return), $not_in_c, 'on the way back, too');
+
+# The user's functions in the libraries.
+new_database('libraries', q{CREATE FUNCTION own_norm(vector) RETURNS float8 IMMUTABLE STRICT LANGUAGE c AS '$libdir/vector', 'vector_norm'}, q{CREATE FUNCTION own_handler(internal) RETURNS index_am_handler LANGUAGE c AS 'vector', 'hnswhandler'});
+like(said('libraries', $adopt), qr/ERROR:  55000: functions outside extension "vector" are in its library "vector": public\.own_norm\(public\.vector\), public\.own_handler\(internal\)\nDETAIL: .*\nHINT:  Drop them/, "the user's functions in pgvector's library are named");
+$node->safe_psql('libraries', 'DROP FUNCTION own_norm, own_handler');
+is(said('libraries', "SET client_min_messages = error; $adopt"), '', 'without them it goes');
+$node->safe_psql('libraries', q{CREATE FUNCTION inexact() RETURNS text[] LANGUAGE c AS '$libdir/omendb.so', 'omendb_sql_adoption_inexact'});
+like(said('libraries', $return), qr/ERROR:  55000: functions outside extension "vector" are in its library "omendb": public\.inexact\(\)\n/, "and those in omendb's on the way back");
+
+# ---------------------------------------------------------------- extension omendb, too
+
+new_database('two_names');
+is(said('two_names', "SET client_min_messages = error; $adopt; CREATE EXTENSION omendb"), '', 'extension omendb in an adopted database');
+like(said('two_names', $return), qr/ERROR:  55000: extension "omendb" is in this database, too\nDETAIL: .*\nHINT:  DROP EXTENSION omendb first\./, 'the way back is refused');
+is(said('two_names', "SET client_min_messages = error; DROP EXTENSION omendb; $return"), '', 'without it it is not');
+
+# ---------------------------------------------------------------- what make install-vector left
+
+{
+    # On the way to a version of its own, for other tests use the same files.
+    my ($pg_config, $extensions) = map { chomp; $_ } map { `pg_config $_` } '--bindir', '--sharedir';
+    my $script = 'build/sql/vector/vector--omendb--0.8.7.sql';
+    my $output = '';
+    IPC::Run::run([ 'make', '-s', '-C', source_root(), $script, "PG_CONFIG=$pg_config/pg_config" ], '>&', \$output) or die $output;
+    my $leftover = "$extensions/extension/vector--omendb--leftover.sql";
+    append_to_file($leftover, slurp_file(source_root() . "/$script"));
+    new_database('leftover');
+    my $refused = qr/ERROR:  55000: the extension "vector" that is installed on this server is not omendb's\nDETAIL: .*\nHINT:  Remove them by "make uninstall-vector"\./;
+    like(said('leftover', "SET client_min_messages = error; ALTER EXTENSION vector UPDATE TO 'leftover'"), $refused, "beside pgvector's control file its script makes nothing omendb's");
+    is($node->safe_psql('leftover', "SELECT extversion FROM pg_extension WHERE extname = 'vector'; SELECT DISTINCT probin FROM pg_proc WHERE probin ~ 'omendb|vector'; $nearest"), "$version\n\$libdir/vector\n7", 'all is as it was');
+    is(said('leftover', "SET client_min_messages = error; $adopt"), '', 'adoption');
+    like(said('leftover', "ALTER EXTENSION vector UPDATE TO 'leftover'"), $refused, "nor gives it a version of pgvector's");
+    unlink $leftover or die $!;
+}
 
 $node->stop;
 unlike(slurp_file($node->logfile), qr/TRAP:|was terminated by signal|PANIC/, 'the server did not crash');

@@ -118,7 +118,7 @@ for my $case ([ 'omendb_first', 'omendb', 'vector' ], [ 'vector_first', 'vector'
     is($node->safe_psql($db, "SELECT count(*) FROM pg_type WHERE typname = 'vector'; $members '$second')"), "1\n1", "$db: one set of types");
     is($node->safe_psql($db, "SELECT ${second}_uses_$first('[1]'); $nearest"), "t\n[4,5,6]", 'as a function says');
     is(sqlstate($node, $db, "DROP EXTENSION $first"), '2BP01', 'the first one stays while the second one is there');
-    is(sqlstate($node, $db, "ALTER EXTENSION vector UPDATE TO 'omendb'"), $first eq 'vector' ? '' : '55000', 'nothing is to be adopted');
+    like((talk($db, "ALTER EXTENSION vector UPDATE TO 'omendb'"))[1], $first eq 'vector' ? qr/^$/ : qr/ERROR:  55000: extension "vector" is omendb in this database already\nDETAIL: .*extension "omendb"/, 'nothing is to be adopted');
     $node->safe_psql($db, "ALTER EXTENSION vector UPDATE TO '0.8.7'") if $first eq 'vector';
     copy_by_dump($db, "${db}_copy");
     is($node->safe_psql("${db}_copy", "SELECT string_agg(extname, ',' ORDER BY extname) FROM pg_extension WHERE extname <> 'plpgsql'; $nearest"), "omendb,vector\n[4,5,6]", 'a copy has both');
@@ -174,9 +174,18 @@ is($node->safe_psql('bereft', 'SELECT index, command FROM hnsw_reindex_commands(
 like((talk('bereft', 'SELECT command FROM hnsw_reindex_commands() \gexec'))[1], qr/index "public\.t_e" was reindexed/, 'as psql runs it');
 is($node->safe_psql('bereft', "SELECT * FROM hnsw_index_check('t_e', true); $nearest"), '[4,5,6]', 'the index is good');
 # What a failed REINDEX CONCURRENTLY leaves behind is not to be rebuilt, and no other index is.
-$node->safe_psql('bereft', 'CREATE INDEX t_e_ccnew ON t USING hnsw (e vector_ip_ops); CREATE INDEX bt ON t (e); CREATE INDEX norms ON t (vector_norm(e));
-    UPDATE pg_index SET indisvalid = false WHERE indexrelid IN (\'t_e_ccnew\'::regclass, \'bt\'::regclass)');
-is($node->safe_psql('bereft', 'SELECT count(*) FROM hnsw_reindex_commands()'), 0, 'nothing is left to rebuild');
+my $long = 'l' x 63;
+my $copy = ('l' x 56) . '_ccnew1';
+$node->safe_psql('bereft', "CREATE INDEX t_e_ccnew ON t USING hnsw (e vector_l2_ops); CREATE INDEX bt ON t (e); CREATE INDEX norms ON t (vector_norm(e));
+    CREATE INDEX $long ON t USING hnsw (e vector_ip_ops) WITH (m = 8) WHERE e > '[1]'; CREATE INDEX $copy ON t USING hnsw (e vector_ip_ops) WITH (m = 8) WHERE e > '[1]';
+    UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('t_e_ccnew'::regclass, '$copy'::regclass, 'bt'::regclass)");
+is($node->safe_psql('bereft', 'SELECT index FROM hnsw_reindex_commands()'), '', 'nothing is left to rebuild');
+# By such a name alone an index is the user's.
+$node->safe_psql('bereft', "CREATE INDEX my_ccnew ON t USING hnsw (e vector_l1_ops); CREATE INDEX my ON t USING hnsw (h halfvec_l2_ops); CREATE TABLE u (e vector(3)); CREATE INDEX t_e_ccold ON u USING hnsw (e vector_l2_ops);
+    CREATE INDEX norms_ccnew2 ON t (vector_norm(e)) WHERE e > '[1]'; CREATE INDEX own_ccnew ON t USING hnsw (e vector_ip_ops);
+    UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text IN ('my_ccnew', 't_e_ccold', 'norms_ccnew2', 'own_ccnew')");
+is($node->safe_psql('bereft', 'SELECT index FROM hnsw_reindex_commands() ORDER BY index::text COLLATE "C"'), "my_ccnew\nnorms_ccnew2\nown_ccnew\nt_e_ccold", 'an index that has no copy is listed, whatever its name');
+$node->safe_psql('bereft', 'DROP TABLE u; DROP INDEX my_ccnew, norms_ccnew2, own_ccnew');
 # Of other kinds those over distances and norms are: functions that are omendb's already have computed nothing else.
 is((talk('bereft', "ALTER EXTENSION vector UPDATE TO 'omendb'"))[1], '', 'to the version omendb');
 is($node->safe_psql('bereft', "SELECT indisvalid FROM pg_index WHERE indexrelid = 'norms'::regclass"), 't', 'an index over norms by omendb stays in use');
@@ -216,8 +225,20 @@ is($files->("$scratch/one"), 'vector.control', 'nothing is installed');
 ($status, $output) = run_make('install-adoption', "$scratch/one");
 is($status, 0, 'make install-adoption beside pgvector') or diag($output);
 is($files->("$scratch/one"), 'vector--0.8.5--omendb.sql vector--omendb--0.8.5.sql vector.control', "adds a way from pgvector's version and back");
+# What an older version of pgvector left is on the way of no update.
+append_to_file("$scratch/one$share/extension/vector--0.8.6--0.8.7.sql", '-- of pgvector');
+append_to_file("$scratch/one$share/extension/$_", '-- Made by sql/script.awk of') for 'vector--0.8.0--omendb.sql', 'vector--omendb--0.8.7.sql';
+($status, $output) = run_make('install-adoption', "$scratch/one");
+is($files->("$scratch/one"), 'vector--0.8.5--omendb.sql vector--0.8.6--0.8.7.sql vector--omendb--0.8.5.sql vector.control', 'and takes away those of other versions');
 ($status, $output) = run_make('install-vector', "$scratch/two") for 1, 2;
 is($status, 0, 'make install-vector, and again') or diag($output);
 is($files->("$scratch/two"), join(' ', (map { "vector--0.8.$_--omendb.sql" } 0 .. 7), 'vector--0.8.7.sql vector--omendb--0.8.7.sql vector.control'), 'installs the extension');
+is((run_make('uninstall-adoption', "$scratch/one"))[0], 0, 'make uninstall-adoption');
+is($files->("$scratch/one"), 'vector--0.8.6--0.8.7.sql vector.control', "leaves pgvector's files");
+is((run_make('uninstall-vector', "$scratch/two"))[0], 0, 'make uninstall-vector');
+is($files->("$scratch/two"), '', 'leaves none');
+run_make('install-vector', "$scratch/two");
+is((run_make('uninstall', "$scratch/two"))[0], 0, 'make uninstall');
+is(join(' ', grep { -f } glob "$scratch/two$share/extension/*"), '', 'leaves none of omendb, either');
 
 done_testing();
