@@ -23,7 +23,7 @@ find_place(const OmendbBeam *beam, OmendbCandidate candidate)
  * Sort the candidates, drop duplicates, and set places[] to the place of each in the beam.
  * Returns the number of candidates left.
  */
-static inline __attribute__((always_inline)) uint32_t
+static uint32_t
 find_places(const OmendbBeam *beam, OmendbCandidate *near, uint32_t n, uint32_t *places)
 {
 	uint32_t sorted = 0;
@@ -84,12 +84,10 @@ remove_farthest(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
 }
 
 /*
- * omendb_search_insert. All places are found before the first move, so that each candidate of the
- * beam moves once. Inlined, for the compiler then drops the loops where n is 1: every neighbour
- * that a plain search scores comes that way.
+ * All places are found before the first move, so that each candidate of the beam moves once.
  */
-static inline __attribute__((always_inline)) bool
-insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
+bool
+omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 {
 	OmendbBeam *beam = &search->beam;
 	OmendbCandidate *candidates = beam->candidates;
@@ -115,10 +113,27 @@ insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 	return true;
 }
 
-bool
-omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
+/* omendb_search_insert of one candidate: every neighbour that a plain search scores. */
+static bool
+insert_one(OmendbSearch *search, OmendbCandidate candidate)
 {
-	return insert(search, near, n);
+	OmendbBeam *beam = &search->beam;
+	OmendbCandidate *candidates = beam->candidates;
+	uint32_t at = find_place(beam, candidate);
+	uint32_t n = 1;
+
+	if (at < beam->used && (candidates[at] & ~OMENDB_VISITED) == candidate)
+		return true;
+	if (!remove_farthest(search, &candidate, &n))
+		return false;
+	if (n == 0)
+		return true;
+	memmove(&candidates[at + 1], &candidates[at], (beam->used - at) * sizeof(OmendbCandidate));
+	candidates[at] = candidate;
+	beam->used++;
+	if (at < beam->cursor)
+		beam->cursor = at;
+	return true;
 }
 
 bool
@@ -127,6 +142,6 @@ omendb_search_offer(OmendbSearch *search, float estimate, OmendbNode node)
 	OmendbCandidate candidate = omendb_candidate(search_orderly(estimate), node);
 
 	if (candidate >> 32 < search_beam_limit(&search->beam))
-		return insert(search, &candidate, 1);
+		return insert_one(search, candidate);
 	return search_set_aside(search, candidate);
 }
