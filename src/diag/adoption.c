@@ -59,6 +59,9 @@ static const char *const inexact[] = {
  * only. Nothing is known of functions in C.
  */
 #define IS_VIEW "IN (SELECT oid FROM pg_class WHERE relkind IN ('v', 'm'))"
+#define WORDS \
+	"(SELECT DISTINCT w[1] FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w) w(word)"
+#define IS_WORD "= ANY (ARRAY[w.word::name, lower(w.word)::name])"
 #define CALLEES                                                                                 \
 	"SELECT CASE WHEN o.oid IS NULL THEN d.refclassid ELSE 'pg_proc'::regclass END, "           \
 	"COALESCE(o.oprcode::oid, d.refobjid) "                                                     \
@@ -79,10 +82,9 @@ static const char *const inexact[] = {
 	"SELECT n.* FROM pg_proc f "                                                                \
 	"JOIN pg_language l ON l.oid = f.prolang AND l.lanname NOT IN ('internal', 'c') "           \
 	"CROSS JOIN LATERAL ("                                                                      \
-	"SELECT g.classid, g.objid FROM regexp_matches(f.prosrc, '[[:alnum:]_$]+', 'g') w "         \
-	"JOIN (SELECT 'pg_proc'::regclass AS classid, oid AS objid, proname AS name FROM pg_proc "  \
-	"UNION ALL SELECT 'pg_class'::regclass, oid, relname FROM pg_class "                        \
-	"WHERE relkind IN ('v', 'm')) g ON g.name = ANY (ARRAY[w[1]::name, lower(w[1])::name]) "    \
+	"SELECT 'pg_proc'::regclass, g.oid FROM " WORDS " JOIN pg_proc g ON g.proname " IS_WORD " " \
+	"UNION SELECT 'pg_class'::regclass, g.oid FROM " WORDS " JOIN pg_class g "                  \
+	"ON g.relname " IS_WORD " AND g.relkind IN ('v', 'm') "                                     \
 	"UNION SELECT 'pg_proc'::regclass, o.oprcode FROM pg_operator o WHERE o.oprcode >= 16384 "  \
 	"AND position(o.oprname::text IN f.prosrc) > 0 "                                            \
 	"UNION SELECT 'pg_proc'::regclass, k.castfunc FROM pg_cast k WHERE k.castfunc >= 16384 "    \
