@@ -7,8 +7,8 @@
  */
 #include "diag/diagnosis.h"
 
-#include "commands/defrem.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "compat.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"

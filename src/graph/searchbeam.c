@@ -83,9 +83,7 @@ remove_farthest(OmendbSearch *search, const OmendbCandidate *near, uint32_t *n)
 	return true;
 }
 
-/*
- * All places are found before the first move, so that each candidate of the beam moves once.
- */
+/* All places are found before the first move, so that each candidate of the beam moves once. */
 bool
 omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 {
@@ -113,7 +111,7 @@ omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, uint32_t n)
 	return true;
 }
 
-/* omendb_search_insert of one candidate: every neighbour that a plain search scores. */
+/* The same for one candidate: a plain search offers every neighbour by itself. */
 static bool
 insert_one(OmendbSearch *search, OmendbCandidate candidate)
 {

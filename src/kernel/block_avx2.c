@@ -46,9 +46,11 @@ largest_f32(const float *x, size_t n)
 	for (int k = 0; k < 4; k++)
 		most[k] = _mm256_setzero_ps();
 	for (; i + 32 <= n; i += 32)
+	{
 		OMENDB_UNROLL
-	for (int k = 0; k < 4; k++)
-		most[k] = larger_magnitude(x + i + 8 * k, most[k]);
+		for (int k = 0; k < 4; k++)
+			most[k] = larger_magnitude(x + i + 8 * k, most[k]);
+	}
 	for (; i + 8 <= n; i += 8)
 		most[0] = larger_magnitude(x + i, most[0]);
 	most[0] = _mm256_max_ps(_mm256_max_ps(most[0], most[1]), _mm256_max_ps(most[2], most[3]));
