@@ -5,6 +5,7 @@ source and the other README files, too, so that each link between documents is o
 between pages.
 """
 import re
+from pathlib import Path
 
 from pygments.lexers.sql import PsqlRegexLexer
 
@@ -19,7 +20,10 @@ html_copy_source = False
 html_theme_options = {"description": "Vector search in PostgreSQL", "fixed_sidebar": True, "page_width": "1080px"}
 
 CHAPTERS = "docs/README"
-BEYOND = ["/src/README", "/bench/README", "/demo/README", "/CHANGELOG"]
+# Every document at the top but the first page, and the maps of folders.
+ROOT = Path(__file__).parent.parent
+BEYOND = ["/src/README", "/bench/README", "/demo/README"]
+BEYOND += sorted("/" + page.stem for page in ROOT.glob("*.md") if page.stem != root_doc)
 
 
 def toctree(pages, caption):
