@@ -174,32 +174,6 @@ hnsw_beam_width(const OmendbLayout *layout, int ef)
 	return omendb_layout_is_coded(layout) ? Max(2 * ef + 8, HNSW_MIN_BEAM) : ef;
 }
 
-/* Decrease of the ratio for each unit of ef between HNSW_WIDE_EF and HNSW_WIDEST_EF. */
-#define RATIO_SLOPE \
-	((HNSW_EF_PER_NODE - HNSW_WIDE_EF_PER_NODE) / (double) (HNSW_WIDEST_EF - HNSW_WIDE_EF))
-
-double
-hnsw_nodes_of_ef(double first_ef, double ef)
-{
-	double wide = first_ef < HNSW_WIDE_EF ? HNSW_WIDE_EF : ef;
-	double ratio;
-
-	wide = Min(Max(wide, HNSW_WIDE_EF), HNSW_WIDEST_EF);
-	ratio = HNSW_EF_PER_NODE - RATIO_SLOPE * (wide - HNSW_WIDE_EF);
-	return Max(ef / ratio, Min(ef, HNSW_MIN_FIRST_NODES));
-}
-
-double
-hnsw_ef_of_nodes(double first_ef, double nodes)
-{
-	if (first_ef < HNSW_WIDE_EF || nodes * HNSW_EF_PER_NODE <= HNSW_WIDE_EF)
-		return nodes * HNSW_EF_PER_NODE;
-	if (nodes * HNSW_WIDE_EF_PER_NODE >= HNSW_WIDEST_EF)
-		return nodes * HNSW_WIDE_EF_PER_NODE;
-	/* Solves ef = nodes * ratio, in which the ratio depends on ef. */
-	return nodes * (HNSW_EF_PER_NODE + RATIO_SLOPE * HNSW_WIDE_EF) / (1 + nodes * RATIO_SLOPE);
-}
-
 PG_FUNCTION_INFO_V1(omendb_sql_hnsw_handler);
 
 Datum

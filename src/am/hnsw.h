@@ -29,31 +29,6 @@
 /* Minimum width of a beam of estimates. A narrower one saves hardly any time. */
 #define HNSW_MIN_BEAM 40
 
-/*
- * Ratio of a scan's ef to the number of nodes that it may return: at hnsw.ef_search = 40 the
- * first round may return 11 nodes, and EXTRA_FIRST_NODES more (hnswrounds.c). With this ratio the hundredth node is found with the recall of
- * the tenth (bench/README.md, "Constants of a scan"). A smaller ratio costs recall: a late
- * node is not returned in its place. With hnsw.recall_target the index's own measurement gives
- * the ef (hnswcalibrate.h).
- */
-#define HNSW_EF_PER_NODE 3.5
-
-/*
- * In scans that begin with an ef of at least HNSW_WIDE_EF the ratio falls evenly with ef, from
- * HNSW_EF_PER_NODE at HNSW_WIDE_EF to HNSW_WIDE_EF_PER_NODE at HNSW_WIDEST_EF. Rows far from the
- * edge of the beam are found more surely, and most of many rows are. Scans that begin with a
- * smaller ef keep the ratio: they would lose recall (bench/README.md, "Constants of a scan").
- */
-#define HNSW_WIDE_EF          200
-#define HNSW_WIDEST_EF        400
-#define HNSW_WIDE_EF_PER_NODE 2.0
-
-/*
- * Minimum number of nodes that the first round may return, if ef is not smaller. So one round
- * suffices for ten rows also where hnsw.ef_search is below 40.
- */
-#define HNSW_MIN_FIRST_NODES 11
-
 /* One of 2^6 nodes is on the next level, too (bench/README.md). */
 #define HNSW_LEVEL_SHIFT 6
 
@@ -161,13 +136,6 @@ extern int hnsw_nonzero_elements(Datum value);
 
 /* The width of the beam of estimates that gives the recall of `ef` exact distances. */
 extern uint32 hnsw_beam_width(const OmendbLayout *layout, int ef);
-
-/*
- * In a scan that began with first_ef: the number of nodes that a round of this ef returns, and
- * the ef by which this number of nodes is returned.
- */
-extern double hnsw_nodes_of_ef(double first_ef, double ef);
-extern double hnsw_ef_of_nodes(double first_ef, double nodes);
 
 /* Why a scan went no further: see omendb_last_scan in the SQL script. */
 typedef enum HnswStop

@@ -21,16 +21,12 @@
 
 #include "am/hnsw.h"
 #include "am/hnswdead.h"
+#include "am/hnswpace.h"
 
 /* What the caller asks for. All but the budget is set before the first row. */
 typedef struct HnswRequest
 {
-	/*
-	 * The caller wants all rows up to some distance, and puts late rows in their places. A
-	 * narrower beam suffices then.
-	 */
-	bool keeps_all;
-	bool filters;        /* the caller filters the rows */
+	HnswPaceKind pace;   /* what becomes of the rows */
 	double wanted;       /* rows that LIMIT and OFFSET take; 0: not known */
 	double budget;       /* visits after which no other round begins */
 	double first_budget; /* visits after which the first round rests */

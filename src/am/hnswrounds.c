@@ -18,15 +18,6 @@
 #include "utils/float.h"
 
 /*
- * Replaces HNSW_EF_PER_NODE where the caller puts late nodes in their places
- * (bench/README.md, "Constants of a scan").
- */
-#define EF_PER_KEPT_NODE 1.2
-
-/* A round allows a quarter more nodes than the one before, at least this many more. */
-#define MIN_ROUND_NODES 8
-
-/*
  * By how much a beam is widened: by this many entries for each node that it lacks, at least
  * by this part of its width.
  */
@@ -40,11 +31,18 @@
 #define EXTRA_FIRST_NODES 4
 
 /*
- * Maximum ratio between ef and what the returned nodes call for, up to which a beam is
- * widened only because an unvisited candidate may be nearer than the nearest result. Where
- * nearly all nodes are equally far, such a candidate always exists.
+ * A beam is widened by this factor where an unvisited candidate may be nearer than the nearest
+ * result, up to MAX_DOUBT times the ef that the round calls for. Where nearly all nodes are
+ * equally far, such a candidate always exists.
  */
-#define MAX_DOUBT 2
+#define DOUBT_STEP 1.25
+#define MAX_DOUBT  1.5
+
+/*
+ * No round of doubt where the beam has fewer entries than this for each node returned: among nodes
+ * so far from the query one is always in doubt.
+ */
+#define DOUBT_RATIO 3.5
 
 /* Attempts to descend from the entry point, each from another one, before the index counts as damaged. */
 #define MAX_ENTRY_ATTEMPTS 1000
@@ -55,28 +53,22 @@ beam_width(const HnswScan *state)
 	return hnsw_beam_width(&state->store.index->codec.layout, state->rounds.ef);
 }
 
-/*
- * The ef that decides how many candidates the beam has for each node returned (HNSW_WIDE_EF).
- * With a filter all rows returned may be near the edge of the beam. So the beam has as many
- * candidates for each node as a narrow beam.
- */
-static inline double
-ef_of_ratio(const HnswScan *state)
+/* True if the index's own measurement says which ef a round needs. */
+static inline bool
+has_recall_target(const HnswScan *state)
 {
-	return state->drive.request.filters ? 0 : state->rounds.first_ef;
+	return hnsw_recall_target > 0 && state->rounds.pace.kind != HNSW_PACE_UNTIL;
 }
 
 /* The ef by which as many nodes are found as a later round may return. */
 static double
 ef_of_round(HnswScan *state)
 {
-	bool keeps_all = state->drive.request.keeps_all;
+	const HnswRounds *rounds = &state->rounds;
 
-	if (hnsw_recall_target > 0 && !keeps_all)
-		return hnsw_ef_for(&state->store, state->rounds.allowed);
-	if (keeps_all)
-		return state->rounds.allowed * EF_PER_KEPT_NODE;
-	return hnsw_ef_of_nodes(ef_of_ratio(state), state->rounds.allowed);
+	if (has_recall_target(state))
+		return hnsw_ef_for(&state->store, rounds->allowed);
+	return hnsw_pace_ef(&rounds->pace, rounds->allowed);
 }
 
 void
@@ -85,7 +77,9 @@ hnsw_rounds_init(HnswScan *state)
 	HnswRounds *rounds = &state->rounds;
 	const HnswRequest *request = &state->drive.request;
 
-	rounds->ef = rounds->first_ef = hnsw_ef_for(&state->store, request->wanted);
+	rounds->ef = hnsw_ef_for(&state->store, request->wanted);
+	rounds->pace.kind = request->pace;
+	rounds->pace.first_ef = rounds->ef;
 	rounds->returned = 0;
 	rounds->entered = HNSW_ENTERED_NEAREST;
 	if (hnsw_iterative_scan == HNSW_ITERATIVE_OFF)
@@ -93,15 +87,11 @@ hnsw_rounds_init(HnswScan *state)
 		rounds->allowed = rounds->ef;
 		return;
 	}
-	if (request->keeps_all)
-		rounds->allowed = (int64) (rounds->ef / EF_PER_KEPT_NODE);
-	else if (hnsw_recall_target > 0)
-		rounds->allowed =
-			(int64) Max(rounds->ef / HNSW_EF_PER_NODE, Min(request->wanted, rounds->ef));
-	else
-		rounds->allowed = (int64) hnsw_nodes_of_ef(ef_of_ratio(state), rounds->ef);
-	rounds->allowed =
-		Max(rounds->allowed, Min(rounds->ef, HNSW_MIN_FIRST_NODES)) + EXTRA_FIRST_NODES;
+	rounds->allowed = (int64) hnsw_pace_first_nodes(&rounds->pace);
+	if (has_recall_target(state))
+		rounds->allowed = (int64) Max(rounds->allowed, Min(request->wanted, rounds->ef));
+	rounds->allowed += EXTRA_FIRST_NODES;
+	rounds->called_for = ef_of_round(state);
 }
 
 /*
@@ -157,8 +147,8 @@ next_width(const HnswScan *state, size_t lacking)
 	/* The steps by which the curve of the recall was measured. */
 	if (hnsw_recall_target > 0)
 		return omendb_search_wider(width);
-	/* EF_PER_KEPT_NODE suffices only with twice the width. */
-	if (state->drive.request.keeps_all)
+	/* The ratio of HNSW_PACE_UNTIL suffices only with twice the width. */
+	if (state->rounds.pace.kind == HNSW_PACE_UNTIL)
 		return width * 2;
 	return width + (uint32) Max(ENTRIES_PER_NODE * lacking, width / MIN_STEP_DIVISOR);
 }
@@ -246,29 +236,28 @@ hnsw_rounds_finish_first(HnswScan *state)
 	search_first_round(state, get_float8_infinity());
 }
 
+/* True if results wait that may be returned before the next round, and only doubt holds them back. */
+static inline bool
+is_only_in_doubt(const HnswScan *state)
+{
+	return state->pending.results.n > 0 && state->rounds.returned < state->rounds.allowed;
+}
+
 void
 hnsw_rounds_next(HnswScan *state)
 {
 	HnswRounds *rounds = &state->rounds;
 
-	rounds->allowed += Max(rounds->allowed / 4, MIN_ROUND_NODES);
-	rounds->ef = (int) Min(Max(ef_of_round(state), rounds->ef), Min(2.0 * rounds->ef, INT_MAX / 4));
+	double ef = rounds->ef * DOUBT_STEP;
+
+	if (!is_only_in_doubt(state))
+	{
+		rounds->allowed = (int64) hnsw_pace_next_nodes(&rounds->pace, rounds->allowed);
+		ef = rounds->called_for = ef_of_round(state);
+	}
+	rounds->ef = (int) Min(Max(ef, rounds->ef), INT_MAX / 4);
 	omendb_search_advance(&rounds->search, beam_width(state));
 	visit_ef_nodes(state);
-}
-
-/*
- * True if a round of a wide beam returns nodes for which the beam has fewer candidates than
- * HNSW_EF_PER_NODE says. Among nodes so far from the query one is always in doubt, and a
- * larger ef gives the same recall at a lower cost (bench/README.md, "Constants of a scan").
- */
-static inline bool
-is_beyond_ratio(const HnswScan *state)
-{
-	const HnswRounds *rounds = &state->rounds;
-
-	return ef_of_ratio(state) >= HNSW_WIDE_EF && !state->drive.request.keeps_all &&
-		   rounds->returned > rounds->ef / HNSW_EF_PER_NODE + EXTRA_FIRST_NODES;
 }
 
 bool
@@ -278,7 +267,6 @@ hnsw_rounds_may_follow_doubt(const HnswScan *state)
 
 	/* The ef of a recall target was measured without further rounds. */
 	return hnsw_recall_target == 0 && hnsw_iterative_scan != HNSW_ITERATIVE_OFF &&
-		   rounds->allowed != HNSW_ALL_NODES && !is_beyond_ratio(state) &&
-		   rounds->ef <=
-			   MAX_DOUBT * Max(rounds->first_ef, HNSW_EF_PER_NODE * (rounds->returned + 1));
+		   rounds->allowed != HNSW_ALL_NODES && rounds->ef <= MAX_DOUBT * rounds->called_for &&
+		   rounds->returned <= rounds->ef / DOUBT_RATIO;
 }

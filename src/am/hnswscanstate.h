@@ -20,6 +20,7 @@
 #include "am/hnsw.h"
 #include "am/hnswdead.h"
 #include "am/hnswdrive.h"
+#include "am/hnswpace.h"
 #include "am/hnswresults.h"
 #include "am/hnswsweep.h"
 #include "am/hnswtids.h"
@@ -52,9 +53,10 @@ typedef struct HnswRounds
 	OmendbSearch search;
 	bool first_finished; /* false: the first round rests at the driver's budget */
 	int ef;              /* of this round: its beam has the width for this ef */
-	int first_ef;        /* of the first round */
-	int64 allowed;       /* nodes that may be returned before the next round, or HNSW_ALL_NODES */
-	int64 returned;      /* nodes returned so far */
+	double called_for;   /* the ef that as many nodes as are allowed call for */
+	HnswPace pace;
+	int64 allowed;  /* nodes that may be returned before the next round, or HNSW_ALL_NODES */
+	int64 returned; /* nodes returned so far */
 	HnswEntered entered;
 } HnswRounds;
 

@@ -165,6 +165,19 @@ end_scan(CustomScanState *css)
 		ExecEndNode(hnsw_bitmap_child(state));
 }
 
+static HnswPaceKind
+choose_pace(const HnswState *state)
+{
+	double wanted = state->run.bounds.wanted;
+
+	/* All rows within a radius are wanted: late rows get their places in the end. */
+	if (wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(wanted))
+		return HNSW_PACE_UNTIL;
+	if (state->bitmap.members || state->css.ss.ps.qual || state->expressions.later)
+		return HNSW_PACE_FILTERED;
+	return HNSW_PACE_ORDERED;
+}
+
 /* Begin to search the index. The search itself starts at the first row. */
 static void
 begin_search(HnswState *state)
@@ -183,11 +196,9 @@ begin_search(HnswState *state)
 			state->css.ss.ss_currentRelation, state->index.relation, estate->es_snapshot, 0, 1);
 		state->index.drive = hnsw_scan_drive(state->index.scan);
 	}
-	/* All rows within a radius are wanted: late rows get their places in the end. */
 	request = &state->index.drive->request;
-	request->keeps_all = wanted == 0 ? !(state->flags & HNSW_FLAG_ORDERED) : isinf(wanted);
+	request->pace = choose_pace(state);
 	request->wanted = isinf(wanted) ? 0 : wanted;
-	request->filters = state->bitmap.members || state->css.ss.ps.qual || state->expressions.later;
 	request->budget = 0;
 	request->first_budget = hnsw_first_budget(state);
 

@@ -23,6 +23,7 @@
 #include "am/hnsw.h"
 #include "am/hnswcalibrate.h"
 #include "am/hnsworder.h"
+#include "am/hnswpace.h"
 #include "am/module.h"
 #include "compat.h"
 #include "nodes/nodeFuncs.h"
@@ -230,11 +231,18 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	}
 	else
 	{
-		/* The same choice as in a scan (HnswRequest.filters). */
-		double ef = clauses ? 0 : planned->ef;
+		/* The same choice as in a scan (choose_pace). */
+		HnswPace pace = {.kind = clauses ? HNSW_PACE_FILTERED : HNSW_PACE_ORDERED,
+						 .first_ef = planned->ef};
+		double nodes = hnsw_pace_first_nodes(&pace);
 
-		planned->ef_nodes = hnsw_nodes_of_ef(ef, planned->ef);
-		planned->ef_per_node = ef < HNSW_WIDE_EF ? HNSW_EF_PER_NODE : HNSW_WIDE_EF_PER_NODE;
+		double round = Max(nodes, wanted);
+
+		planned->ef_nodes = nodes;
+		nodes = round;
+		if (pace.kind == HNSW_PACE_ORDERED)
+			round = hnsw_pace_next_nodes(&pace, round);
+		planned->ef_per_node = hnsw_pace_ef(&pace, round) / nodes;
 	}
 	/* From here on catalogs may be read, which may invalidate `layout`. */
 	planned->share = clauselist_selectivity(root, clauses, rel->relid, JOIN_INNER, NULL);
