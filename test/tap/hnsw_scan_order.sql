@@ -182,6 +182,19 @@ SELECT is(page_problem('paged', '<->', 'true', 'auto', 400), NULL, 'pages of a w
 SELECT cardinality(by_scan(format('SELECT i FROM paged ORDER BY v <-> %L LIMIT 100', (SELECT v FROM paged WHERE i = 77)), 'auto')) AS wide \gset
 SELECT is(:wide, 100, 'a wide beam: a hundred rows');
 SELECT cmp_ok(nodes_visited, '<', 400::bigint, 'by hardly more visits than it has candidates') FROM omendb_last_scan();
+-- Few rounds: the 40th row is found by as many visits as the 100th, and these are fewer than 3.5 for each row.
+RESET hnsw.ef_search;
+CREATE FUNCTION visits_for(n int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    rows int := cardinality(by_scan(format('SELECT i FROM paged ORDER BY v <-> %L LIMIT %s', (SELECT v FROM paged WHERE i = 77), n), 'auto'));
+BEGIN
+    IF rows <> n THEN RAISE 'only % rows', rows; END IF;
+    RETURN (SELECT nodes_visited FROM omendb_last_scan());
+END $$;
+SELECT is(visits_for(40), visits_for(100), 'a round ends above a hundred rows, and none between 40 and these');
+SELECT cmp_ok(visits_for(25), '<', visits_for(40), 'another one ends above 25 rows');
+SELECT cmp_ok(visits_for(100), '<', 350::bigint, 'a hundred rows by less than 3.5 visits each');
+SELECT cmp_ok(visits_for(10), '<', 100::bigint, 'ten rows by the first round');
 SET hnsw.ef_search = 300;
 SELECT cardinality(by_scan(format('SELECT i FROM paged ORDER BY v <-> %L LIMIT 100', (SELECT v FROM paged WHERE i = 77)), 'auto')) AS wide \gset
 SELECT is(resumes, 0::bigint, 'a wider beam: in one round') FROM omendb_last_scan();
