@@ -29,12 +29,6 @@
 #define PACE_UNTIL_RATIO 1.2
 
 /*
- * Minimum number of nodes that the first round may return, if ef is not smaller. So one round
- * suffices for ten rows also where hnsw.ef_search is below 40.
- */
-#define PACE_MIN_FIRST_NODES 11
-
-/*
  * Rounds of an ordered scan end at these numbers of nodes, and ten times and a hundred times as
  * many, and so on: for 25, 100, 300 rows and so on, and for nodes whose order is in doubt. A round allows at
  * least 1 / PACE_LEAST_STEP more nodes than the round before.
@@ -42,6 +36,9 @@
 static const double round_ends[] = {30, 120, 400};
 #define ROUND_ENDS_FACTOR 10
 #define PACE_LEAST_STEP   4
+
+/* The part of a round's nodes of which it has to be sure. The others are for rows in doubt. */
+#define PACE_SURE_PART 0.8
 
 /* Other scans: a round allows a quarter more nodes than the round before, at least this many more. */
 #define PACE_MIN_STEP 8
@@ -71,6 +68,12 @@ hnsw_pace_next_nodes(const HnswPace *pace, double nodes)
 		for (int i = 0; i < lengthof(round_ends); i++)
 			if (round_ends[i] * scale >= least)
 				return round_ends[i] * scale;
+}
+
+double
+hnsw_pace_enough(const HnswPace *pace, double nodes)
+{
+	return pace->kind == HNSW_PACE_ORDERED ? ceil(nodes * PACE_SURE_PART) : 0;
 }
 
 double

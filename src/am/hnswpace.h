@@ -11,6 +11,12 @@
 
 #include "postgres.h"
 
+/*
+ * Minimum number of nodes that the first round may return, if ef is not smaller. So one round
+ * suffices for ten rows also where hnsw.ef_search is below 40.
+ */
+#define PACE_MIN_FIRST_NODES 11
+
 /* What becomes of the nodes that a scan returns. */
 typedef enum HnswPaceKind
 {
@@ -30,6 +36,12 @@ extern double hnsw_pace_first_nodes(const HnswPace *pace);
 
 /* Nodes that the first rounds return up to the one after that which may return `nodes`. */
 extern double hnsw_pace_next_nodes(const HnswPace *pace, double nodes);
+
+/*
+ * Of how many of its nearest nodes a round has to be sure that may return `nodes`, the rounds
+ * before included. 0: it visits all of its ef.
+ */
+extern double hnsw_pace_enough(const HnswPace *pace, double nodes);
 
 /* The ef of a later round, which may return as many nodes (at least 1), the first rounds included. */
 extern double hnsw_pace_ef(const HnswPace *pace, double nodes);

@@ -44,6 +44,18 @@
  */
 #define DOUBT_RATIO 3.5
 
+/*
+ * A search rests because it has enough only after ef divided by this: where codes know little,
+ * as among near copies, no more than half of the beam is saved.
+ */
+#define ENOUGH_DIVISOR 2
+#define ENOUGH_VISITS  40
+
+/* Where rows in doubt take more nodes than a search was sure of, it goes on until it is sure of this many times as many. */
+#define ENOUGH_STEP 1.2
+
+#define MAX_ENOUGH 1e6
+
 /* Attempts to descend from the entry point, each from another one, before the index counts as damaged. */
 #define MAX_ENTRY_ATTEMPTS 1000
 
@@ -92,6 +104,16 @@ hnsw_rounds_init(HnswScan *state)
 		rounds->allowed = (int64) Max(rounds->allowed, Min(request->wanted, rounds->ef));
 	rounds->allowed += EXTRA_FIRST_NODES;
 	rounds->called_for = ef_of_round(state);
+}
+
+/* Nodes that the first round returns if it rests because it has enough. */
+static double
+first_nodes(const HnswScan *state)
+{
+	double wanted = has_recall_target(state) ? state->drive.request.wanted : 0;
+
+	/* hnsw_pace_enough is sure of a part of them. */
+	return Max(wanted * ENOUGH_STEP, PACE_MIN_FIRST_NODES) + EXTRA_FIRST_NODES;
 }
 
 /*
@@ -153,6 +175,20 @@ next_width(const HnswScan *state, size_t lacking)
 	return width + (uint32) Max(ENTRIES_PER_NODE * lacking, width / MIN_STEP_DIVISOR);
 }
 
+/* Let the search rest as soon as it is sure of that many nodes; 0: it visits all of its ef. */
+static void
+set_enough(HnswScan *state, double wanted)
+{
+	const HnswRounds *rounds = &state->rounds;
+	OmendbMetric metric = state->store.index->codec.layout.metric;
+
+	/* Ratios of inner products say nothing, and distances of plain layouts are no estimates. */
+	if (!rounds->search.coded || (metric != OMENDB_METRIC_L2 && metric != OMENDB_METRIC_COSINE))
+		wanted = 0;
+	omendb_search_set_enough(&state->rounds.search, (uint32) Min(wanted, MAX_ENOUGH),
+							 Max(rounds->ef / ENOUGH_DIVISOR, ENOUGH_VISITS));
+}
+
 /*
  * Widen the beam until ef different nodes were visited, if there are so many. One node may
  * have several entries in the beam, with different estimates.
@@ -163,7 +199,8 @@ visit_ef_nodes(HnswScan *state)
 	OmendbSearch *search = &state->rounds.search;
 	size_t wanted = Min((size_t) state->rounds.ef, search->visit_limit);
 
-	while (search->visited_used < wanted && !hnsw_rounds_exhausted(state))
+	while (search->visited_used < wanted && !search->enough.reached &&
+		   !hnsw_rounds_exhausted(state))
 		omendb_search_extend(search, next_width(state, wanted - search->visited_used));
 }
 
@@ -183,8 +220,12 @@ search_first_round(HnswScan *state, double budget)
 	search->visit_limit = limit;
 	if (is_iterative && state->drive.driven && budget < limit)
 		search->visit_limit = Max((size_t) budget, 1);
+	if (is_iterative)
+		set_enough(state, hnsw_pace_enough(&rounds->pace, first_nodes(state)));
 	omendb_search_settle(search, OMENDB_MAX_WIDENING * beam_width(state));
 	visit_ef_nodes(state);
+	if (search->enough.reached)
+		rounds->allowed = Min(rounds->allowed, first_nodes(state));
 	rounds->first_finished =
 		search->visit_limit == limit || search->visited_used < search->visit_limit;
 	search->visit_limit = limit;
@@ -248,15 +289,26 @@ hnsw_rounds_next(HnswScan *state)
 {
 	HnswRounds *rounds = &state->rounds;
 
-	double ef = rounds->ef * DOUBT_STEP;
+	double ef = rounds->ef;
+	double wanted;
 
-	if (!is_only_in_doubt(state))
+	if (rounds->search.enough.reached && rounds->returned < rounds->allowed)
+		wanted = rounds->search.enough.wanted * ENOUGH_STEP + 1;
+	else
 	{
-		rounds->allowed = (int64) hnsw_pace_next_nodes(&rounds->pace, rounds->allowed);
-		ef = rounds->called_for = ef_of_round(state);
+		if (is_only_in_doubt(state))
+			ef *= DOUBT_STEP;
+		else
+		{
+			rounds->allowed = (int64) hnsw_pace_next_nodes(&rounds->pace, rounds->allowed);
+			ef = rounds->called_for = ef_of_round(state);
+		}
+		wanted = hnsw_pace_enough(&rounds->pace, rounds->allowed);
 	}
 	rounds->ef = (int) Min(Max(ef, rounds->ef), INT_MAX / 4);
-	omendb_search_advance(&rounds->search, beam_width(state));
+	set_enough(state, wanted);
+	omendb_search_advance(&rounds->search, beam_width(state),
+						  rounds->pace.kind != HNSW_PACE_ORDERED);
 	visit_ef_nodes(state);
 }
 
@@ -268,5 +320,5 @@ hnsw_rounds_may_follow_doubt(const HnswScan *state)
 	/* The ef of a recall target was measured without further rounds. */
 	return hnsw_recall_target == 0 && hnsw_iterative_scan != HNSW_ITERATIVE_OFF &&
 		   rounds->allowed != HNSW_ALL_NODES && rounds->ef <= MAX_DOUBT * rounds->called_for &&
-		   rounds->returned <= rounds->ef / DOUBT_RATIO;
+		   rounds->returned <= rounds->ef / DOUBT_RATIO && !rounds->search.enough.reached;
 }

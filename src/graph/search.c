@@ -35,12 +35,15 @@ omendb_search_free(OmendbSearch *search)
 {
 	release(search->allocator, search->beam.candidates);
 	release(search->allocator, search->aside.candidates);
+	release(search->allocator, search->enough.distances);
 	release(search->allocator, search->visited_set.nodes);
 	release(search->allocator, search->visited);
 	search->beam.candidates = NULL;
 	search->beam.capacity = 0;
 	search->aside.candidates = NULL;
 	search->aside.capacity = 0;
+	search->enough.distances = NULL;
+	search->enough.capacity = 0;
 	search->visited_set.nodes = NULL;
 	search->visited_set.capacity = 0;
 	search->visited = NULL;
@@ -167,6 +170,8 @@ omendb_search_begin(OmendbSearch *search, const OmendbQuery *query, unsigned lev
 	search->aside.used = 0;
 	search->aside.checked = 0;
 	search->visited_used = 0;
+	search->enough.wanted = 0;
+	search->enough.reached = false;
 	search->beam.width = width;
 	search->beam.rest = UINT32_MAX;
 	if (!omendb_search_reserve_beam(search, width))
@@ -228,6 +233,7 @@ add_visited(OmendbSearch *search, OmendbNode node)
 	visited->distance = search_orderly(search->step.distance);
 	visited->node = node;
 	visited->payload = search->step.payload;
+	search_note_enough(&search->enough, visited);
 	return true;
 }
 
@@ -323,6 +329,11 @@ omendb_search_run(OmendbSearch *search)
 		beam->cursor = at;
 		if (at == beam->used || at >= beam->rest)
 			break;
+		if (search_has_enough(search, beam->candidates[at]))
+		{
+			search->enough.reached = true;
+			break;
+		}
 		node = omendb_candidate_node(beam->candidates[at]);
 		beam->candidates[at] |= OMENDB_VISITED;
 		beam->cursor++;

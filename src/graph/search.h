@@ -97,6 +97,18 @@ typedef struct OmendbVisitedSet
 	size_t capacity; /* a power of two */
 } OmendbVisitedSet;
 
+/* When a search has found enough to rest before its beam is used up (omendb_search_set_enough). */
+typedef struct OmendbEnough
+{
+	float *
+		distances; /* of the nearest live nodes visited, at most `wanted`: a heap, the largest first */
+	size_t capacity;
+	uint32_t wanted; /* 0: the search never has enough */
+	uint32_t used;
+	size_t least; /* visits */
+	bool reached; /* the search rests because it has enough */
+} OmendbEnough;
+
 typedef struct OmendbSearch
 {
 	const OmendbGraphOps *ops;
@@ -108,6 +120,7 @@ typedef struct OmendbSearch
 
 	OmendbBeam beam;
 	OmendbAside aside;
+	OmendbEnough enough;
 	OmendbVisitedSet visited_set; /* coded: visited nodes; plain: scored ones */
 	uint32_t ahead;               /* unvisited candidates requested in advance (searchahead.c) */
 
@@ -133,6 +146,14 @@ extern bool omendb_search_enter(OmendbSearch *search, OmendbNode node);
 /* Begin a new search and enter n nodes. */
 extern bool omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *query, unsigned level,
 									 uint32_t width, const OmendbNode *from, uint32_t n);
+
+/*
+ * Coded layouts, distances that are not negative. From now on the search rests as soon as it
+ * has visited `wanted` live nodes and `least` nodes in all, and every unvisited candidate of the beam is
+ * estimated to be a ratio (SEARCH_ENOUGH) times as far as the last of the `wanted` nearest, or farther.
+ * wanted 0: it never has enough. False when out of memory. A new search begins with 0.
+ */
+extern bool omendb_search_set_enough(OmendbSearch *search, uint32_t wanted, size_t least);
 
 /* Visit nodes until the search rests or reaches visit_limit. */
 extern bool omendb_search_run(OmendbSearch *search);
@@ -196,10 +217,11 @@ extern bool omendb_search_widen(OmendbSearch *search, uint32_t width);
 extern bool omendb_search_extend(OmendbSearch *search, uint32_t width);
 
 /*
- * Run until the first `width` candidates of the beam were visited. The beam grows in larger
- * steps, so that most calls do not widen it.
+ * Run until the first `width` candidates of the beam were visited. The beam doubles. again: more calls
+ * follow whose width is not much larger, so the beam may grow beyond `width`, and most calls do
+ * not widen it.
  */
-extern bool omendb_search_advance(OmendbSearch *search, uint32_t width);
+extern bool omendb_search_advance(OmendbSearch *search, uint32_t width, bool again);
 
 /*
  * Set *estimate to a lower limit of the estimates of all candidates that were not visited.

@@ -205,7 +205,7 @@ omendb_search_widen(OmendbSearch *search, uint32_t width)
 bool
 omendb_search_extend(OmendbSearch *search, uint32_t width)
 {
-	while (search->beam.width < width)
+	while (search->beam.width < width && !search->enough.reached)
 	{
 		uint32_t step =
 			search->beam.width / 4 > LEAST_WIDENING ? search->beam.width / 4 : LEAST_WIDENING;
@@ -219,17 +219,20 @@ omendb_search_extend(OmendbSearch *search, uint32_t width)
 }
 
 bool
-omendb_search_advance(OmendbSearch *search, uint32_t width)
+omendb_search_advance(OmendbSearch *search, uint32_t width, bool again)
 {
 	bool good = true;
 
 	search->beam.rest = width;
-	while (good && search->beam.width < width)
+	while (good && search->beam.width < width && !search->enough.reached)
 	{
 		uint32_t step = search->beam.width < LEAST_WIDENING ? search->beam.width : LEAST_WIDENING;
 
 		if (step < search->beam.width / 4)
 			step = search->beam.width / 4;
+		/* No small step at the end: each sorts what was set aside. */
+		if (!again && width - search->beam.width < step + step / 2)
+			step = width - search->beam.width;
 		good = omendb_search_widen(search, search->beam.width + step) && omendb_search_run(search);
 	}
 	good = good && omendb_search_run(search);
@@ -293,8 +296,12 @@ omendb_search_settle(OmendbSearch *search, uint32_t most)
 {
 	if (!omendb_search_run(search))
 		return false;
-	while (search->beam.width < most && !omendb_search_is_settled(search) &&
-		   search->visited_used < search->visit_limit)
+	/* The visits still find near nodes: those wanted are not found yet. */
+	if (search->enough.reached && !omendb_search_is_settled(search) &&
+		(!omendb_search_set_enough(search, 0, 0) || !omendb_search_run(search)))
+		return false;
+	while (!search->enough.reached && search->beam.width < most &&
+		   !omendb_search_is_settled(search) && search->visited_used < search->visit_limit)
 	{
 		uint32_t width = omendb_search_wider(search->beam.width);
 

@@ -38,6 +38,37 @@ extern bool omendb_search_insert(OmendbSearch *search, OmendbCandidate *near, ui
 /* Insert a node with that estimate into the beam, or set it aside. False when out of memory. */
 extern bool omendb_search_offer(OmendbSearch *search, float estimate, OmendbNode node);
 
+/* searchenough.c */
+
+/* Put a distance into the heap, in the place of the largest if the heap is full. */
+extern void omendb_search_add_distance(OmendbEnough *enough, float distance);
+
+/*
+ * Squared ratio of distances (those of L2 and cosine are squares). Candidates beyond it hardly
+ * ever are among the nearest (bench/README.md, "When a search has enough").
+ */
+#define SEARCH_ENOUGH 1.2F
+
+/* Note a node that was visited. */
+static inline void
+search_note_enough(OmendbEnough *enough, const OmendbVisited *visited)
+{
+	if (enough->wanted > 0 && visited->payload.live &&
+		(enough->used < enough->wanted || visited->distance < enough->distances[0]))
+		omendb_search_add_distance(enough, visited->distance);
+}
+
+/* True if the search may rest before it visits its nearest candidate. */
+static inline bool
+search_has_enough(const OmendbSearch *search, OmendbCandidate nearest)
+{
+	const OmendbEnough *enough = &search->enough;
+
+	return enough->wanted > 0 && enough->used == enough->wanted &&
+		   search->visited_used >= enough->least &&
+		   omendb_candidate_estimate(nearest) >= SEARCH_ENOUGH * enough->distances[0];
+}
+
 /* searchahead.c */
 
 /* Prefetch the nodes that a search of a plain layout starts from. */

@@ -631,6 +631,115 @@ test_settle(void)
 	tap_result(plain, "where estimates are distances it does not");
 }
 
+/* The k-th of the nearest live nodes visited; infinite if there are fewer. */
+static float
+live_distance(const OmendbSearch *search, uint32_t k)
+{
+	const OmendbVisited **nearest = malloc(k * sizeof(OmendbVisited *));
+	uint32_t n = omendb_search_nearest(search, k, true, nearest);
+	float distance = n < k ? INFINITY : nearest[k - 1]->distance;
+
+	free(nearest);
+	return distance;
+}
+
+/* The estimate of the candidate of the beam that is visited next; infinite if there is none. */
+static float
+next_of_beam(const Mock *mock, const OmendbSearch *search)
+{
+	for (uint32_t i = search->beam.cursor; i < search->beam.used; i++)
+	{
+		OmendbCandidate candidate = search->beam.candidates[i];
+		OmendbNode node = omendb_candidate_node(candidate);
+
+		if (!(candidate & OMENDB_VISITED) && node < mock->n && !mock->stale[node] &&
+			!omendb_search_has_visited(search, node))
+			return omendb_candidate_estimate(candidate);
+	}
+	return INFINITY;
+}
+
+/*
+ * A search that has enough rests where one that visits node by node first finds the next candidate of
+ * the beam 1.2 times as far as the last of the wanted nodes, and not before `least` visits. It goes on as if it had not rested.
+ */
+static void
+test_enough(void)
+{
+	Random random = {14};
+	bool same = true, goes_on = true, settles = true, rested = false, used_up = false;
+	bool unsettled = false;
+
+	for (int turn = 0; turn < 300; turn++)
+	{
+		Mock mock;
+		Run run, stepped;
+		uint32_t n = 500 + (uint32_t) random_below(&random, 1500);
+		uint32_t width = 20 + (uint32_t) random_below(&random, 100);
+		uint32_t wanted = 1 + (uint32_t) random_below(&random, 20);
+		size_t least = random_below(&random, 60);
+		OmendbNode entry = (OmendbNode) random_below(&random, n);
+
+		mock_make(&mock, &random, n);
+		mock.noise = turn % 4 * 0.1f;
+		run_begin(&run, &mock, true, width, entry);
+		same = same && omendb_search_set_enough(&run.search, wanted, least) &&
+			   omendb_search_run(&run.search);
+		run_begin(&stepped, &mock, true, width, entry);
+		for (stepped.search.visit_limit = 1; omendb_search_run(&stepped.search);
+			 stepped.search.visit_limit++)
+			if (stepped.search.visited_used < stepped.search.visit_limit ||
+				(stepped.search.visited_used >= least &&
+				 next_of_beam(&mock, &stepped.search) >=
+					 1.2F * live_distance(&stepped.search, wanted)))
+				break;
+		same = same && run.search.visited_used == stepped.search.visited_used;
+		rested = rested || run.search.enough.reached;
+		used_up = used_up || !run.search.enough.reached;
+
+		/* More is wanted: what was visited counts. Then all of the beam. */
+		omendb_search_set_enough(&run.search, wanted * 2, least);
+		omendb_search_run(&run.search);
+		stepped.search.visit_limit = SIZE_MAX;
+		omendb_search_set_enough(&stepped.search, wanted * 2, least);
+		omendb_search_run(&stepped.search);
+		goes_on = goes_on && run.search.visited_used == stepped.search.visited_used;
+		omendb_search_set_enough(&run.search, 0, 0);
+		omendb_search_run(&run.search);
+		run_end(&stepped);
+		run_begin(&stepped, &mock, true, width, entry);
+		omendb_search_run(&stepped.search);
+		goes_on = goes_on && run.search.visited_used == stepped.search.visited_used;
+		for (size_t i = 0; i < stepped.search.visited_used && goes_on; i++)
+			goes_on = run.search.visited[i].node == stepped.search.visited[i].node;
+		run_end(&run);
+		run_end(&stepped);
+
+		/* A search that settles does not rest while it still finds near nodes. */
+		run_begin(&run, &mock, true, width, entry);
+		omendb_search_set_enough(&run.search, wanted, least);
+		omendb_search_run(&run.search);
+		run_begin(&stepped, &mock, true, width, entry);
+		omendb_search_set_enough(&stepped.search, wanted, least);
+		omendb_search_settle(&stepped.search, width);
+		if (run.search.enough.reached && late_finds(&run.search) >= 3)
+		{
+			unsettled = true;
+			settles = settles && !stepped.search.enough.reached;
+		}
+		else
+			settles = settles && stepped.search.visited_used == run.search.visited_used;
+		run_end(&run);
+		run_end(&stepped);
+		mock_free(&mock);
+	}
+	tap_result(same, "a search rests as soon as it has enough");
+	tap_result(rested && used_up,
+			   "where candidates are far, and not where its beam is used up first");
+	tap_result(goes_on, "then it goes on as if it had not rested");
+	tap_result(settles && unsettled, "it does not rest while near nodes are found late");
+}
+
 static void
 test_visit_limit(bool coded)
 {
@@ -885,10 +994,12 @@ test_out_of_memory(bool coded)
 		allocator_init(&allocator, k);
 		omendb_search_init(&search, &mock_ops, &mock, &allocator.operations, coded);
 		search.aside.keep = true;
-		good = omendb_search_begin(&search, NULL, 3, 20) && omendb_search_enter(&search, 0) &&
-			   omendb_search_run(&search) && omendb_search_widen(&search, 900) &&
-			   omendb_search_run(&search) && omendb_search_begin(&search, NULL, 3, 5000) &&
-			   omendb_search_enter(&search, 0) && omendb_search_run(&search);
+		good = omendb_search_begin(&search, NULL, 3, 20) &&
+			   (!coded || omendb_search_set_enough(&search, 10, 100)) &&
+			   omendb_search_enter(&search, 0) && omendb_search_run(&search) &&
+			   omendb_search_widen(&search, 900) && omendb_search_run(&search) &&
+			   omendb_search_begin(&search, NULL, 3, 5000) && omendb_search_enter(&search, 0) &&
+			   omendb_search_run(&search);
 		omendb_search_free(&search);
 		freed = freed && allocator.live == 0;
 		/* It is false if and only if a call was refused. */
@@ -1027,6 +1138,7 @@ main(void)
 	test_against_naive();
 	test_forgetful();
 	test_settle();
+	test_enough();
 	test_stale_edges(OMENDB_METRIC_L2);
 	test_stale_edges(OMENDB_METRIC_L1);
 	test_stale_edges(OMENDB_METRIC_HAMMING);

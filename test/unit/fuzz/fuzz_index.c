@@ -568,7 +568,8 @@ search(const OmendbIndex *index)
 	omendb_search_descend(search, &query, entry, level, omendb_meta_upper_beam(&index->meta), 20,
 						  SIZE_MAX);
 	omendb_search_settle(search, 160);
-	omendb_search_advance(search, 60);
+	omendb_search_advance(search, 60, false);
+	omendb_search_advance(search, 90, true);
 	for (size_t i = 0; i < search->visited_used; i++)
 	{
 		const OmendbVisited *visited = &search->visited[i];
