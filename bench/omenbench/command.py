@@ -146,6 +146,8 @@ def arguments(given=None):
     add("--only", type=names, metavar="LIST", help="measure only these of " + ",".join(SYSTEMS))
     add("--ef", type=numbers, default=[10, 20, 40, 80, 160, 320], metavar="LIST",
         help="values of hnsw.ef_search (default: 10,20,40,80,160,320)")
+    add("--targets", type=lambda text: [float(x) for x in names(text)], default=[0.8, 0.9, 0.95, 0.98, 0.99], metavar="LIST",
+        help="values of hnsw.recall_target in the stage search, omendb only (default: .8,.9,.95,.98,.99)")
     add("--library-ef", type=numbers, metavar="LIST", help="values of hnswlib's and FAISS's ef (default: 16 to 400)")
     add("--repetitions", type=int, default=3, metavar="N",
         help="of every timing, of which the median counts; up to three times as many where others disturb (default: 3)")

@@ -94,7 +94,7 @@ def report_search(systems):
             notes += [f"{p[n]} {n}" for n in ("incomplete", "unordered") if p[n]]
             notes += [] if p.get("index_used100", True) else ["NO INDEX @100"]
             notes += [] if quiet_enough(p["samples"]) else ["noisy"]
-            rows.append([system, p["ef"], f"{p['recall']:.4f}", f"{p['strict_recall']:.4f}", with_spread(p),
+            rows.append([system, p.get("ef") or f"target {p['target']:g}", f"{p['recall']:.4f}", f"{p['strict_recall']:.4f}", with_spread(p),
                          f"{p['cpu_us']:,.0f}", f"{p['recall100']:.4f}", with_spread(p, "us100", "samples100"), ", ".join(notes)])
     return (table(["search", "ef", "recall@10", "same rows", "us", "us of processor", "recall@100", "us @100", ""], rows)
             + ["", *report_levels(systems, "recall@10, us", "us", "recall"),

@@ -11,7 +11,8 @@ TENTH_QUERIES = 500
 
 def search(bench):
     """recall and microseconds of a query for ten rows (us) and for a hundred (us100). A
-    hundred by the index even where the planner would rather read all rows."""
+    hundred by the index even where the planner would rather read all rows. Then omendb's by
+    hnsw.recall_target, which knows LIMIT."""
     data, args = bench.data, bench.args
     seqscan = "off" if args.disable_seqscan else "on"
     few, many = bench.nearest(), bench.nearest(k=K_MANY)
@@ -20,12 +21,15 @@ def search(bench):
         for system in bench.working("search"):
             with bench.attempt("search", system):
                 plans[system] = bench.check_plan(sessions[system], system, few)
-        for ef in args.ef:
-            for system in bench.working("search"):
+        for point in [{"ef": ef} for ef in args.ef] + [{"target": target} for target in args.targets]:
+            def measured():
+                return [s for s in bench.working("search") if "ef" in point or s == "omendb"]
+
+            for system in measured():
                 with bench.attempt("search", system):
                     db = sessions[system]
-                    db.run(f"SET hnsw.ef_search = {ef}")
-                    points[system].append({"ef": ef, **data.recall(bench.found(db, few), data.truth),
+                    db.run(setting_of(point))
+                    points[system].append({**point, **data.recall(bench.found(db, few), data.truth),
                                            "samples": [], "samples100": []})
                     db.run("SET enable_seqscan = off")
                     hundred = data.recall(bench.found(db, many), data.truth, K_MANY)
@@ -33,29 +37,34 @@ def search(bench):
                                               index_used100=bench.uses_index(db, many))
                     db.run(f"SET enable_seqscan = {seqscan}")
             for done in range(3 * args.repetitions):
-                working = bench.working("search")
+                working = measured()
                 if done >= args.repetitions and all(quiet_enough(points[s][-1]["samples"]) for s in working):
                     break
                 for system in working:
                     with bench.attempt("search", system):
                         points[system][-1]["samples"].append(bench.sample(sessions[system], few))
             for _ in range(args.repetitions):
-                for system in bench.working("search"):
+                for system in measured():
                     with bench.attempt("search", system):
                         sessions[system].run("SET enable_seqscan = off")
                         points[system][-1]["samples100"].append(bench.sample(sessions[system], many))
                         sessions[system].run(f"SET enable_seqscan = {seqscan}")
-            for system in bench.working("search"):
-                point = points[system][-1]
-                point.update(medians(point["samples"]), us100=medians(point["samples100"])["us"])
-                say(f"{data.key}: {system} ef {ef}: recall {point['recall']:.4f}, {point['us']:.0f} us"
-                    f" ({point['cpu_us']:.0f} of processor), @100 {point['recall100']:.4f}")
-                if point["incomplete"] or point["unordered"]:
-                    say(f"{system}: {point['incomplete']} queries with fewer than {K} rows or with a row twice, "
-                        f"{point['unordered']} out of order")
+            for system in measured():
+                p = points[system][-1]
+                p.update(medians(p["samples"]), us100=medians(p["samples100"])["us"])
+                say(f"{data.key}: {system} {', '.join(f'{name} {value}' for name, value in point.items())}: recall {p['recall']:.4f}, "
+                    f"{p['us']:.0f} us ({p['cpu_us']:.0f} of processor), @100 {p['recall100']:.4f}")
+                if p["incomplete"] or p["unordered"]:
+                    say(f"{system}: {p['incomplete']} queries with fewer than {K} rows or with a row twice, "
+                        f"{p['unordered']} out of order")
     for system in bench.working("search"):
         bench.record("search", system, {"points": points[system], "index_used": plans[system],
                                         "settings": args.settings if system == "omendb" else []})
+
+
+def setting_of(point):
+    """The statement that makes searches run as a point of the curve says."""
+    return f"SET hnsw.ef_search = {point['ef']}" if "ef" in point else f"SET hnsw.recall_target = {point['target']}"
 
 
 def exact(bench):
