@@ -37,10 +37,14 @@ typedef struct HnswCounts
 /* The plan's expressions, ready to be evaluated (hnswrow.c, hnswbounds.c). */
 typedef struct HnswExpressions
 {
-	ExprContext *context;    /* over a row of the table */
-	ProjectionInfo *columns; /* the scan's row, but for the distance */
-	ExprState *indexed;      /* the distance's operand that is indexed */
-	ExprState *query;        /* the other one */
+	ExprContext *context; /* over a row of the table */
+	/* The scan's row, but for the distance: by a projection, or (NULL) copied columns of the table. */
+	ProjectionInfo *columns;
+	AttrNumber *attributes;
+	int nattributes;
+	AttrNumber last_attribute;
+	ExprState *indexed;  /* the distance's operand that is indexed */
+	ExprState *query;    /* the other one */
 	bool query_is_fixed; /* a constant or an external parameter: reading its value runs no code */
 	FmgrInfo distance;   /* the operator's function */
 	Oid collation;
@@ -123,7 +127,6 @@ typedef struct HnswRun
 	HnswRunSettings settings;
 	HnswRunSearch search;
 	HnswEvidence found;
-	HnswBatch batch;
 	HnswSource source;
 	HnswStrategy strategy;
 	bool values_known; /* hnsw_use_values has estimated by the values of parameters */
@@ -194,6 +197,7 @@ struct HnswState
 	HnswExact exact;
 	HnswQueue queue;
 	HnswCheckedRows checked;
+	HnswBatch batch;
 	HnswRun run;
 	HnswLearned learned;
 	HnswCounts counts;
