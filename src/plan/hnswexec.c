@@ -162,6 +162,7 @@ end_scan(CustomScanState *css)
 		index_endscan(state->index.scan);
 	if (state->index.relation)
 		index_close(state->index.relation, NoLock);
+	hnsw_toast_end(state->toast);
 	if (hnsw_bitmap_child(state))
 		ExecEndNode(hnsw_bitmap_child(state));
 }

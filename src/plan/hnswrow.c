@@ -86,6 +86,7 @@ hnsw_row_init(HnswState *state, EState *estate)
 	e->context = CreateExprContext(estate);
 	init_columns(state, plan->custom_scan_tlist);
 	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
+	e->indexed_is_column = IsA(linitial(distance->args), Var);
 	e->query = ExecInitExpr(query, parent);
 	e->query_is_fixed = IsA(query, Const) ||
 						(IsA(query, Param) && castNode(Param, query)->paramkind == PARAM_EXTERN);
@@ -171,6 +172,8 @@ hnsw_row_distance(HnswState *state, double *distance)
 	if (!null)
 	{
 		state->counts.distances++;
+		if (e->indexed_is_column)
+			value = hnsw_toast_fetch(&state->toast, state->css.ss.ps.state->es_query_cxt, value);
 		*distance = DatumGetFloat8(
 			FunctionCall2Coll(&e->distance, e->collation, value, state->run.query.value));
 	}

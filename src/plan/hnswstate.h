@@ -18,6 +18,7 @@
 #include "plan/hnswmembers.h"
 #include "plan/hnswqueue.h"
 #include "plan/hnswsort.h"
+#include "plan/hnswtoast.h"
 
 /* Maximum number of strategies that a scan notes for EXPLAIN. There are four. */
 #define HNSW_MAX_STRATEGIES 4
@@ -43,7 +44,8 @@ typedef struct HnswExpressions
 	AttrNumber *attributes;
 	int nattributes;
 	AttrNumber last_attribute;
-	ExprState *indexed;  /* the distance's operand that is indexed */
+	ExprState *indexed; /* the distance's operand that is indexed */
+	bool indexed_is_column;
 	ExprState *query;    /* the other one */
 	bool query_is_fixed; /* a constant or an external parameter: reading its value runs no code */
 	FmgrInfo distance;   /* the operator's function */
@@ -198,6 +200,7 @@ struct HnswState
 	HnswQueue queue;
 	HnswCheckedRows checked;
 	HnswBatch batch;
+	HnswToast *toast; /* of the indexed column; or NULL */
 	HnswRun run;
 	HnswLearned learned;
 	HnswCounts counts;
