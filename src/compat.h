@@ -208,6 +208,7 @@ omendb_restrict_search_path(void)
 }
 
 #include "access/tableam.h"
+#include "access/toast_internals.h"
 
 static inline IndexScanDesc
 omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys, int norderbys)
@@ -218,6 +219,18 @@ omendb_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nke
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys);
 #else
 	return index_beginscan(heap, index, snapshot, nkeys, norderbys);
+#endif
+}
+
+/* The snapshot by which TOAST tables are read. memory: for the servers that need some. */
+static inline Snapshot
+omendb_toast_snapshot(SnapshotData *memory)
+{
+#if PG_VERSION_NUM >= 180000
+	return get_toast_snapshot();
+#else
+	init_toast_snapshot(memory);
+	return memory;
 #endif
 }
 

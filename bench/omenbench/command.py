@@ -61,7 +61,7 @@ import signal
 import subprocess
 import sys
 
-from omenbench import LIBRARIES, LONG_STAGES, STAGES, SYSTEMS
+from omenbench import KINDS, LIBRARIES, LONG_STAGES, STAGES, SYSTEMS
 from omenbench.host import TREE, die, install, say, working_directory
 from omenbench.report import markdown
 from omenbench.verdict import verdict
@@ -129,6 +129,9 @@ def arguments(given=None):
     def names(text):
         return [x for x in text.split(",") if x]
 
+    def shares(text):
+        return [float(x) for x in names(text)]
+
     def numbers(text):
         return [int(x.replace("_", "")) for x in names(text)]
 
@@ -177,6 +180,9 @@ def arguments(given=None):
     add("--radius-queries", type=int, default=50, metavar="N", help="in the stage radius (default: 50)")
     add("--page-queries", type=int, default=50, metavar="N", help="in the stage pages (default: 50)")
     add("--filter-ef", type=numbers, default=[40], metavar="LIST", help="hnsw.ef_search there (default: 40)")
+    add("--filter-kinds", type=names, default=KINDS, metavar="LIST", help=f"of {','.join(KINDS)} (default: all)")
+    add("--filter-selectivities", type=shares, default=[0.5, 0.1, 0.01, 0.001, 0.0001], metavar="LIST",
+        help="shares of the rows that match (default: 0.5,0.1,0.01,0.001,0.0001)")
     add("--server", choices=["trixie", "host"], default="trixie", help="(default: trixie)")
     add("--dsn", metavar="STRING", help="libpq connection string of a running server; makes databases bench_index_*")
     add("--keep", metavar="DIR", help="keep the server's files there (default: a temporary directory)")
@@ -216,7 +222,8 @@ def check(parser, args):
     files = [x for x in args.data if x.endswith(SUFFIXES)]
     for chosen, known, option in [([x for x in args.data if x not in files], NAMES, "--data"),
                                   (args.stages, STAGES + LONG_STAGES, "--stages"),
-                                  (args.systems, SYSTEMS, "--peers or --only")]:
+                                  (args.systems, SYSTEMS, "--peers or --only"),
+                                  (args.filter_kinds, KINDS, "--filter-kinds")]:
         for name in chosen:
             if name not in known:
                 parser.error(f"{option}: {name} is none of {','.join(known)}")

@@ -147,17 +147,18 @@ class TenantCase(Case):
                 f" (SELECT embedding FROM q WHERE id = :x) LIMIT {K};")
 
 
-def kinds_of(data):
+def kinds_of(data, wanted=KINDS, selectivities=(*SELECTIVITIES, LEAST)):
     """(kind, selectivity) of every case but those of tenants; that of metadata is as it is."""
-    return [(kind, selectivity) for kind in KINDS if kind not in ("metadata", "tenant")
-            for selectivity in [*SELECTIVITIES, *([LEAST] if kind == "independent" else [])]] + \
-        ([("metadata", None)] if data.groups else [])
+    return [(kind, selectivity) for kind in wanted if kind not in ("metadata", "tenant")
+            for selectivity in [*SELECTIVITIES, *([LEAST] if kind == "independent" else [])] if selectivity in selectivities] + \
+        ([("metadata", None)] if data.groups and "metadata" in wanted else [])
 
 
-def cases_of(data, count):
+def cases_of(data, args, count):
     rows, queries = columns(data)
-    return ([Case(data, kind, selectivity, rows, queries, count) for kind, selectivity in kinds_of(data)],
-            [TenantCase(data, ranks, rows, count) for ranks in RANKS])
+    return ([Case(data, kind, selectivity, rows, queries, count)
+             for kind, selectivity in kinds_of(data, args.filter_kinds, args.filter_selectivities)],
+            [TenantCase(data, ranks, rows, count) for ranks in RANKS] if "tenant" in args.filter_kinds else [])
 
 
 def filters(bench):
@@ -165,7 +166,7 @@ def filters(bench):
     data, args = bench.data, bench.args
     count = min(args.filter_queries, len(data.query))
     figures = {system: [] for system in bench.working("filter")}
-    cases, tenants = cases_of(data, count)
+    cases, tenants = cases_of(data, args, count)
     with bench.sessions("filter") as sessions:
         for indexed, cases in [(False, cases), (True, cases + tenants)]:
             with column_indexes(bench, sessions, {case.column for case in cases if indexed}):

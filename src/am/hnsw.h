@@ -86,6 +86,12 @@ typedef struct HnswOpclass
 /* The operator class of an index; 0A000 if it orders by none of omendb's distances. */
 extern const HnswOpclass *hnsw_opclass(Relation index);
 
+/*
+ * The same of an index that is built. The relcache entry keeps it, so most calls look nothing up in
+ * the catalogs.
+ */
+extern const HnswOpclass *hnsw_opclass_of_built(Relation index);
+
 /* True if hnsw_opclass finds an operator class; false where it raises an error. */
 extern bool hnsw_supports(Relation index);
 

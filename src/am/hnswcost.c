@@ -103,7 +103,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 		if (hnsw_recall_target > 0)
 			ef = hnsw_ef_for(&store, 0);
 		/* The cost of a visit to a sparse vector does not depend on its dimensions. */
-		if (typmod > 0 && !hnsw_opclass(index)->sparse)
+		if (typmod > 0 && !hnsw_opclass_of_built(index)->sparse)
 			dimensions = typmod;
 		index_close(index, NoLock);
 	}

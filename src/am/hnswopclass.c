@@ -191,6 +191,19 @@ hnsw_opclass(Relation index)
 	return opclass;
 }
 
+const HnswOpclass *
+hnsw_opclass_of_built(Relation index)
+{
+	const HnswOpclass *opclass = omendb_index_peek(index)->opclass;
+
+	if (opclass == NULL)
+	{
+		opclass = hnsw_opclass(index);
+		omendb_index_set_opclass(index, opclass);
+	}
+	return opclass;
+}
+
 bool
 hnsw_supports(Relation index)
 {
@@ -234,8 +247,8 @@ hnsw_column_dimensions(Relation index, const HnswOpclass *opclass)
 void
 hnsw_check_query(Relation index, Datum query, bool ordered)
 {
-	const HnswOpclass *opclass = hnsw_opclass(index);
-	int dimensions = hnsw_column_dimensions(index, opclass);
+	const HnswOpclass *opclass = hnsw_opclass_of_built(index);
+	int dimensions = omendb_index_peek(index)->codec.layout.dimensions;
 	int query_dimensions = opclass->dimensions(query);
 
 	if (ordered)

@@ -30,10 +30,20 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-IndexScanDesc
-hnsw_begin_scan(Relation index, int nkeys, int norderbys)
+/*
+ * The memory of the scan that ended last, for the next scan of the same index in this session: the
+ * open index, the operator class, the buffers of the query and of the search. NULL if there is none.
+ * While a scan has it, it is a child of the memory context in which the scan began, so an error
+ * frees it.
+ */
+static HnswScan *idle_scan;
+
+/* Maximum size of what is kept. Later searches would have to clear the memory of a large one. */
+#define MAX_IDLE_BYTES (512 * 1024)
+
+static HnswScan *
+make_scan(Relation index)
 {
-	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw scan", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
@@ -42,10 +52,8 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 	const OmendbLayout *layout = &open->codec.layout;
 
 	state->context = context;
-	state->store.relation = index;
 	state->store.index = open;
-	state->store.requests = omendb_store_may_request(index);
-	state->opclass = hnsw_opclass(index);
+	state->opclass = hnsw_opclass_of_built(index);
 	omendb_query_init(&state->query.prepared, &open->codec,
 					  palloc(omendb_query_bytes(&open->codec) + 1));
 	state->query.buffer = palloc(hnsw_value_bytes(layout));
@@ -53,7 +61,56 @@ hnsw_begin_scan(Relation index, int nkeys, int norderbys)
 					   &omendb_palloc_allocator, omendb_layout_is_coded(layout));
 	hnsw_tids_init(&state->current.tids, &state->store);
 	MemoryContextSwitchTo(old);
+	return state;
+}
 
+/* Take the idle scan if it is one of this index, as the index is now; else NULL. */
+static HnswScan *
+take_idle_scan(Relation index)
+{
+	HnswScan *state = idle_scan;
+
+	if (!state || state->store.index->number != omendb_index_peek(index)->number)
+		return NULL;
+	idle_scan = NULL;
+	MemoryContextSetParent(state->context, CurrentMemoryContext);
+	return state;
+}
+
+/* Keep a scan that has ended, in place of the one kept so far, or free it. */
+static void
+keep_idle_scan(HnswScan *state)
+{
+	if (state->started && state->report.resumes > 0)
+		omendb_search_free(&state->rounds.search);
+	if (MemoryContextMemAllocated(state->context, true) > MAX_IDLE_BYTES)
+	{
+		MemoryContextDelete(state->context);
+		return;
+	}
+	state->started = false;
+	state->store.relation = NULL;
+	state->rounds.search.visited_used = 0;
+	memset(&state->drive, 0, sizeof(state->drive));
+	memset(&state->store.requested, 0, sizeof(state->store.requested));
+	memset(&state->report, 0, sizeof(state->report));
+	memset(&state->earlier, 0, sizeof(state->earlier));
+	MemoryContextSetParent(state->context, TopMemoryContext);
+	if (idle_scan)
+		MemoryContextDelete(idle_scan->context);
+	idle_scan = state;
+}
+
+IndexScanDesc
+hnsw_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	HnswScan *state = take_idle_scan(index);
+
+	if (!state)
+		state = make_scan(index);
+	state->store.relation = index;
+	state->store.requests = omendb_store_may_request(index);
 	if (norderbys > 0)
 	{
 		scan->xs_orderbyvals = palloc0(sizeof(Datum) * norderbys);
@@ -91,8 +148,8 @@ hnsw_end_scan(IndexScanDesc scan)
 	if (state->started)
 		hnsw_publish_report(state);
 	hnsw_next_reset(state);
-	MemoryContextDelete(state->context);
 	scan->opaque = NULL;
+	keep_idle_scan(state);
 }
 
 /* Set the query from the order key. */

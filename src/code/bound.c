@@ -24,18 +24,6 @@
 
 #include "kernel/kernel.h"
 
-/* Relative error of a rotated vector. */
-static double
-rotation_error(const OmendbRotation *rotation)
-{
-	double roundings = 0;
-
-	for (uint32_t w = rotation->window; w > 0; w /= 2)
-		roundings++;
-	/* Two more for the butterfly that mixes the ends. */
-	return (rotation->rounds * (roundings + 2) + 2) * FLT_EPSILON;
-}
-
 double
 omendb_lower_bound(const OmendbQuery *query, float distance, float error, float norm2,
 				   double *upper)
@@ -46,7 +34,7 @@ omendb_lower_bound(const OmendbQuery *query, float distance, float error, float 
 	double n = sparse ? 16 : layout->dimensions;
 	double lanes = omendb_kernels_level() == OMENDB_SIMD_SCALAR ? 1 : 8;
 	double sum = (sparse ? 4 : n / lanes + 16) * FLT_EPSILON;
-	double rotated = codec->rotates ? rotation_error(&codec->rotate) : 0;
+	double rotated = codec->rotates ? codec->rotate.error : 0;
 	double d = distance;
 	double e = error;
 	/* Upper bounds of lengths: squares below FLT_TRUE_MIN are 0 as floats. */

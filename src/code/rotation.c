@@ -4,6 +4,7 @@
  */
 #include "code/rotation.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "kernel/kernel.h"
@@ -52,12 +53,25 @@ omendb_rotation_bytes(uint32_t n)
 	return rounds_of(n) * (((size_t) n + 7) / 8);
 }
 
+/* Relative error of a rotated vector. */
+static double
+error_of(const OmendbRotation *rotation)
+{
+	double roundings = 0;
+
+	for (uint32_t w = rotation->window; w > 0; w /= 2)
+		roundings++;
+	/* Two more for the butterfly that mixes the ends. */
+	return (rotation->rounds * (roundings + 2) + 2) * FLT_EPSILON;
+}
+
 void
 omendb_rotation_init(OmendbRotation *rotation, uint32_t n, uint64_t seed, void *memory)
 {
 	rotation->n = n;
 	rotation->window = window_of(n);
 	rotation->rounds = rounds_of(n);
+	rotation->error = error_of(rotation);
 	rotation->sign_bytes = ((size_t) n + 7) / 8;
 	rotation->signs = memory;
 	for (size_t i = 0; i < rotation->rounds * rotation->sign_bytes; i++)

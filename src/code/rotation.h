@@ -20,6 +20,7 @@ typedef struct OmendbRotation
 	uint32_t n;        /* length of the vectors */
 	uint32_t window;   /* largest power of two <= n */
 	uint32_t rounds;   /* sign flips and transforms */
+	double error;      /* relative error of a rotated vector: see bound.c */
 	size_t sign_bytes; /* bytes of the signs of one round */
 	uint8_t *signs;    /* rounds * sign_bytes, owned by the caller's memory */
 } OmendbRotation;

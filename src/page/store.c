@@ -49,6 +49,8 @@ omendb_index_make(Relation relation, const OmendbMetaPage *meta)
 	omendb_meta_layout(relation, meta, &layout);
 	index = palloc(index_bytes(&layout));
 	index->meta = *meta;
+	index->number = 0;
+	index->opclass = NULL;
 	omendb_codec_init(&index->codec, &layout, meta->seed, index + 1);
 	return index;
 }
@@ -71,6 +73,7 @@ read_meta(Relation relation)
 const OmendbIndex *
 omendb_index_peek(Relation relation)
 {
+	static uint64 last_number;
 	OmendbIndex *cached = relation->rd_amcache;
 
 	if (cached == NULL)
@@ -80,9 +83,19 @@ omendb_index_peek(Relation relation)
 
 		cached = omendb_index_make(relation, &meta);
 		MemoryContextSwitchTo(old);
+		cached->number = ++last_number;
 		relation->rd_amcache = cached;
 	}
 	return cached;
+}
+
+void
+omendb_index_set_opclass(Relation relation, const void *opclass)
+{
+	OmendbIndex *cached = relation->rd_amcache;
+
+	if (cached)
+		cached->opclass = opclass;
 }
 
 OmendbIndex *

@@ -21,11 +21,14 @@
 #include "page/format.h"
 #include "page/pagecheck.h"
 #include "storage/bufmgr.h"
+#include "storage/smgr.h"
 #include "utils/rel.h"
 
 typedef struct OmendbIndex
 {
 	OmendbMetaPage meta; /* entry, entry_level and flags may be out of date */
+	uint64 number;       /* of the index in the relcache entry that this is, or is a copy of */
+	const void *opclass; /* for am/hnswopclass.c: NULL, or what follows from the relcache entry */
 	OmendbCodec codec;
 } OmendbIndex;
 
@@ -58,9 +61,13 @@ extern OmendbIndex *omendb_index_open(Relation relation);
 
 /*
  * The index in the relcache entry; valid until the next invalidation. The first call reads and
- * checks the metapage.
+ * checks the metapage. An index made anew after an invalidation has another number, so a copy with
+ * the same number is not out of date.
  */
 extern const OmendbIndex *omendb_index_peek(Relation relation);
+
+/* Set the opclass of the index in the relcache entry. */
+extern void omendb_index_set_opclass(Relation relation, const void *opclass);
 
 /* Make an index from a metapage; palloc'd in the current memory context. */
 extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *meta);
@@ -133,6 +140,18 @@ extern void omendb_store_check_record(OmendbStore *store, OmendbNode node,
 									  const OmendbRecord *record);
 
 /*
+ * The number of blocks that the table had when the storage manager last read it. Others may have
+ * extended the table; a truncation makes the storage manager forget the number. 0: not known.
+ */
+static inline BlockNumber
+omendb_remembered_blocks(Relation table)
+{
+	BlockNumber blocks = RelationGetSmgr(table)->smgr_cached_nblocks[MAIN_FORKNUM];
+
+	return BlockNumberIsValid(blocks) ? blocks : 0;
+}
+
+/*
  * Check that the table can have a row at a heap TID of a node; else an error. (Reading the row would
  * fail, or extend the table.) *blocks: the table has this many blocks or more; 0: not known yet.
  */
@@ -144,6 +163,8 @@ omendb_store_check_tid(OmendbStore *store, OmendbNode node, const ItemPointerDat
 
 	if (likely(omendb_tid_is_possible(tid)))
 	{
+		if (*blocks == 0)
+			*blocks = omendb_remembered_blocks(table);
 		if (likely(block < *blocks))
 			return;
 		*blocks = RelationGetNumberOfBlocks(table);

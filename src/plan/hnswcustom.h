@@ -16,6 +16,7 @@
  *	hnswmembers.c	running: look-up of a heap TID in the bitmap
  *	hnswexact.c		running: reads rows and sorts them (hnswsort.c)
  *	hnswrow.c		running: one row's clauses and distance
+ *	hnswtoast.c		running: out-of-line vectors
  *	hnswqueue.c		running: rows that wait for their turn
  *	hnswexplain.c	EXPLAIN
  */

@@ -129,6 +129,7 @@ end_run(HnswState *state)
 	state->checked.tids = NULL;
 	state->checked.n = state->checked.capacity = 0;
 	MemoryContextReset(state->context);
+	state->batch.used = state->batch.next = state->batch.size = 0;
 	memset(&state->run, 0, sizeof(HnswRun));
 }
 
@@ -161,6 +162,7 @@ end_scan(CustomScanState *css)
 		index_endscan(state->index.scan);
 	if (state->index.relation)
 		index_close(state->index.relation, NoLock);
+	hnsw_toast_end(state->toast);
 	if (hnsw_bitmap_child(state))
 		ExecEndNode(hnsw_bitmap_child(state));
 }
@@ -351,7 +353,8 @@ check_row(HnswState *state, const HnswFound *found)
 
 	state->counts.fetched++;
 	note_checked(state, &slot->tts_tid);
-	if (!hnsw_row_passes_first(state, slot))
+	/* Without clauses nothing reads the row yet. */
+	if (state->has_clauses && !hnsw_row_passes_first(state, slot))
 	{
 		InstrCountFiltered1(&state->css, 1);
 		return;

@@ -9,6 +9,7 @@
 #include "plan/hnswstate.h"
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
+#include "utils/memutils.h"
 #include "utils/spccache.h"
 
 /* Prefetch the page of a heap TID, and the memory that reading the row touches first. */
@@ -34,10 +35,13 @@ static void
 fill_batch(HnswState *state, int size)
 {
 	Relation table = state->css.ss.ss_currentRelation;
-	HnswBatch *batch = &state->run.batch;
+	HnswBatch *batch = &state->batch;
 	const HnswDrive *drive = state->index.drive;
 	ItemPointer tid;
 
+	if (!batch->found)
+		batch->found = MemoryContextAlloc(state->css.ss.ps.state->es_query_cxt,
+										  HNSW_MAX_BATCH * sizeof(HnswFound));
 	batch->used = batch->next = 0;
 	while (batch->used < size &&
 		   (tid = index_getnext_tid(state->index.scan, ForwardScanDirection)) != NULL)
@@ -60,7 +64,7 @@ fill_batch(HnswState *state, int size)
 const HnswFound *
 hnsw_next_found(HnswState *state, double expected)
 {
-	HnswBatch *batch = &state->run.batch;
+	HnswBatch *batch = &state->batch;
 
 	if (batch->next == batch->used)
 	{

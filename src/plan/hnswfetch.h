@@ -26,7 +26,7 @@ typedef struct HnswFound
 
 typedef struct HnswBatch
 {
-	HnswFound found[HNSW_MAX_BATCH];
+	HnswFound *found; /* HNSW_MAX_BATCH, or NULL before the first batch; kept by a rescan */
 	int used;
 	int next; /* not returned yet from here on */
 	int size; /* maximum number of TIDs of this batch */

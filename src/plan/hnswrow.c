@@ -35,6 +35,36 @@ columns_without_distance(List *tlist)
 	return plain;
 }
 
+/*
+ * Prepare how the scan's row is made of a row of the table: by copying columns, or by a projection
+ * where it has system columns or the whole row.
+ */
+static void
+init_columns(HnswState *state, List *tlist)
+{
+	HnswExpressions *e = &state->expressions;
+	ListCell *cell;
+
+	e->attributes = palloc(list_length(tlist) * sizeof(AttrNumber));
+	foreach (cell, tlist)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		const Var *var = (const Var *) entry->expr;
+
+		if (entry->resno <= HNSW_COLUMN_COMMUTED)
+			continue;
+		if (!IsA(var, Var) || var->varattno <= 0)
+		{
+			e->columns = ExecBuildProjectionInfo(
+				columns_without_distance(tlist), e->context, state->css.ss.ss_ScanTupleSlot, NULL,
+				RelationGetDescr(state->css.ss.ss_currentRelation));
+			return;
+		}
+		e->attributes[e->nattributes++] = var->varattno;
+		e->last_attribute = Max(e->last_attribute, var->varattno);
+	}
+}
+
 void
 hnsw_row_init(HnswState *state, EState *estate)
 {
@@ -54,10 +84,9 @@ hnsw_row_init(HnswState *state, EState *estate)
 	 * slot has the type of the parent's scan slot.
 	 */
 	e->context = CreateExprContext(estate);
-	e->columns = ExecBuildProjectionInfo(columns_without_distance(plan->custom_scan_tlist),
-										 e->context, state->css.ss.ss_ScanTupleSlot, NULL,
-										 RelationGetDescr(state->css.ss.ss_currentRelation));
+	init_columns(state, plan->custom_scan_tlist);
 	e->indexed = ExecInitExpr(linitial(distance->args), NULL);
+	e->indexed_is_column = IsA(linitial(distance->args), Var);
 	e->query = ExecInitExpr(query, parent);
 	e->query_is_fixed = IsA(query, Const) ||
 						(IsA(query, Param) && castNode(Param, query)->paramkind == PARAM_EXTERN);
@@ -85,6 +114,25 @@ hnsw_row_init(HnswState *state, EState *estate)
 		e->shows_distance |= bms_is_member(column - FirstLowInvalidHeapAttributeNumber, columns);
 }
 
+/* Make the scan's row by copying columns. It refers to the memory of the table's row. */
+static TupleTableSlot *
+copy_columns(const HnswState *state, TupleTableSlot *slot)
+{
+	const HnswExpressions *e = &state->expressions;
+	TupleTableSlot *row = state->css.ss.ss_ScanTupleSlot;
+
+	ExecClearTuple(row);
+	slot_getsomeattrs(slot, e->last_attribute);
+	for (int i = 0; i < HNSW_COLUMN_COMMUTED; i++)
+		row->tts_isnull[i] = true;
+	for (int i = 0; i < e->nattributes; i++)
+	{
+		row->tts_values[HNSW_COLUMN_COMMUTED + i] = slot->tts_values[e->attributes[i] - 1];
+		row->tts_isnull[HNSW_COLUMN_COMMUTED + i] = slot->tts_isnull[e->attributes[i] - 1];
+	}
+	return ExecStoreVirtualTuple(row);
+}
+
 void
 hnsw_row_set(HnswState *state, TupleTableSlot *slot)
 {
@@ -94,7 +142,7 @@ hnsw_row_set(HnswState *state, TupleTableSlot *slot)
 	ResetExprContext(e->context);
 	ResetExprContext(state->css.ss.ps.ps_ExprContext);
 	e->context->ecxt_scantuple = slot;
-	row = ExecProject(e->columns);
+	row = e->columns ? ExecProject(e->columns) : copy_columns(state, slot);
 	/* WHERE CURRENT OF reads these. */
 	row->tts_tid = slot->tts_tid;
 	row->tts_tableOid = slot->tts_tableOid;
@@ -124,6 +172,8 @@ hnsw_row_distance(HnswState *state, double *distance)
 	if (!null)
 	{
 		state->counts.distances++;
+		if (e->indexed_is_column)
+			value = hnsw_toast_fetch(&state->toast, state->css.ss.ps.state->es_query_cxt, value);
 		*distance = DatumGetFloat8(
 			FunctionCall2Coll(&e->distance, e->collation, value, state->run.query.value));
 	}

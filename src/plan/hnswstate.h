@@ -18,6 +18,7 @@
 #include "plan/hnswmembers.h"
 #include "plan/hnswqueue.h"
 #include "plan/hnswsort.h"
+#include "plan/hnswtoast.h"
 
 /* Maximum number of strategies that a scan notes for EXPLAIN. There are four. */
 #define HNSW_MAX_STRATEGIES 4
@@ -37,10 +38,15 @@ typedef struct HnswCounts
 /* The plan's expressions, ready to be evaluated (hnswrow.c, hnswbounds.c). */
 typedef struct HnswExpressions
 {
-	ExprContext *context;    /* over a row of the table */
-	ProjectionInfo *columns; /* the scan's row, but for the distance */
-	ExprState *indexed;      /* the distance's operand that is indexed */
-	ExprState *query;        /* the other one */
+	ExprContext *context; /* over a row of the table */
+	/* The scan's row, but for the distance: by a projection, or (NULL) copied columns of the table. */
+	ProjectionInfo *columns;
+	AttrNumber *attributes;
+	int nattributes;
+	AttrNumber last_attribute;
+	ExprState *indexed; /* the distance's operand that is indexed */
+	bool indexed_is_column;
+	ExprState *query;    /* the other one */
 	bool query_is_fixed; /* a constant or an external parameter: reading its value runs no code */
 	FmgrInfo distance;   /* the operator's function */
 	Oid collation;
@@ -123,7 +129,6 @@ typedef struct HnswRun
 	HnswRunSettings settings;
 	HnswRunSearch search;
 	HnswEvidence found;
-	HnswBatch batch;
 	HnswSource source;
 	HnswStrategy strategy;
 	bool values_known; /* hnsw_use_values has estimated by the values of parameters */
@@ -194,6 +199,8 @@ struct HnswState
 	HnswExact exact;
 	HnswQueue queue;
 	HnswCheckedRows checked;
+	HnswBatch batch;
+	HnswToast *toast; /* of the indexed column; or NULL */
 	HnswRun run;
 	HnswLearned learned;
 	HnswCounts counts;

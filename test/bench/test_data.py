@@ -174,6 +174,8 @@ class Filters(unittest.TestCase):
         self.assertEqual([share for kind, share in kinds if kind == "independent"], [0.5, 0.1, 0.01, 0.001, 0.0001])
         self.assertEqual([share for kind, share in kinds if kind == "anticorrelated"], [0.5, 0.1, 0.01, 0.001])
         self.assertFalse([kind for kind, _ in kinds if kind in ("metadata", "tenant")])
+        self.assertEqual(filters.kinds_of(self.data, ["correlated", "independent"], [0.1, 0.0001]),
+                         [("correlated", 0.1), ("independent", 0.1), ("independent", 0.0001)])
 
     def test_tenants(self):
         own = self.rows[:, filters.COLUMNS.index("tenant")]

@@ -47,10 +47,10 @@ class Figures(unittest.TestCase):
 
     def test_the_best_of_what_was_forced(self):
         def case(setting, us, recall=.95, kind="independent"):
-            return {"setting": setting, "us": us, "recall": recall, "kind": kind}
+            return {"setting": setting, "us": us, "recall": recall, "kind": kind, "samples": [{"us": us, "busy": 1.0}]}
 
         def beside(*cases):
-            return [(c["us"], *rest) for c, *rest in figures.beside_best(cases, ["graph", "exact"], ["kind", "ef"])]
+            return [(us, best, of_best, dear) for _, us, best, of_best, dear, _ in figures.beside_best(cases, ["graph", "exact"], ["kind", "ef"])]
 
         self.assertEqual(beside(case("default", 400), case("graph", 200), case("exact", 900)), [(400, "graph", 200, False)])
         self.assertEqual(beside(case("default", 401), case("graph", 200), case("exact", 900)), [(401, "graph", 200, True)])
@@ -59,6 +59,16 @@ class Figures(unittest.TestCase):
         self.assertEqual(beside(case("default", 900), case("strict_order", 100), case("exact", 800)), [(900, "exact", 800, False)])
         self.assertEqual(beside(case("default", 900), case("exact", 100, kind="metadata")), [])
         self.assertEqual(beside(case("default", 900)), [])
+
+    def test_the_best_of_what_was_disturbed(self):
+        def case(setting, us, cpu_us, busy):
+            return {"setting": setting, "us": us, "cpu_us": cpu_us, "recall": .95, "samples": [{"us": us, "busy": busy}] * 2}
+
+        def beside(*cases):
+            return [rest for _, *rest in figures.beside_best(cases, ["graph"], [])]
+
+        self.assertEqual(beside(case("default", 900, 200, 1.0), case("graph", 300, 190, 1.0)), [[900, "graph", 300, True, "us"]])
+        self.assertEqual(beside(case("default", 900, 200, 1.0), case("graph", 300, 190, 2.0)), [[200, "graph", 190, False, "cpu_us"]])
 
     def test_quiet_enough(self):
         quiet, loud = {"us": 100, "busy": 1.0}, {"us": 100, "busy": 2.0}
