@@ -216,17 +216,15 @@ root(float x)
 }
 
 /*
- * List the node's neighbours and the new one (slot OMENDB_MAX_EDGES), the nearest first, and the
- * signs of their codes in the same order in chooser->signs. Returns their number.
+ * List the neighbours of a record by its codes: distances and lengths. query is set to the node. Returns
+ * their number.
  */
 static uint32_t
-list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
-					  const OmendbRecord *neighbour, float distance, CodedNeighbour *neighbours)
+list_edges(const OmendbCodec *codec, const OmendbQuery *query, const OmendbRecord *node,
+		   CodedNeighbour *neighbours)
 {
-	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	uint8_t *signs = chooser->signs;
 	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	uint32_t n = node->count < layout->edges ? node->count : layout->edges;
 
@@ -244,11 +242,31 @@ list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const Om
 			neighbours[i].length = root(estimates[i]);
 		neighbours[i].slot = i;
 	}
-	neighbours[n].distance = distance;
-	neighbours[n].length = root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance);
-	neighbours[n].slot = OMENDB_MAX_EDGES;
-	n++;
-	qsort(neighbours, n, sizeof(CodedNeighbour), by_neighbour);
+	return n;
+}
+
+/* A node that is no neighbour, whose record is in memory, at that distance. */
+static CodedNeighbour
+new_neighbour(const OmendbCodec *codec, const OmendbRecord *node, const OmendbRecord *neighbour,
+			  float distance, uint32_t slot)
+{
+	bool ip = codec->layout.metric == OMENDB_METRIC_IP;
+
+	return (CodedNeighbour){
+		distance, root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance), slot};
+}
+
+/*
+ * Write the signs of the codes of n neighbours into chooser->signs. Those with a slot of
+ * OMENDB_MAX_EDGES or more are no neighbours yet: their records are others[slot - OMENDB_MAX_EDGES].
+ */
+static void
+write_signs(OmendbChooser *chooser, const OmendbRecord *node, const CodedNeighbour *neighbours,
+			uint32_t n, const OmendbRecord *const *others)
+{
+	const OmendbCodec *codec = chooser->codec;
+	uint8_t *signs = chooser->signs;
+
 	for (uint32_t i = 0; i < n; i++, signs += signs_bytes(codec))
 	{
 		uint8_t fresh[OMENDB_MAX_CODE / 8];
@@ -256,14 +274,28 @@ list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const Om
 		float residual;
 		float origin;
 
-		if (neighbours[i].slot == OMENDB_MAX_EDGES)
-			omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, neighbour),
-										 &codec->plan, fresh, &residual, &origin);
+		if (neighbours[i].slot >= OMENDB_MAX_EDGES)
+			omendb_kernels.residual_code(
+				chooser->own,
+				other_in_code_space(chooser, others[neighbours[i].slot - OMENDB_MAX_EDGES]),
+				&codec->plan, fresh, &residual, &origin);
 		else
-			code = omendb_record_code(layout, node, neighbours[i].slot);
+			code = omendb_record_code(&codec->layout, node, neighbours[i].slot);
 		omendb_code_signs(&codec->plan, code, signs);
 	}
-	return n;
+}
+
+/* Estimate the distance between two neighbours of a node, whose codes differ in so many signs. */
+static inline float
+coded_distance(const OmendbCodec *codec, const OmendbRecord *node, const CodedNeighbour *a,
+			   const CodedNeighbour *b, uint32_t differ)
+{
+	float dot = a->length * b->length * codec->cosines[differ];
+
+	/* Inner product: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
+	return codec->layout.metric == OMENDB_METRIC_IP
+			   ? node->norm2 + a->distance + b->distance - dot
+			   : a->length * a->length + b->length * b->length - 2 * dot;
 }
 
 uint32_t
@@ -273,7 +305,6 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
-	bool ip = layout->metric == OMENDB_METRIC_IP;
 	size_t bytes = signs_bytes(codec);
 	CodedNeighbour neighbours[OMENDB_MAX_EDGES + 1];
 	uint32_t differ[OMENDB_MAX_EDGES + 1];
@@ -282,8 +313,11 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		[OMENDB_EDGE_OPTIONS]; /* bits by which options differ from their occluder, ascending */
 	uint32_t nkept = 0;
 	uint32_t noptions = 0;
-	uint32_t n = list_coded_neighbours(chooser, query, node, neighbour, distance, neighbours);
+	uint32_t n = list_edges(codec, query, node, neighbours);
 
+	neighbours[n++] = new_neighbour(codec, node, neighbour, distance, OMENDB_MAX_EDGES);
+	qsort(neighbours, n, sizeof(CodedNeighbour), by_neighbour);
+	write_signs(chooser, node, neighbours, n, &neighbour);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		const CodedNeighbour *a = &neighbours[i];
@@ -293,15 +327,8 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
-		{
-			const CodedNeighbour *b = &neighbours[kept[k]];
-			float dot = a->length * b->length * codec->cosines[differ[kept[k]]];
-			/* Inner product: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
-			float between = ip ? node->norm2 + a->distance + b->distance - dot
-							   : a->length * a->length + b->length * b->length - 2 * dot;
-
-			occluded = between < a->distance;
-		}
+			occluded = coded_distance(codec, node, a, &neighbours[kept[k]], differ[kept[k]]) <
+					   a->distance;
 		if (!occluded)
 			kept[nkept++] = i;
 		if (!occluded || (forced && a->slot == OMENDB_MAX_EDGES))
@@ -333,4 +360,77 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		options[noptions++] = (OmendbEdgeOption){neighbours[farthest].slot, OMENDB_NO_NODE};
 	}
 	return noptions;
+}
+
+uint32_t
+omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+					   size_t n, uint32_t want,
+					   const OmendbRecord *(*record)(void *context,
+													 const OmendbSelectCandidate *candidate),
+					   void *context, uint16_t *chosen)
+{
+	const OmendbCodec *codec = chooser->codec;
+	size_t bytes = signs_bytes(codec);
+	CodedNeighbour all[OMENDB_SELECT_MAX];
+	uint32_t differ[OMENDB_SELECT_MAX];
+	uint32_t narrow[OMENDB_SELECT_MAX]; /* least bits by which one differs from a nearer neighbour */
+	enum
+	{
+		NEIGHBOUR,
+		OCCLUDED,
+		LEFT
+	} state[OMENDB_SELECT_MAX];
+	uint32_t nall = list_edges(codec, query, node, all);
+	uint32_t nchosen = 0;
+
+	qsort(chooser->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
+	for (uint32_t i = 0; i < n && nall < OMENDB_SELECT_MAX; i++)
+	{
+		chooser->records[i] = record(context, &chooser->candidates[i]);
+		all[nall++] = new_neighbour(codec, node, chooser->records[i],
+									chooser->candidates[i].distance, OMENDB_MAX_EDGES + i);
+	}
+	qsort(all, nall, sizeof(CodedNeighbour), by_neighbour);
+	write_signs(chooser, node, all, nall, chooser->records);
+
+	for (uint32_t i = 0; i < nall; i++)
+	{
+		state[i] = NEIGHBOUR;
+		if (all[i].slot < OMENDB_MAX_EDGES)
+			continue;
+		narrow[i] = UINT32_MAX;
+		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
+		for (uint32_t k = 0; k < i; k++)
+		{
+			if (state[k] != NEIGHBOUR)
+				continue;
+			if (differ[k] < narrow[i])
+				narrow[i] = differ[k];
+			if (coded_distance(codec, node, &all[i], &all[k], differ[k]) < all[i].distance)
+				state[i] = OCCLUDED;
+		}
+		if (state[i] == NEIGHBOUR && nchosen == want)
+			state[i] = LEFT;
+		if (state[i] == NEIGHBOUR)
+			chosen[nchosen++] = all[i].slot - OMENDB_MAX_EDGES;
+	}
+	while (nchosen < want)
+	{
+		uint32_t widest = nall;
+
+		for (uint32_t i = 0; i < nall; i++)
+			if (state[i] == OCCLUDED && (widest == nall || narrow[i] > narrow[widest]))
+				widest = i;
+		if (widest == nall)
+			break;
+		state[widest] = NEIGHBOUR;
+		chosen[nchosen++] = all[widest].slot - OMENDB_MAX_EDGES;
+		omendb_kernels.hamming_rows(chooser->signs + widest * bytes,
+									chooser->signs + (widest + 1) * bytes, bytes, nall - widest - 1,
+									differ);
+		for (uint32_t i = widest + 1; i < nall; i++)
+			if (state[i] == OCCLUDED && differ[i - widest - 1] < narrow[i])
+				narrow[i] = differ[i - widest - 1];
+	}
+	return nchosen;
 }
