@@ -374,12 +374,10 @@ omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const O
 	CodedNeighbour all[OMENDB_SELECT_MAX];
 	uint32_t differ[OMENDB_SELECT_MAX];
 	uint32_t narrow[OMENDB_SELECT_MAX]; /* least bits by which one differs from a nearer neighbour */
-	enum
-	{
-		NEIGHBOUR,
-		OCCLUDED,
-		LEFT
-	} state[OMENDB_SELECT_MAX];
+	uint16_t in[OMENDB_SELECT_MAX];     /* neighbours, present and chosen, the nearest first */
+	uint16_t occluded[OMENDB_SELECT_MAX];
+	uint32_t nin = 0;
+	uint32_t noccluded = 0;
 	uint32_t nall = list_edges(codec, query, node, all);
 	uint32_t nchosen = 0;
 
@@ -393,44 +391,61 @@ omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const O
 	qsort(all, nall, sizeof(CodedNeighbour), by_neighbour);
 	write_signs(chooser, node, all, nall, chooser->records);
 
-	for (uint32_t i = 0; i < nall; i++)
+	for (uint32_t i = 0; i < nall && nchosen < want; i++)
 	{
-		state[i] = NEIGHBOUR;
+		bool is_occluded = false;
+
 		if (all[i].slot < OMENDB_MAX_EDGES)
+		{
+			in[nin++] = i;
 			continue;
+		}
 		narrow[i] = UINT32_MAX;
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
-		for (uint32_t k = 0; k < i; k++)
+		for (uint32_t k = 0; k < nin; k++)
 		{
-			if (state[k] != NEIGHBOUR)
-				continue;
-			if (differ[k] < narrow[i])
-				narrow[i] = differ[k];
-			if (coded_distance(codec, node, &all[i], &all[k], differ[k]) < all[i].distance)
-				state[i] = OCCLUDED;
-		}
-		if (state[i] == NEIGHBOUR && nchosen == want)
-			state[i] = LEFT;
-		if (state[i] == NEIGHBOUR)
-			chosen[nchosen++] = all[i].slot - OMENDB_MAX_EDGES;
-	}
-	while (nchosen < want)
-	{
-		uint32_t widest = nall;
+			const CodedNeighbour *nearer = &all[in[k]];
+			uint32_t d = differ[in[k]];
 
-		for (uint32_t i = 0; i < nall; i++)
-			if (state[i] == OCCLUDED && (widest == nall || narrow[i] > narrow[widest]))
+			narrow[i] = d < narrow[i] ? d : narrow[i];
+			is_occluded |= coded_distance(codec, node, &all[i], nearer, d) < all[i].distance;
+		}
+		if (is_occluded)
+			occluded[noccluded++] = i;
+		else
+		{
+			in[nin++] = i;
+			chosen[nchosen++] = all[i].slot - OMENDB_MAX_EDGES;
+		}
+	}
+	/* Occluded ones, those with the widest angle to the nearer neighbours first. */
+	while (nchosen < want && noccluded > 0)
+	{
+		const uint8_t *signs;
+		uint32_t widest = 0;
+		uint32_t last = 0; /* occluded ones that stay */
+
+		for (uint32_t i = 1; i < noccluded; i++)
+			if (narrow[occluded[i]] > narrow[occluded[widest]])
 				widest = i;
-		if (widest == nall)
-			break;
-		state[widest] = NEIGHBOUR;
-		chosen[nchosen++] = all[widest].slot - OMENDB_MAX_EDGES;
-		omendb_kernels.hamming_rows(chooser->signs + widest * bytes,
-									chooser->signs + (widest + 1) * bytes, bytes, nall - widest - 1,
-									differ);
-		for (uint32_t i = widest + 1; i < nall; i++)
-			if (state[i] == OCCLUDED && differ[i - widest - 1] < narrow[i])
-				narrow[i] = differ[i - widest - 1];
+		chosen[nchosen++] = all[occluded[widest]].slot - OMENDB_MAX_EDGES;
+		signs = chooser->signs + occluded[widest] * bytes;
+		for (uint32_t i = 0; i < noccluded; i++)
+		{
+			uint32_t at = occluded[i];
+
+			if (i == widest)
+				continue;
+			if (i > widest)
+			{
+				uint32_t d =
+					(uint32_t) omendb_kernels.hamming(signs, chooser->signs + at * bytes, bytes);
+
+				narrow[at] = d < narrow[at] ? d : narrow[at];
+			}
+			occluded[last++] = at;
+		}
+		noccluded = last;
 	}
 	return nchosen;
 }

@@ -399,17 +399,6 @@ fill_slots(HnswVacuum *vacuum, size_t n, uint32 edges, uint16_t *chosen)
 	return count;
 }
 
-/*
- * Request the records of the nodes: into the processor's cache, or from storage, so that they come while
- * others are worked on.
- */
-static void
-request_records(HnswVacuum *vacuum, const HnswEstimate *nodes, uint32 n)
-{
-	for (uint32 i = 0; i < n; i++)
-		omendb_store_ops.prefetch(&vacuum->store, nodes[i].node);
-}
-
 /* Fill the free slots of work.record with the best of repair.nearest. */
 static void
 fill_by_nearest(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges)
@@ -421,7 +410,8 @@ fill_by_nearest(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edge
 	uint32 most = most_candidates(edges, edges - record->count);
 	size_t n = 0;
 
-	request_records(vacuum, repair->nearest, Min(most, repair->nnearest));
+	for (uint32 i = 0; i < Min(most, repair->nnearest); i++)
+		omendb_store_prefetch_own(&vacuum->store, repair->nearest[i].node);
 	/* Codes tell where the present neighbours are. */
 	if (!coded)
 		add_neighbours(vacuum, &n, node, level);
