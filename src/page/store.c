@@ -491,7 +491,7 @@ store_prefetch(void *context, OmendbNode node)
 void
 omendb_store_prefetch_own(OmendbStore *store, OmendbNode node)
 {
-	prefetch_record(store, node, store->index->codec.layout.neighbours_offset);
+	prefetch_record(store, node, store->index->codec.layout.codes_offset);
 }
 
 const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch,

@@ -214,6 +214,49 @@ list_live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distanc
 	return n;
 }
 
+/* The bit of repair.filter for a node: a pair of word and mask. */
+static inline uint64 *
+filter_word(HnswRepair *repair, OmendbNode node, uint64 *mask)
+{
+	uint32 hash = node * 0x9e3779b1u;
+
+	*mask = (uint64) 1 << (hash >> 26);
+	return &repair->filter[(hash >> 20) % lengthof(repair->filter)];
+}
+
+/* Add a node to repair.filter: a neighbour of work.record, or one that was offered. */
+static void
+filter_add(HnswRepair *repair, OmendbNode node)
+{
+	uint64 mask;
+	uint64 *word = filter_word(repair, node, &mask);
+
+	*word |= mask;
+}
+
+/* False if the node was certainly not added. */
+static bool
+filter_may_have(HnswRepair *repair, OmendbNode node)
+{
+	uint64 mask;
+	const uint64 *word = filter_word(repair, node, &mask);
+
+	return (*word & mask) != 0;
+}
+
+/* Begin with the neighbours of work.record. */
+static void
+filter_set(HnswVacuum *vacuum)
+{
+	const OmendbRecord *record = vacuum->work.record;
+	const OmendbNode *neighbours =
+		omendb_record_neighbours(&vacuum->store.index->codec.layout, record);
+
+	memset(vacuum->repair.filter, 0, sizeof(vacuum->repair.filter));
+	for (uint32 i = 0; i < record->count; i++)
+		filter_add(&vacuum->repair, neighbours[i]);
+}
+
 /*
  * Keep a node among repair.nearest if it is one of the repair.most nearest so far, by estimates, and no
  * neighbour of work.record.
@@ -228,13 +271,18 @@ offer(HnswVacuum *vacuum, const HnswEstimate *offered)
 	if (repair->nnearest == repair->most &&
 		(repair->most == 0 || by_estimate(offered, &nearest[repair->most - 1]) >= 0))
 		return;
-	for (at = 0; at < repair->nnearest && nearest[at].node != offered->node; at++)
-		;
-	if (at == repair->nnearest)
+	at = repair->nnearest;
+	if (filter_may_have(repair, offered->node))
 	{
 		if (omendb_record_has_edge(&vacuum->store.index->codec.layout, vacuum->work.record,
 								   offered->node))
 			return;
+		for (at = 0; at < repair->nnearest && nearest[at].node != offered->node; at++)
+			;
+	}
+	if (at == repair->nnearest)
+	{
+		filter_add(repair, offered->node);
 		if (repair->nnearest < repair->most)
 			repair->nnearest++;
 		at = repair->nnearest - 1;
@@ -305,15 +353,19 @@ nearest_of(const HnswEstimate *nodes, uint32 n)
 
 /* True if work.record and work.other have a neighbour in common. */
 static bool
-have_common_neighbour(const HnswVacuum *vacuum)
+have_common_neighbour(HnswVacuum *vacuum)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	const OmendbRecord *other = vacuum->work.other;
 
 	for (uint32 i = 0; i < other->count; i++)
-		if (omendb_record_has_edge(layout, vacuum->work.record,
-								   omendb_record_neighbours(layout, other)[i]))
+	{
+		OmendbNode node = omendb_record_neighbours(layout, other)[i];
+
+		if (filter_may_have(&vacuum->repair, node) &&
+			omendb_record_has_edge(layout, vacuum->work.record, node))
 			return true;
+	}
 	return false;
 }
 
@@ -446,6 +498,7 @@ replace_dead_edges(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 e
 	omendb_chooser_set(&vacuum->work.chooser, record);
 	if (omendb_layout_is_coded(layout))
 		omendb_query_set_record(&repair->query, record);
+	filter_set(vacuum);
 	repair->nnearest = 0;
 	repair->most = most_candidates(edges, edges - record->count + count_dead_edges(vacuum, record));
 	repair->other_component = (HnswEstimate){-INFINITY, OMENDB_NO_NODE};

@@ -96,7 +96,8 @@ typedef struct HnswRepair
 	OmendbQuery other_query; /* a dead neighbour's vector */
 	HnswEstimate *nearest; /* of live neighbours of the node's dead neighbours, nearest first */
 	uint32 nnearest;
-	uint32 most; /* how many are kept */
+	uint32 most;       /* how many are kept */
+	uint64 filter[16]; /* Bloom filter of the node's neighbours and of nodes that were offered */
 	/*
 	 * Of the dead neighbours that had no neighbour in common with the node, the farthest: its
 	 * distance, and the live neighbour nearest to it. An edge to that one may be the only way to
