@@ -33,7 +33,7 @@
  * Maximum number of candidates out of the pool: this many for each edge to replace and for one more
  * (measured: bench/README.md, "What replaces edges to dead nodes"), ..
  */
-#define CANDIDATES_AN_EDGE 4
+#define CANDIDATES_AN_EDGE 2
 /* .. but not more than this many times the edges that a node may have. */
 #define CANDIDATES_SHARE 2
 
