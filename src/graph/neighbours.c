@@ -327,8 +327,8 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
-			occluded = coded_distance(codec, node, a, &neighbours[kept[k]], differ[kept[k]]) <
-					   a->distance;
+			occluded =
+				coded_distance(codec, node, a, &neighbours[kept[k]], differ[kept[k]]) < a->distance;
 		if (!occluded)
 			kept[nkept++] = i;
 		if (!occluded || (forced && a->slot == OMENDB_MAX_EDGES))
@@ -373,7 +373,7 @@ omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const O
 	size_t bytes = signs_bytes(codec);
 	CodedNeighbour all[OMENDB_SELECT_MAX];
 	uint32_t differ[OMENDB_SELECT_MAX];
-	uint32_t narrow[OMENDB_SELECT_MAX]; /* least bits by which one differs from a nearer neighbour */
+	uint32_t narrow[OMENDB_SELECT_MAX]; /* least bits that differ from a nearer neighbour */
 	uint16_t in[OMENDB_SELECT_MAX];     /* neighbours, present and chosen, the nearest first */
 	uint16_t occluded[OMENDB_SELECT_MAX];
 	uint32_t nin = 0;

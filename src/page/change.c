@@ -301,8 +301,8 @@ void
 omendb_page_put_edges(OmendbStore *store, BlockNumber block, const char *copy, bool *put)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
-	Buffer buffer = omendb_store_lock_node(store, omendb_block_node(layout, block, 0),
-										   BUFFER_LOCK_EXCLUSIVE);
+	Buffer buffer =
+		omendb_store_lock_node(store, omendb_block_node(layout, block, 0), BUFFER_LOCK_EXCLUSIVE);
 	GenericXLogState *state = NULL;
 	Page page = NULL;
 

@@ -307,8 +307,7 @@ offer_neighbours(HnswVacuum *vacuum, OmendbNode self)
 						 : distance_from_node(vacuum, vacuum->work.other);
 	HnswEstimate live[OMENDB_MAX_EDGES];
 	float self_estimate;
-	uint32 n =
-		list_live_neighbours(vacuum, &repair->query, distance, self, live, &self_estimate);
+	uint32 n = list_live_neighbours(vacuum, &repair->query, distance, self, live, &self_estimate);
 
 	for (uint32 i = 0; i < n; i++)
 		offer(vacuum, &live[i]);
@@ -444,8 +443,7 @@ write_chosen(HnswVacuum *vacuum, uint32 edges, const uint16_t *chosen, uint32 co
 static uint32
 fill_slots(HnswVacuum *vacuum, size_t n, uint32 edges, uint16_t *chosen)
 {
-	uint32 count =
-		omendb_choose(&vacuum->work.chooser, n, edges, candidate_record, vacuum, chosen);
+	uint32 count = omendb_choose(&vacuum->work.chooser, n, edges, candidate_record, vacuum, chosen);
 
 	write_chosen(vacuum, edges, chosen, count);
 	return count;

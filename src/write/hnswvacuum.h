@@ -94,7 +94,7 @@ typedef struct HnswRepair
 {
 	OmendbQuery query;       /* the node's vector */
 	OmendbQuery other_query; /* a dead neighbour's vector */
-	HnswEstimate *nearest; /* of live neighbours of the node's dead neighbours, nearest first */
+	HnswEstimate *nearest;   /* of live neighbours of the node's dead neighbours, nearest first */
 	uint32 nnearest;
 	uint32 most;       /* how many are kept */
 	uint64 filter[16]; /* Bloom filter of the node's neighbours and of nodes that were offered */
