@@ -298,6 +298,16 @@ coded_distance(const OmendbCodec *codec, const OmendbRecord *node, const CodedNe
 			   : a->length * a->length + b->length * b->length - 2 * dot;
 }
 
+/*
+ * True if two neighbours seem to have the same vector. The occlusion rule keeps one of them, whatever
+ * their distances; it does not by itself where both are at the node's own place, or for inner products.
+ */
+static inline bool
+coincide(const CodedNeighbour *a, const CodedNeighbour *b, uint32_t differ)
+{
+	return differ == 0 && fabsf(a->length - b->length) <= b->length / 1024;
+}
+
 uint32_t
 omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
 					const OmendbRecord *neighbour, float distance, bool forced,
@@ -408,7 +418,8 @@ omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const O
 			uint32_t d = differ[in[k]];
 
 			narrow[i] = d < narrow[i] ? d : narrow[i];
-			is_occluded |= coded_distance(codec, node, &all[i], nearer, d) < all[i].distance;
+			is_occluded |= coded_distance(codec, node, &all[i], nearer, d) < all[i].distance ||
+						   coincide(&all[i], nearer, d);
 		}
 		if (is_occluded)
 			occluded[noccluded++] = i;

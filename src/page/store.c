@@ -182,6 +182,8 @@ omendb_store_read(OmendbStore *store, BlockNumber block)
 	{
 		pgstat_count_buffer_read(relation);
 		pgstat_count_buffer_hit(relation);
+		if (unlikely(VacuumCostActive)) /* as ReadBuffer does */
+			VacuumCostBalance += VacuumCostPageHit;
 		return *hint;
 	}
 	store->counters.misses++;

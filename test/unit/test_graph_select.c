@@ -468,7 +468,7 @@ test_choose_by_codes(OmendbMetric metric)
 	OmendbChooser chooser;
 	Random random = {7};
 	float center[SLOT_DIM], x[SLOT_DIM], stored[SLOT_DIM], first[20][SLOT_DIM];
-	bool none = true, free_first = true, wide_first = true, all = true, each_once = true;
+	bool once = true, none = true, free_first = true, wide_first = true, all = true, each_once = true;
 
 	allocator_init(&allocator, -1);
 	if (!omendb_chooser_init(&chooser, codec, &allocator.operations))
@@ -523,6 +523,30 @@ test_choose_by_codes(OmendbMetric metric)
 			for (OmendbNode hidden = 200; hidden < 204; hidden++)
 				free_first =
 					free_first && (want > 4 || !is_chosen(&chooser, chosen, count, hidden));
+			/* Two at the very place of the node: one of them. */
+			if (want == 4)
+			{
+				OmendbSelectCandidate saved[2] = {chooser.candidates[0], chooser.candidates[1]};
+				uint8_t own[2][4 * SLOT_DIM + sizeof(OmendbRecord)];
+
+				for (int i = 0; i < 2; i++)
+				{
+					memcpy(own[i], others[saved[i].tag], codec->layout.neighbours_offset);
+					memcpy(others[saved[i].tag], node, codec->layout.neighbours_offset);
+					chooser.candidates[i].distance = metric == OMENDB_METRIC_IP ? -node->norm2 : 0;
+				}
+				count = omendb_choose_by_codes(&chooser, query, node, candidates, 4, record_of_tag,
+											   others, chosen);
+				once = once && is_chosen(&chooser, chosen, count, saved[0].node) +
+									   is_chosen(&chooser, chosen, count, saved[1].node) <
+								   2;
+				for (int i = 0; i < 2; i++)
+					memcpy(others[saved[i].tag], own[i], codec->layout.neighbours_offset);
+				for (uint32_t i = 0; i < candidates; i++)
+					for (int k = 0; k < 2; k++)
+						if (chooser.candidates[i].node == saved[k].node)
+							chooser.candidates[i] = saved[k];
+			}
 			/* The closer one hides, the later its turn. */
 			if (want == 7)
 				wide_first = wide_first && !is_chosen(&chooser, chosen, count, 200);
@@ -530,6 +554,7 @@ test_choose_by_codes(OmendbMetric metric)
 	}
 	tap_result(none && all, "%s: as many slots are filled as there are candidates for", name);
 	tap_result(each_once, "%s: each by another one", name);
+	tap_result(once, "%s: of two that coincide with the node, by one", name);
 	/* By inner products another one is the nearest, and hides others. */
 	if (metric != OMENDB_METRIC_IP)
 	{
