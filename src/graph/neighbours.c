@@ -197,15 +197,25 @@ typedef struct CodedNeighbour
 	uint32_t slot;
 } CodedNeighbour;
 
-static int
-by_neighbour(const void *a, const void *b)
+static inline bool
+is_nearer(const CodedNeighbour *a, const CodedNeighbour *b)
 {
-	const CodedNeighbour *x = a;
-	const CodedNeighbour *y = b;
+	return a->distance < b->distance || (a->distance == b->distance && a->slot < b->slot);
+}
 
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
+/* Sort n neighbours, the nearest first. They are few, and edges are nearly in that order. */
+static void
+sort_neighbours(CodedNeighbour *neighbours, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+	{
+		CodedNeighbour one = neighbours[i];
+		uint32_t at = i;
+
+		for (; at > 0 && is_nearer(&one, &neighbours[at - 1]); at--)
+			neighbours[at] = neighbours[at - 1];
+		neighbours[at] = one;
+	}
 }
 
 /* The square root of x, which rounding may have made negative. */
@@ -326,7 +336,7 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 	uint32_t n = list_edges(codec, query, node, neighbours);
 
 	neighbours[n++] = new_neighbour(codec, node, neighbour, distance, OMENDB_MAX_EDGES);
-	qsort(neighbours, n, sizeof(CodedNeighbour), by_neighbour);
+	sort_neighbours(neighbours, n);
 	write_signs(chooser, node, neighbours, n, &neighbour);
 	for (uint32_t i = 0; i < n; i++)
 	{
@@ -391,14 +401,13 @@ omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const O
 	uint32_t nall = list_edges(codec, query, node, all);
 	uint32_t nchosen = 0;
 
-	qsort(chooser->candidates, n, sizeof(OmendbSelectCandidate), by_distance);
 	for (uint32_t i = 0; i < n && nall < OMENDB_SELECT_MAX; i++)
 	{
 		chooser->records[i] = record(context, &chooser->candidates[i]);
 		all[nall++] = new_neighbour(codec, node, chooser->records[i],
 									chooser->candidates[i].distance, OMENDB_MAX_EDGES + i);
 	}
-	qsort(all, nall, sizeof(CodedNeighbour), by_neighbour);
+	sort_neighbours(all, nall);
 	write_signs(chooser, node, all, nall, chooser->records);
 
 	for (uint32_t i = 0; i < nall && nchosen < want; i++)

@@ -50,7 +50,8 @@ extern uint32_t omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 /*
  * Choose at most `want` of n candidates for the free slots of a node, whose present neighbours stay: of
  * these, codes suffice, and no record is needed. By the same rules as omendb_choose, but distances between
- * two neighbours are estimated. Sorts the candidates. No candidate is a neighbour. query is set to the
+ * two neighbours are estimated. Of candidates beyond OMENDB_SELECT_MAX, neighbours counted, the last
+ * are ignored. No candidate is a neighbour. query is set to the
  * node (omendb_query_set_record), and omendb_chooser_set was called for it. chosen: places in candidates.
  * Returns their number. For layouts with codes.
  */

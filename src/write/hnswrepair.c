@@ -296,10 +296,11 @@ offer(HnswVacuum *vacuum, const HnswEstimate *offered)
 
 /*
  * Offer the live neighbours of the dead node in work.other, by estimates of their distances from
- * work.record. Returns the dead node's distance from work.record.
+ * work.record. Returns the dead node's distance from work.record. *mutual: does the dead node have an
+ * edge to self?
  */
 static float
-offer_neighbours(HnswVacuum *vacuum, OmendbNode self)
+offer_neighbours(HnswVacuum *vacuum, OmendbNode self, bool *mutual)
 {
 	HnswRepair *repair = &vacuum->repair;
 	float distance = omendb_layout_is_coded(&vacuum->store.index->codec.layout)
@@ -311,6 +312,7 @@ offer_neighbours(HnswVacuum *vacuum, OmendbNode self)
 
 	for (uint32 i = 0; i < n; i++)
 		offer(vacuum, &live[i]);
+	*mutual = self_estimate < INFINITY;
 	return distance;
 }
 
@@ -403,14 +405,19 @@ take_over_edge(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot,
 	HnswRepair *repair = &vacuum->repair;
 	HnswEstimate live[OMENDB_MAX_EDGES];
 	float distance;
+	bool mutual;
+	bool elsewhere;
 	uint32 rank;
 	uint32 n;
 
 	if (!omendb_record_copy(&vacuum->store, dead, level, vacuum->work.other))
 		return false;
-	distance = offer_neighbours(vacuum, self);
+	distance = offer_neighbours(vacuum, self, &mutual);
+	elsewhere = distance > repair->other_component.estimate && !have_common_neighbour(vacuum);
+	if (!mutual && !elsewhere)
+		return false;
 	n = list_by_dead_node(vacuum, self, live, &rank);
-	if (n > 0 && distance > repair->other_component.estimate && !have_common_neighbour(vacuum))
+	if (n > 0 && elsewhere)
 		repair->other_component = (HnswEstimate){distance, nearest_of(live, n)};
 	if (rank >= Min(replacements, n))
 		return false;

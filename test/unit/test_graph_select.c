@@ -468,7 +468,8 @@ test_choose_by_codes(OmendbMetric metric)
 	OmendbChooser chooser;
 	Random random = {7};
 	float center[SLOT_DIM], x[SLOT_DIM], stored[SLOT_DIM], first[20][SLOT_DIM];
-	bool once = true, none = true, free_first = true, wide_first = true, all = true, each_once = true;
+	bool once = true, none = true, free_first = true, wide_first = true, all = true,
+		 each_once = true;
 
 	allocator_init(&allocator, -1);
 	if (!omendb_chooser_init(&chooser, codec, &allocator.operations))
@@ -542,10 +543,8 @@ test_choose_by_codes(OmendbMetric metric)
 								   2;
 				for (int i = 0; i < 2; i++)
 					memcpy(others[saved[i].tag], own[i], codec->layout.neighbours_offset);
-				for (uint32_t i = 0; i < candidates; i++)
-					for (int k = 0; k < 2; k++)
-						if (chooser.candidates[i].node == saved[k].node)
-							chooser.candidates[i] = saved[k];
+				chooser.candidates[0] = saved[0];
+				chooser.candidates[1] = saved[1];
 			}
 			/* The closer one hides, the later its turn. */
 			if (want == 7)
