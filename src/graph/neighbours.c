@@ -197,15 +197,25 @@ typedef struct CodedNeighbour
 	uint32_t slot;
 } CodedNeighbour;
 
-static int
-by_neighbour(const void *a, const void *b)
+static inline bool
+is_nearer(const CodedNeighbour *a, const CodedNeighbour *b)
 {
-	const CodedNeighbour *x = a;
-	const CodedNeighbour *y = b;
+	return a->distance < b->distance || (a->distance == b->distance && a->slot < b->slot);
+}
 
-	if (x->distance != y->distance)
-		return x->distance < y->distance ? -1 : 1;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
+/* Sort n neighbours, the nearest first. They are few, and edges are nearly in that order. */
+static void
+sort_neighbours(CodedNeighbour *neighbours, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++)
+	{
+		CodedNeighbour one = neighbours[i];
+		uint32_t at = i;
+
+		for (; at > 0 && is_nearer(&one, &neighbours[at - 1]); at--)
+			neighbours[at] = neighbours[at - 1];
+		neighbours[at] = one;
+	}
 }
 
 /* The square root of x, which rounding may have made negative. */
@@ -216,17 +226,15 @@ root(float x)
 }
 
 /*
- * List the node's neighbours and the new one (slot OMENDB_MAX_EDGES), the nearest first, and the
- * signs of their codes in the same order in chooser->signs. Returns their number.
+ * List the neighbours of a record by its codes: distances and lengths. query is set to the node. Returns
+ * their number.
  */
 static uint32_t
-list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
-					  const OmendbRecord *neighbour, float distance, CodedNeighbour *neighbours)
+list_edges(const OmendbCodec *codec, const OmendbQuery *query, const OmendbRecord *node,
+		   CodedNeighbour *neighbours)
 {
-	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
 	bool ip = layout->metric == OMENDB_METRIC_IP;
-	uint8_t *signs = chooser->signs;
 	float estimates[OMENDB_ESTIMATES_CAPACITY];
 	uint32_t n = node->count < layout->edges ? node->count : layout->edges;
 
@@ -244,11 +252,31 @@ list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const Om
 			neighbours[i].length = root(estimates[i]);
 		neighbours[i].slot = i;
 	}
-	neighbours[n].distance = distance;
-	neighbours[n].length = root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance);
-	neighbours[n].slot = OMENDB_MAX_EDGES;
-	n++;
-	qsort(neighbours, n, sizeof(CodedNeighbour), by_neighbour);
+	return n;
+}
+
+/* A node that is no neighbour, whose record is in memory, at that distance. */
+static CodedNeighbour
+new_neighbour(const OmendbCodec *codec, const OmendbRecord *node, const OmendbRecord *neighbour,
+			  float distance, uint32_t slot)
+{
+	bool ip = codec->layout.metric == OMENDB_METRIC_IP;
+
+	return (CodedNeighbour){
+		distance, root(ip ? node->norm2 + neighbour->norm2 + 2 * distance : distance), slot};
+}
+
+/*
+ * Write the signs of the codes of n neighbours into chooser->signs. Those with a slot of
+ * OMENDB_MAX_EDGES or more are no neighbours yet: their records are others[slot - OMENDB_MAX_EDGES].
+ */
+static void
+write_signs(OmendbChooser *chooser, const OmendbRecord *node, const CodedNeighbour *neighbours,
+			uint32_t n, const OmendbRecord *const *others)
+{
+	const OmendbCodec *codec = chooser->codec;
+	uint8_t *signs = chooser->signs;
+
 	for (uint32_t i = 0; i < n; i++, signs += signs_bytes(codec))
 	{
 		uint8_t fresh[OMENDB_MAX_CODE / 8];
@@ -256,14 +284,38 @@ list_coded_neighbours(OmendbChooser *chooser, const OmendbQuery *query, const Om
 		float residual;
 		float origin;
 
-		if (neighbours[i].slot == OMENDB_MAX_EDGES)
-			omendb_kernels.residual_code(chooser->own, other_in_code_space(chooser, neighbour),
-										 &codec->plan, fresh, &residual, &origin);
+		if (neighbours[i].slot >= OMENDB_MAX_EDGES)
+			omendb_kernels.residual_code(
+				chooser->own,
+				other_in_code_space(chooser, others[neighbours[i].slot - OMENDB_MAX_EDGES]),
+				&codec->plan, fresh, &residual, &origin);
 		else
-			code = omendb_record_code(layout, node, neighbours[i].slot);
+			code = omendb_record_code(&codec->layout, node, neighbours[i].slot);
 		omendb_code_signs(&codec->plan, code, signs);
 	}
-	return n;
+}
+
+/* Estimate the distance between two neighbours of a node, whose codes differ in so many signs. */
+static inline float
+coded_distance(const OmendbCodec *codec, const OmendbRecord *node, const CodedNeighbour *a,
+			   const CodedNeighbour *b, uint32_t differ)
+{
+	float dot = a->length * b->length * codec->cosines[differ];
+
+	/* Inner product: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
+	return codec->layout.metric == OMENDB_METRIC_IP
+			   ? node->norm2 + a->distance + b->distance - dot
+			   : a->length * a->length + b->length * b->length - 2 * dot;
+}
+
+/*
+ * True if two neighbours seem to have the same vector. The occlusion rule keeps one of them, whatever
+ * their distances; it does not by itself where both are at the node's own place, or for inner products.
+ */
+static inline bool
+coincide(const CodedNeighbour *a, const CodedNeighbour *b, uint32_t differ)
+{
+	return differ == 0 && fabsf(a->length - b->length) <= b->length / 1024;
 }
 
 uint32_t
@@ -273,7 +325,6 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 {
 	const OmendbCodec *codec = chooser->codec;
 	const OmendbLayout *layout = &codec->layout;
-	bool ip = layout->metric == OMENDB_METRIC_IP;
 	size_t bytes = signs_bytes(codec);
 	CodedNeighbour neighbours[OMENDB_MAX_EDGES + 1];
 	uint32_t differ[OMENDB_MAX_EDGES + 1];
@@ -282,8 +333,11 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		[OMENDB_EDGE_OPTIONS]; /* bits by which options differ from their occluder, ascending */
 	uint32_t nkept = 0;
 	uint32_t noptions = 0;
-	uint32_t n = list_coded_neighbours(chooser, query, node, neighbour, distance, neighbours);
+	uint32_t n = list_edges(codec, query, node, neighbours);
 
+	neighbours[n++] = new_neighbour(codec, node, neighbour, distance, OMENDB_MAX_EDGES);
+	sort_neighbours(neighbours, n);
+	write_signs(chooser, node, neighbours, n, &neighbour);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		const CodedNeighbour *a = &neighbours[i];
@@ -293,15 +347,8 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
-		{
-			const CodedNeighbour *b = &neighbours[kept[k]];
-			float dot = a->length * b->length * codec->cosines[differ[kept[k]]];
-			/* Inner product: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
-			float between = ip ? node->norm2 + a->distance + b->distance - dot
-							   : a->length * a->length + b->length * b->length - 2 * dot;
-
-			occluded = between < a->distance;
-		}
+			occluded =
+				coded_distance(codec, node, a, &neighbours[kept[k]], differ[kept[k]]) < a->distance;
 		if (!occluded)
 			kept[nkept++] = i;
 		if (!occluded || (forced && a->slot == OMENDB_MAX_EDGES))
@@ -333,4 +380,92 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 		options[noptions++] = (OmendbEdgeOption){neighbours[farthest].slot, OMENDB_NO_NODE};
 	}
 	return noptions;
+}
+
+uint32_t
+omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
+					   size_t n, uint32_t want,
+					   const OmendbRecord *(*record)(void *context,
+													 const OmendbSelectCandidate *candidate),
+					   void *context, uint16_t *chosen)
+{
+	const OmendbCodec *codec = chooser->codec;
+	size_t bytes = signs_bytes(codec);
+	CodedNeighbour all[OMENDB_SELECT_MAX];
+	uint32_t differ[OMENDB_SELECT_MAX];
+	uint32_t narrow[OMENDB_SELECT_MAX]; /* least bits that differ from a nearer neighbour */
+	uint16_t in[OMENDB_SELECT_MAX];     /* neighbours, present and chosen, the nearest first */
+	uint16_t occluded[OMENDB_SELECT_MAX];
+	uint32_t nin = 0;
+	uint32_t noccluded = 0;
+	uint32_t nall = list_edges(codec, query, node, all);
+	uint32_t nchosen = 0;
+
+	for (uint32_t i = 0; i < n && nall < OMENDB_SELECT_MAX; i++)
+	{
+		chooser->records[i] = record(context, &chooser->candidates[i]);
+		all[nall++] = new_neighbour(codec, node, chooser->records[i],
+									chooser->candidates[i].distance, OMENDB_MAX_EDGES + i);
+	}
+	sort_neighbours(all, nall);
+	write_signs(chooser, node, all, nall, chooser->records);
+
+	for (uint32_t i = 0; i < nall && nchosen < want; i++)
+	{
+		bool is_occluded = false;
+
+		if (all[i].slot < OMENDB_MAX_EDGES)
+		{
+			in[nin++] = i;
+			continue;
+		}
+		narrow[i] = UINT32_MAX;
+		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
+		for (uint32_t k = 0; k < nin; k++)
+		{
+			const CodedNeighbour *nearer = &all[in[k]];
+			uint32_t d = differ[in[k]];
+
+			narrow[i] = d < narrow[i] ? d : narrow[i];
+			is_occluded |= coded_distance(codec, node, &all[i], nearer, d) < all[i].distance ||
+						   coincide(&all[i], nearer, d);
+		}
+		if (is_occluded)
+			occluded[noccluded++] = i;
+		else
+		{
+			in[nin++] = i;
+			chosen[nchosen++] = all[i].slot - OMENDB_MAX_EDGES;
+		}
+	}
+	/* Occluded ones, those with the widest angle to the nearer neighbours first. */
+	while (nchosen < want && noccluded > 0)
+	{
+		const uint8_t *signs;
+		uint32_t widest = 0;
+		uint32_t last = 0; /* occluded ones that stay */
+
+		for (uint32_t i = 1; i < noccluded; i++)
+			if (narrow[occluded[i]] > narrow[occluded[widest]])
+				widest = i;
+		chosen[nchosen++] = all[occluded[widest]].slot - OMENDB_MAX_EDGES;
+		signs = chooser->signs + occluded[widest] * bytes;
+		for (uint32_t i = 0; i < noccluded; i++)
+		{
+			uint32_t at = occluded[i];
+
+			if (i == widest)
+				continue;
+			if (i > widest)
+			{
+				uint32_t d =
+					(uint32_t) omendb_kernels.hamming(signs, chooser->signs + at * bytes, bytes);
+
+				narrow[at] = d < narrow[at] ? d : narrow[at];
+			}
+			occluded[last++] = at;
+		}
+		noccluded = last;
+	}
+	return nchosen;
 }

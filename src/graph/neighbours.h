@@ -47,6 +47,20 @@ extern uint32_t omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 															const OmendbSelectCandidate *candidate),
 							  void *context, uint16_t *chosen);
 
+/*
+ * Choose at most `want` of n candidates for the free slots of a node, whose present neighbours stay: of
+ * these, codes suffice, and no record is needed. By the same rules as omendb_choose, but distances between
+ * two neighbours are estimated. Of candidates beyond OMENDB_SELECT_MAX, neighbours counted, the last
+ * are ignored. No candidate is a neighbour. query is set to the
+ * node (omendb_query_set_record), and omendb_chooser_set was called for it. chosen: places in candidates.
+ * Returns their number. For layouts with codes.
+ */
+extern uint32_t omendb_choose_by_codes(
+	OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node, size_t n,
+	uint32_t want,
+	const OmendbRecord *(*record)(void *context, const OmendbSelectCandidate *candidate),
+	void *context, uint16_t *chosen);
+
 /* Write an edge from `node`, for which omendb_chooser_set was called, into a slot. */
 extern void omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot,
 							  OmendbNode neighbour, const OmendbRecord *neighbour_record,

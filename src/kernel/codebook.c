@@ -150,21 +150,24 @@ omendb_code_plan(OmendbCodePlan *plan, uint32_t n, uint32_t groups)
 void
 omendb_code_signs(const OmendbCodePlan *plan, const uint8_t *code, uint8_t *signs)
 {
-	uint64_t bits = 0;
-	uint32_t used = 0;
-
-	for (uint32_t g = 0; g < plan->groups; g++)
+	/* 8 groups of k elements are k bytes. The last block may have fewer groups. */
+	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++, code += OMENDB_BLOCK_GROUPS / 2)
 	{
-		uint32_t k = omendb_plan_size(plan, g / OMENDB_BLOCK_GROUPS);
-		uint64_t z = code[g / 2] >> (g % 2 * 4) & 15;
+		uint32_t k = omendb_plan_size(plan, b);
+		uint32_t width = omendb_plan_width(plan, b);
+		const uint8_t *positive = omendb_codebook(k)->positive;
+		uint64_t bits = 0;
 
-		bits |= (uint64_t) omendb_codebook(k)->positive[z] << used;
-		used += k;
-		for (; used >= 8; used -= 8, bits >>= 8)
-			*signs++ = (uint8_t) bits;
+		for (uint32_t g = width; g > 0; g -= 2)
+		{
+			uint32_t two = code[g / 2 - 1];
+
+			bits = bits << k | positive[two >> 4];
+			bits = bits << k | positive[two & 15];
+		}
+		for (uint32_t used = 0; used < k * width; used += 8)
+			*signs++ = (uint8_t) (bits >> used);
 	}
-	if (used > 0)
-		*signs = (uint8_t) bits;
 }
 
 void

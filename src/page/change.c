@@ -298,6 +298,39 @@ omendb_record_put_edges(OmendbStore *store, OmendbNode node, const OmendbRecord 
 }
 
 void
+omendb_page_put_edges(OmendbStore *store, BlockNumber block, const char *copy, bool *put)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer =
+		omendb_store_lock_node(store, omendb_block_node(layout, block, 0), BUFFER_LOCK_EXCLUSIVE);
+	GenericXLogState *state = NULL;
+	Page page = NULL;
+
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+	{
+		const OmendbRecord *from = omendb_page_record(layout, (Page) copy, slot);
+		OmendbRecord *record;
+
+		if (!put[slot])
+			continue;
+		put[slot] = same_version(store, buffer, omendb_block_node(layout, block, slot), from);
+		if (!put[slot])
+			continue;
+		if (!state)
+		{
+			state = GenericXLogStart(store->relation);
+			page = GenericXLogRegisterBuffer(state, buffer, 0);
+		}
+		record = omendb_page_record(layout, page, slot);
+		copy_edges(layout, record, from);
+		record->version++;
+	}
+	if (state)
+		GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
 omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;

@@ -74,6 +74,13 @@ extern bool omendb_record_put_edge(OmendbStore *store, OmendbNode node, const Om
 /* Write the edges of `from`, a copy of the node's record. False as for another version above. */
 extern bool omendb_record_put_edges(OmendbStore *store, OmendbNode node, const OmendbRecord *from);
 
+/*
+ * The same for several records of a block, in one WAL record: those of the page's copy whose put[slot] is
+ * true. Sets put[slot] to false for records that have another version than the copy's.
+ */
+extern void omendb_page_put_edges(OmendbStore *store, BlockNumber block, const char *copy,
+								  bool *put);
+
 /* Mark a node of that level dead, if it is one. For upper levels, which have no heap TIDs. */
 extern void omendb_record_mark_dead(OmendbStore *store, OmendbNode node, unsigned level);
 

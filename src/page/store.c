@@ -195,6 +195,8 @@ omendb_store_read(OmendbStore *store, BlockNumber block)
 	{
 		pgstat_count_buffer_read(relation);
 		pgstat_count_buffer_hit(relation);
+		if (unlikely(VacuumCostActive)) /* as ReadBuffer does */
+			VacuumCostBalance += VacuumCostPageHit;
 		return *hint;
 	}
 	store->counters.misses++;
@@ -459,13 +461,17 @@ store_request(void *context, OmendbNode node)
 	return !is_hint_right(*hint, block) && request_block(store, block, hint);
 }
 
-static bool
-store_prefetch(void *context, OmendbNode node)
+/*
+ * Prefetch the first bytes of a record into the processor's cache. If memory does not have them, request
+ * the block from storage. True if it is being read from there.
+ */
+static inline bool
+prefetch_record(OmendbStore *store, OmendbNode node, Size bytes)
 {
-	OmendbStore *store = context;
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber block = omendb_node_block(layout, node);
 	Buffer *hint = hint_of(store->relation, block);
+	const char *record;
 	Page page;
 
 	if (unlikely(!is_hint_right(*hint, block)))
@@ -483,8 +489,24 @@ store_prefetch(void *context, OmendbNode node)
 	__builtin_prefetch(GetBufferDescriptor(*hint - 1), 1);
 	__builtin_prefetch(page);
 	__builtin_prefetch(page + BLCKSZ - 1);
-	omendb_record_prefetch(layout, omendb_page_record(layout, page, node % layout->per_page));
+	record = (const char *) omendb_page_record(layout, page, node % layout->per_page);
+	for (Size i = 0; i < bytes; i += 64)
+		__builtin_prefetch(record + i, 0, 2);
 	return false;
+}
+
+static bool
+store_prefetch(void *context, OmendbNode node)
+{
+	OmendbStore *store = context;
+
+	return prefetch_record(store, node, store->index->codec.layout.record_bytes);
+}
+
+void
+omendb_store_prefetch_own(OmendbStore *store, OmendbNode node)
+{
+	prefetch_record(store, node, store->index->codec.layout.codes_offset);
 }
 
 const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch,

@@ -79,6 +79,9 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);
 
+/* The prefetch of omendb_store_ops for what omendb_record_copy_own reads: no codes. */
+extern void omendb_store_prefetch_own(OmendbStore *store, OmendbNode node);
+
 /* True if effective_io_concurrency allows to request pages of the index in advance. */
 extern bool omendb_store_may_request(Relation relation);
 

@@ -33,7 +33,7 @@
  * Maximum number of candidates out of the pool: this many for each edge to replace and for one more
  * (measured: bench/README.md, "What replaces edges to dead nodes"), ..
  */
-#define CANDIDATES_AN_EDGE 4
+#define CANDIDATES_AN_EDGE 2
 /* .. but not more than this many times the edges that a node may have. */
 #define CANDIDATES_SHARE 2
 
@@ -58,7 +58,8 @@ hnsw_allocate_work(HnswVacuum *vacuum)
 		MemoryContextAllocHuge(CurrentMemoryContext, repair->copies_capacity * repair->copy_bytes);
 	omendb_query_init(&repair->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_query_init(&repair->other_query, codec, palloc(omendb_query_bytes(codec) + 1));
-	repair->pool = palloc((Size) layout->edges * layout->edges * sizeof(HnswEstimate));
+	repair->nearest = palloc((CANDIDATES_SHARE * layout->edges + 1) * sizeof(HnswEstimate));
+	repair->page = palloc(BLCKSZ);
 }
 
 /* Distance of a record, of which `other` is at least the header and own vector, from work.record. */
@@ -154,18 +155,31 @@ add_neighbours(HnswVacuum *vacuum, size_t *n, OmendbNode self, unsigned level)
 
 /* ---------------------------------------------------------------- what a dead node leaves behind */
 
-static bool
-has_dead_neighbour(const HnswVacuum *vacuum, const OmendbRecord *record)
+static uint32
+count_dead_edges(const HnswVacuum *vacuum, const OmendbRecord *record)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+	uint32 n = 0;
 
-	if (record->kind != OMENDB_RECORD_NODE || (record->flags & OMENDB_RECORD_DEAD))
-		return false;
 	for (uint32 i = 0; i < Min(record->count, layout->edges); i++)
-		if (hnsw_vacuum_is_dead(vacuum, neighbours[i]))
-			return true;
-	return false;
+		n += hnsw_vacuum_is_dead(vacuum, neighbours[i]);
+	return n;
+}
+
+/* True if the record is of a live node with edges to dead ones. */
+static bool
+needs_repair(const HnswVacuum *vacuum, const OmendbRecord *record)
+{
+	return record->kind == OMENDB_RECORD_NODE && !(record->flags & OMENDB_RECORD_DEAD) &&
+		   count_dead_edges(vacuum, record) > 0;
+}
+
+/* How many candidates are looked at for so many edges to replace. */
+static uint32
+most_candidates(uint32 edges, uint32 replaced)
+{
+	return Min(CANDIDATES_SHARE * edges, CANDIDATES_AN_EDGE * (replaced + 1));
 }
 
 /*
@@ -200,21 +214,105 @@ list_live_neighbours(HnswVacuum *vacuum, const OmendbQuery *query, float distanc
 	return n;
 }
 
+/* The bit of repair.filter for a node: a pair of word and mask. */
+static inline uint64 *
+filter_word(HnswRepair *repair, OmendbNode node, uint64 *mask)
+{
+	uint32 hash = node * 0x9e3779b1u;
+
+	*mask = (uint64) 1 << (hash >> 26);
+	return &repair->filter[(hash >> 20) % lengthof(repair->filter)];
+}
+
+/* Add a node to repair.filter: a neighbour of work.record, or one that was offered. */
+static void
+filter_add(HnswRepair *repair, OmendbNode node)
+{
+	uint64 mask;
+	uint64 *word = filter_word(repair, node, &mask);
+
+	*word |= mask;
+}
+
+/* False if the node was certainly not added. */
+static bool
+filter_may_have(HnswRepair *repair, OmendbNode node)
+{
+	uint64 mask;
+	const uint64 *word = filter_word(repair, node, &mask);
+
+	return (*word & mask) != 0;
+}
+
+/* Begin with the neighbours of work.record. */
+static void
+filter_set(HnswVacuum *vacuum)
+{
+	const OmendbRecord *record = vacuum->work.record;
+	const OmendbNode *neighbours =
+		omendb_record_neighbours(&vacuum->store.index->codec.layout, record);
+
+	memset(vacuum->repair.filter, 0, sizeof(vacuum->repair.filter));
+	for (uint32 i = 0; i < record->count; i++)
+		filter_add(&vacuum->repair, neighbours[i]);
+}
+
 /*
- * Add the live neighbours of the dead node in work.other to the pool, with estimates of their
- * distances from work.record. Returns the dead node's distance from work.record.
+ * Keep a node among repair.nearest if it is one of the repair.most nearest so far, by estimates, and no
+ * neighbour of work.record.
+ */
+static void
+offer(HnswVacuum *vacuum, const HnswEstimate *offered)
+{
+	HnswRepair *repair = &vacuum->repair;
+	HnswEstimate *nearest = repair->nearest;
+	uint32 at;
+
+	if (repair->nnearest == repair->most &&
+		(repair->most == 0 || by_estimate(offered, &nearest[repair->most - 1]) >= 0))
+		return;
+	at = repair->nnearest;
+	if (filter_may_have(repair, offered->node))
+	{
+		if (omendb_record_has_edge(&vacuum->store.index->codec.layout, vacuum->work.record,
+								   offered->node))
+			return;
+		for (at = 0; at < repair->nnearest && nearest[at].node != offered->node; at++)
+			;
+	}
+	if (at == repair->nnearest)
+	{
+		filter_add(repair, offered->node);
+		if (repair->nnearest < repair->most)
+			repair->nnearest++;
+		at = repair->nnearest - 1;
+	}
+	else if (by_estimate(offered, &nearest[at]) >= 0)
+		return;
+	for (; at > 0 && by_estimate(offered, &nearest[at - 1]) < 0; at--)
+		nearest[at] = nearest[at - 1];
+	nearest[at] = *offered;
+}
+
+/*
+ * Offer the live neighbours of the dead node in work.other, by estimates of their distances from
+ * work.record. Returns the dead node's distance from work.record. *mutual: does the dead node have an
+ * edge to self?
  */
 static float
-add_to_pool(HnswVacuum *vacuum, OmendbNode self)
+offer_neighbours(HnswVacuum *vacuum, OmendbNode self, bool *mutual)
 {
 	HnswRepair *repair = &vacuum->repair;
 	float distance = omendb_layout_is_coded(&vacuum->store.index->codec.layout)
 						 ? omendb_query_distance(&repair->query, vacuum->work.other)
 						 : distance_from_node(vacuum, vacuum->work.other);
+	HnswEstimate live[OMENDB_MAX_EDGES];
 	float self_estimate;
+	uint32 n = list_live_neighbours(vacuum, &repair->query, distance, self, live, &self_estimate);
 
-	repair->npool += list_live_neighbours(vacuum, &repair->query, distance, self,
-										  repair->pool + repair->npool, &self_estimate);
+	for (uint32 i = 0; i < n; i++)
+		offer(vacuum, &live[i]);
+	*mutual = self_estimate < INFINITY;
 	return distance;
 }
 
@@ -256,15 +354,19 @@ nearest_of(const HnswEstimate *nodes, uint32 n)
 
 /* True if work.record and work.other have a neighbour in common. */
 static bool
-have_common_neighbour(const HnswVacuum *vacuum)
+have_common_neighbour(HnswVacuum *vacuum)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	const OmendbRecord *other = vacuum->work.other;
 
 	for (uint32 i = 0; i < other->count; i++)
-		if (omendb_record_has_edge(layout, vacuum->work.record,
-								   omendb_record_neighbours(layout, other)[i]))
+	{
+		OmendbNode node = omendb_record_neighbours(layout, other)[i];
+
+		if (filter_may_have(&vacuum->repair, node) &&
+			omendb_record_has_edge(layout, vacuum->work.record, node))
 			return true;
+	}
 	return false;
 }
 
@@ -289,8 +391,8 @@ write_edge(HnswVacuum *vacuum, unsigned level, uint32 slot, OmendbNode node)
 }
 
 /*
- * A slot of work.record has an edge to a dead node. Add what could replace the edge to the pool and to
- * other_component. If `self` is one of the dead node's `replacements` nearest neighbours, the
+ * A slot of work.record has an edge to a dead node. Offer what could replace the edge, for
+ * repair.nearest and other_component. If `self` is one of the dead node's `replacements` nearest neighbours, the
  * slot gets one of the dead node's farthest edges, each of these neighbours another one:
  * returns true then.
  */
@@ -303,19 +405,41 @@ take_over_edge(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot,
 	HnswRepair *repair = &vacuum->repair;
 	HnswEstimate live[OMENDB_MAX_EDGES];
 	float distance;
+	bool mutual;
+	bool elsewhere;
 	uint32 rank;
 	uint32 n;
 
 	if (!omendb_record_copy(&vacuum->store, dead, level, vacuum->work.other))
 		return false;
-	distance = add_to_pool(vacuum, self);
+	distance = offer_neighbours(vacuum, self, &mutual);
+	elsewhere = distance > repair->other_component.estimate && !have_common_neighbour(vacuum);
+	if (!mutual && !elsewhere)
+		return false;
 	n = list_by_dead_node(vacuum, self, live, &rank);
-	if (n > 0 && distance > repair->other_component.estimate && !have_common_neighbour(vacuum))
+	if (n > 0 && elsewhere)
 		repair->other_component = (HnswEstimate){distance, nearest_of(live, n)};
 	if (rank >= Min(replacements, n))
 		return false;
 	qsort(live, n, sizeof(HnswEstimate), by_estimate);
 	return write_edge(vacuum, level, slot, live[n - 1 - rank].node);
+}
+
+/* Write edges to the chosen candidates that are no neighbours of work.record yet into its free slots. */
+static void
+write_chosen(HnswVacuum *vacuum, uint32 edges, const uint16_t *chosen, uint32 count)
+{
+	OmendbChooser *chooser = &vacuum->work.chooser;
+	OmendbRecord *record = vacuum->work.record;
+
+	for (uint32 i = 0; i < count && record->count < edges; i++)
+	{
+		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
+
+		if (!omendb_record_has_edge(&vacuum->store.index->codec.layout, record, c->node))
+			omendb_edge_write(chooser, record, record->count++, c->node,
+							  copied_record(vacuum, c->tag), c->distance);
+	}
 }
 
 /*
@@ -326,19 +450,42 @@ take_over_edge(HnswVacuum *vacuum, OmendbNode self, unsigned level, uint32 slot,
 static uint32
 fill_slots(HnswVacuum *vacuum, size_t n, uint32 edges, uint16_t *chosen)
 {
-	OmendbChooser *chooser = &vacuum->work.chooser;
-	OmendbRecord *record = vacuum->work.record;
-	uint32 count = omendb_choose(chooser, n, edges, candidate_record, vacuum, chosen);
+	uint32 count = omendb_choose(&vacuum->work.chooser, n, edges, candidate_record, vacuum, chosen);
 
-	for (uint32 i = 0; i < count && record->count < edges; i++)
-	{
-		const OmendbSelectCandidate *c = &chooser->candidates[chosen[i]];
-
-		if (!omendb_record_has_edge(&vacuum->store.index->codec.layout, record, c->node))
-			omendb_edge_write(chooser, record, record->count++, c->node,
-							  copied_record(vacuum, c->tag), c->distance);
-	}
+	write_chosen(vacuum, edges, chosen, count);
 	return count;
+}
+
+/* Fill the free slots of work.record with the best of repair.nearest. */
+static void
+fill_by_nearest(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges)
+{
+	HnswRepair *repair = &vacuum->repair;
+	OmendbRecord *record = vacuum->work.record;
+	uint16_t chosen[OMENDB_MAX_EDGES];
+	bool coded = omendb_layout_is_coded(&vacuum->store.index->codec.layout);
+	uint32 most = most_candidates(edges, edges - record->count);
+	size_t n = 0;
+
+	for (uint32 i = 0; i < Min(most, repair->nnearest); i++)
+		omendb_store_prefetch_own(&vacuum->store, repair->nearest[i].node);
+	/* Codes tell where the present neighbours are. */
+	if (!coded)
+		add_neighbours(vacuum, &n, node, level);
+	most += n;
+	for (uint32 i = 0; i < repair->nnearest && n < most; i++)
+		if (!omendb_record_has_edge(&vacuum->store.index->codec.layout, record,
+									repair->nearest[i].node))
+			add_candidate(vacuum, &n, node, repair->nearest[i].node, level);
+	if (n == 0)
+		return;
+	if (coded)
+		write_chosen(vacuum, edges, chosen,
+					 omendb_choose_by_codes(&vacuum->work.chooser, &repair->query, record, n,
+											edges - record->count, candidate_record, vacuum,
+											chosen));
+	else
+		fill_slots(vacuum, n, edges, chosen);
 }
 
 /*
@@ -352,14 +499,13 @@ replace_dead_edges(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 e
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	HnswRepair *repair = &vacuum->repair;
 	OmendbRecord *record = vacuum->work.record;
-	uint16_t chosen[OMENDB_MAX_EDGES];
-	size_t n = 0;
-	size_t most;
 
 	omendb_chooser_set(&vacuum->work.chooser, record);
 	if (omendb_layout_is_coded(layout))
 		omendb_query_set_record(&repair->query, record);
-	repair->npool = 0;
+	filter_set(vacuum);
+	repair->nnearest = 0;
+	repair->most = most_candidates(edges, edges - record->count + count_dead_edges(vacuum, record));
 	repair->other_component = (HnswEstimate){-INFINITY, OMENDB_NO_NODE};
 	for (uint32 i = record->count; i-- > 0;)
 		if (hnsw_vacuum_is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
@@ -368,15 +514,8 @@ replace_dead_edges(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 e
 	if (record->count < edges && repair->other_component.node != OMENDB_NO_NODE &&
 		write_edge(vacuum, level, record->count, repair->other_component.node))
 		record->count++;
-	if (record->count == edges || repair->npool == 0)
-		return;
-	add_neighbours(vacuum, &n, node, level);
-	most = n + Min(CANDIDATES_SHARE * edges, CANDIDATES_AN_EDGE * (edges - record->count + 1));
-	qsort(repair->pool, repair->npool, sizeof(HnswEstimate), by_estimate);
-	for (size_t i = 0; i < repair->npool && n < most; i++)
-		add_candidate(vacuum, &n, node, repair->pool[i].node, level);
-	if (n > 0)
-		fill_slots(vacuum, n, edges, chosen);
+	if (record->count < edges && repair->nnearest > 0)
+		fill_by_nearest(vacuum, node, level, edges);
 }
 
 /*
@@ -411,38 +550,57 @@ fill_by_search(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges
 	return nvisited;
 }
 
+/*
+ * Write the edges of work.record, a copy that was changed, to the node's page, after those that a search
+ * finds. False if the page's record has another version than the copy.
+ */
+static bool
+put_with_search(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 edges)
+{
+	OmendbRecord *record = vacuum->work.record;
+	OmendbNode visited[OMENDB_MAX_EDGES];
+	uint32 nvisited = fill_by_search(vacuum, node, level, edges, visited);
+
+	if (!omendb_record_put_edges(&vacuum->store, node, record))
+		return false;
+	if (nvisited > 0)
+		hnsw_add_reverse_edges(vacuum->work.insert, node, level, record, visited, nvisited);
+	return true;
+}
+
+/* Most of the node's neighbours died, and most of theirs: others are searched for. */
+static bool
+needs_search(const OmendbRecord *record, uint32 edges)
+{
+	return record->count < edges / 2;
+}
+
+static uint32
+edges_of_level(const HnswVacuum *vacuum, unsigned level)
+{
+	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
+
+	return level == 0 ? layout->edges : layout->m;
+}
+
 void
 hnsw_repair_node(HnswVacuum *vacuum, OmendbNode node, unsigned level)
 {
-	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	uint32 edges = level == 0 ? layout->edges : layout->m;
+	uint32 edges = edges_of_level(vacuum, level);
 	OmendbRecord *record = vacuum->work.record;
-	OmendbNode visited[OMENDB_MAX_EDGES];
+	bool done;
 
-	for (;;)
+	do
 	{
-		uint32 nvisited = 0;
-		bool has_dead;
-
 		omendb_vacuum_delay_point();
 		if (!omendb_record_copy(&vacuum->store, node, level, record) ||
-			(record->flags & OMENDB_RECORD_DEAD))
-			return;
-		has_dead = has_dead_neighbour(vacuum, record);
-		if (record->count > 0 && !has_dead)
+			(record->flags & OMENDB_RECORD_DEAD) ||
+			(record->count > 0 && !needs_repair(vacuum, record)))
 			return;
 		replace_dead_edges(vacuum, node, level, edges);
-		/* Most of the node's neighbours died, and most of theirs. */
-		if (record->count < edges / 2)
-			nvisited = fill_by_search(vacuum, node, level, edges, visited);
-		if (!has_dead && record->count == 0)
-			return;
-		if (!omendb_record_put_edges(&vacuum->store, node, record))
-			continue;
-		if (nvisited > 0)
-			hnsw_add_reverse_edges(vacuum->work.insert, node, level, record, visited, nvisited);
-		return;
-	}
+		done = needs_search(record, edges) ? put_with_search(vacuum, node, level, edges)
+										   : omendb_record_put_edges(&vacuum->store, node, record);
+	} while (!done);
 }
 
 /* ---------------------------------------------------------------- the graph */
@@ -468,28 +626,82 @@ repair_entry(HnswVacuum *vacuum)
 	}
 }
 
-/* Repair the nodes of a block that have edges to dead ones. The block is not locked meanwhile. */
+/*
+ * Copy the block's page to repair.page. False if the page was never initialised. The block is not locked
+ * afterwards.
+ */
+static bool
+copy_page(HnswVacuum *vacuum, BlockNumber block)
+{
+	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
+
+	if (!BufferIsValid(buffer))
+		return false;
+	memcpy(vacuum->repair.page, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+	return true;
+}
+
+/* Request the records of the dead nodes that a record has edges to. */
+static void
+request_dead_neighbours(HnswVacuum *vacuum, const OmendbRecord *record)
+{
+	const OmendbNode *neighbours =
+		omendb_record_neighbours(&vacuum->store.index->codec.layout, record);
+
+	for (uint32 i = 0; i < record->count; i++)
+		if (hnsw_vacuum_is_dead(vacuum, neighbours[i]))
+			omendb_store_ops.prefetch(&vacuum->store, neighbours[i]);
+}
+
+/*
+ * Repair the nodes of a block that have edges to dead ones: in a copy of the page, which is written at
+ * once, as far as the page's records are the same by then. The others are repaired one by one.
+ */
 static void
 repair_block(HnswVacuum *vacuum, BlockNumber block)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
-	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
-	unsigned levels[BLCKSZ / sizeof(OmendbRecord)];
-	bool has_dead[BLCKSZ / sizeof(OmendbRecord)];
+	OmendbRecord *copy = vacuum->work.record;
+	bool repaired[BLCKSZ / sizeof(OmendbRecord)];
+	bool put[BLCKSZ / sizeof(OmendbRecord)];
+	bool any = false;
 
-	if (!BufferIsValid(buffer))
+	if (!copy_page(vacuum, block))
 		return;
 	for (uint32 slot = 0; slot < layout->per_page; slot++)
 	{
-		OmendbRecord *record = omendb_page_record(layout, BufferGetPage(buffer), slot);
+		const OmendbRecord *record = omendb_page_record(layout, vacuum->repair.page, slot);
 
-		has_dead[slot] = has_dead_neighbour(vacuum, record);
-		levels[slot] = record->level;
+		put[slot] = false;
+		repaired[slot] = needs_repair(vacuum, record);
+		if (repaired[slot])
+			request_dead_neighbours(vacuum, record);
 	}
-	UnlockReleaseBuffer(buffer);
 	for (uint32 slot = 0; slot < layout->per_page; slot++)
-		if (has_dead[slot])
-			hnsw_repair_node(vacuum, omendb_block_node(layout, block, slot), levels[slot]);
+	{
+		OmendbRecord *record = omendb_page_record(layout, vacuum->repair.page, slot);
+		OmendbNode node = omendb_block_node(layout, block, slot);
+		uint32 edges;
+
+		if (!repaired[slot])
+			continue;
+		omendb_vacuum_delay_point();
+		edges = edges_of_level(vacuum, record->level);
+		vacuum->work.record = record;
+		replace_dead_edges(vacuum, node, record->level, edges);
+		if (!needs_search(record, edges))
+			any = put[slot] = true;
+		else if (put_with_search(vacuum, node, record->level, edges))
+			repaired[slot] = false;
+		vacuum->work.record = copy;
+	}
+	if (any)
+		omendb_page_put_edges(&vacuum->store, block, vacuum->repair.page, put);
+	for (uint32 slot = 0; slot < layout->per_page; slot++)
+		if (repaired[slot] && !put[slot])
+			hnsw_repair_node(vacuum, omendb_block_node(layout, block, slot),
+							 omendb_page_record(layout, vacuum->repair.page, slot)->level);
 }
 
 void

@@ -112,6 +112,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	vacuum = palloc0(sizeof(HnswVacuum));
 	vacuum->store.relation = info->index;
 	vacuum->store.index = omendb_index_open(info->index);
+	vacuum->store.requests = omendb_store_may_request(info->index);
 	vacuum->info = info;
 	vacuum->blocks = RelationGetNumberOfBlocks(info->index);
 	vacuum->mark.is_dead = callback;

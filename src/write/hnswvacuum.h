@@ -94,9 +94,10 @@ typedef struct HnswRepair
 {
 	OmendbQuery query;       /* the node's vector */
 	OmendbQuery other_query; /* a dead neighbour's vector */
-	HnswEstimate
-		*pool; /* live neighbours of the node's dead neighbours, nearest to the node first */
-	size_t npool;
+	HnswEstimate *nearest;   /* of live neighbours of the node's dead neighbours, nearest first */
+	uint32 nnearest;
+	uint32 most;       /* how many are kept */
+	uint64 filter[16]; /* Bloom filter of the node's neighbours and of nodes that were offered */
 	/*
 	 * Of the dead neighbours that had no neighbour in common with the node, the farthest: its
 	 * distance, and the live neighbour nearest to it. An edge to that one may be the only way to
@@ -106,6 +107,7 @@ typedef struct HnswRepair
 	uint8 *copies; /* of candidates: headers and own vectors */
 	Size copy_bytes;
 	size_t copies_capacity;
+	char *page; /* a copy of the page whose records are repaired */
 } HnswRepair;
 
 typedef struct HnswVacuum

@@ -57,8 +57,34 @@ is(info('t_v', 'dead_nodes'), 0, 'dead nodes go when there are some more');
 is(info('t_v', 'free_records') >= 20 ? 'yes' : 'no', 'yes', 'all of them');
 is(index_problems($node, $db, 't_v', 1), '', 'nothing is wrong then');
 my $size = info('t_v', 'pages');
-sql('INSERT INTO t SELECT n, made(n, 64) FROM generate_series(1, 19) n');
+# Fewer: a row may take records of upper levels, too.
+sql('INSERT INTO t SELECT n, made(n, 64) FROM generate_series(1, 12) n');
 is(info('t_v', 'pages'), $size, 'their slots are used again');
+
+# ---------------------------------------------------------------- cost delay
+
+# A sleep for every ten pages: those that repairs read count, not only the pages of the sweeps. VACUUM
+# sleeps for this long at least, whatever else the machine does.
+sql(q{
+    CREATE TABLE d (id int, v vector(8));
+    INSERT INTO d SELECT n, made(n, 8) FROM generate_series(1, 400) n;
+    CREATE INDEX d_v ON d USING hnsw (v vector_l2_ops);
+    SELECT hnsw_recall('d_v', 400, 10);
+    DELETE FROM d WHERE id <= 100});
+my $sweeps = 8 * info('d_v', 'pages');
+my $slept  = sql(q{
+    SET vacuum_cost_delay = 2;
+    SET vacuum_cost_limit = 10;
+    SET vacuum_cost_page_hit = 1;
+    SET vacuum_cost_page_miss = 0;
+    SET vacuum_cost_page_dirty = 0;
+    SELECT 1;
+    SELECT clock_timestamp() AS before \gset
+    VACUUM (INDEX_CLEANUP ON) d;
+    SELECT extract(epoch FROM clock_timestamp() - :'before')});
+$slept =~ s/.*\n//s;
+cmp_ok(1000 * $slept, '>', 3 * 2 / 10 * $sweeps, "VACUUM slept $slept s: more than for sweeps of $sweeps pages");
+is(info('d_v', 'dead_nodes'), 0, 'dead nodes are gone');
 
 # ---------------------------------------------------------------- many rows of few vectors
 

@@ -438,6 +438,137 @@ test_edge_options(OmendbMetric metric)
 	codec_free(codec);
 }
 
+/* For omendb_choose_by_codes: the tag is the place. */
+static const OmendbRecord *
+record_of_tag(void *context, const OmendbSelectCandidate *candidate)
+{
+	return ((OmendbRecord **) context)[candidate->tag];
+}
+
+static bool
+is_chosen(const OmendbChooser *chooser, const uint16_t *chosen, uint32_t count, OmendbNode node)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (chooser->candidates[chosen[i]].node == node)
+			return true;
+	return false;
+}
+
+/* What gets the free slots of a node whose neighbours stay. */
+static void
+test_choose_by_codes(OmendbMetric metric)
+{
+	const uint32_t n = SLOT_DIM, neighbours = 12, candidates = 8;
+	const char *name = index_metric_name(metric);
+	OmendbCodec *codec = codec_new(metric, metric_own(metric), n, 8, 2 * SLOT_DIM);
+	OmendbRecord *node = record_new(codec);
+	OmendbRecord *others[20];
+	OmendbQuery *query = query_new(codec);
+	TestAllocator allocator;
+	OmendbChooser chooser;
+	Random random = {7};
+	float center[SLOT_DIM], x[SLOT_DIM], stored[SLOT_DIM], first[20][SLOT_DIM];
+	bool once = true, none = true, free_first = true, wide_first = true, all = true,
+		 each_once = true;
+
+	allocator_init(&allocator, -1);
+	if (!omendb_chooser_init(&chooser, codec, &allocator.operations))
+		return;
+	for (int i = 0; i < 20; i++)
+		others[i] = record_new(codec);
+	for (int turn = 0; turn < 50; turn++)
+	{
+		uint16_t chosen[OMENDB_MAX_EDGES];
+		uint32_t count;
+
+		random_floats(&random, DIST_NORMAL, center, n);
+		omendb_codec_store(codec, center, stored);
+		omendb_own_encode(codec, stored, node);
+		omendb_chooser_set(&chooser, node);
+		omendb_query_set_record(query, node);
+		node->count = neighbours;
+		omendb_chooser_reserve(&chooser, candidates);
+		/*
+		 * Candidates 200 to 202 hide behind the neighbours 0 to 2, less closely each; 203 hides behind
+		 * candidate 204, which like all others hides behind none.
+		 */
+		for (uint32_t i = 0; i < neighbours + candidates; i++)
+		{
+			uint32_t at = i < neighbours ? i : neighbours + (i - neighbours + 4) % candidates;
+			uint32_t behind = at - neighbours == 3 ? neighbours + 4 : at - neighbours;
+			float part = at == neighbours ? 0.05f : 0.2f;
+			float distance;
+
+			for (uint32_t k = 0; k < n; k++)
+				first[at][k] = (float) random_normal(&random) * 0.5f;
+			for (uint32_t k = 0; k < n && at >= neighbours && at < neighbours + 4; k++)
+				first[at][k] = 1.3f * ((1 - part) * first[behind][k] + part * first[at][k]);
+			for (uint32_t k = 0; k < n; k++)
+				x[k] = center[k] + first[at][k];
+			distance =
+				write_neighbour(&chooser, node, at < neighbours ? at : UINT32_MAX, others[at], x);
+			if (at >= neighbours)
+				chooser.candidates[at - neighbours] =
+					(OmendbSelectCandidate){distance, 200 + at - neighbours, at};
+		}
+
+		for (uint32_t want = 0; want <= candidates + 1; want++)
+		{
+			count = omendb_choose_by_codes(&chooser, query, node, candidates, want, record_of_tag,
+										   others, chosen);
+			none = none && (want > 0 || count == 0);
+			all = all && count == (want < candidates ? want : candidates);
+			for (uint32_t i = 0; i < count; i++)
+				for (uint32_t k = 0; k < i; k++)
+					each_once = each_once && chosen[i] != chosen[k];
+			for (OmendbNode hidden = 200; hidden < 204; hidden++)
+				free_first =
+					free_first && (want > 4 || !is_chosen(&chooser, chosen, count, hidden));
+			/* Two at the very place of the node: one of them. */
+			if (want == 4)
+			{
+				OmendbSelectCandidate saved[2] = {chooser.candidates[0], chooser.candidates[1]};
+				uint8_t own[2][4 * SLOT_DIM + sizeof(OmendbRecord)];
+
+				for (int i = 0; i < 2; i++)
+				{
+					memcpy(own[i], others[saved[i].tag], codec->layout.neighbours_offset);
+					memcpy(others[saved[i].tag], node, codec->layout.neighbours_offset);
+					chooser.candidates[i].distance = metric == OMENDB_METRIC_IP ? -node->norm2 : 0;
+				}
+				count = omendb_choose_by_codes(&chooser, query, node, candidates, 4, record_of_tag,
+											   others, chosen);
+				once = once && is_chosen(&chooser, chosen, count, saved[0].node) +
+									   is_chosen(&chooser, chosen, count, saved[1].node) <
+								   2;
+				for (int i = 0; i < 2; i++)
+					memcpy(others[saved[i].tag], own[i], codec->layout.neighbours_offset);
+				chooser.candidates[0] = saved[0];
+				chooser.candidates[1] = saved[1];
+			}
+			/* The closer one hides, the later its turn. */
+			if (want == 7)
+				wide_first = wide_first && !is_chosen(&chooser, chosen, count, 200);
+		}
+	}
+	tap_result(none && all, "%s: as many slots are filled as there are candidates for", name);
+	tap_result(each_once, "%s: each by another one", name);
+	tap_result(once, "%s: of two that coincide with the node, by one", name);
+	/* By inner products another one is the nearest, and hides others. */
+	if (metric != OMENDB_METRIC_IP)
+	{
+		tap_result(free_first, "%s: at first by those that hide behind none", name);
+		tap_result(wide_first, "%s: at last by what hides most closely", name);
+	}
+	omendb_chooser_free(&chooser);
+	tap_result(allocator.live == 0, "%s: the chooser gives its memory back after that", name);
+	for (int i = 0; i < 20; i++)
+		free(others[i]);
+	free(node);
+	query_free(query);
+	codec_free(codec);
+}
+
 int
 main(void)
 {
@@ -450,5 +581,8 @@ main(void)
 	test_edge_options(OMENDB_METRIC_L2);
 	test_edge_options(OMENDB_METRIC_COSINE);
 	test_edge_options(OMENDB_METRIC_IP);
+	test_choose_by_codes(OMENDB_METRIC_L2);
+	test_choose_by_codes(OMENDB_METRIC_COSINE);
+	test_choose_by_codes(OMENDB_METRIC_IP);
 	return tap_done();
 }
