@@ -25,6 +25,7 @@
 #include "page/tids.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
+#include "write/hnswbatch.h"
 #include "write/hnswedges.h"
 
 /* The chosen neighbours of the new node on one level, nearest first. */
@@ -582,13 +583,24 @@ hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 	return true;
 }
 
+void
+hnsw_insert_row(HnswInsert *insert, const OmendbRecord *row)
+{
+	ItemPointerData tid;
+
+	memcpy(insert->record, row, insert->store.index->codec.layout.neighbours_offset);
+	memcpy(&tid, row->tids, OMENDB_TID_BYTES);
+	omendb_query_set_record(&insert->query, insert->record);
+	insert_record(insert, &tid, ShareLock);
+}
+
 bool
 hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 			IndexUniqueCheck unique, bool unchanged, IndexInfo *info)
 {
 	MemoryContext context;
 	MemoryContext old;
-	HnswInsert *insert;
+	OmendbRecord *record;
 	const OmendbIndex *open;
 	bool indexed;
 
@@ -597,20 +609,24 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	open = omendb_index_open(index);
-	insert = hnsw_insert_create(index, open);
+	record = palloc0(open->codec.layout.record_bytes);
 	indexed = hnsw_encode_value(open, hnsw_opclass(index), values[0],
-								palloc(hnsw_value_bytes(&open->codec.layout)), insert->record);
+								palloc(hnsw_value_bytes(&open->codec.layout)), record);
 	if (indexed)
 	{
-		insert->record->kind = OMENDB_RECORD_NODE;
-		insert->record->overflow = OMENDB_NO_NODE;
-		insert->record->ntids = 1;
-		memcpy(insert->record->tids, tid, OMENDB_TID_BYTES);
-		omendb_query_set_record(&insert->query, insert->record);
-		insert_record(insert, tid, ShareLock);
+		record->kind = OMENDB_RECORD_NODE;
+		record->overflow = OMENDB_NO_NODE;
+		record->ntids = 1;
+		memcpy(record->tids, tid, OMENDB_TID_BYTES);
+		if (!hnsw_batch_add(index, heap, info, open, record))
+			hnsw_insert_row(hnsw_insert_create(index, open), record);
 	}
 	else
-		omendb_meta_note_left_out(&insert->store);
+	{
+		OmendbStore store = {.relation = index, .index = open};
+
+		omendb_meta_note_left_out(&store);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return indexed;

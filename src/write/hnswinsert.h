@@ -39,4 +39,10 @@ extern bool hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned
 extern bool hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level,
 							const OmendbRecord *record, OmendbNode *entry, unsigned *entry_level);
 
+/*
+ * Insert a row: header and own vector of *row, with its heap TID. Memory is allocated in the current
+ * memory context, so that insert is good for one row.
+ */
+extern void hnsw_insert_row(HnswInsert *insert, const OmendbRecord *row);
+
 #endif /* OMENDB_HNSWINSERT_H */
