@@ -48,7 +48,7 @@
 #define FIRST_QUEUED 2
 
 /* Share of maintenance_work_mem that the rows of a batch may take, as a divisor. */
-#define MEMORY_SHARE 4
+#define MEMORY_SHARE 2
 
 /* Maximum number of rows of a batch. */
 #define MOST_ROWS 16384

@@ -53,9 +53,14 @@ hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store, OmendbChooser 
 void
 hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level)
 {
-	Assert(writer->known == NULL);
 	writer->known_level = level;
 	writer->known = known_create(CurrentMemoryContext, KNOWN_AT_FIRST, NULL);
+}
+
+void
+hnsw_edge_writer_forget(HnswEdgeWriter *writer)
+{
+	writer->known = NULL;
 }
 
 /* True if edges on that level are remembered. */
@@ -555,6 +560,34 @@ hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode n
 		for (uint32 i = 0; i < detour.n; i++)
 			forget_edges(writer, detour.nodes[i], level);
 	}
+}
+
+bool
+hnsw_begin_edges(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
+{
+	if (!omendb_record_copy(writer->store, node, level, writer->copy) ||
+		(writer->copy->flags & OMENDB_RECORD_DEAD))
+		return false;
+	omendb_chooser_set(writer->chooser, writer->copy);
+	return true;
+}
+
+bool
+hnsw_plan_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, const OmendbRecord *record,
+			   unsigned level, float distance, OmendbEdgeChange *change)
+{
+	if (omendb_record_has_edge(&writer->store->index->codec.layout, writer->copy, to))
+		return false;
+	change->to = to;
+	change->slot =
+		choose_slot(writer, node, to, record, level, distance, false, &change->detour);
+	if (change->slot == OMENDB_MAX_EDGES)
+		return false;
+	omendb_edge_write(writer->chooser, writer->copy, change->slot, to, record, distance);
+	if (change->slot == writer->copy->count)
+		writer->copy->count++;
+	update_known(writer, node, level);
+	return true;
 }
 
 bool
