@@ -78,10 +78,10 @@
  * IndexAmRoutine.
  */
 #if PG_VERSION_NUM >= 170000
-#define OMENDB_HAS_INSERT_CLEANUP           true
+#define OMENDB_HAS_INSERT_CLEANUP          true
 #define OMENDB_AM_INSERT_CLEANUP(function) .aminsertcleanup = (function),
 #else
-#define OMENDB_HAS_INSERT_CLEANUP           false
+#define OMENDB_HAS_INSERT_CLEANUP false
 #define OMENDB_AM_INSERT_CLEANUP(function)
 #endif
 

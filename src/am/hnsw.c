@@ -208,8 +208,8 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 	static const IndexAmRoutine am = {
 		OMENDB_AM_BUILDS_PARALLEL,
 		OMENDB_AM_INSERT_CLEANUP(hnsw_insert_cleanup)
-		/* No fixed set, like pgvector: its families with further operators can be restored. */
-		.amstrategies = 0,
+			/* No fixed set, like pgvector: its families with further operators can be restored. */
+			.amstrategies = 0,
 		.amsupport = HNSW_SUPPORT_PROCS,
 		.amcanorderbyop = true,
 		.amoptionalkey = true,

@@ -153,15 +153,31 @@ omendb_code_signs(const OmendbCodePlan *plan, const uint8_t *code, uint8_t *sign
 	uint64_t bits = 0;
 	uint32_t used = 0;
 
-	for (uint32_t g = 0; g < plan->groups; g++)
+	/* A block has an even number of groups, so both groups of a byte have the same size. */
+	for (uint32_t b = 0; b < omendb_plan_blocks(plan); b++)
 	{
-		uint32_t k = omendb_plan_size(plan, g / OMENDB_BLOCK_GROUPS);
-		uint64_t z = code[g / 2] >> (g % 2 * 4) & 15;
+		uint32_t k = omendb_plan_size(plan, b);
+		uint32_t width = omendb_plan_width(plan, b);
+		const uint8_t *positive = omendb_codebook(k)->positive;
+		const uint8_t *bytes = code + b * OMENDB_BLOCK_GROUPS / 2;
 
-		bits |= (uint64_t) omendb_codebook(k)->positive[z] << used;
-		used += k;
-		for (; used >= 8; used -= 8, bits >>= 8)
-			*signs++ = (uint8_t) bits;
+		if (k == 8 && used == 0)
+		{
+			for (uint32_t i = 0; i < width / 2; i++)
+			{
+				signs[2 * i] = positive[bytes[i] & 15];
+				signs[2 * i + 1] = positive[bytes[i] >> 4];
+			}
+			signs += width;
+			continue;
+		}
+		for (uint32_t i = 0; i < width / 2; i++)
+		{
+			bits |= (uint64_t) (positive[bytes[i] & 15] | (uint32_t) positive[bytes[i] >> 4] << k)
+					<< used;
+			for (used += 2 * k; used >= 8; used -= 8, bits >>= 8)
+				*signs++ = (uint8_t) bits;
+		}
 	}
 	if (used > 0)
 		*signs = (uint8_t) bits;

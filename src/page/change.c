@@ -236,8 +236,8 @@ lock_edge_pages(OmendbStore *store, EdgePages *pages)
 		pages->buffers[i] = omendb_store_read(store, pages->blocks[i]);
 	for (uint32 i = 0; i < pages->n; i++)
 	{
-		LockBuffer(pages->buffers[i], pages->blocks[i] == pages->changed ? BUFFER_LOCK_EXCLUSIVE
-																		  : BUFFER_LOCK_SHARE);
+		LockBuffer(pages->buffers[i],
+				   pages->blocks[i] == pages->changed ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
 		omendb_store_check(store, pages->buffers[i]);
 	}
 }

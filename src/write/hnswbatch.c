@@ -50,8 +50,11 @@
 /* Share of maintenance_work_mem that the rows of a batch may take, as a divisor. */
 #define MEMORY_SHARE 2
 
-/* Maximum number of rows of a batch. */
-#define MOST_ROWS 16384
+/*
+ * Maximum number of rows of a batch. A vacuum that waits for running inserts waits for the flush, about a
+ * second for so many rows, and other inserts wait behind that vacuum.
+ */
+#define MOST_ROWS 8192
 
 /* Rows that memory is allocated for at first. */
 #define ROWS_AT_FIRST 64
@@ -60,12 +63,12 @@ struct HnswBatch
 {
 	HnswBatch *next;
 	Oid index;
-	uint32 file;               /* number of the index's file */
-	SubTransactionId subxact;  /* of the statement */
-	CommandId command;         /* the smallest one of the rows */
-	MemoryContext context;     /* of the batch and its rows */
-	bool flushing;             /* or a flush has failed */
-	Size row_bytes;            /* memory that a row takes while the batch is flushed */
+	uint32 file;              /* number of the index's file */
+	SubTransactionId subxact; /* of the statement */
+	CommandId command;        /* the smallest one of the rows */
+	MemoryContext context;    /* of the batch and its rows */
+	bool flushing;            /* or a flush has failed */
+	Size row_bytes;           /* memory that a row takes while the batch is flushed */
 	HnswRows rows;
 };
 
@@ -108,12 +111,12 @@ static void
 begin_flush(HnswBatch *batch, Relation index)
 {
 	if (batch->flushing)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot insert further rows into index \"%s\"",
-						RelationGetRelationName(index)),
-				 errdetail("An error that was caught has interrupted the insertion of earlier rows "
-						   "of the same statement.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot insert further rows into index \"%s\"", RelationGetRelationName(index)),
+			 errdetail("An error that was caught has interrupted the insertion of earlier rows "
+					   "of the same statement.")));
 	batch->flushing = true;
 }
 

@@ -14,7 +14,7 @@
  * (before 17), the row is the statement's first, the row may be taken back before the statement ends
  * (ON CONFLICT), or the table's access method is not heap.
  */
-extern bool hnsw_batch_add(Relation index, Relation heap, IndexInfo *info,
-						   const OmendbIndex *open, const OmendbRecord *row);
+extern bool hnsw_batch_add(Relation index, Relation heap, IndexInfo *info, const OmendbIndex *open,
+						   const OmendbRecord *row);
 
 #endif /* OMENDB_HNSWBATCH_H */

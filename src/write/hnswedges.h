@@ -24,10 +24,11 @@ typedef struct HnswEdgeWriter
 {
 	OmendbStore *store;
 	OmendbChooser *chooser; /* the caller's; set to other nodes here */
-	OmendbQuery query;
-	OmendbRecord *copy;  /* of the record that gets the edge */
-	OmendbRecord *other; /* of another record */
-	uint64 filter[4];    /* Bloom filter of the neighbours of the copy: one bit for each */
+	OmendbQuery query;      /* the record that gets the edge */
+	OmendbQuery walk_query; /* the end of a detour */
+	OmendbRecord *copy;     /* of the record that gets the edge */
+	OmendbRecord *other;    /* of another record */
+	uint64 filter[4];       /* Bloom filter of the neighbours of the copy: one bit for each */
 
 	struct known_hash *known; /* edges read since hnsw_edge_writer_remember; or NULL */
 	unsigned known_level;     /* their level */

@@ -35,7 +35,7 @@
 #define FEWEST_TOGETHER 8
 
 /* Candidates of a row, the nearest that the search visited or that the batch has. */
-#define POOL 128
+#define POOL 112
 
 /* ef_construction of the graph of the batch's rows: all of its edges are candidates only. */
 #define BATCH_EF 16
@@ -44,7 +44,14 @@
 #define MOST_CHANGES 16
 
 /* Pages after which the edges that were read are forgotten. */
-#define REMEMBERED_PAGES 256
+#define REMEMBERED_PAGES 2048
+
+/*
+ * Number of a row's neighbours, the nearest, that are offered an edge to the row. An insert of one row
+ * offers m. Here the neighbours are chosen better, and m edges would be no gain (bench/README.md,
+ * "Batches of inserts").
+ */
+#define OFFERS(m) (((m) *3 + 3) / 4)
 
 /* In a neighbour's number: a row of the batch, which has no number yet. */
 #define OF_BATCH (UINT32_C(1) << 31)
@@ -132,9 +139,9 @@ make_array(Flush *flush, uint32 n)
 	flush->array.chunk_shift = shift;
 	flush->array.n = n;
 	flush->array.chunks = palloc(sizeof(uint8 *));
-	flush->array.chunks[0] = (uint8 *) TYPEALIGN(
-		64, MemoryContextAllocExtended(CurrentMemoryContext, bytes + 64,
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+	flush->array.chunks[0] =
+		(uint8 *) TYPEALIGN(64, MemoryContextAllocExtended(CurrentMemoryContext, bytes + 64,
+														   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
 }
 
 /* For OmendbBuildLevel. */
@@ -157,8 +164,7 @@ build_batch_graph(Flush *flush)
 	level->edges = flush->open->codec.layout.edges;
 	level->options = (OmendbBuildOptions){.ef_construction = BATCH_EF, .beam = BATCH_EF};
 	level->interrupt = check_interrupts;
-	memory =
-		MemoryContextAllocHuge(CurrentMemoryContext, omendb_build_prepare(level) + 64);
+	memory = MemoryContextAllocHuge(CurrentMemoryContext, omendb_build_prepare(level) + 64);
 	omendb_build_attach(level, (void *) TYPEALIGN(64, memory));
 	while (omendb_build_next(builder, level) && level->phase != OMENDB_BUILD_DONE)
 		for (uint32 at = 0, size = omendb_build_phase_size(level); at < size; at++)
@@ -277,8 +283,7 @@ choose_neighbours(Flush *flush, uint32 i, const OmendbNode *near, uint32 nnear)
 
 		omendb_edge_write(chooser, record, k, candidate->node, candidate_record(flush, candidate),
 						  candidate->distance);
-		/* As an insert of one row: only the m nearest. */
-		if (k < layout->m)
+		if (k < OFFERS(layout->m))
 			add_offer(flush, candidate->node, i, candidate->distance);
 	}
 }
@@ -359,8 +364,8 @@ take_in_batch(Flush *flush, uint32 i, const Offer *offer)
 		OmendbEdgeOption options[OMENDB_EDGE_OPTIONS];
 
 		omendb_query_set_record(&insert->query, record);
-		omendb_edge_options(&insert->chooser, &insert->query, record,
-							row_record(flush, offer->row), offer->distance, false, options);
+		omendb_edge_options(&insert->chooser, &insert->query, record, row_record(flush, offer->row),
+							offer->distance, false, options);
 		slot = options[0].slot;
 		if (slot == OMENDB_MAX_EDGES)
 			return;
@@ -402,6 +407,34 @@ take_offers_in_batch(Flush *flush)
 
 /* ---------------------------------------------------------------- records */
 
+/* The number of a neighbour in a row's record; OMENDB_NO_NODE if the neighbour has none yet. */
+static OmendbNode
+number_of(const Flush *flush, OmendbNode neighbour)
+{
+	return neighbour & OF_BATCH ? flush->nodes[neighbour & ~OF_BATCH] : neighbour;
+}
+
+/*
+ * Move the edges to neighbours without a number behind the others, so that those keep their slots when
+ * these are written later.
+ */
+static void
+put_numbered_first(Flush *flush, uint32 i)
+{
+	const OmendbLayout *layout = &flush->open->codec.layout;
+	OmendbRecord *record = row_record(flush, i);
+	OmendbRecord *copy = memcpy(flush->insert->writer.copy, record, layout->record_bytes);
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, copy);
+	uint32 n = 0;
+
+	for (uint32 k = 0; k < copy->count; k++)
+		if (number_of(flush, neighbours[k]) != OMENDB_NO_NODE)
+			omendb_edge_copy(layout, copy, k, record, n++);
+	for (uint32 k = 0; k < copy->count; k++)
+		if (number_of(flush, neighbours[k]) == OMENDB_NO_NODE)
+			omendb_edge_copy(layout, copy, k, record, n++);
+}
+
 /*
  * Copy a row's record, with the numbers of its neighbours, to *out. Neighbours without a number are left
  * out. False if there are such.
@@ -416,15 +449,13 @@ copy_numbered(const Flush *flush, uint32 i, OmendbRecord *out)
 	memcpy(out, row_record(flush, i), layout->record_bytes);
 	for (uint32 k = 0; k < out->count; k++)
 	{
-		OmendbNode neighbour = neighbours[k];
+		OmendbNode number = number_of(flush, neighbours[k]);
 
-		if (neighbour & OF_BATCH)
-			neighbour = flush->nodes[neighbour & ~OF_BATCH];
-		if (neighbour == OMENDB_NO_NODE)
+		if (number == OMENDB_NO_NODE)
 			continue;
 		if (n < k)
 			omendb_edge_move(layout, out, k, n);
-		neighbours[n++] = neighbour;
+		neighbours[n++] = number;
 	}
 	for (uint32 k = n; k < out->count; k++)
 		omendb_edge_free(layout, out, k);
@@ -457,7 +488,9 @@ write_records(Flush *flush, const uint32 *rows, uint32 n, bool *incomplete)
 		CHECK_FOR_INTERRUPTS();
 		for (uint32 k = 0; k < count; k++)
 		{
-			incomplete[rows[from + k]] = !copy_numbered(flush, rows[from + k], page_record(flush, k));
+			put_numbered_first(flush, rows[from + k]);
+			incomplete[rows[from + k]] =
+				!copy_numbered(flush, rows[from + k], page_record(flush, k));
 			records[k] = page_record(flush, k);
 		}
 		written = omendb_records_put(&flush->insert->store, records, count, nodes);
@@ -485,8 +518,8 @@ complete_records(Flush *flush, const uint32 *rows, uint32 n, const bool *incompl
 		uint32 count = 0;
 
 		CHECK_FOR_INTERRUPTS();
-		for (next = from;
-			 next < n && omendb_node_block(layout, flush->nodes[rows[next]]) == block; next++)
+		for (next = from; next < n && omendb_node_block(layout, flush->nodes[rows[next]]) == block;
+			 next++)
 		{
 			OmendbRecord *record = page_record(flush, count);
 			OmendbRecord *copy = flush->insert->writer.copy;
@@ -498,8 +531,7 @@ complete_records(Flush *flush, const uint32 *rows, uint32 n, const bool *incompl
 			if (!omendb_record_copy_own(&flush->insert->store, flush->nodes[rows[next]], 0, copy))
 				continue;
 			record->version = copy->version;
-			changes[count++] =
-				(OmendbNodeChange){.node = flush->nodes[rows[next]], .from = record};
+			changes[count++] = (OmendbNodeChange){.node = flush->nodes[rows[next]], .from = record};
 		}
 		if (count > 0)
 			omendb_page_put_changes(&flush->insert->store, changes, count);
@@ -530,10 +562,10 @@ write_all(Flush *flush)
 typedef struct PageWork
 {
 	uint32 nodes;
-	uint32 pages; /* that the change will lock, at most */
-	OmendbNodeChange *change;      /* per_page */
-	OmendbEdgeChange *edges;       /* per_page * MOST_CHANGES */
-	const Offer **offers;          /* the same: of each edge */
+	uint32 pages;             /* that the change will lock, at most */
+	OmendbNodeChange *change; /* per_page */
+	OmendbEdgeChange *edges;  /* per_page * MOST_CHANGES */
+	const Offer **offers;     /* the same: of each edge */
 } PageWork;
 
 /* Make the collected changes. Of nodes that have changed meanwhile the offers are made one by one. */
@@ -565,6 +597,21 @@ put_page(Flush *flush, PageWork *work)
 }
 
 /*
+ * True if one of n taken offers to a node occludes a farther one: its row is nearer to that row than the
+ * node is. The node leads there by that row.
+ */
+static bool
+is_occluded(Flush *flush, const Offer *const *taken, uint32 n, const Offer *offer)
+{
+	for (uint32 i = 0; i < n; i++)
+		if (omendb_own_distance(&flush->open->codec, row_record(flush, taken[i]->row),
+								row_record(flush, offer->row),
+								flush->insert->chooser.scratch) < offer->distance)
+			return true;
+	return false;
+}
+
+/*
  * Collect the changes of a node, which n offers are for. Returns the number of offers that were
  * looked at: less than n if there are too many changes for one WAL record.
  */
@@ -587,7 +634,8 @@ collect_changes(Flush *flush, PageWork *work, const Offer *offers, uint32 n)
 	{
 		OmendbEdgeChange *edge = &edges[change->nchanges];
 
-		if (!hnsw_plan_edge(&insert->writer, node, flush->nodes[offers[k].row],
+		if (is_occluded(flush, &work->offers[at * MOST_CHANGES], change->nchanges, &offers[k]) ||
+			!hnsw_plan_edge(&insert->writer, node, flush->nodes[offers[k].row],
 							row_record(flush, offers[k].row), 0, offers[k].distance, edge))
 			continue;
 		work->offers[at * MOST_CHANGES + change->nchanges++] = &offers[k];
@@ -595,8 +643,8 @@ collect_changes(Flush *flush, PageWork *work, const Offer *offers, uint32 n)
 	}
 	if (change->nchanges == 0)
 		return k;
-	change->from = memcpy(page_record(flush, at), insert->writer.copy,
-						  flush->open->codec.layout.record_bytes);
+	change->from =
+		memcpy(page_record(flush, at), insert->writer.copy, flush->open->codec.layout.record_bytes);
 	work->nodes++;
 	return k;
 }
@@ -642,8 +690,8 @@ take_offers_in_index(Flush *flush)
 		MemoryContext old;
 
 		CHECK_FOR_INTERRUPTS();
-		for (next = from;
-			 next < flush->noffers && omendb_node_block(layout, flush->offers[next].target) == block;
+		for (next = from; next < flush->noffers &&
+						  omendb_node_block(layout, flush->offers[next].target) == block;
 			 next++)
 			;
 		if (flush->pages++ % REMEMBERED_PAGES == 0)
@@ -692,8 +740,7 @@ follow_edges(Flush *flush, const NumberedRow *rows, uint32 nrows, uint32 *waitin
 		for (uint32 k = 0; k < copy->count; k++)
 		{
 			NumberedRow key = {.node = omendb_record_neighbours(layout, copy)[k]};
-			const NumberedRow *found =
-				bsearch(&key, rows, nrows, sizeof(NumberedRow), by_node);
+			const NumberedRow *found = bsearch(&key, rows, nrows, sizeof(NumberedRow), by_node);
 
 			if (!found || flush->reached[found->row])
 				continue;
@@ -816,8 +863,8 @@ insert_together(Flush *flush)
 
 /* Insert rows whose level is 0. first: find_equal_rows. */
 static void
-insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows,
-			  const uint8 *levels, const uint32 *first)
+insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows, const uint8 *levels,
+			  const uint32 *first)
 {
 	const OmendbLayout *layout = &open->codec.layout;
 	Flush *flush = palloc0(sizeof(Flush));
@@ -846,7 +893,8 @@ insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows,
 	flush->order = palloc(n * sizeof(uint32));
 	flush->reached = palloc0(n * sizeof(bool));
 	flush->page_records = palloc(layout->per_page * layout->record_bytes);
-	flush->known = AllocSetContextCreate(CurrentMemoryContext, "hnsw edges", ALLOCSET_DEFAULT_SIZES);
+	flush->known =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw edges", ALLOCSET_DEFAULT_SIZES);
 	flush->insert = hnsw_insert_create(index, open);
 
 	LockPage(index, OMENDB_META_BLOCK, ShareLock);
@@ -860,8 +908,7 @@ insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows,
 
 		if (levels[i] > 0 || (first[i] == i && flush->states[places[i]] != ROW_LATER))
 			continue;
-		if (first[i] == i || levels[first[i]] > 0 ||
-			flush->states[places[first[i]]] == ROW_LATER ||
+		if (first[i] == i || levels[first[i]] > 0 || flush->states[places[first[i]]] == ROW_LATER ||
 			!add_to_equal(flush, flush->nodes[places[first[i]]], row))
 			insert_alone(index, row, 0);
 	}
