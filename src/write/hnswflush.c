@@ -35,7 +35,7 @@
 #define FEWEST_TOGETHER 8
 
 /* Candidates of a row, the nearest that the search visited or that the batch has. */
-#define POOL 112
+#define POOL 128
 
 /* ef_construction of the graph of the batch's rows: all of its edges are candidates only. */
 #define BATCH_EF 16
@@ -45,13 +45,6 @@
 
 /* Pages after which the edges that were read are forgotten. */
 #define REMEMBERED_PAGES 2048
-
-/*
- * Number of a row's neighbours, the nearest, that are offered an edge to the row. An insert of one row
- * offers m. Here the neighbours are chosen better, and m edges would be no gain (bench/README.md,
- * "Batches of inserts").
- */
-#define OFFERS(m) (((m) *3 + 3) / 4)
 
 /* In a neighbour's number: a row of the batch, which has no number yet. */
 #define OF_BATCH (UINT32_C(1) << 31)
@@ -283,7 +276,8 @@ choose_neighbours(Flush *flush, uint32 i, const OmendbNode *near, uint32 nnear)
 
 		omendb_edge_write(chooser, record, k, candidate->node, candidate_record(flush, candidate),
 						  candidate->distance);
-		if (k < OFFERS(layout->m))
+		/* Only the m nearest, as an insert of one row. */
+		if (k < layout->m)
 			add_offer(flush, candidate->node, i, candidate->distance);
 	}
 }
@@ -435,15 +429,27 @@ put_numbered_first(Flush *flush, uint32 i)
 			omendb_edge_copy(layout, copy, k, record, n++);
 }
 
+/* True if one of the first n neighbours is that node. */
+static bool
+has_node(const OmendbNode *neighbours, uint32 n, OmendbNode node)
+{
+	for (uint32 k = 0; k < n; k++)
+		if (neighbours[k] == node)
+			return true;
+	return false;
+}
+
 /*
  * Copy a row's record, with the numbers of its neighbours, to *out. Neighbours without a number are left
- * out. False if there are such.
+ * out. False if there are such. Two neighbours can be the same node: a row whose vector the index has, and
+ * that node.
  */
 static bool
 copy_numbered(const Flush *flush, uint32 i, OmendbRecord *out)
 {
 	const OmendbLayout *layout = &flush->open->codec.layout;
 	OmendbNode *neighbours = omendb_record_neighbours(layout, out);
+	bool complete = true;
 	uint32 n = 0;
 
 	memcpy(out, row_record(flush, i), layout->record_bytes);
@@ -451,7 +457,8 @@ copy_numbered(const Flush *flush, uint32 i, OmendbRecord *out)
 	{
 		OmendbNode number = number_of(flush, neighbours[k]);
 
-		if (number == OMENDB_NO_NODE)
+		complete &= number != OMENDB_NO_NODE;
+		if (number == OMENDB_NO_NODE || has_node(neighbours, n, number))
 			continue;
 		if (n < k)
 			omendb_edge_move(layout, out, k, n);
@@ -459,10 +466,8 @@ copy_numbered(const Flush *flush, uint32 i, OmendbRecord *out)
 	}
 	for (uint32 k = n; k < out->count; k++)
 		omendb_edge_free(layout, out, k);
-	if (n == out->count)
-		return true;
 	out->count = (uint8) n;
-	return false;
+	return complete;
 }
 
 static OmendbRecord *

@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 SET enable_seqscan = off;
 SET hnsw.custom_scan = off;
-SELECT plan(38);
+SELECT plan(40);
 
 CREATE TABLE t (i int, v vector(8));
 CREATE INDEX t_hnsw ON t USING hnsw (v vector_l2_ops);
@@ -156,6 +156,15 @@ CREATE TEMPORARY TABLE temporary (i int, v bit(64));
 CREATE INDEX ON temporary USING hnsw (v bit_hamming_ops);
 INSERT INTO temporary SELECT i, i::bit(64) FROM generate_series(1, 300) i;
 SELECT is((SELECT count(*)::int FROM (SELECT FROM temporary ORDER BY v <~> 7::bit(64) LIMIT 1000) q), 300, 'bits, in a temporary table');
+
+-- equal vectors: of rows of the statement, of rows before, and of neighbours of both
+CREATE TABLE w (i int, v vector(8));
+CREATE INDEX w_hnsw ON w USING hnsw (v vector_l2_ops) WITH (m = 4);
+INSERT INTO w SELECT i, vec(i % 40) FROM generate_series(1, 100) i;
+INSERT INTO w SELECT i, vec(i % 60) FROM generate_series(101, 300) i;
+INSERT INTO w SELECT i, vec(i % 80) FROM generate_series(301, 400) i;
+SELECT is((SELECT count(DISTINCT i)::int FROM (SELECT i FROM w ORDER BY v <-> vec(3) LIMIT 1000) q), 400, 'equal vectors');
+SELECT is_empty($$ SELECT problem FROM hnsw_index_check('w_hnsw', true) $$, 'their index');
 
 -- more rows than memory
 SET maintenance_work_mem = '1MB';
