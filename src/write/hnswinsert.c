@@ -24,6 +24,14 @@
 #include "utils/memutils.h"
 #include "write/hnswbatch.h"
 
+/* The chosen neighbours of the new node on one level, nearest first. */
+typedef struct LevelPlan
+{
+	uint32 n;
+	OmendbSelectCandidate edges[OMENDB_MAX_EDGES];
+	OmendbRecord *records[OMENDB_MAX_EDGES]; /* header and own vector of each */
+} LevelPlan;
+
 /* Visit a node, and keep a copy of its record at the place that the search will give the visit. */
 static bool
 insert_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *query,

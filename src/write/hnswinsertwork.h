@@ -13,14 +13,6 @@
 #include "write/hnswedges.h"
 #include "write/hnswinsert.h"
 
-/* The chosen neighbours of the new node on one level, nearest first. */
-typedef struct LevelPlan
-{
-	uint32 n;
-	OmendbSelectCandidate edges[OMENDB_MAX_EDGES];
-	OmendbRecord *records[OMENDB_MAX_EDGES]; /* header and own vector of each */
-} LevelPlan;
-
 struct HnswInsert
 {
 	OmendbStore store; /* first, because the store's operations take this struct for theirs */
