@@ -73,6 +73,18 @@
 #define OMENDB_AM_BUILDS_PARALLEL .type = T_IndexAmRoutine
 #endif
 
+/*
+ * From 17 on an access method is told when a statement has inserted its last row. A field of an
+ * IndexAmRoutine.
+ */
+#if PG_VERSION_NUM >= 170000
+#define OMENDB_HAS_INSERT_CLEANUP          true
+#define OMENDB_AM_INSERT_CLEANUP(function) .aminsertcleanup = (function),
+#else
+#define OMENDB_HAS_INSERT_CLEANUP false
+#define OMENDB_AM_INSERT_CLEANUP(function)
+#endif
+
 /* The result of a handler. From 19 on the server keeps the pointer; before, it copies and frees it. */
 static inline const IndexAmRoutine *
 omendb_am_result(const IndexAmRoutine *am)

@@ -181,8 +181,9 @@ omendb_sql_hnsw_handler(PG_FUNCTION_ARGS)
 {
 	static const IndexAmRoutine am = {
 		OMENDB_AM_BUILDS_PARALLEL,
-		/* No fixed set, like pgvector: its families with further operators can be restored. */
-		.amstrategies = 0,
+		OMENDB_AM_INSERT_CLEANUP(hnsw_insert_cleanup)
+			/* No fixed set, like pgvector: its families with further operators can be restored. */
+			.amstrategies = 0,
 		.amsupport = HNSW_SUPPORT_PROCS,
 		.amcanorderbyop = true,
 		.amoptionalkey = true,

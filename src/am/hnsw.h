@@ -15,6 +15,7 @@
 #include "graph/search.h"
 #include "nodes/execnodes.h"
 #include "page/store.h"
+#include "utils/snapshot.h"
 
 #define HNSW_DISTANCE_STRATEGY 1
 /* Support functions that an operator class may have: pgvector's have 3. None is called. */
@@ -188,6 +189,27 @@ extern char *hnsw_build_phase_name(int64 phase);
 /* write/hnswinsert.c */
 extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 						IndexUniqueCheck unique, bool unchanged, IndexInfo *info);
+
+/* write/hnswbatch.c: rows of running statements of this session that are not in their index yet. */
+typedef struct HnswBatch HnswBatch;
+
+extern HnswBatch *hnsw_batches; /* of all indexes, or NULL */
+
+/* aminsertcleanup: a statement has inserted its last row. */
+extern void hnsw_insert_cleanup(Relation index, IndexInfo *info);
+
+/*
+ * Insert the rows of the index's batches. snapshot: only batches whose rows it may see; NULL: all.
+ */
+extern void hnsw_flush_batches(Relation index, Snapshot snapshot);
+
+/* Call this before the index is read, with no page locked. */
+static inline void
+hnsw_flush_before_read(Relation index, Snapshot snapshot)
+{
+	if (unlikely(hnsw_batches != NULL))
+		hnsw_flush_batches(index, snapshot);
+}
 
 /* hnswscan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);

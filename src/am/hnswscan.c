@@ -301,6 +301,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	bool found;
 
 	Assert(ScanDirectionIsForward(direction));
+	hnsw_flush_before_read(scan->indexRelation, scan->xs_snapshot);
 	if (scan->kill_prior_tuple && !state->drive.driven)
 		hnsw_dead_note(&state->dead, &state->store, &state->drive.row.place, &state->current.tid);
 	found = find_tid(scan);

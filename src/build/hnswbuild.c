@@ -245,7 +245,8 @@ build_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, boo
 	}
 	if (build->flushed)
 	{
-		hnsw_insert(index, values, isnull, tid, build->heap, UNIQUE_CHECK_NO, false, build->info);
+		/* Without an IndexInfo, whose statement would be told of its end: rows are not gathered. */
+		hnsw_insert(index, values, isnull, tid, build->heap, UNIQUE_CHECK_NO, false, NULL);
 		build->load.indexed++;
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, ++build->load.inserted);
 	}

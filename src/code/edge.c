@@ -81,19 +81,23 @@ omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot
 }
 
 void
-omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from, uint32_t to)
+omendb_edge_copy(const OmendbLayout *layout, const OmendbRecord *record, uint32_t from,
+				 OmendbRecord *other, uint32_t to)
 {
-	uint8_t *slopes = omendb_record_slopes(layout, record);
-	uint8_t *shifts = omendb_record_shifts(layout, record);
-	OmendbNode *neighbours = omendb_record_neighbours(layout, record);
-
-	neighbours[to] = neighbours[from];
+	omendb_record_neighbours(layout, other)[to] = omendb_record_neighbours(layout, record)[from];
 	if (!omendb_layout_is_coded(layout))
 		return;
-	slopes[to] = slopes[from];
-	omendb_put_int12(shifts, layout->edges, to, omendb_get_int12(shifts, layout->edges, from));
-	memmove(omendb_record_code(layout, record, to), omendb_record_code(layout, record, from),
+	omendb_record_slopes(layout, other)[to] = omendb_record_slopes(layout, record)[from];
+	omendb_put_int12(omendb_record_shifts(layout, other), layout->edges, to,
+					 omendb_get_int12(omendb_record_shifts(layout, record), layout->edges, from));
+	memmove(omendb_record_code(layout, other, to), omendb_record_code(layout, record, from),
 			omendb_code_bytes(layout));
+}
+
+void
+omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from, uint32_t to)
+{
+	omendb_edge_copy(layout, record, from, record, to);
 }
 
 /* Raise the exponent of all slopes. Slopes below the new least one become the least one. */

@@ -29,6 +29,10 @@ extern void omendb_edge_clear(const OmendbLayout *layout, OmendbRecord *record);
 /* Fill a slot with zeros. Does not change record->count. */
 extern void omendb_edge_free(const OmendbLayout *layout, OmendbRecord *record, uint32_t slot);
 
+/* Copy an edge of one record of a node into a slot of another record of it, with the same exponents. */
+extern void omendb_edge_copy(const OmendbLayout *layout, const OmendbRecord *record, uint32_t from,
+							 OmendbRecord *other, uint32_t to);
+
 /* Copy an edge into another slot of its record. */
 extern void omendb_edge_move(const OmendbLayout *layout, OmendbRecord *record, uint32_t from,
 							 uint32_t to);

@@ -131,6 +131,7 @@ omendb_diagnosis_open(OmendbDiagnosis *diagnosis, Oid index, LOCKMODE lock,
 						errmsg("index \"%s\" is not valid", RelationGetRelationName(relation)),
 						errhint("It is being built, or its build failed: then REINDEX it.")));
 
+	hnsw_flush_before_read(relation, NULL);
 	diagnosis->index = omendb_index_open(relation);
 	read_meta(diagnosis);
 	diagnosis->opclass = hnsw_opclass(relation);

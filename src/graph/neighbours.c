@@ -54,7 +54,9 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 	chooser->allocator = allocator;
 	chooser->memory = allocator->resize(allocator->context, NULL, total * sizeof(float));
 	chooser->signs = allocator->resize(allocator->context, NULL, OMENDB_SELECT_MAX * signs + 1);
-	if (!chooser->memory || !chooser->signs)
+	chooser->slot_signs =
+		allocator->resize(allocator->context, NULL, OMENDB_MAX_EDGES * signs_bytes(codec) + 1);
+	if (!chooser->memory || !chooser->signs || !chooser->slot_signs)
 		return false;
 	memset(chooser->memory, 0, total * sizeof(float));
 	chooser->own_stored = chooser->memory;
@@ -77,9 +79,12 @@ omendb_chooser_free(OmendbChooser *chooser)
 		allocator->release(allocator->context, chooser->memory);
 	if (chooser->signs)
 		allocator->release(allocator->context, chooser->signs);
+	if (chooser->slot_signs)
+		allocator->release(allocator->context, chooser->slot_signs);
 	if (chooser->candidates)
 		allocator->release(allocator->context, chooser->candidates);
 	chooser->memory = NULL;
+	chooser->slot_signs = NULL;
 	chooser->signs = NULL;
 	chooser->candidates = NULL;
 }
@@ -112,6 +117,7 @@ omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node)
 {
 	if (!coded(chooser))
 		return;
+	memset(chooser->slots_known, 0, sizeof(chooser->slots_known));
 	omendb_own_decode(chooser->codec, node, chooser->own_stored);
 	chooser->own = omendb_code_vector(chooser->codec, chooser->own_stored, chooser->own_code);
 }
@@ -187,6 +193,7 @@ omendb_edge_write(OmendbChooser *chooser, OmendbRecord *node, uint32_t slot, Ome
 
 	omendb_edge_encode(chooser->codec, node, slot, neighbour, chooser->own, x, distance,
 					   node->norm2, neighbour_record->norm2);
+	chooser->slots_known[slot / 64] &= ~(UINT64_C(1) << slot % 64);
 }
 
 /* A neighbour of a full node, by the code of its edge. r: its residual, from the node. */
@@ -223,6 +230,23 @@ static inline float
 root(float x)
 {
 	return x > 0 ? sqrtf(x) : 0;
+}
+
+/* The signs of the code of an edge of the node. */
+static const uint8_t *
+slot_signs(OmendbChooser *chooser, const OmendbRecord *node, uint32_t slot)
+{
+	uint8_t *signs = chooser->slot_signs + slot * signs_bytes(chooser->codec);
+	uint64_t *known = &chooser->slots_known[slot / 64];
+	uint64_t bit = UINT64_C(1) << slot % 64;
+
+	if (!(*known & bit))
+	{
+		omendb_code_signs(&chooser->codec->plan,
+						  omendb_record_code(&chooser->codec->layout, node, slot), signs);
+		*known |= bit;
+	}
+	return signs;
 }
 
 /*
@@ -280,18 +304,19 @@ write_signs(OmendbChooser *chooser, const OmendbRecord *node, const CodedNeighbo
 	for (uint32_t i = 0; i < n; i++, signs += signs_bytes(codec))
 	{
 		uint8_t fresh[OMENDB_MAX_CODE / 8];
-		const uint8_t *code = fresh;
 		float residual;
 		float origin;
 
-		if (neighbours[i].slot >= OMENDB_MAX_EDGES)
-			omendb_kernels.residual_code(
-				chooser->own,
-				other_in_code_space(chooser, others[neighbours[i].slot - OMENDB_MAX_EDGES]),
-				&codec->plan, fresh, &residual, &origin);
-		else
-			code = omendb_record_code(&codec->layout, node, neighbours[i].slot);
-		omendb_code_signs(&codec->plan, code, signs);
+		if (neighbours[i].slot < OMENDB_MAX_EDGES)
+		{
+			memcpy(signs, slot_signs(chooser, node, neighbours[i].slot), signs_bytes(codec));
+			continue;
+		}
+		omendb_kernels.residual_code(
+			chooser->own,
+			other_in_code_space(chooser, others[neighbours[i].slot - OMENDB_MAX_EDGES]),
+			&codec->plan, fresh, &residual, &origin);
+		omendb_code_signs(&codec->plan, fresh, signs);
 	}
 }
 

@@ -13,12 +13,14 @@ typedef struct OmendbChooser
 {
 	const OmendbCodec *codec;
 	const OmendbAllocator *allocator;
-	OmendbSelectCandidate *candidates;              /* filled in by the caller */
-	size_t capacity;                                /* of candidates */
-	const OmendbRecord *records[OMENDB_SELECT_MAX]; /* of the candidates */
-	const float *own;                               /* the node's vector in code space */
-	uint8_t *signs;                                 /* of the candidates, or of edges */
-	float *memory;                                  /* of the arrays below */
+	OmendbSelectCandidate *candidates;               /* filled in by the caller */
+	size_t capacity;                                 /* of candidates */
+	const OmendbRecord *records[OMENDB_SELECT_MAX];  /* of the candidates */
+	const float *own;                                /* the node's vector in code space */
+	uint8_t *signs;                                  /* of the candidates, or of edges */
+	uint8_t *slot_signs;                             /* of the node's edges, by slots, .. */
+	uint64_t slots_known[OMENDB_MAX_EDGES / 64 + 1]; /* .. where a bit is set */
+	float *memory;                                   /* of the arrays below */
 	float *own_stored;
 	float *own_code;
 	float *other_stored;
@@ -34,7 +36,10 @@ extern void omendb_chooser_free(OmendbChooser *chooser);
 /* Reserve memory for n candidates, which the caller fills in. False when out of memory. */
 extern bool omendb_chooser_reserve(OmendbChooser *chooser, size_t n);
 
-/* Set the node whose neighbours are chosen next, or whose edges are written. */
+/*
+ * Set the node whose neighbours are chosen next, or whose edges are written. Until the next call its
+ * edges are changed by omendb_edge_write only.
+ */
 extern void omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node);
 
 /*

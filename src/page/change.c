@@ -24,6 +24,32 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 	return omendb_block_node(layout, block, slot);
 }
 
+uint32
+omendb_records_put(OmendbStore *store, const OmendbRecord *const *records, uint32 n,
+				   OmendbNode *nodes)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	uint32 slot;
+	uint32 count = 0;
+	Buffer buffer = omendb_slot_lock_free(store, &slot);
+	BlockNumber block = BufferGetBlockNumber(buffer);
+	GenericXLogState *state = GenericXLogStart(store->relation);
+	Page page = omendb_slot_register(state, buffer);
+
+	for (; count < n && slot < layout->per_page; slot++)
+	{
+		OmendbRecord *record = omendb_page_record(layout, page, slot);
+
+		if (record->kind != OMENDB_RECORD_FREE)
+			continue;
+		omendb_slot_fill(layout, record, records[count]);
+		nodes[count++] = omendb_block_node(layout, block, slot);
+	}
+	GenericXLogFinish(state);
+	UnlockReleaseBuffer(buffer);
+	return count;
+}
+
 /* Lock the metapage exclusively if `entry` is the entry point; else InvalidBuffer. */
 static Buffer
 lock_entry(OmendbStore *store, OmendbNode entry)
@@ -149,24 +175,25 @@ lock_version(OmendbStore *store, OmendbNode node, const OmendbRecord *copy)
 	return InvalidBuffer;
 }
 
-/* True if the record on the locked page is a live node of that level with an edge to `to`. */
+/* True if the record is a live node of that level with an edge to `to`. */
 static bool
-has_live_edge(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbNode to)
+has_live_edge(const OmendbLayout *layout, const OmendbRecord *record, unsigned level, OmendbNode to)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	const OmendbRecord *record = omendb_store_record(store, buffer, node);
-
 	return record->kind == OMENDB_RECORD_NODE && record->level == level &&
 		   !(record->flags & OMENDB_RECORD_DEAD) && omendb_record_has_edge(layout, record, to);
 }
 
-/* The page of a node whose edge is replaced, and the pages of the detour, each once. */
+/* The page of nodes whose edges are replaced, and the pages of the detours, each once. */
 typedef struct EdgePages
 {
 	uint32 n;
-	BlockNumber blocks[1 + OMENDB_DETOUR_NODES]; /* ascending */
-	Buffer buffers[1 + OMENDB_DETOUR_NODES];
+	BlockNumber blocks[OMENDB_CHANGE_PAGES]; /* ascending */
+	Buffer buffers[OMENDB_CHANGE_PAGES];
+	BlockNumber changed; /* the block of the nodes whose edges are replaced, .. */
+	Page page;           /* .. and this page as the changes so far have made it, or NULL */
 } EdgePages;
+
+_Static_assert(OMENDB_CHANGE_PAGES > OMENDB_DETOUR_NODES, "all pages of one detour are locked");
 
 static void
 add_edge_page(EdgePages *pages, BlockNumber block)
@@ -177,28 +204,40 @@ add_edge_page(EdgePages *pages, BlockNumber block)
 		at--;
 	if (at < pages->n && pages->blocks[at] == block)
 		return;
+	if (pages->n == OMENDB_CHANGE_PAGES)
+		elog(ERROR, "too many pages for one change");
 	memmove(&pages->blocks[at + 1], &pages->blocks[at], (pages->n - at) * sizeof(BlockNumber));
 	pages->blocks[at] = block;
 	pages->n++;
 }
 
-/* Lock the node's page exclusively, and the pages of the detour (or NULL) in share mode. */
+/* Begin a list of pages with the one whose records will be changed. */
 static void
-lock_edge_pages(OmendbStore *store, OmendbNode node, const OmendbDetour *detour, EdgePages *pages)
+begin_edge_pages(EdgePages *pages, BlockNumber block)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
-	BlockNumber block = omendb_node_block(layout, node);
-
 	pages->n = 0;
+	pages->changed = block;
+	pages->page = NULL;
 	add_edge_page(pages, block);
-	for (uint32 i = 0; detour && i < detour->n; i++)
-		add_edge_page(pages, omendb_node_block(layout, detour->nodes[i]));
+}
+
+static void
+add_detour_pages(OmendbStore *store, EdgePages *pages, const OmendbDetour *detour)
+{
+	for (uint32 i = 0; i < detour->n; i++)
+		add_edge_page(pages, omendb_node_block(&store->index->codec.layout, detour->nodes[i]));
+}
+
+/* Lock the changed page exclusively, and the others in share mode. */
+static void
+lock_edge_pages(OmendbStore *store, EdgePages *pages)
+{
 	for (uint32 i = 0; i < pages->n; i++)
 		pages->buffers[i] = omendb_store_read(store, pages->blocks[i]);
 	for (uint32 i = 0; i < pages->n; i++)
 	{
 		LockBuffer(pages->buffers[i],
-				   pages->blocks[i] == block ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
+				   pages->blocks[i] == pages->changed ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE);
 		omendb_store_check(store, pages->buffers[i]);
 	}
 }
@@ -211,9 +250,8 @@ unlock_edge_pages(EdgePages *pages)
 }
 
 static Buffer
-edge_page(const OmendbStore *store, const EdgePages *pages, OmendbNode node)
+edge_page(const EdgePages *pages, BlockNumber block)
 {
-	BlockNumber block = omendb_node_block(&store->index->codec.layout, node);
 	uint32 i = 0;
 
 	while (pages->blocks[i] != block)
@@ -221,15 +259,29 @@ edge_page(const OmendbStore *store, const EdgePages *pages, OmendbNode node)
 	return pages->buffers[i];
 }
 
+/* The record of a node on one of the locked pages. */
+static const OmendbRecord *
+edge_record(OmendbStore *store, const EdgePages *pages, OmendbNode node)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	BlockNumber block = omendb_node_block(layout, node);
+
+	if (pages->page && block == pages->changed)
+		return omendb_page_record(layout, pages->page, node % layout->per_page);
+	return omendb_store_record(store, edge_page(pages, block), node);
+}
+
 /* True if the detour leads to `end`, without `node`. All its pages are locked. */
 static bool
 is_detour(OmendbStore *store, const EdgePages *pages, OmendbNode node, const OmendbDetour *detour,
 		  unsigned level, OmendbNode end)
 {
+	const OmendbLayout *layout = &store->index->codec.layout;
+
 	for (uint32 i = 0; i < detour->n; i++)
 		if (detour->nodes[i] == node ||
-			!has_live_edge(store, edge_page(store, pages, detour->nodes[i]), detour->nodes[i],
-						   level, i + 1 < detour->n ? detour->nodes[i + 1] : end))
+			!has_live_edge(layout, edge_record(store, pages, detour->nodes[i]), level,
+						   i + 1 < detour->n ? detour->nodes[i + 1] : end))
 			return false;
 	return true;
 }
@@ -258,8 +310,11 @@ omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *
 	Buffer buffer;
 	bool good;
 
-	lock_edge_pages(store, node, detour, &pages);
-	buffer = edge_page(store, &pages, node);
+	begin_edge_pages(&pages, omendb_node_block(layout, node));
+	if (detour)
+		add_detour_pages(store, &pages, detour);
+	lock_edge_pages(store, &pages);
+	buffer = edge_page(&pages, pages.changed);
 	present = same_version(store, buffer, node, from);
 	good = present && (!detour || is_detour(store, &pages, node, detour, present->level,
 											omendb_record_neighbours(layout, present)[slot]));
@@ -275,6 +330,72 @@ omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *
 	}
 	unlock_edge_pages(&pages);
 	return good;
+}
+
+/*
+ * True if the changes of a node may be made in this order: of each edge that is replaced the end is
+ * reached by a detour. `present` is the node's record on the changed page.
+ */
+static bool
+are_detours(OmendbStore *store, const EdgePages *pages, const OmendbNodeChange *change,
+			const OmendbRecord *present)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	OmendbNode neighbours[OMENDB_MAX_EDGES];
+	uint32 count = Min(present->count, layout->edges);
+
+	memcpy(neighbours, omendb_record_neighbours(layout, present), count * sizeof(OmendbNode));
+	for (uint32 i = 0; i < change->nchanges; i++)
+	{
+		const OmendbEdgeChange *edge = &change->changes[i];
+
+		if (edge->slot == count)
+			count++;
+		else if (edge->detour.n == 0 || !is_detour(store, pages, change->node, &edge->detour,
+												   present->level, neighbours[edge->slot]))
+			return false;
+		neighbours[edge->slot] = edge->to;
+	}
+	return true;
+}
+
+void
+omendb_page_put_changes(OmendbStore *store, OmendbNodeChange *nodes, uint32 n)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	GenericXLogState *state = NULL;
+	EdgePages pages;
+	Buffer buffer;
+
+	begin_edge_pages(&pages, omendb_node_block(layout, nodes[0].node));
+	for (uint32 i = 0; i < n; i++)
+		for (uint32 k = 0; k < nodes[i].nchanges; k++)
+			add_detour_pages(store, &pages, &nodes[i].changes[k].detour);
+	lock_edge_pages(store, &pages);
+	buffer = edge_page(&pages, pages.changed);
+	for (uint32 i = 0; i < n; i++)
+	{
+		OmendbNodeChange *change = &nodes[i];
+		const OmendbRecord *present = edge_record(store, &pages, change->node);
+		OmendbRecord *record;
+
+		change->done = present->kind == OMENDB_RECORD_NODE &&
+					   present->version == change->from->version &&
+					   are_detours(store, &pages, change, present);
+		if (!change->done)
+			continue;
+		if (!state)
+		{
+			state = GenericXLogStart(store->relation);
+			pages.page = GenericXLogRegisterBuffer(state, buffer, 0);
+		}
+		record = omendb_page_record(layout, pages.page, change->node % layout->per_page);
+		copy_edges(layout, record, change->from);
+		record->version++;
+	}
+	if (state)
+		GenericXLogFinish(state);
+	unlock_edge_pages(&pages);
 }
 
 bool

@@ -27,6 +27,13 @@ extern OmendbNode omendb_record_put(OmendbStore *store, const OmendbRecord *reco
 extern bool omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNode old,
 									OmendbNode *node);
 
+/*
+ * Put the first of n records, as many as a page has free slots, into one page, in one WAL record.
+ * Returns their number, at least one; nodes[]: their numbers.
+ */
+extern uint32 omendb_records_put(OmendbStore *store, const OmendbRecord *const *records, uint32 n,
+								 OmendbNode *nodes);
+
 /* Copy the record of a node, under a share lock. False if it is not a node of that level. */
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
 							   OmendbRecord *out);
@@ -70,6 +77,36 @@ typedef struct OmendbDetour
  */
 extern bool omendb_record_put_edge(OmendbStore *store, OmendbNode node, const OmendbRecord *from,
 								   uint32 slot, const OmendbDetour *detour);
+
+/* One edge more of a node, or one that replaces another. */
+typedef struct OmendbEdgeChange
+{
+	uint32 slot;
+	OmendbNode to;
+	OmendbDetour detour; /* to the end of the replaced edge; empty if the slot is free */
+} OmendbEdgeChange;
+
+/* Changes of a node's edges, one after another. */
+typedef struct OmendbNodeChange
+{
+	OmendbNode node;
+	const OmendbRecord *from; /* a copy of the node's record, with the changed edges */
+	const OmendbEdgeChange *changes;
+	uint32 nchanges; /* 0: nothing leads to the node yet, all edges may be others */
+	bool done;       /* result */
+} OmendbNodeChange;
+
+/* Maximum number of pages that omendb_page_put_changes locks. */
+#define OMENDB_CHANGE_PAGES 48
+
+/*
+ * omendb_record_put_edge for several edges of several nodes of one page, in one WAL record. The changes
+ * are made in this order, and each is checked in the state that those before it have made. So what
+ * holds for each of them holds for all. All changes of a node are made (done), or none: if the node's
+ * record has another version than the copy, or a detour is gone. All pages of the detours and the
+ * nodes' page are at most OMENDB_CHANGE_PAGES.
+ */
+extern void omendb_page_put_changes(OmendbStore *store, OmendbNodeChange *nodes, uint32 n);
 
 /* Write the edges of `from`, a copy of the node's record. False as for another version above. */
 extern bool omendb_record_put_edges(OmendbStore *store, OmendbNode node, const OmendbRecord *from);

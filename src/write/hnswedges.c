@@ -48,14 +48,20 @@ hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store, OmendbChooser 
 	writer->copy = palloc(codec->layout.record_bytes);
 	writer->other = palloc(codec->layout.record_bytes);
 	omendb_query_init(&writer->query, codec, palloc(omendb_query_bytes(codec) + 1));
+	omendb_query_init(&writer->walk_query, codec, palloc(omendb_query_bytes(codec) + 1));
 }
 
 void
 hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level)
 {
-	Assert(writer->known == NULL);
 	writer->known_level = level;
 	writer->known = known_create(CurrentMemoryContext, KNOWN_AT_FIRST, NULL);
+}
+
+void
+hnsw_edge_writer_forget(HnswEdgeWriter *writer)
+{
+	writer->known = NULL;
 }
 
 /* True if edges on that level are remembered. */
@@ -299,7 +305,7 @@ next_step(const OmendbStep *step, OmendbNode self, const OmendbDetour *detour)
 
 /*
  * Find a detour to `end` that begins with `at` and goes on, as a search does, to the neighbour
- * with the smallest estimate. writer->query has the vector of `end`.
+ * with the smallest estimate. writer->walk_query has the vector of `end`.
  */
 static bool
 walk_to(HnswEdgeWriter *writer, OmendbNode self, OmendbNode at, OmendbNode end, unsigned level,
@@ -309,7 +315,7 @@ walk_to(HnswEdgeWriter *writer, OmendbNode self, OmendbNode at, OmendbNode end, 
 
 	for (detour->n = 0; at != OMENDB_NO_NODE && detour->n < OMENDB_DETOUR_NODES;)
 	{
-		if (!omendb_store_ops.visit(writer->store, at, level, &writer->query, &step) ||
+		if (!omendb_store_ops.visit(writer->store, at, level, &writer->walk_query, &step) ||
 			!step.payload.live)
 			return false;
 		detour->nodes[detour->n++] = at;
@@ -332,7 +338,7 @@ find_walked_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, Omen
 	if (!omendb_layout_is_coded(&writer->store->index->codec.layout) ||
 		!omendb_record_copy_own(writer->store, end, level, writer->other))
 		return false;
-	omendb_query_set_record(&writer->query, writer->other);
+	omendb_query_set_record(&writer->walk_query, writer->other);
 	return (occluder != OMENDB_NO_NODE && walk_to(writer, self, occluder, end, level, detour)) ||
 		   walk_to(writer, self, newcomer, end, level, detour);
 }
@@ -449,6 +455,17 @@ edge_capacity(const HnswEdgeWriter *writer, unsigned level)
 	return level == 0 ? layout->edges : layout->m;
 }
 
+/* Prepare to choose slots of the node in writer->copy, and to write its edges. */
+static void
+set_copy(HnswEdgeWriter *writer, unsigned level)
+{
+	omendb_chooser_set(writer->chooser, writer->copy);
+	/* Only a full node has to choose. */
+	if (omendb_layout_is_coded(&writer->store->index->codec.layout) &&
+		writer->copy->count >= edge_capacity(writer, level))
+		omendb_query_set_record(&writer->query, writer->copy);
+}
+
 /*
  * Choose the slot of the node in writer->copy for an edge to `node`. *detour: leads to the end of the
  * edge that the new one replaces; empty if the slot is free. Returns OMENDB_MAX_EDGES if the
@@ -467,11 +484,8 @@ choose_slot(HnswEdgeWriter *writer, OmendbNode self, OmendbNode node, const Omen
 	if (writer->copy->count < edge_capacity(writer, level))
 		return writer->copy->count;
 	if (omendb_layout_is_coded(layout))
-	{
-		omendb_query_set_record(&writer->query, writer->copy);
 		n = omendb_edge_options(writer->chooser, &writer->query, writer->copy, record, distance,
 								forced, options);
-	}
 	else
 		n = plain_edge_options(writer, record, level, distance, forced, options);
 	set_filter(writer);
@@ -540,7 +554,7 @@ hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode n
 		/* Vacuum may offer an edge that is there already. */
 		if (omendb_record_has_edge(&writer->store->index->codec.layout, writer->copy, node))
 			return true;
-		omendb_chooser_set(writer->chooser, writer->copy);
+		set_copy(writer, level);
 		slot = choose_slot(writer, neighbour, node, record, level, distance, forced, &detour);
 		if (slot == OMENDB_MAX_EDGES)
 			return false;
@@ -555,6 +569,36 @@ hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode n
 		for (uint32 i = 0; i < detour.n; i++)
 			forget_edges(writer, detour.nodes[i], level);
 	}
+}
+
+bool
+hnsw_begin_edges(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
+{
+	if (!omendb_record_copy(writer->store, node, level, writer->copy) ||
+		(writer->copy->flags & OMENDB_RECORD_DEAD))
+		return false;
+	set_copy(writer, level);
+	return true;
+}
+
+bool
+hnsw_plan_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to, const OmendbRecord *record,
+			   unsigned level, float distance, OmendbEdgeChange *change)
+{
+	if (omendb_record_has_edge(&writer->store->index->codec.layout, writer->copy, to))
+		return false;
+	change->to = to;
+	change->slot = choose_slot(writer, node, to, record, level, distance, false, &change->detour);
+	if (change->slot == OMENDB_MAX_EDGES)
+		return false;
+	omendb_edge_write(writer->chooser, writer->copy, change->slot, to, record, distance);
+	if (change->slot == writer->copy->count)
+		writer->copy->count++;
+	if (writer->copy->count == edge_capacity(writer, level) && change->detour.n == 0 &&
+		omendb_layout_is_coded(&writer->store->index->codec.layout))
+		omendb_query_set_record(&writer->query, writer->copy);
+	update_known(writer, node, level);
+	return true;
 }
 
 bool

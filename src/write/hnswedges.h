@@ -24,10 +24,11 @@ typedef struct HnswEdgeWriter
 {
 	OmendbStore *store;
 	OmendbChooser *chooser; /* the caller's; set to other nodes here */
-	OmendbQuery query;
-	OmendbRecord *copy;  /* of the record that gets the edge */
-	OmendbRecord *other; /* of another record */
-	uint64 filter[4];    /* Bloom filter of the neighbours of the copy: one bit for each */
+	OmendbQuery query;      /* the record that gets the edge */
+	OmendbQuery walk_query; /* the end of a detour */
+	OmendbRecord *copy;     /* of the record that gets the edge */
+	OmendbRecord *other;    /* of another record */
+	uint64 filter[4];       /* Bloom filter of the neighbours of the copy: one bit for each */
 
 	struct known_hash *known; /* edges read since hnsw_edge_writer_remember; or NULL */
 	unsigned known_level;     /* their level */
@@ -40,9 +41,12 @@ extern void hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store,
 /*
  * From now on remember the edges of nodes of that level once they were read, while one row is
  * inserted. Changes by others are not seen any more, but each change of an edge checks its
- * detour on the pages. At most one call.
+ * detour on the pages. A second call forgets what was remembered, but does not free memory.
  */
 extern void hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level);
+
+/* Remember nothing from now on. */
+extern void hnsw_edge_writer_forget(HnswEdgeWriter *writer);
 
 /*
  * Remember the edges of a record that was read already, up to its neighbours (codes_offset
@@ -68,6 +72,21 @@ extern bool hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, 
 extern bool hnsw_add_first_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour,
 										OmendbNode node, const OmendbRecord *record, unsigned level,
 										float distance);
+
+/*
+ * A copy of a record that gets several edges, before they are written to the page. The writer is
+ * set to it by hnsw_begin_edges.
+ */
+extern bool hnsw_begin_edges(HnswEdgeWriter *writer, OmendbNode node, unsigned level);
+
+/*
+ * Choose the slot of the node's copy for an edge to another node at that distance, as
+ * hnsw_add_reverse_edge does, and write the edge into the copy. *change: for omendb_page_put_changes.
+ * False if the node does not take the edge.
+ */
+extern bool hnsw_plan_edge(HnswEdgeWriter *writer, OmendbNode node, OmendbNode to,
+						   const OmendbRecord *record, unsigned level, float distance,
+						   OmendbEdgeChange *change);
 
 /*
  * Give a node to which nothing leads yet an edge to `to`; in a full node it replaces the last

@@ -15,17 +15,14 @@
  * insert read before they were marked dead. An insert that begins the graph or a level holds
  * it exclusively. Page locks are those of single reads and changes.
  */
-#include "write/hnswinsert.h"
+#include "write/hnswinsertwork.h"
 
 #include "common/pg_prng.h"
-#include "graph/neighbours.h"
-#include "graph/search.h"
 #include "miscadmin.h"
-#include "page/change.h"
 #include "page/tids.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
-#include "write/hnswedges.h"
+#include "write/hnswbatch.h"
 
 /* The chosen neighbours of the new node on one level, nearest first. */
 typedef struct LevelPlan
@@ -34,26 +31,6 @@ typedef struct LevelPlan
 	OmendbSelectCandidate edges[OMENDB_MAX_EDGES];
 	OmendbRecord *records[OMENDB_MAX_EDGES]; /* header and own vector of each */
 } LevelPlan;
-
-struct HnswInsert
-{
-	OmendbStore store; /* first, because the store's operations take this struct for theirs */
-	OmendbSearch search;
-	OmendbQuery query;
-	OmendbChooser chooser;
-	OmendbRecord *record; /* of the new node */
-	HnswEdgeWriter writer;
-	/* copies of the records that the present search visits, at their places in search.visited */
-	uint8 *copies;
-	Size copy_bytes;
-	size_t copies_capacity; /* records */
-};
-
-static OmendbRecord *
-visited_record(HnswInsert *insert, size_t i)
-{
-	return (OmendbRecord *) (insert->copies + i * insert->copy_bytes);
-}
 
 /* Visit a node, and keep a copy of its record at the place that the search will give the visit. */
 static bool
@@ -70,7 +47,7 @@ insert_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *
 			repalloc_huge(insert->copies, insert->copies_capacity * insert->copy_bytes);
 	}
 	return omendb_store_visit_copy(&insert->store, node, level, query, step,
-								   visited_record(insert, at));
+								   hnsw_visited_record(insert, at));
 }
 
 static bool
@@ -98,7 +75,7 @@ static const OmendbGraphOps insert_ops = {insert_visit, insert_distance, insert_
 static const OmendbRecord *
 candidate_record(void *context, const OmendbSelectCandidate *candidate)
 {
-	return visited_record(context, candidate->tag);
+	return hnsw_visited_record(context, candidate->tag);
 }
 
 /* Copies that memory is allocated for at first; a search that visits more doubles it. */
@@ -169,13 +146,13 @@ descend(HnswInsert *insert, StartNodes *below)
 }
 
 /* The live visited node that has the new node's vector, or OMENDB_NO_NODE. */
-static OmendbNode
-find_equal(HnswInsert *insert)
+OmendbNode
+hnsw_find_equal(HnswInsert *insert)
 {
 	for (size_t i = 0; i < insert->search.visited_used; i++)
 	{
 		const OmendbVisited *visited = &insert->search.visited[i];
-		const OmendbRecord *record = visited_record(insert, i);
+		const OmendbRecord *record = hnsw_visited_record(insert, i);
 
 		if (visited->payload.live && record->identity[0] == insert->record->identity[0] &&
 			record->identity[1] == insert->record->identity[1] &&
@@ -209,7 +186,7 @@ plan_level(HnswInsert *insert, LevelPlan *plan, uint32 edges)
 	{
 		plan->edges[i] = chooser->candidates[chosen[i]];
 		plan->records[i] = palloc(own_bytes);
-		memcpy(plan->records[i], visited_record(insert, plan->edges[i].tag), own_bytes);
+		memcpy(plan->records[i], hnsw_visited_record(insert, plan->edges[i].tag), own_bytes);
 	}
 }
 
@@ -223,12 +200,11 @@ remember_visited(HnswInsert *insert, unsigned level)
 	for (size_t i = 0; i < search->visited_used; i++)
 		if (search->visited[i].payload.live)
 			hnsw_edge_writer_add(&insert->writer, search->visited[i].node,
-								 visited_record(insert, i));
+								 hnsw_visited_record(insert, i));
 }
 
-/* Draw the new node's level: one node of 2^HNSW_LEVEL_SHIFT is on the next level too. */
-static unsigned
-random_level(void)
+unsigned
+hnsw_random_level(void)
 {
 	uint64 bits = pg_prng_uint64(&pg_global_prng_state);
 	unsigned level = 0;
@@ -415,11 +391,10 @@ write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode en
  * and released here.
  */
 static void
-insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
+insert_record(HnswInsert *insert, ItemPointer tid, unsigned level, LOCKMODE mode)
 {
 	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	Relation index = insert->store.relation;
-	unsigned level = random_level();
 	LevelPlan *plans;
 	StartNodes from = {1, {0}};
 	OmendbNode equal;
@@ -465,7 +440,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 				begin_graph(insert, entry);
 			UnlockPage(index, OMENDB_META_BLOCK, mode);
 			if (mode == ShareLock)
-				insert_record(insert, tid, ExclusiveLock);
+				insert_record(insert, tid, level, ExclusiveLock);
 			return;
 		}
 		if (at == 0)
@@ -479,7 +454,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, LOCKMODE mode)
 			omendb_corrupt_page(index, OMENDB_META_BLOCK,
 								"The entry point leads to no node of a level below it.");
 	}
-	while ((equal = find_equal(insert)) != OMENDB_NO_NODE)
+	while ((equal = hnsw_find_equal(insert)) != OMENDB_NO_NODE)
 	{
 		if (omendb_record_add_tid(&insert->store, equal, insert->record, tid))
 		{
@@ -541,6 +516,45 @@ hnsw_find_near(HnswInsert *insert, const OmendbRecord *record, unsigned level)
 }
 
 bool
+hnsw_find_neighbours(HnswInsert *insert, OmendbNode entry, unsigned entry_level, uint32 width)
+{
+	StartNodes from = {1, {entry}};
+
+	for (unsigned at = entry_level;; at--)
+	{
+		bool found = search_towards(insert, &from, at, 0, width);
+
+		if (at == 0)
+			return found;
+		if (!descend(insert, &from))
+			omendb_corrupt_page(insert->store.relation, OMENDB_META_BLOCK,
+								"The entry point leads to no node of a level below it.");
+	}
+}
+
+void
+hnsw_force_reverse_edge(HnswInsert *insert, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbCodec *codec = &insert->store.index->codec;
+	LevelPlan *plan = palloc(sizeof(LevelPlan));
+
+	plan->n = 0;
+	for (uint32 i = 0; i < record->count; i++)
+	{
+		OmendbNode neighbour = omendb_record_neighbours(&codec->layout, record)[i];
+
+		if (omendb_record_copy_own(&insert->store, neighbour, 0, insert->writer.other))
+			plan->edges[plan->n++] = (OmendbSelectCandidate){
+				omendb_own_distance(codec, record, insert->writer.other, insert->chooser.scratch),
+				neighbour, i};
+	}
+	memcpy(insert->record, record, codec->layout.record_bytes);
+	if (!add_reverse_edges(insert, plan, node, 0, true))
+		become_entry(insert, node, 0);
+	pfree(plan);
+}
+
+bool
 hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
 					   const OmendbRecord *record, const OmendbNode *to, uint32 n)
 {
@@ -582,13 +596,24 @@ hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 	return true;
 }
 
+void
+hnsw_insert_row(HnswInsert *insert, const OmendbRecord *row, unsigned level)
+{
+	ItemPointerData tid;
+
+	memcpy(insert->record, row, insert->store.index->codec.layout.neighbours_offset);
+	memcpy(&tid, row->tids, OMENDB_TID_BYTES);
+	omendb_query_set_record(&insert->query, insert->record);
+	insert_record(insert, &tid, level, ShareLock);
+}
+
 bool
 hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
 			IndexUniqueCheck unique, bool unchanged, IndexInfo *info)
 {
 	MemoryContext context;
 	MemoryContext old;
-	HnswInsert *insert;
+	OmendbRecord *record;
 	const OmendbIndex *open;
 	bool indexed;
 
@@ -597,20 +622,24 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	open = omendb_index_open(index);
-	insert = hnsw_insert_create(index, open);
+	record = palloc0(open->codec.layout.record_bytes);
 	indexed = hnsw_encode_value(open, hnsw_opclass(index), values[0],
-								palloc(hnsw_value_bytes(&open->codec.layout)), insert->record);
+								palloc(hnsw_value_bytes(&open->codec.layout)), record);
 	if (indexed)
 	{
-		insert->record->kind = OMENDB_RECORD_NODE;
-		insert->record->overflow = OMENDB_NO_NODE;
-		insert->record->ntids = 1;
-		memcpy(insert->record->tids, tid, OMENDB_TID_BYTES);
-		omendb_query_set_record(&insert->query, insert->record);
-		insert_record(insert, tid, ShareLock);
+		record->kind = OMENDB_RECORD_NODE;
+		record->overflow = OMENDB_NO_NODE;
+		record->ntids = 1;
+		memcpy(record->tids, tid, OMENDB_TID_BYTES);
+		if (!hnsw_batch_add(index, heap, info, open, record))
+			hnsw_insert_row(hnsw_insert_create(index, open), record, hnsw_random_level());
 	}
 	else
-		omendb_meta_note_left_out(&insert->store);
+	{
+		OmendbStore store = {.relation = index, .index = open};
+
+		omendb_meta_note_left_out(&store);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return indexed;

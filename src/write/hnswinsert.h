@@ -39,4 +39,13 @@ extern bool hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned
 extern bool hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level,
 							const OmendbRecord *record, OmendbNode *entry, unsigned *entry_level);
 
+/* Draw a new node's level: one node of 2^HNSW_LEVEL_SHIFT is on the next level too. */
+extern unsigned hnsw_random_level(void);
+
+/*
+ * Insert a row: header and own vector of *row, with its heap TID, up to that level. Memory is
+ * allocated in the current memory context, so an HnswInsert is good for one row.
+ */
+extern void hnsw_insert_row(HnswInsert *insert, const OmendbRecord *row, unsigned level);
+
 #endif /* OMENDB_HNSWINSERT_H */

@@ -89,7 +89,7 @@ for my $name (sort keys %builds)
 # Inserts and vacuums.
 my @writers = (
     write_script($dir, 'insert', "\\set n random(1, 1000000000)\nINSERT INTO t (v) VALUES (made(:n, 48));") . '@6',
-    write_script($dir, 'insert_some', "\\set n random(1, 1000000000)\nBEGIN;\nINSERT INTO t (v) SELECT made(:n + i, 48) FROM generate_series(1, 5) i;\nCOMMIT;") . '@1',
+    write_script($dir, 'insert_some', "\\set n random(1, 1000000000)\nBEGIN;\nINSERT INTO t (v) SELECT made(:n + i, 48) FROM generate_series(1, 20) i;\nCOMMIT;") . '@1',
     write_script($dir, 'insert_equal', "\\set n random(1, 3)\nINSERT INTO t (v) VALUES (made(:n, 48));") . '@3',);
 my @changers = (
     write_script($dir, 'update', "\\set id random(1, $rows)\n\\set n random(1, 1000000000)\nUPDATE t SET v = made(:n, 48) WHERE id = :id;") . '@2',

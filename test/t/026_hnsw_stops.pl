@@ -1,5 +1,6 @@
 # Stopped at any WAL record, cancelled at any moment, by several sessions at once:
-# edges lead to every committed row. With few edges, where each of them counts.
+# edges lead to every committed row. With few edges, where each of them counts. Rows come one by one and many in a
+# statement, which are inserted together from PostgreSQL 17 on.
 # OMENDB_STOPS: at so many WAL records, by default 40.
 use strict;
 use warnings;
@@ -49,6 +50,7 @@ for my $m (@ms)
 {
     my @scripts = (
         write_script($dir, "history_insert$m", "\\set n random(1, 1000000000)\nINSERT INTO t$m (v) VALUES (tight(:n, 16));") . '@6',
+        write_script($dir, "history_many$m", "\\set n random(1, 1000000000)\nINSERT INTO t$m (v) SELECT tight(n, 16) FROM generate_series(:n, :n + 15) n;") . '@1',
         write_script($dir, "history_update$m", "\\set i random(1, 300)\n\\set n random(1, 1000000000)\nUPDATE t$m SET v = tight(:n, 16) WHERE id = :i;") . '@2',
         write_script($dir, "history_delete$m", "\\set i random(1, 300)\nDELETE FROM t$m WHERE id BETWEEN :i AND :i + 3;") . '@1',
         write_script($dir, "history_abort$m", "\\set n random(1, 1000000000)\nBEGIN; INSERT INTO t$m (v) VALUES (tight(:n, 16)); ROLLBACK;") . '@1',);
@@ -109,14 +111,14 @@ for my $m (@ms)
     my $next = 10_000_000;
     for my $round (1 .. 15)
     {
-        for my $what ("INSERT INTO t$m (v) SELECT tight(n, 16) FROM generate_series($next, $next + 60) n", "VACUUM (INDEX_CLEANUP ON) t$m")
+        for my $what ("INSERT INTO t$m (v) SELECT tight(n, 16) FROM generate_series($next, $next + 150) n", "VACUUM (INDEX_CLEANUP ON) t$m")
         {
             my $ms = 1 + int rand 40;
             like(sqlstate($primary, $db, "SET statement_timeout = $ms; $what;"), qr/^(57014)?$/, "round $round, m = $m: no error but that");
             is(index_errors($primary, $db, "t${m}_v", 1) . unreached($primary, $db, "t$m", '<->'), '', "round $round, m = $m: nothing is lost by what was cancelled, or was not");
         }
         sql("DELETE FROM t$m WHERE id % 4 = $round % 4 AND (SELECT count(*) FROM t$m) > 300");
-        $next += 100;
+        $next += 1000;
     }
     sql("VACUUM (INDEX_CLEANUP ON) t$m");
     is(sql("SELECT * FROM hnsw_index_check('t${m}_v', true)"), '', "m = $m: vacuum leaves nothing");
@@ -129,10 +131,13 @@ for my $m (@ms)
 {
     my @scripts = (
         write_script($dir, "insert$m", "\\set n random(1, 1000000000)\nINSERT INTO t$m (v) VALUES (tight(:n, 16));") . '@8',
+        write_script($dir, "many$m", "\\set n random(1, 1000000000)\nINSERT INTO t$m (v) SELECT tight(n, 16) FROM generate_series(:n, :n + 11) n;") . '@1',
         write_script($dir, "delete$m", "\\set n random(0, 20)\nDELETE FROM t$m WHERE id % 21 = :n AND id > 20;") . '@1',);
     for my $vacuum (0, 1)
     {
-        my $clients  = start_clients($primary, $db, 4, 60, $vacuum ? @scripts : $scripts[0]);
+        # A search with the widest beam visits 1,000 nodes.
+        sql("DELETE FROM t$m WHERE id > 20 AND id NOT IN (SELECT id FROM t$m ORDER BY id LIMIT 320)");
+        my $clients  = start_clients($primary, $db, 4, 60, @scripts[ 0 .. ($vacuum ? 2 : 1) ]);
         my $vacuumer = $vacuum ? start_clients($primary, $db, 1, 10, write_script($dir, "vacuum$m", "VACUUM (INDEX_CLEANUP ON) t$m;")) : undef;
         is(join("\n", grep { $_ ne '' } map { finish($_) } $clients, $vacuumer ? $vacuumer : ()), '', "m = $m: no error side by side");
         is(index_errors($primary, $db, "t${m}_v", 1) . unreached($primary, $db, "t$m", '<->'), '', "m = $m: nothing is lost by inserts" . ($vacuum ? ', deletes and vacuum' : '') . ' side by side');

@@ -39,6 +39,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/spccache.h"
+#include "write/hnswflush.h"
 
 /* ---------------------------------------------------------------- the server */
 
@@ -386,6 +387,7 @@ hnsw_beam_width(const OmendbLayout *layout, int ef)
 
 /* ---------------------------------------------------------------- the index */
 
+#define MANY      40
 #define ROWS      120
 #define DIMENSION 96 /* at most */
 /* One row of so many is one of a few vectors, and one of so many dies. */
@@ -475,6 +477,31 @@ insert(BlockNumber number)
 
 	ItemPointerSet(&tid, number, 1);
 	hnsw_insert(&relation, &value, &null, &tid, NULL, UNIQUE_CHECK_NO, false, NULL);
+}
+
+/* A batch of rows, of which some are there, some are equal, and others near them. */
+static void
+insert_many(const OmendbIndex *index, const Shape *shape)
+{
+	HnswRows rows = {.bytes = index->codec.layout.neighbours_offset, .n = MANY};
+	float values[DIMENSION];
+
+	rows.memory = palloc0(MANY * rows.bytes);
+	for (uint32 i = 0; i < MANY; i++)
+	{
+		OmendbRecord *record = palloc0(index->codec.layout.record_bytes);
+		ItemPointerData tid;
+
+		make_row(values, i % 2 ? 5000 + i / 4 : i, shape);
+		hnsw_encode_value(index, NULL, 0, palloc(hnsw_value_bytes(&index->codec.layout)), record);
+		record->kind = OMENDB_RECORD_NODE;
+		record->overflow = OMENDB_NO_NODE;
+		record->ntids = 1;
+		ItemPointerSet(&tid, ROWS + i, 1);
+		memcpy(record->tids, &tid, OMENDB_TID_BYTES);
+		memcpy(hnsw_row(&rows, i), record, rows.bytes);
+	}
+	hnsw_insert_rows(&relation, &rows);
 }
 
 static void
@@ -662,7 +689,10 @@ act(int what, const Shape *shape)
 			read_records(index);
 			break;
 		case 2:
-			insert(ROWS);
+			if (what & 0x20)
+				insert_many(index, shape);
+			else
+				insert(ROWS);
 			break;
 		case 3:
 			run_vacuum(what & 0x40 ? is_dead : is_dead_later);

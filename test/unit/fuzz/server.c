@@ -118,6 +118,11 @@ AllocSetContextCreateInternal(MemoryContext parent, const char *name, Size least
 }
 
 void
+MemoryContextReset(MemoryContext context)
+{
+}
+
+void
 MemoryContextDelete(MemoryContext context)
 {
 }
