@@ -113,11 +113,17 @@ coded(const OmendbChooser *chooser)
 }
 
 void
+omendb_chooser_edges_changed(OmendbChooser *chooser)
+{
+	memset(chooser->slots_known, 0, sizeof(chooser->slots_known));
+}
+
+void
 omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node)
 {
 	if (!coded(chooser))
 		return;
-	memset(chooser->slots_known, 0, sizeof(chooser->slots_known));
+	omendb_chooser_edges_changed(chooser);
 	omendb_own_decode(chooser->codec, node, chooser->own_stored);
 	chooser->own = omendb_code_vector(chooser->codec, chooser->own_stored, chooser->own_code);
 }

@@ -37,10 +37,11 @@ extern void omendb_chooser_free(OmendbChooser *chooser);
 extern bool omendb_chooser_reserve(OmendbChooser *chooser, size_t n);
 
 /*
- * Set the node whose neighbours are chosen next, or whose edges are written. Until the next call its
- * edges are changed by omendb_edge_write only.
+ * Set the node whose neighbours are chosen next, or whose edges are written. Who changes its
+ * edges other than by omendb_edge_write calls omendb_chooser_edges_changed.
  */
 extern void omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node);
+extern void omendb_chooser_edges_changed(OmendbChooser *chooser);
 
 /*
  * Sort the first n candidates, and choose at most `want` of the nearest OMENDB_SELECT_MAX of them.

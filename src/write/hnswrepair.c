@@ -511,6 +511,7 @@ replace_dead_edges(HnswVacuum *vacuum, OmendbNode node, unsigned level, uint32 e
 		if (hnsw_vacuum_is_dead(vacuum, omendb_record_neighbours(layout, record)[i]) &&
 			!take_over_edge(vacuum, node, level, i, Max(edges / EDGES_A_REPLACEMENT, 1)))
 			omendb_edge_move(layout, record, --record->count, i);
+	omendb_chooser_edges_changed(&vacuum->work.chooser);
 	if (record->count < edges && repair->other_component.node != OMENDB_NO_NODE &&
 		write_edge(vacuum, level, record->count, repair->other_component.node))
 		record->count++;
