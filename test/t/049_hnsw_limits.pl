@@ -17,7 +17,7 @@ create_omendb($node, $db);
 sub sql { return $node->safe_psql($db, $_[0]) }
 sub value { return "(hashint8extended($_[0], 1))::bit(64)" }
 
-sql('CREATE TABLE t (id int, v bit(64)); INSERT INTO t SELECT n, ' . value('n') . ' FROM generate_series(1, 300) n; CREATE INDEX t_v ON t USING hnsw (v bit_hamming_ops) WITH (m = 2, ef_construction = 8)');
+sql('CREATE TABLE t (id int, v bit(64)); INSERT INTO t SELECT n, ' . value('n') . ' FROM generate_series(1, 300) n; CREATE INDEX t_v ON t USING hnsw (v bit_hamming_ops) WITH (m = 8, ef_construction = 40)');
 my $per_page = sql("SELECT records_per_page FROM hnsw_index_info('t_v')");
 my $path     = $node->data_dir . '/' . sql("SELECT pg_relation_filepath('t_v')");
 my $segment  = sql("SELECT setting FROM pg_settings WHERE name = 'segment_size'");
