@@ -51,8 +51,8 @@
 #define MEMORY_SHARE 2
 
 /*
- * Maximum number of rows of a batch. A vacuum that waits for running inserts waits for the flush, about a
- * second for so many rows, and other inserts wait behind that vacuum.
+ * Maximum number of rows of a batch. A vacuum that waits for running inserts waits for the flush, about two
+ * seconds for so many rows, and other inserts wait behind that vacuum.
  */
 #define MOST_ROWS 8192
 

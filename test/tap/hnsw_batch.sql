@@ -175,7 +175,8 @@ SELECT is((SELECT count(find(i))::int FROM generate_series(50001, 56000) i), 600
 SELECT results_eq($$ SELECT n, (SELECT count(*)::int FROM (SELECT FROM p WHERE i = n ORDER BY v <=> vec(7) LIMIT 10000) q) FROM generate_series(0, 4) n $$, 'SELECT n, 1100 FROM generate_series(0, 4) n', 'a small memory for partitions');
 SELECT is_empty('SELECT wrong()', 'nothing is wrong in the end');
 -- a parallel plan reads the index in workers only
-SET debug_parallel_query = on;
+-- (force_parallel_mode before PostgreSQL 16)
+SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('debug_parallel_query', 'force_parallel_mode') \g /dev/null
 SET parallel_setup_cost = 0;
 CREATE OR REPLACE FUNCTION seen_before() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -184,5 +185,5 @@ BEGIN
 END $$;
 CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION seen_before();
 SELECT lives_ok('INSERT INTO t SELECT i, vec(i) FROM generate_series(60001, 60020) i', 'a parallel worker finds the row before');
-RESET debug_parallel_query;
+SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ('debug_parallel_query', 'force_parallel_mode') \g /dev/null
 SELECT * FROM finish();
