@@ -11,7 +11,7 @@ CREATE OPERATOR CLASS their_cosine_ops FOR TYPE vector USING hnsw AS
 CREATE INDEX their_cosine ON opclasses USING hnsw (v their_cosine_ops);
 SELECT metric, heap_tids FROM hnsw_index_info('their_cosine');
 SET enable_seqscan = off;
-SELECT v FROM opclasses ORDER BY v <=> '[0,1,0]' LIMIT 2;
+SELECT v FROM (SELECT v FROM opclasses ORDER BY v <=> '[0,1,0]' LIMIT 2) nearest ORDER BY v;
 INSERT INTO opclasses (v) VALUES ('[0,5,0]');
 SELECT v FROM opclasses ORDER BY v <=> '[0,1,0]' LIMIT 1;
 REINDEX INDEX their_cosine;
