@@ -375,6 +375,12 @@ hnsw_calibrate_again(Relation index, double rows, double removed, BufferAccessSt
 		hnsw_calibrate(index, rows, strategy);
 }
 
+/* No first round is wider because of LIMIT alone. The maximum of hnsw.ef_search. */
+#define MAX_EF_FOR_ROWS 1000
+
+/* Nodes beyond the rows wanted. */
+#define EXTRA_NODES 5
+
 int
 hnsw_ef_for(OmendbStore *store, double k)
 {
@@ -382,5 +388,11 @@ hnsw_ef_for(OmendbStore *store, double k)
 
 	if (hnsw_recall_target == 0 || !omendb_index_calibration(store, &calibration))
 		return hnsw_ef_search;
-	return omendb_curve_ef(&calibration.curve, hnsw_recall_target, k > 0 ? k : OMENDB_CURVE_FEW);
+	k = k > 0 ? k : OMENDB_CURVE_FEW;
+	/*
+	 * A low target may call for fewer nodes than rows are wanted. One round is to return them all,
+	 * and some for rows in doubt.
+	 */
+	return Max(omendb_curve_ef(&calibration.curve, hnsw_recall_target, k),
+			   (int) Min(k + EXTRA_NODES, MAX_EF_FOR_ROWS));
 }

@@ -62,7 +62,7 @@ hnsw_pace_next_nodes(const HnswPace *pace, double nodes)
 	double least = nodes + nodes / PACE_LEAST_STEP;
 	double scale = 1;
 
-	if (pace->kind != HNSW_PACE_ORDERED)
+	if (pace->kind != HNSW_PACE_ORDERED || pace->by_limit)
 		return Max(least, nodes + PACE_MIN_STEP);
 	for (;; scale *= ROUND_ENDS_FACTOR)
 		for (int i = 0; i < lengthof(round_ends); i++)

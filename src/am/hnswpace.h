@@ -28,6 +28,7 @@ typedef enum HnswPaceKind
 typedef struct HnswPace
 {
 	HnswPaceKind kind;
+	bool by_limit;   /* the first round returns about as many nodes as LIMIT wants */
 	double first_ef; /* of the first round */
 } HnswPace;
 

@@ -91,6 +91,7 @@ hnsw_rounds_init(HnswScan *state)
 
 	rounds->ef = hnsw_ef_for(&state->store, request->wanted);
 	rounds->pace.kind = request->pace;
+	rounds->pace.by_limit = has_recall_target(state);
 	rounds->pace.first_ef = rounds->ef;
 	rounds->returned = 0;
 	rounds->entered = HNSW_ENTERED_NEAREST;

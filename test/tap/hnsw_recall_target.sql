@@ -3,7 +3,7 @@
 SET client_min_messages = warning;
 SET enable_seqscan = off;
 SET enable_sort = off;
-SELECT plan(50);
+SELECT plan(53);
 
 -- ---------------------------------------------------------------- the curve
 CREATE FUNCTION curve(index regclass) RETURNS TABLE (n int, ef int, few float8, many float8) LANGUAGE sql AS $$
@@ -101,6 +101,12 @@ BEGIN
 END $$;
 SELECT is(explained('ANALYZE, TIMING OFF, SUMMARY OFF', nearest('LIMIT 100')), :'hundred', 'EXPLAIN (ANALYZE) shows it');
 SELECT is(explained('VERBOSE', nearest('LIMIT 100')), :'hundred', 'EXPLAIN shows what is planned');
+-- A low target calls for fewer nodes than LIMIT; yet one round returns them all.
+SET hnsw.recall_target = 0.8;
+SELECT cmp_ok(ef_of(nearest('LIMIT 100')), '>=', 100, 'a low target: as many nodes as rows');
+SELECT is(resumes, 0::bigint, 'in one round') FROM omendb_last_scan();
+SELECT is(explained('VERBOSE', nearest('LIMIT 100')), ef_of(nearest('LIMIT 100'))::text, 'and EXPLAIN shows that');
+RESET hnsw.recall_target;
 SET hnsw.scan_strategy = exact;
 SELECT is(explained('ANALYZE, TIMING OFF, SUMMARY OFF', nearest('LIMIT 100')), NULL, 'nothing, where nothing was searched');
 SELECT is(explained('VERBOSE', nearest('LIMIT 100')), NULL, 'nor where nothing will be');
