@@ -103,7 +103,7 @@ copy_query(OmendbStore *store, uint64 from, uint64 to, OmendbNode *node, OmendbR
 	{
 		*node = (OmendbNode) from;
 		omendb_vacuum_delay_point(); /* checks for interrupts, too */
-		if (omendb_record_copy_own(store, *node, 0, copy) && is_node_with_rows(copy))
+		if (omendb_record_copy_own_any(store, *node, 0, copy) && is_node_with_rows(copy))
 			return true;
 	}
 	return false;

@@ -97,10 +97,11 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 	return BufferIsValid(meta_buffer);
 }
 
+/* Copy from a locked page, and unlock it. */
 static bool
-copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out, Size bytes)
+copy_locked(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbRecord *out,
+			Size bytes)
 {
-	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE);
 	const OmendbRecord *record = omendb_store_record(store, buffer, node);
 	bool good = record->kind == OMENDB_RECORD_NODE && record->level == level;
 
@@ -108,6 +109,13 @@ copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *o
 		memcpy(out, record, bytes);
 	UnlockReleaseBuffer(buffer);
 	return good;
+}
+
+static bool
+copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out, Size bytes)
+{
+	return copy_locked(store, omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE), node, level,
+					   out, bytes);
 }
 
 bool
@@ -126,6 +134,16 @@ bool
 omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
 	return copy_record(store, node, level, out, store->index->codec.layout.neighbours_offset);
+}
+
+bool
+omendb_record_copy_own_any(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
+
+	return BufferIsValid(buffer) &&
+		   copy_locked(store, buffer, node, level, out, layout->neighbours_offset);
 }
 
 bool

@@ -42,6 +42,10 @@ extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned lev
 extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbRecord *out);
 
+/* The same, false as well if the page was never written: for numbers to which nothing leads. */
+extern bool omendb_record_copy_own_any(OmendbStore *store, OmendbNode node, unsigned level,
+									   OmendbRecord *out);
+
 /* The same up to its neighbours (codes_offset bytes). */
 extern bool omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level,
 									 OmendbRecord *out);
