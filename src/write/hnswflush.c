@@ -10,7 +10,8 @@
  *	2. A graph of the batch's rows is built in memory, as CREATE INDEX does (graph/build.h). It gives the
  *	   rows of the batch that are near a row, and the order of the next step.
  *	3. Each row is searched for in the index. Its neighbours are chosen from visited nodes and from near
- *	   rows of the batch. Nothing is written, except the TID of a row whose vector the index has.
+ *	   rows of the batch, those that were searched for before: the first row of a new cluster has no near one,
+ *	   and connects the cluster with the index. Nothing is written, except the TID of a row whose vector the index has.
  *	4. Rows of the batch take reverse edges from each other, in memory: nothing leads to them yet.
  *	5. The records are written, each page once; then edges to records that had no number yet.
  *	6. Nodes of the index take reverse edges: all offers to the nodes of a page in one change, with
@@ -246,11 +247,14 @@ find_neighbours(HnswFlush *flush, uint32 i, OmendbNode entry, unsigned entry_lev
 	const OmendbLayout *layout = &flush->open->codec.layout;
 	OmendbRecord *record = hnsw_flush_record(flush, i);
 	OmendbNode near[OMENDB_MAX_EDGES];
-	uint32 nnear = record->count;
+	uint32 nnear = 0;
 	OmendbNode equal;
 
 	CHECK_FOR_INTERRUPTS();
-	memcpy(near, omendb_record_neighbours(layout, record), nnear * sizeof(OmendbNode));
+	for (uint32 k = 0; k < record->count; k++)
+		if (flush->searched[omendb_record_neighbours(layout, record)[k]])
+			near[nnear++] = omendb_record_neighbours(layout, record)[k];
+	flush->searched[i] = true;
 	memset((char *) record + layout->neighbours_offset, 0,
 		   layout->record_bytes - layout->neighbours_offset);
 	record->count = 0;
@@ -446,6 +450,7 @@ insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows, con
 	flush->nodes = palloc(n * sizeof(OmendbNode));
 	memset(flush->nodes, 0xff, n * sizeof(OmendbNode));
 	flush->order = palloc(n * sizeof(uint32));
+	flush->searched = palloc0(n * sizeof(bool));
 	flush->reached = palloc0(n * sizeof(bool));
 	flush->page_records = palloc(layout->per_page * layout->record_bytes);
 	flush->known =

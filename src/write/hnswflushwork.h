@@ -43,6 +43,7 @@ typedef struct HnswFlush
 	uint8 *states;     /* n: HnswRowState */
 	OmendbNode *nodes; /* n */
 	uint32 *order;     /* n: rows, near ones together */
+	bool *searched;    /* n: step 3 is done */
 	bool *reached;     /* n */
 	HnswOffer *offers;
 	size_t noffers;
