@@ -401,6 +401,23 @@ settle_queue(HnswState *state, double frontier)
 }
 
 /*
+ * As many rows are ready as LIMIT wants. With a recall target late rows get their places: the rows of
+ * LIMIT n need not be the first of LIMIT m then.
+ */
+static void
+release(HnswState *state)
+{
+	if (hnsw_recall_target > 0 && state->queue.late.used > 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->context);
+
+		hnsw_queue_merge_late(&state->queue);
+		MemoryContextSwitchTo(old);
+	}
+	state->run.released = true;
+}
+
+/*
  * End the run: no more rows come. Rows that wait become ready. Late rows get their places if rows
  * were held back, else they come last.
  */
@@ -654,7 +671,7 @@ exec_scan(CustomScanState *css)
 	for (;;)
 	{
 		if (!run->released && hnsw_queue_ready(&state->queue) >= run->bounds.wanted)
-			run->released = true;
+			release(state);
 		if (run->released && hnsw_queue_ready(&state->queue) > 0)
 		{
 			result = return_row(state);
