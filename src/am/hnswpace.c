@@ -11,8 +11,8 @@
 #include <math.h>
 
 /*
- * Ratio of ef to the nodes that the first round returns, up to PACE_FIRST_EF: at hnsw.ef_search =
- * 40 these are 11 nodes. A smaller ratio costs recall. From there on the ratio falls as a power of ef:
+ * Ratio of ef to the nodes that the first round returns, up to an ef of PACE_RATIO_EF: at
+ * hnsw.ef_search = 40 these are 11 nodes. A smaller ratio costs recall. From there on the ratio falls as a power of ef:
  * rows far from the edge of the beam are found more surely, and most of many rows are.
  */
 #define PACE_RATIO       3.5

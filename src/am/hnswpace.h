@@ -3,8 +3,8 @@
  *	  How many nodes each round of a scan may return, and by which ef.
  *
  * Pure arithmetic, used by the scan (hnswrounds.c) and by the planner's estimates. None of it
- * depends on LIMIT, so the rows of LIMIT n are the first n of LIMIT m. What was measured, and
- * tried: bench/README.md, "A hundred rows a query".
+ * depends on LIMIT (but for by_limit), so the rows of LIMIT n are the first n of LIMIT m. What was
+ * measured, and tried: bench/README.md, "Rounds".
  */
 #ifndef OMENDB_HNSWPACE_H
 #define OMENDB_HNSWPACE_H

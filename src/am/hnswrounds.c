@@ -51,7 +51,10 @@
 #define ENOUGH_DIVISOR 2
 #define ENOUGH_VISITS  40
 
-/* Where rows in doubt take more nodes than a search was sure of, it goes on until it is sure of this many times as many. */
+/*
+ * Where rows in doubt take more nodes than a search was sure of, the search goes on until it is sure
+ * of this many times as many.
+ */
 #define ENOUGH_STEP 1.2
 
 #define MAX_ENOUGH 1e6
