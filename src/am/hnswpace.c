@@ -29,9 +29,9 @@
 #define PACE_UNTIL_RATIO 1.2
 
 /*
- * Rounds of an ordered scan end at these numbers of nodes, and ten times and a hundred times as
- * many, and so on: for 25, 100, 300 rows and so on, and for nodes whose order is in doubt. A round allows at
- * least 1 / PACE_LEAST_STEP more nodes than the round before.
+ * Rounds of an ordered scan end at these numbers of nodes, and at 10, 100 and more times as many. The
+ * first is for 25 rows, the second for 100, the third for 300; the rest is for nodes whose order is in
+ * doubt. A round allows at least 1 / PACE_LEAST_STEP more nodes than the round before.
  */
 static const double round_ends[] = {30, 120, 400};
 #define ROUND_ENDS_FACTOR 10

@@ -151,7 +151,7 @@ extern bool omendb_search_begin_from(OmendbSearch *search, const OmendbQuery *qu
  * Coded layouts, distances that are not negative. From now on the search rests as soon as it
  * has visited `wanted` live nodes and `least` nodes in all, and every unvisited candidate of the beam is
  * estimated to be a ratio (SEARCH_ENOUGH) times as far as the last of the `wanted` nearest, or farther.
- * wanted 0: it never has enough. False when out of memory. A new search begins with 0.
+ * wanted 0: the search never has enough. False when out of memory. A new search begins with 0.
  */
 extern bool omendb_search_set_enough(OmendbSearch *search, uint32_t wanted, size_t least);
 

@@ -234,14 +234,11 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 		/* The same choice as in a scan (choose_pace). */
 		HnswPace pace = {.kind = clauses ? HNSW_PACE_FILTERED : HNSW_PACE_ORDERED,
 						 .first_ef = planned->ef};
-		double nodes = hnsw_pace_first_nodes(&pace);
+		double first = hnsw_pace_first_nodes(&pace);
+		double nodes = Max(first, wanted);
+		double round = pace.kind == HNSW_PACE_ORDERED ? hnsw_pace_next_nodes(&pace, nodes) : nodes;
 
-		double round = Max(nodes, wanted);
-
-		planned->ef_nodes = nodes;
-		nodes = round;
-		if (pace.kind == HNSW_PACE_ORDERED)
-			round = hnsw_pace_next_nodes(&pace, round);
+		planned->ef_nodes = first;
 		planned->ef_per_node = hnsw_pace_ef(&pace, round) / nodes;
 	}
 	/* From here on catalogs may be read, which may invalidate `layout`. */

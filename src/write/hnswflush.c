@@ -290,7 +290,7 @@ by_target(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Give row i of the batch an edge to another row, if it is good enough; nothing leads to row i. */
+/* Give row i of the batch the offered edge, if the edge is good enough. No edge leads to row i yet. */
 static void
 take_in_batch(HnswFlush *flush, uint32 i, const HnswOffer *offer)
 {
@@ -370,9 +370,7 @@ by_identity(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/*
- * Set first[i] to the first of the rows whose vector row i has. keys: n places.
- */
+/* Set first[i] to the first row that has the same vector as row i. */
 static void
 find_equal_rows(const OmendbCodec *codec, const HnswRows *rows, uint32 *first)
 {

@@ -65,7 +65,7 @@ extern void hnsw_write_rows(HnswFlush *flush);
 /* Step 6: give nodes of the index the edges that are offered to them, sorted by node. */
 extern void hnsw_take_offers(HnswFlush *flush);
 
-/* Step 7: make something lead to each row. */
+/* Step 7: give each row that is not reached an edge that leads to it. */
 extern void hnsw_reach_rows(HnswFlush *flush);
 
 #endif /* OMENDB_HNSWFLUSHWORK_H */

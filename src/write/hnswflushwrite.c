@@ -326,7 +326,7 @@ hnsw_take_offers(HnswFlush *flush)
 	hnsw_edge_writer_forget(&flush->insert->writer);
 }
 
-/* ---------------------------------------------------------------- what nothing leads to */
+/* ---------------------------------------------------------------- rows that are not reached */
 
 /* A row of the batch by its node. */
 typedef struct NumberedRow

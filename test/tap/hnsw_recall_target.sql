@@ -26,25 +26,30 @@ BEGIN
     RETURN latest_ef();
 END $$;
 
--- Mean recall of queries that are in no row: halfway between two near ones.
-CREATE FUNCTION mean_recall(op text, k int, queries int) RETURNS float8 LANGUAGE plpgsql AS $$
+-- Mean recall of the first k rows of a source (a table, and perhaps WHERE) for the vectors v of a query.
+CREATE FUNCTION recall_over(vectors text, source text, op text, k int) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
     query record;
     sql text;
     kth float8;
     n int;
     found int := 0;
+    queries int := 0;
 BEGIN
-    FOR query IN EXECUTE format('SELECT (a.v + b.v)::text AS v FROM points a JOIN points b ON b.i = a.i + 40 ORDER BY a.w LIMIT %s', queries) LOOP
-        sql := format('SELECT v %s %L::vector AS d FROM points ORDER BY v %s %L::vector LIMIT %s', op, query.v, op, query.v, k);
+    FOR query IN EXECUTE vectors LOOP
+        sql := format('SELECT v %s %L::vector AS d FROM %s ORDER BY v %s %L::vector LIMIT %s', op, query.v, source, op, query.v, k);
         PERFORM set_config('enable_indexscan', 'off', true), set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'on', true);
         EXECUTE format('SELECT max(d) FROM (%s) q', sql) INTO kth;
         PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true);
         EXECUTE format('SELECT count(*) FROM (%s) q WHERE d <= %L', sql, kth) INTO n;
         found := found + n;
+        queries := queries + 1;
     END LOOP;
-    RETURN found::float8 / k / queries;
+    RETURN found::float8 / queries / k;
 END $$;
+-- Of queries that are in no row: halfway between two near ones.
+CREATE FUNCTION mean_recall(op text, k int, queries int) RETURNS float8 LANGUAGE sql AS
+    $$ SELECT recall_over(format('SELECT (a.v + b.v)::text AS v FROM points a JOIN points b ON b.i = a.i + 40 ORDER BY a.w LIMIT %s', queries), 'points', op, k) $$;
 
 SELECT make_points('vector', 48, 6000, 'uniform');
 SELECT index_points('vector_l2_ops', 'WITH (m = 8)');
@@ -187,26 +192,8 @@ CREATE TABLE copies AS
     FROM (SELECT i, (SELECT array_agg(random()) FROM generate_series(1, 24) k WHERE i = i) AS v FROM generate_series(1, 1000) i) c, generate_series(1, 8) j;
 CREATE INDEX ON copies USING hnsw (v vector_l2_ops);
 ANALYZE copies;
-CREATE FUNCTION filtered_recall(k int) RETURNS float8 LANGUAGE plpgsql AS $$
-DECLARE
-    query record;
-    sql text;
-    kth float8;
-    n int;
-    found int := 0;
-BEGIN
-    FOR query IN SELECT v::text AS v FROM copies WHERE id % 160 = 0 LOOP
-        sql := format('SELECT v <-> %L::vector AS d FROM copies WHERE id %% 3 = 0 ORDER BY 1 LIMIT %s', query.v, k);
-        PERFORM set_config('enable_indexscan', 'off', true), set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'on', true);
-        EXECUTE format('SELECT max(d) FROM (%s) q', sql) INTO kth;
-        PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true);
-        EXECUTE format('SELECT count(*) FROM (%s) q WHERE d <= %L', sql, kth) INTO n;
-        found := found + n;
-    END LOOP;
-    RETURN found / 50.0 / k;
-END $$;
 SET hnsw.recall_target = 0.95;
-SELECT cmp_ok(filtered_recall(k), '>=', 0.96::float8, format('near copies with a filter, LIMIT %s', k)) FROM unnest('{10,100}'::int[]) k;
+SELECT cmp_ok(recall_over('SELECT v::text AS v FROM copies WHERE id % 160 = 0', 'copies WHERE id % 3 = 0', '<->', k), '>=', 0.96::float8, format('near copies with a filter, LIMIT %s', k)) FROM unnest('{10,100}'::int[]) k;
 RESET hnsw.recall_target;
 
 SELECT * FROM finish();
