@@ -19,6 +19,8 @@ OPERATORS = {"l2": "<->", "cosine": "<=>", "ip": "<#>"}
 OPERATOR_CLASSES = {"l2": "vector_l2_ops", "cosine": "vector_cosine_ops", "ip": "vector_ip_ops"}
 K, K_MANY = 10, 100
 MAX_QUERIES = 1000
+# Rows that are worked on together where all would not be in memory.
+ROWS_AT_ONCE = 1000000
 
 
 class Vectors:
@@ -34,20 +36,29 @@ class Vectors:
     def nearest(self, rows=None, k=K_MANY, queries=None):
         """The k nearest of these rows (or of all) for these queries (or all):
         candidates by float, then exactly."""
-        base = self.base if rows is None else self.base[rows]
         queries = np.arange(len(self.query)) if queries is None else queries
-        square = np.einsum("ij,ij->i", base, base)
-        k, some = min(k, len(base)), min(5 * k, len(base))
+        count = self.rows if rows is None else len(rows)
+        k = min(k, count)
+        near = np.concatenate([self.near(slice(start, start + ROWS_AT_ONCE) if rows is None else rows[start:start + ROWS_AT_ONCE],
+                                         5 * k, queries) for start in range(0, count, ROWS_AT_ONCE)], axis=1)
         result = np.empty((len(queries), k), np.int32)
+        for i, candidates in enumerate(near):
+            distance = self.distances(queries[i], candidates)
+            result[i] = candidates[np.lexsort((candidates, distance))[:k]]
+        return result
+
+    def near(self, rows, k, queries):
+        """The k nearest of these rows by float, or all if there are fewer, in any order."""
+        base = self.base[rows]
+        k = min(k, len(base))
+        square = np.einsum("ij,ij->i", base, base)
+        near = np.empty((len(queries), k), np.int64)
         for start in range(0, len(queries), 100):
             product = self.query[queries[start:start + 100]] @ base.T
             rank = {"l2": lambda: square - 2 * product, "cosine": lambda: -product / np.sqrt(square),
                     "ip": lambda: -product}[self.metric]()
-            near = np.argpartition(rank, some - 1, axis=1)[:, :some]
-            for i, candidates in enumerate(near if rows is None else rows[near], start):
-                distance = self.distances(queries[i], candidates)
-                result[i] = candidates[np.lexsort((candidates, distance))[:k]]
-        return result
+            near[start:start + 100] = np.argpartition(rank, k - 1, axis=1)[:, :k]
+        return near + (rows.start or 0) if isinstance(rows, slice) else rows[near]
 
     def distances(self, query, ids):
         q, v = self.query[query].astype(np.float64), self.base[ids].astype(np.float64)
@@ -193,8 +204,10 @@ class Data(Vectors):
         share = 1 / np.arange(1, clusters + 1)
         centres = generator.standard_normal((clusters, dims), np.float32)
         for path, count in [(self.query_file, MAX_QUERIES), (self.base_file, rows)]:
-            own = generator.choice(clusters, count, p=share / share.sum())
-            formats.write_fbin(path, centres[own] + 0.6 * generator.standard_normal((count, dims), np.float32))
+            parts = (min(ROWS_AT_ONCE, count - start) for start in range(0, count, ROWS_AT_ONCE))
+            formats.write_fbin_parts(path, count, dims, (
+                centres[generator.choice(clusters, part, p=share / share.sum())] + 0.6 * generator.standard_normal((part, dims), np.float32)
+                for part in parts))
 
     def cached_truth(self):
         path = f"{self.cache}/{self.name}-{self.metric}-{self.rows}.npz"

@@ -51,11 +51,16 @@ def read_vecs(path, element):
 def write_fbin(path, rows, chosen=None):
     """These rows, or of them those with the chosen numbers."""
     count = len(rows) if chosen is None else len(chosen)
+    parts = (slice(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE))
+    write_fbin_parts(path, count, rows.shape[1], (rows[some if chosen is None else chosen[some]] for some in parts))
+
+
+def write_fbin_parts(path, count, dims, parts):
+    """As many rows, in arrays that follow one another."""
     with open(path + ".new", "wb") as f:
-        f.write(np.array((count, rows.shape[1]), "<i4").tobytes())
-        for start in range(0, count, AT_ONCE):
-            some = slice(start, min(start + AT_ONCE, count))
-            f.write(np.asarray(rows[some if chosen is None else chosen[some]]).astype("<f4").tobytes())
+        f.write(np.array((count, dims), "<i4").tobytes())
+        for part in parts:
+            f.write(np.asarray(part).astype("<f4").tobytes())
     os.replace(path + ".new", path)
 
 

@@ -24,10 +24,11 @@
 /*
  * Costs of the search, as parts of the cost of reading. Below MIN_EVIDENCE the search goes on: too
  * little is known of the rows that pass, and of the rows within a radius. Up to FULL_EVIDENCE the
- * number of rows within the radius is taken below its estimate, by less and less.
+ * estimates are taken in favour of the search, by less and less: DOUBT standard deviations at first.
  */
 #define MIN_EVIDENCE  0.2
 #define FULL_EVIDENCE 0.4
+#define DOUBT         2.0
 
 /*
  * Maximum number of nodes expected within the radius, for each candidate within it. The nodes
@@ -37,6 +38,15 @@
 
 /* Weight of the expected share of rows that pass, in rows that the index has returned. */
 #define WEIGHT_OF_PLAN 10
+
+/*
+ * A search in vain costs HNSW_TRIAL of reading, one that finds the rows saves nearly all of it. So a
+ * search is worth its cost if it finds them in at least this share of the runs.
+ */
+#define WORTH_TRYING (HNSW_TRIAL / (1 + HNSW_TRIAL))
+
+/* Weight of a run in what the next run knows, and of each run in what the run after it knows, and so on. */
+#define MEMORY 0.9
 
 /* At least one of 2^this runs searches, however often a search was abandoned. */
 #define MAX_DOUBLINGS 6
@@ -55,15 +65,45 @@ expected_share(const HnswState *state)
 	return Max(share, 1 / (4 * planned->rows));
 }
 
-/* The share of the rows near the query that pass: the expected one, corrected by the rows returned. */
+/* An expected share that passes, corrected by this number of rows. */
 static double
-share_that_passes(const HnswState *state)
+corrected_share(double expected, double rows, double passed)
 {
-	const HnswRun *run = &state->run;
+	return Min((passed + WEIGHT_OF_PLAN * expected) / (rows + WEIGHT_OF_PLAN), 1);
+}
+
+/* The share that passes of the rows near the query: the expected one, corrected by the rows returned. */
+static double
+share_of_found(const HnswState *state)
+{
 	double expected = Min(expected_share(state) * state->learned.near, 1);
 
-	return Min((run->found.passed + WEIGHT_OF_PLAN * expected) / (run->found.rows + WEIGHT_OF_PLAN),
-			   1);
+	return corrected_share(expected, state->run.found.rows, state->run.found.passed);
+}
+
+/* The mark that parts the rows returned in two, the second part the larger; 0 for fewer than four rows. */
+static int
+middle_mark(const HnswEvidence *found)
+{
+	return found->rows < 4 ? 0 : pg_leftmost_one_pos64((uint64) found->rows) - 1;
+}
+
+/*
+ * The share that passes of the rows that the index returns next. Where rows that pass lie together, it
+ * changes with the distance: so the share of the first rows returned is what is expected of the others,
+ * and corrected by these.
+ */
+static double
+share_of_next(const HnswState *state)
+{
+	const HnswEvidence *found = &state->run.found;
+	double expected = Min(expected_share(state) * state->learned.near, 1);
+	int middle = middle_mark(found);
+	double first = middle > 0 ? ldexp(1, middle) - 1 : 0;
+	double passed = middle > 0 ? found->marks[middle].passed : 0;
+
+	return corrected_share(corrected_share(expected, first, passed), found->rows - first,
+						   found->passed - passed);
 }
 
 /* Rows that the scan still has to find. If the number is not known: as many as it has found. */
@@ -90,11 +130,11 @@ estimate_nodes_within(const HnswState *state, double doubt)
 {
 	const HnswRun *run = &state->run;
 	double n = run->found.rows;
-	int half = n < 4 ? 0 : pg_leftmost_one_pos64((uint64) n) - 1;
-	double k = ldexp(1, half);
+	int middle = middle_mark(&run->found);
+	double k = ldexp(1, middle);
 	/* Distances start at 0, negative inner products at the value of the nearest node. */
-	double origin = Min(run->found.marks[0], 0);
-	double near = run->found.marks[half] - origin;
+	double origin = Min(run->found.marks[0].reached, 0);
+	double near = run->found.marks[middle].reached - origin;
 	double far = run->found.reached - origin;
 	double power;
 
@@ -122,7 +162,7 @@ make_outlook(const HnswState *state)
 	const HnswPlanned *planned = &state->estimates.planned;
 	const HnswCosts *costs = &state->estimates.costs;
 	bool has_bitmap = state->bitmap.members || hnsw_bitmap_child(state);
-	double share = share_that_passes(state);
+	double share = share_of_found(state);
 	/* Of all rows: rows near the query pass learned.near times as often. */
 	double overall = Min(share / state->learned.near, 1);
 	double passing = overall * planned->rows;
@@ -144,8 +184,10 @@ make_outlook(const HnswState *state)
 	outlook.spent = hnsw_cost_spent(costs, hnsw_scan_progress(state->index.scan)->nodes,
 									state->run.found.rows) /
 					outlook.exact;
-	doubt = 2 * (FULL_EVIDENCE - outlook.spent) / (FULL_EVIDENCE - MIN_EVIDENCE);
-	outlook.nodes = Min(rows_needed(state) / share, estimate_nodes_within(state, Max(doubt, 0)));
+	doubt = DOUBT * (FULL_EVIDENCE - outlook.spent) / (FULL_EVIDENCE - MIN_EVIDENCE);
+	doubt = Max(doubt, 0);
+	share = share_of_next(state);
+	outlook.nodes = Min(rows_needed(state) / share, estimate_nodes_within(state, doubt));
 	outlook.fetched_share = Max(members / planned->rows, share);
 	return outlook;
 }
@@ -173,6 +215,19 @@ cost_of_sweep(const HnswState *state, const Outlook *outlook)
 	return cost;
 }
 
+/*
+ * True if searches of earlier runs were in vain too often to begin with another. After n in a row,
+ * 2^n - 1 runs do not try one.
+ */
+static bool
+is_not_worth_trying(const HnswLearned *learned)
+{
+	double rate = (learned->found + 0.5) / (learned->found + learned->abandoned + 1);
+
+	return rate < WORTH_TRYING &&
+		   learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MAX_DOUBLINGS);
+}
+
 void
 hnsw_choose_beginning(HnswState *state, bool values_changed)
 {
@@ -193,8 +248,7 @@ hnsw_choose_beginning(HnswState *state, bool values_changed)
 	/* The plan's choice is based on the same estimates. */
 	if (!values_changed && !state->learned.has_run)
 		return;
-	/* After n searches in vain, 2^n - 1 runs do not try one. */
-	goal.no_trial = learned->untried + 1 < UINT32_C(1) << Min(learned->in_vain, MAX_DOUBLINGS);
+	goal.no_trial = is_not_worth_trying(learned);
 	hnsw_choose_strategy(&state->estimates.costs, &state->estimates.planned, &goal);
 }
 
@@ -212,11 +266,10 @@ hnsw_learn(HnswState *state)
 	}
 	learned->untried = 0;
 	if (run->found.rows > 0)
-		learned->near = share_that_passes(state) / expected_share(state);
-	if (run->search.abandoned)
-		learned->in_vain++;
-	else
-		learned->in_vain = 0;
+		learned->near = share_of_found(state) / expected_share(state);
+	learned->found = learned->found * MEMORY + !run->search.abandoned;
+	learned->abandoned = learned->abandoned * MEMORY + run->search.abandoned;
+	learned->in_vain = run->search.abandoned ? learned->in_vain + 1 : 0;
 }
 
 double

@@ -527,7 +527,10 @@ note_found(HnswRun *run, double low)
 
 	run->found.reached = n == 1 ? low : Max(run->found.reached, low);
 	if ((n & (n - 1)) == 0 && n < UINT64CONST(1) << lengthof(run->found.marks))
-		run->found.marks[pg_leftmost_one_pos64(n)] = run->found.reached;
+	{
+		run->found.marks[pg_leftmost_one_pos64(n)].passed = run->found.passed;
+		run->found.marks[pg_leftmost_one_pos64(n)].reached = run->found.reached;
+	}
 }
 
 /* Get a row from the index, and check it. */

@@ -74,6 +74,9 @@ typedef struct HnswLearned
 	bool has_run; /* there was an earlier run */
 	/* Share of rows that passed among those that a search found, divided by the planned share. */
 	double near;
+	/* Runs whose search found the rows, and runs whose search was abandoned; earlier ones weigh less. */
+	double found;
+	double abandoned;
 	uint32 in_vain; /* consecutive runs whose search was abandoned */
 	uint32 untried; /* runs since the last one that searched */
 } HnswLearned;
@@ -116,8 +119,12 @@ typedef struct HnswEvidence
 	double rows;
 	double passed;  /* rows that passed all clauses */
 	double reached; /* largest lower bound of all rows */
-	/* reached, when the index had returned 2^i rows */
-	double marks[32];
+	/* What was known when the index had returned 2^i rows, of which the last was not checked yet. */
+	struct
+	{
+		double passed;
+		double reached;
+	} marks[32];
 } HnswEvidence;
 
 /* From one rescan to the next. */

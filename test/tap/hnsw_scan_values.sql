@@ -2,19 +2,21 @@
 -- the first round of the search finds.
 \ir hnsw_scans.psql
 SET max_parallel_workers_per_gather = 0;
-SELECT plan(31);
+SELECT plan(32);
 
 -- Tenants of very different sizes: of 20,000 rows tenant 0 has half, tenant 1 a fiftieth, the others ten each. The rows of
--- group 1 are the 400 nearest to (.5, ...), those of group 2 the 400 farthest from it, group 3 has 400 anywhere.
+-- group 1 are the 400 nearest to (.5, ...), those of group 2 the 400 farthest from it, group 3 has 400 anywhere. The nearest
+-- tenth of all rows is 1, the farthest 10.
 CREATE TABLE rooms AS
-    SELECT i, CASE WHEN i % 2 = 0 THEN 0 WHEN i % 50 = 1 THEN 1 ELSE 2 + i / 20 END AS tenant, i AS n, 0 AS grp, (SELECT array_agg(noise(j, i) ORDER BY j) FROM generate_series(1, 8) j)::vector(8) AS v
+    SELECT i, CASE WHEN i % 2 = 0 THEN 0 WHEN i % 50 = 1 THEN 1 ELSE 2 + i / 20 END AS tenant, i AS n, 0 AS grp, 0 AS tenth, (SELECT array_agg(noise(j, i) ORDER BY j) FROM generate_series(1, 8) j)::vector(8) AS v
     FROM generate_series(1, 20000) i;
-UPDATE rooms SET grp = CASE WHEN rank <= 400 THEN 1 WHEN rank > 19600 THEN 2 WHEN i % 48 = 5 THEN 3 ELSE 0 END
+UPDATE rooms SET grp = CASE WHEN rank <= 400 THEN 1 WHEN rank > 19600 THEN 2 WHEN i % 48 = 5 THEN 3 ELSE 0 END, tenth = (rank + 1999) / 2000
     FROM (SELECT i AS number, row_number() OVER (ORDER BY v <-> '[.5,.5,.5,.5,.5,.5,.5,.5]') AS rank FROM rooms) r WHERE number = i;
 CREATE INDEX rooms_v ON rooms USING hnsw (v vector_l2_ops);
 CREATE INDEX rooms_tenant ON rooms (tenant);
 CREATE INDEX rooms_n ON rooms (n);
 CREATE INDEX rooms_grp ON rooms (grp);
+CREATE INDEX rooms_tenth ON rooms (tenth);
 VACUUM ANALYZE rooms;
 
 CREATE FUNCTION strategy_of(sql text) RETURNS text LANGUAGE sql RETURN scan_node(sql) ->> 'Strategy';
@@ -63,6 +65,11 @@ CREATE FUNCTION visits_of(condition text, n int) RETURNS int LANGUAGE sql RETURN
     'SELECT FROM generate_series(1, %s) s, LATERAL (SELECT i FROM rooms WHERE %s ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector LIMIT 10) r', n, condition)) ->> 'Nodes Visited')::int;
 SELECT cmp_ok(visits_of('grp = 2', 64), '<', 10 * visits_of('grp = 2', 1), 'searches that found nothing are tried again more and more rarely');
 SELECT cmp_ok(visits_of('grp = 1', 64), '>', 32 * visits_of('grp = 1', 1), 'searches that found all rows go on');
+-- The first of 64 runs asks for the 2,000 rows that are far, and reads them. The others find theirs by a search.
+CREATE FUNCTION rows_read(n int, condition text) RETURNS int LANGUAGE sql RETURN (scan_node(format(
+    'SELECT FROM generate_series(1, %s) s, LATERAL (SELECT i FROM rooms WHERE %s ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector LIMIT 10) r', n, condition)) ->> 'Heap Rows Read')::int;
+SELECT cmp_ok(rows_read(64, 'tenth = CASE WHEN s = 1 THEN 10 ELSE 1 END'), '<', rows_read(64, 'tenth = 1') + 2500,
+    'one search in vain does not keep the next run from searching');
 SELECT is(strategy_of('SELECT FROM generate_series(0, 63) s, LATERAL (SELECT i FROM rooms WHERE grp = CASE WHEN s < 32 THEN 2 ELSE 1 END ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector LIMIT 10) r'), 'graph, then exact', 'the rows of later runs may be near');
 SELECT is(problem(format('SELECT s, i FROM generate_series(1, 20) s, LATERAL (SELECT i FROM rooms WHERE grp = s %% 3 + 1 ORDER BY v <-> ARRAY[.5, .5, .5, .5, .5, .5, .5, .5 + s / 10000.0]::vector, i LIMIT 10) r'), ordered => false, misses => 10), NULL, 'the rows of rescans are right');
 
