@@ -88,10 +88,14 @@ typedef struct HnswOpclass
 extern const HnswOpclass *hnsw_opclass(Relation index);
 
 /*
- * The same of an index that is built. The relcache entry keeps it, so most calls look nothing up in
- * the catalogs.
+ * The same of an index that is built; index_corrupted if the metapage does not fit it. The relcache entry
+ * keeps it, so most calls look nothing up in the catalogs.
  */
 extern const HnswOpclass *hnsw_opclass_of_built(Relation index);
+
+/* What of the metapage does not fit the operator class and the column: a sentence, or NULL. */
+extern const char *hnsw_metapage_problem(Relation index, const OmendbLayout *layout,
+										 const HnswOpclass *opclass);
 
 /* True if hnsw_opclass finds an operator class; false where it raises an error. */
 extern bool hnsw_supports(Relation index);

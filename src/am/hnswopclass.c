@@ -191,14 +191,35 @@ hnsw_opclass(Relation index)
 	return opclass;
 }
 
+const char *
+hnsw_metapage_problem(Relation index, const OmendbLayout *layout, const HnswOpclass *opclass)
+{
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(index), 0);
+	int32 dimensions = column->atttypmod;
+
+	if (layout->metric != opclass->metric)
+		return "The metapage has another metric than the operator class.";
+	if ((layout->own == OMENDB_OWN_SPARSE) != opclass->sparse)
+		return "The metapage is of an index of another type.";
+	(void) getBaseTypeAndTypmod(column->atttypid, &dimensions);
+	if (dimensions > 0 && layout->dimensions != dimensions)
+		return "The metapage has other dimensions than the column.";
+	return NULL;
+}
+
 const HnswOpclass *
 hnsw_opclass_of_built(Relation index)
 {
-	const HnswOpclass *opclass = omendb_index_peek(index)->opclass;
+	const OmendbIndex *open = omendb_index_peek(index);
+	const HnswOpclass *opclass = open->opclass;
+	const char *problem;
 
 	if (opclass == NULL)
 	{
 		opclass = hnsw_opclass(index);
+		problem = hnsw_metapage_problem(index, &open->codec.layout, opclass);
+		if (problem)
+			omendb_corrupt_page(index, OMENDB_META_BLOCK, problem);
 		omendb_index_set_opclass(index, opclass);
 	}
 	return opclass;

@@ -397,6 +397,9 @@ check_meta(OmendbCheck *check)
 	if (meta->metric != diagnosis->opclass->metric)
 		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
 							 "the metapage has another metric than the operator class");
+	if ((meta->own == OMENDB_OWN_SPARSE) != diagnosis->opclass->sparse)
+		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
+							 "the metapage is of an index of another type");
 	if (meta->dimensions != dimensions)
 		omendb_check_problem(check, OMENDB_META_BLOCK, OMENDB_NO_NODE,
 							 "the metapage says %u dimensions, the column has %d", meta->dimensions,
@@ -436,7 +439,10 @@ omendb_sql_hnsw_index_check(PG_FUNCTION_ARGS)
 	report_unreached(&check);
 	omendb_check_vectors(&check);
 	omendb_check_tids(&check);
-	if (PG_GETARG_BOOL(1))
+	/* By the metapage of another index the table's values cannot be compared with records. */
+	if (PG_GETARG_BOOL(1) &&
+		!hnsw_metapage_problem(check.diagnosis.relation, &check.diagnosis.index->codec.layout,
+							   check.diagnosis.opclass))
 		omendb_check_heap(&check);
 
 	pfree(check.records);

@@ -304,6 +304,8 @@ omendb_sql_hnsw_recall(PG_FUNCTION_ARGS)
 						errmsg("k must be between 1 and %d", MAX_ROWS)));
 	omendb_diagnosis_open(&recall.diagnosis, PG_GETARG_OID(0), AccessShareLock,
 						  OMENDB_DIAGNOSIS_ROWS);
+	/* An error if the metapage is another index's. */
+	(void) hnsw_opclass_of_built(recall.diagnosis.relation);
 	recall.snapshot = RegisterSnapshot(GetActiveSnapshot());
 	omendb_diagnosis_check_snapshot(&recall.diagnosis, recall.snapshot);
 	prepare(&recall);

@@ -623,7 +623,7 @@ hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Relati
 	old = MemoryContextSwitchTo(context);
 	open = omendb_index_open(index);
 	record = palloc0(open->codec.layout.record_bytes);
-	indexed = hnsw_encode_value(open, hnsw_opclass(index), values[0],
+	indexed = hnsw_encode_value(open, hnsw_opclass_of_built(index), values[0],
 								palloc(hnsw_value_bytes(&open->codec.layout)), record);
 	if (indexed)
 	{

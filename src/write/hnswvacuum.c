@@ -108,6 +108,8 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	if (stats == NULL)
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	/* An error if the metapage is another index's. */
+	(void) hnsw_opclass_of_built(info->index);
 	old = MemoryContextSwitchTo(context);
 	vacuum = palloc0(sizeof(HnswVacuum));
 	vacuum->store.relation = info->index;
@@ -163,6 +165,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	if (info->analyze_only)
 		return stats;
+	(void) hnsw_opclass_of_built(info->index);
 	if (stats == NULL)
 	{
 		hnsw_calibrate_again(info->index, estimate_rows(info), 0, info->strategy);

@@ -166,6 +166,32 @@ for my $kind (sort keys %kinds)
 }
 push @damages, [ $_, 'no damage', 0, '', 0 ] for sort keys %kinds;
 
+# The first page, or the whole file, of another index, as after a write to a wrong place. Each page is right by itself.
+my %others = (
+    'another metric'         => [ 'vector(8)',       $kinds{coded}[1],              'vector_cosine_ops' ],
+    'another number of dimensions' => [ 'vector(9)', "($kinds{coded}[1]::real[] || 1::real)::vector", 'vector_l2_ops' ],
+    (map { $_ => $kinds{$_} } keys %kinds));
+for my $other (sort keys %others)
+{
+    my ($type, $value, $opclass) = @{ $others{$other} };
+    if (!$info{$other})
+    {
+        $node->safe_psql($db, "CREATE TABLE other (id int, v $type); INSERT INTO other SELECT n, $value FROM generate_series(1, 300) n;
+            CREATE INDEX other_v ON other USING hnsw (v $opclass) WITH (m = 4, ef_construction = 40); CHECKPOINT");
+        $info{$other}{file} = read_file($node->data_dir . '/' . $node->safe_psql($db, q{SELECT pg_relation_filepath('other_v')}));
+        $node->safe_psql($db, 'DROP TABLE other');
+    }
+    for my $kind (grep { $_ ne $other } sort keys %kinds)
+    {
+        next if $kind ne 'coded' && !$kinds{$other};
+        for my $part ([ 'the metapage', PAGE ], [ 'all', length $info{$other}{file} ])
+        {
+            damage($kind, "$part->[0] of an index of $other", 0, substr($info{$other}{file}, 0, $part->[1]), 1);
+            $told{$#damages} = 0;
+        }
+    }
+}
+
 # Not impossible, and yet no row may be missed: nodes without edges.
 for my $kind (sort keys %kinds)
 {
