@@ -11,7 +11,7 @@ import time
 import numpy as np
 import psycopg2
 
-from omenbench import EXTENSIONS, LIBRARIES, LONG_STAGES, STAGES, clients, filters, growth, libraries, pages, radius, search
+from omenbench import EXTENSIONS, LIBRARIES, LONG_STAGES, OWN_DATA, STAGES, clients, filters, growth, libraries, matrix, pages, radius, search
 from omenbench.data import DATA, MADE, OPERATOR_CLASSES, OPERATORS, Data
 from omenbench.database import Database, Watch, truth_tuples, vector_tuples
 from omenbench.host import TREE, Busy, Failure, die, machine, now, say, tree_state, write
@@ -26,6 +26,7 @@ FUNCTIONS = {
     "cold": search.cold, "tenth": search.tenth, "insert": clients.insert, "latency": clients.latency, "filter": filters.filters,
     "radius": radius.radius, "pages": pages.pages, "distance": pages.distance,
     "growth": growth.growth, "churn": growth.churn, "wide": growth.wide,
+    "matrix": matrix.matrix,
 }
 # Those that search in the index over all rows.
 INDEX_STAGES = {"build", "search", "latency", "filter", "radius", "pages", "distance", "cold", "tenth"}
@@ -84,12 +85,14 @@ class Bench:
     def run(self):
         say(f"results go to {self.path}")
         names = [name for name in self.args.data if self.is_there(name)]
-        asked = [stage for stage in STAGES + LONG_STAGES if stage in self.args.stages]
+        asked = [stage for stage in STAGES + LONG_STAGES if stage in self.args.stages and stage not in OWN_DATA]
+        own = [stage for stage in OWN_DATA if stage in self.args.stages]
+        count = len(names) * len(asked) + len(own)
         for i, name in enumerate(names):
             self.data = Data(name, self.args)
             for stage in STAGES + LONG_STAGES:
                 if stage in asked:
-                    say(f"stage {i * len(asked) + asked.index(stage) + 1} of {len(names) * len(asked)}: {self.data.key}, {stage}")
+                    say(f"stage {i * len(asked) + asked.index(stage) + 1} of {count}: {self.data.key}, {stage}")
                 if stage == "load":
                     self.each(stage, self.load, asked, set(asked) - set(LIBRARIES))
                 elif stage == "build":
@@ -97,6 +100,11 @@ class Bench:
                         self.each(stage, self.build, asked, set(asked) & INDEX_STAGES)
                 elif stage in asked and (stage in LIBRARIES or self.working(stage)):
                     FUNCTIONS[stage](self)
+        for number, stage in enumerate(own, count - len(own) + 1):
+            self.data = matrix.MatrixData(self.args)
+            say(f"stage {number} of {count}: {stage}")
+            if self.working(stage):
+                FUNCTIONS[stage](self)
 
     def is_there(self, name):
         if name in DATA and name not in MADE and not os.path.exists(f"{self.args.data_dir}/{name}.base.fbin"):

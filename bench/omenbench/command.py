@@ -52,6 +52,9 @@ and, only where they are asked for, for they take minutes to hours:
             is no real data, but as clustered as such
   churn     ten times, a fifth of the rows deleted, vacuumed and inserted again
   wide      the size of an index of 1,536 dimensions, with and without compact
+  matrix    recall@10 beside pgvector with the same m, ef_construction and ef_search, for each
+            operator class, kind of data (made up, whatever --data says) and way of making the
+            index: every cell where omendb is below pgvector, those first; ten minutes
 """
 import argparse
 import contextlib
@@ -61,7 +64,7 @@ import signal
 import subprocess
 import sys
 
-from omenbench import KINDS, LIBRARIES, LONG_STAGES, STAGES, SYSTEMS
+from omenbench import KINDS, LIBRARIES, LONG_STAGES, MATRIX_CLASSES, MATRIX_DATA, MATRIX_WAYS, OWN_DATA, STAGES, SYSTEMS
 from omenbench.host import TREE, die, install, say, working_directory
 from omenbench.report import markdown
 from omenbench.verdict import verdict
@@ -135,6 +138,9 @@ def arguments(given=None):
     def numbers(text):
         return [int(x.replace("_", "")) for x in names(text)]
 
+    def pairs(text):
+        return [[int(number) for number in x.split(":")] for x in names(text)]
+
     add("files", nargs="*", metavar="FILE", help="data beside that of --data: " + ", ".join(SUFFIXES))
     add("--data", type=names, metavar="LIST", help="of " + ",".join(NAMES) + " and files (default: the first four, or FILEs)")
     add("--metric", choices=["l2", "cosine", "ip"], help="of files that do not say, and of synthetic (there: l2)")
@@ -183,6 +189,16 @@ def arguments(given=None):
     add("--filter-kinds", type=names, default=KINDS, metavar="LIST", help=f"of {','.join(KINDS)} (default: all)")
     add("--filter-selectivities", type=shares, default=[0.5, 0.1, 0.01, 0.001, 0.0001], metavar="LIST",
         help="shares of the rows that match (default: 0.5,0.1,0.01,0.001,0.0001)")
+    add("--matrix-classes", type=names, default=list(MATRIX_CLASSES), metavar="LIST", help=f"of {','.join(MATRIX_CLASSES)} (default: all)")
+    add("--matrix-data", type=names, default=MATRIX_DATA, metavar="LIST",
+        help=f"of {','.join(MATRIX_DATA)} (default: all, where the class has them)")
+    add("--matrix-ways", type=names, default=MATRIX_WAYS, metavar="LIST", help=f"of {','.join(MATRIX_WAYS)} (default: all)")
+    add("--matrix-m", type=pairs, default=[[4, 16], [4, 64], [16, 64]], metavar="LIST",
+        help="m and ef_construction (default: 4:16,4:64,16:64)")
+    add("--matrix-ef", type=numbers, default=[20, 40, 100], metavar="LIST", help="hnsw.ef_search there (default: 20,40,100)")
+    add("--matrix-rows", type=int, default=4000, metavar="N", help="of each kind of data there (default: 4000)")
+    add("--matrix-dims", type=int, default=64, metavar="N", help="there, but bits have 256 (default: 64)")
+    add("--matrix-queries", type=int, default=200, metavar="N", help="there (default: 200)")
     add("--server", choices=["trixie", "host"], default="trixie", help="(default: trixie)")
     add("--dsn", metavar="STRING", help="libpq connection string of a running server; makes databases bench_index_*")
     add("--keep", metavar="DIR", help="keep the server's files there (default: a temporary directory)")
@@ -218,12 +234,17 @@ def check(parser, args):
     args.data = (args.data if args.data is not None else [] if args.files else NAMES[:4]) + args.files
     if args.stages == ["all"]:
         args.stages = STAGES + LONG_STAGES
+    if not set(args.stages) - set(OWN_DATA):
+        args.data = []
     args.systems = args.only or ["omendb"] + args.peers
     files = [x for x in args.data if x.endswith(SUFFIXES)]
     for chosen, known, option in [([x for x in args.data if x not in files], NAMES, "--data"),
                                   (args.stages, STAGES + LONG_STAGES, "--stages"),
                                   (args.systems, SYSTEMS, "--peers or --only"),
-                                  (args.filter_kinds, KINDS, "--filter-kinds")]:
+                                  (args.filter_kinds, KINDS, "--filter-kinds"),
+                                  (args.matrix_classes, MATRIX_CLASSES, "--matrix-classes"),
+                                  (args.matrix_data, MATRIX_DATA, "--matrix-data"),
+                                  (args.matrix_ways, MATRIX_WAYS, "--matrix-ways")]:
         for name in chosen:
             if name not in known:
                 parser.error(f"{option}: {name} is none of {','.join(known)}")
@@ -236,6 +257,8 @@ def check(parser, args):
         parser.error("--queries is for a single file, fbin, fvecs or bvecs")
     if len({os.path.basename(x) for x in files}) < len(files):
         parser.error("two files of the same name")
+    if any(len(pair) != 2 for pair in args.matrix_m):
+        parser.error("--matrix-m: pairs such as 16:64")
     if args.sizes != sorted(args.sizes):
         parser.error("--sizes: not in ascending order")
     # As long as a socket's name, which may have 107 bytes.

@@ -15,7 +15,7 @@ DATA = {"fashion-mnist": "l2", "debian-lsa": "cosine", "debian-384": "cosine", "
 MADE = ["fashion-mnist", "debian-lsa"]
 SYNTHETIC = "synthetic"
 SYNTHETIC_ROWS = 100000
-OPERATORS = {"l2": "<->", "cosine": "<=>", "ip": "<#>"}
+OPERATORS = {"l2": "<->", "cosine": "<=>", "ip": "<#>", "l1": "<+>", "hamming": "<~>", "jaccard": "<%>"}
 OPERATOR_CLASSES = {"l2": "vector_l2_ops", "cosine": "vector_cosine_ops", "ip": "vector_ip_ops"}
 K, K_MANY = 10, 100
 MAX_QUERIES = 1000
