@@ -7,6 +7,8 @@ CROWDED = 1.3
 TIMES_THE_BEST, MORE_THAN_THE_BEST = 1.5, 100
 # A strategy that finds less by more than that is no alternative.
 RECALL_LESS = 0.01
+# Of recall. Two graphs of the same rows by the same program differ, too: with m = 16 hardly, with m = 4 by up to .1.
+BELOW = [0.01, 0.05]
 PERCENTILES = {"p50_us": 50, "p95_us": 95, "p99_us": 99}
 
 
@@ -63,3 +65,22 @@ def beside_best(cases, strategies, keys):
             us = "us" if all(quiet_enough(c["samples"]) for c in [case, *forced]) else "cpu_us"
             best = min(forced, key=lambda c: c[us])
             yield case, case[us], best["setting"], best[us], case[us] > TIMES_THE_BEST * best[us] + MORE_THAN_THE_BEST, us
+
+
+GRAPH = ("class", "data", "m", "ef_construction")
+
+
+def matrix_cells(ours, theirs, setting="default"):
+    """Of each graph and ef that both systems have: what it is, the recalls, and how far ours is below. Where theirs
+    has no batch, single rows count, which a batch is for them."""
+    found = {(*(g[name] for name in GRAPH), g["way"]): g for g in theirs["graphs"]}
+    cells = []
+    for graph in ours["graphs"]:
+        key = tuple(graph[name] for name in GRAPH)
+        other = found.get((*key, graph["way"])) or graph["way"] == "batch" and found.get((*key, "single"))
+        for ef, recall in graph["recall"][setting].items() if other else []:
+            if ef in other["recall"]["default"]:
+                their_recall = other["recall"]["default"][ef]
+                cells.append({**{name: graph[name] for name in (*GRAPH, "way")}, "ef": int(ef), "ours": recall, "theirs": their_recall,
+                              "below": round(their_recall - recall, 5)})
+    return cells

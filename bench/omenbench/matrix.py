@@ -43,7 +43,7 @@ class MatrixData:
 
     def about(self):
         args = self.args
-        return {"rows": args.matrix_rows, "dims": args.matrix_dims, "metric": "that of each class", "queries": args.matrix_queries,
+        return {"rows": args.matrix_rows, "dims": args.matrix_dims, "metric": "every metric", "queries": args.matrix_queries,
                 "synthetic": True, "source": "made-up vectors, fixed seeds"}
 
 

@@ -1,10 +1,10 @@
 """The Markdown tables; everything comes from the JSON, so that they can be printed again."""
 from omenbench import KINDS, STRATEGIES, SYSTEMS
-from omenbench.figures import CROWDED, MORE_THAN_THE_BEST, TIMES_THE_BEST, beside_best, frontier, quiet_enough, us_at
+from omenbench.figures import BELOW, CROWDED, MORE_THAN_THE_BEST, TIMES_THE_BEST, beside_best, frontier, matrix_cells, quiet_enough, us_at
 
 LEVELS = [0.90, 0.95, 0.97, 0.98, 0.99, 0.995]
 GROWTH_LEVELS = [0.95, 0.98, 0.99]
-REFERENCE = "pgvector"
+OURS, REFERENCE = "omendb", "pgvector"
 NOTES = """us: microseconds a query, the median of several samples (smallest-largest); `noisy`: others worked then,
 the processor's time says more. At a level of recall: by interpolation between values of ef on the fastest points;
 `<`: the fastest point is better already. x: as many times as fast as pgvector, or as many times pgvector's rows a second.
@@ -283,7 +283,36 @@ def report_wide(systems):
                   for system, wide in systems.items() for name, x in wide.items() if isinstance(x, dict)])
 
 
+def report_matrix(systems):
+    """The cells below pgvector's first, then what the cells of each class, kind of data, ... have in common."""
+    out = [f"**Not complete**: {s}." for s, x in systems.items() if x["partial"]]
+    out += [f"**NO INDEX**: {s}, {g['class']}, {g['data']}, {g['way']}, m {g['m']}." for s, x in systems.items() for g in x["graphs"] if not g["index_used"]]
+    if OURS not in systems or REFERENCE not in systems:
+        return out + ["", *table(["recall matrix", "graphs"], [[s, len(x["graphs"])] for s, x in systems.items()])]
+    off = {tuple(c[name] for name in (*MATRIX_CELL, "ef")): c["ours"] for c in matrix_cells(systems[OURS], systems[REFERENCE], "off")}
+    cells = matrix_cells(systems[OURS], systems[REFERENCE])
+    below = sorted((c for c in cells if c["below"] > 0), key=lambda c: -c["below"])
+    rows = [[c["class"], c["data"], c["way"], c["m"], c["ef_construction"], c["ef"], f"{c['below']:.4f}", f"{c['ours']:.4f}", f"{c['theirs']:.4f}",
+             f"{off[tuple(c[name] for name in (*MATRIX_CELL, 'ef'))]:.4f}"] for c in below]
+    out += table(["recall matrix: cells below", "data", "way", "m", "ef_construction", "ef", "below by", OURS, REFERENCE, f"{OURS}, iterative_scan off"], rows)
+    summaries = [(name, value) for name in (*MATRIX_CELL, "ef") for value in dict.fromkeys(c[name] for c in cells)]
+    rows = [summary(f"{name} {value}" if name in ("m", "ef_construction", "ef") else value, [c for c in cells if c[name] == value])
+            for name, value in summaries]
+    off_cells = matrix_cells(systems[OURS], systems[REFERENCE], "off")
+    return out + ["", *table(["recall matrix", "cells", "below", *(f"by more than {x}" for x in BELOW), "at worst by", f"mean, {OURS}", f"mean, {REFERENCE}"],
+                             [summary("all", cells), summary("all, iterative_scan off", off_cells), *rows])]
+
+
+MATRIX_CELL = ("class", "data", "way", "m", "ef_construction")
+
+
+def summary(name, cells):
+    below = [c["below"] for c in cells if c["below"] > 0]
+    mean = [f"{sum(c[whose] for c in cells) / len(cells):.4f}" if cells else "-" for whose in ("ours", "theirs")]
+    return [name, len(cells), len(below), *(sum(x > least for x in below) for least in BELOW), f"{max(below):.4f}" if below else "", *mean]
+
+
 RENDER = {"build": report_build, "search": report_search, "exact": report_exact, "insert": report_insert,
           "latency": report_latency, "filter": report_filter, "radius": report_radius, "pages": report_pages,
           "distance": report_distance, "cold": report_cold, "tenth": report_tenth, "growth": report_growth,
-          "churn": report_churn, "wide": report_wide}
+          "churn": report_churn, "wide": report_wide, "matrix": report_matrix}

@@ -1,8 +1,6 @@
 """What a run says in a few lines of at most 80 characters, for those who do not read tables."""
-from omenbench.figures import frontier, us_at
-from omenbench.report import LEVELS, REFERENCE
-
-OURS = "omendb"
+from omenbench.figures import BELOW, frontier, matrix_cells, us_at
+from omenbench.report import LEVELS, OURS, REFERENCE
 
 
 def verdict(results):
@@ -73,4 +71,12 @@ def judge_filter(ours, theirs):
     return [("filters that leave enough rows", f"{ok} of {of}; {REFERENCE} {other} of {other_of}")] if of and other_of else []
 
 
-JUDGES = [("build", judge_build), ("search", judge_search), ("latency", judge_latency), ("insert", judge_insert), ("filter", judge_filter)]
+def judge_matrix(ours, theirs):
+    cells = matrix_cells(ours, theirs)
+    below = [c["below"] for c in cells if c["below"] > BELOW[0]]
+    worst = f", at worst by {max(below):.3f}" if below else ""
+    return [(f"recall below by more than {BELOW[0]}", f"{len(below)} of {len(cells)}{worst}")] if cells else []
+
+
+JUDGES = [("build", judge_build), ("search", judge_search), ("latency", judge_latency), ("insert", judge_insert), ("filter", judge_filter),
+          ("matrix", judge_matrix)]

@@ -6,6 +6,7 @@ import json
 import tempfile
 import types
 import unittest
+import unittest.mock
 
 from omenbench import bench, command
 from omenbench.report import markdown
@@ -119,6 +120,25 @@ class Run(unittest.TestCase):
         run = self.run_of("--json", self.path, "--data", "fashion-mnist")
         run.failures.append(["some", "build", "omendb", "it failed"])
         self.assertEqual(run.working("search"), ["pgvector"])
+
+    def test_matrix(self):
+        """Of its own data: once, whatever --data says, and after what was measured before."""
+        args = self.arguments("--stages", "matrix")[0]
+        self.assertEqual((args.data, args.matrix_m, args.matrix_ef), ([], [[4, 16], [4, 64], [16, 64]], [20, 40, 100]))
+        self.assertEqual(self.arguments("--stages", "matrix,build", "--matrix-m", "8:32")[0].data, command.NAMES[:4])
+        for given, message in [(["--matrix-m", "8"], "--matrix-m"), (["--matrix-data", "far,near"], "--matrix-data: near"),
+                               (["--matrix-ways", "copy"], "--matrix-ways: copy"), (["--matrix-classes", "vector_ops"], "--matrix-classes: vector_ops")]:
+            with self.subTest(given), self.assertRaisesRegex(AssertionError, message):
+                self.arguments("--stages", "matrix", *given)
+        run, called = self.run_of("--json", self.path, "--stages", "matrix"), []
+        with unittest.mock.patch.dict(bench.FUNCTIONS, matrix=lambda of: called.append((of.data.key, of.data.about()["synthetic"]))):
+            run.run()
+            self.assertEqual(called, [("matrix", True)])
+            for system in ("omendb", "pgvector"):
+                run.record("matrix", system, {"graphs": [], "partial": system == "omendb"})
+            again = self.run_of("--resume", self.path)
+            again.run()
+            self.assertEqual((len(called), again.working("matrix")), (2, ["omendb"]))
 
     def test_files(self):
         file, other = f"{self.directory}/a.fvecs", f"{self.directory}/b.bvecs"

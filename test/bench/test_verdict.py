@@ -44,6 +44,16 @@ class Verdict(unittest.TestCase):
         lines = verdict(results({"search": pair({"points": [{"recall": .999, "us": 50}]}, {"points": [{"recall": .9, "us": 300}, {"recall": .999, "us": 900}]})}))
         self.assertIn("at least ", lines[-1])
 
+    def test_matrix(self):
+        def graphs(*recalls):
+            return {"graphs": [{"class": "bit_hamming_ops", "data": "bits", "way": "build", "m": 4, "ef_construction": 16,
+                                "recall": {"default": {str(ef): recall for ef, recall in enumerate(recalls)}}}]}
+
+        lines = verdict(results({"matrix": pair(graphs(.9, .95, .8), graphs(.9, .955, .9))}))
+        self.assertEqual(lines[-1], "  recall below by more than 0.01              1 of 3, at worst by 0.100")
+        lines = verdict(results({"matrix": pair(graphs(.9), graphs(.8))}))
+        self.assertEqual(lines[-1], "  recall below by more than 0.01              0 of 1")
+
     def test_alone(self):
         self.assertEqual(verdict(results({"build": {"omendb": {"seconds": 1, "bytes": 1}}})), [])
 
