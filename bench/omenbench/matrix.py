@@ -69,9 +69,15 @@ def matrix(bench):
                         sessions[system] = stack.enter_context(bench.open(system, enable_seqscan="off"))
                         load(sessions[system], vectors)
                 made = {s: pool.submit(graphs_of, bench, sessions[s], s, name, kind, vectors) for s in sessions}
-                for system in made:
-                    with bench.attempt("matrix", system):
-                        graphs[system] += made[system].result()
+                try:
+                    for system in made:
+                        with bench.attempt("matrix", system):
+                            graphs[system] += made[system].result()
+                except BaseException:
+                    # An interrupt does not wait for the statements.
+                    for db in sessions.values():
+                        db.connection.cancel()
+                    raise
         for system in bench.working("matrix"):
             bench.record("matrix", system, {"graphs": list(graphs[system]), "partial": done < len(todo)})
 
