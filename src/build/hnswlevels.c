@@ -8,6 +8,7 @@
 #include "build/hnswtask.h"
 #include "access/xact.h"
 #include "graph/build.h"
+#include "graph/cover.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "utils/snapmgr.h"
@@ -159,6 +160,26 @@ add_upper(HnswBuild *build, OmendbNode node, unsigned level)
 	record->down = node;
 }
 
+/* Add the records of the level above. */
+static void
+add_next_level(HnswBuild *build, const OmendbBuildLevel *level, OmendbNode offset)
+{
+	uint8 *rises = palloc_extended(level->n, MCXT_ALLOC_HUGE);
+	uint8 *covered = palloc_extended(level->n, MCXT_ALLOC_HUGE);
+	uint32 added;
+
+	for (uint32 i = 0; i < level->n; i++)
+		rises[i] = hnsw_build_rises(build, level, i, offset + level->first + i, HNSW_LEVEL_SHIFT);
+	added = omendb_build_cover(level, rises, covered);
+	build->graph.upper_nodes += added;
+	build->graph.representatives += added;
+	pfree(covered);
+	for (uint32 i = 0; i < level->n; i++)
+		if (rises[i])
+			add_upper(build, level->first + i, level->level + 1);
+	pfree(rises);
+}
+
 void
 hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 {
@@ -173,9 +194,7 @@ hnsw_build_levels(HnswBuild *build, unsigned level, OmendbNode offset)
 		build_level(build, &built, first, n, level);
 		if (n <= HNSW_TOP_LEVEL)
 			break;
-		for (OmendbNode node = first; node < first + n; node++)
-			if (hnsw_build_rises(build, &built, node - first, offset + node, HNSW_LEVEL_SHIFT))
-				add_upper(build, node, level + 1);
+		add_next_level(build, &built, offset);
 		first = next;
 		n = build->records.array.n - next;
 	}

@@ -3,7 +3,7 @@
 -- index scan and by the custom scan's search of the graph: of both, the smaller share.
 \ir hnsw_data.psql
 SET client_min_messages = warning;
-SELECT plan(47);
+SELECT plan(50);
 
 CREATE FUNCTION recall_of(opclass text, queries int DEFAULT 50, k int DEFAULT 10) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
@@ -90,4 +90,23 @@ SELECT index_points('vector_l2_ops') \g /dev/null
 INSERT INTO points SELECT * FROM all_points a WHERE NOT EXISTS (SELECT FROM points p WHERE p.i = a.i);
 SELECT cmp_ok(recall_of('vector_l2_ops'), '>=', current_setting('recall.least')::float8, 'after three quarters were inserted, whole clusters at a time');
 
+-- Three clusters of 470 rows and seven of 70, not far apart: of 64 rows one is drawn for the next level, so of some of the small ones
+-- none is. Searches come to all of them.
+CREATE TABLE loose AS SELECT i, (SELECT array_agg(1.7 * noise(j, 1000 + CASE WHEN i <= 1410 THEN i % 3 ELSE 3 + i % 7 END) + noise(j, i) ORDER BY j) FROM generate_series(1, 32) j)::vector(32) AS v FROM generate_series(1, 1900) i;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SET hnsw.ef_search = 20;
+SET hnsw.iterative_scan = off;
+CREATE FUNCTION found_by_own_vector(opclass text, operator text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+    found int;
+BEGIN
+    DROP INDEX IF EXISTS loose_v;
+    EXECUTE format('CREATE INDEX loose_v ON loose USING hnsw (v %s)', opclass);
+    EXECUTE format('SELECT count(*) FROM loose a, LATERAL (SELECT i FROM loose b ORDER BY b.v %s a.v LIMIT 1) r WHERE r.i = a.i', operator) INTO found;
+    RETURN found;
+END $$;
+SELECT is(found_by_own_vector('vector_l2_ops', '<->'), 1900, 'clusters of which no row was drawn, L2');
+SELECT is(found_by_own_vector('vector_cosine_ops', '<=>'), 1900, 'cosine');
+SELECT is(found_by_own_vector('vector_l1_ops', '<+>'), 1900, 'L1');
 SELECT finish();
