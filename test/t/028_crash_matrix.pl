@@ -141,6 +141,19 @@ sub configure
 }
 
 my $others = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
+
+# Until the server has recovered from the death of a backend. A connection that is refused can end psql before it reads the statement.
+sub wait_for_server
+{
+    for (1 .. 1800)
+    {
+        my $back = eval { $node->safe_psql('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE $others)") };
+        return if ($back // '') eq 't';
+        sleep 0.1;
+    }
+    die 'the server does not come back';
+}
+
 configure(int(rand 8));
 $node->restart;
 for my $round (0 .. $kills - 1)
@@ -162,7 +175,7 @@ for my $round (0 .. $kills - 1)
         my $pid = sql("SELECT pid FROM pg_stat_activity WHERE $others ORDER BY state = 'idle', random() LIMIT 1");
         die 'there is no backend' if $pid eq '';
         kill 'KILL', $pid;
-        $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE $others)") or die 'the server does not come back';
+        wait_for_server();
     }
     $tally{$how}++;
     my $errors = join "\n", grep { /ERROR|PANIC/ } map { finish($_) } $clients, $vacuumer, $worker;
