@@ -274,6 +274,21 @@ omendb_own_encode_bits(const OmendbCodec *codec, const uint8_t *bits, OmendbReco
 }
 
 void
+omendb_own_decode_unpacked(const OmendbCodec *codec, const OmendbRecord *record,
+						   const void *unpacked, float *out)
+{
+	const OmendbLayout *layout = &codec->layout;
+	size_t n = layout->dimensions;
+	const int8_t *ints = unpacked;
+
+	if (omendb_own_is_wide(layout->own))
+		omendb_kernels.i16_to_float(unpacked, record->scale, out, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			out[i] = record->scale * ints[i];
+}
+
+void
 omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *out)
 {
 	const OmendbLayout *layout = &codec->layout;
@@ -292,15 +307,13 @@ omendb_own_decode(const OmendbCodec *codec, const OmendbRecord *record, float *o
 	{
 		int16_t ints[OMENDB_MAX_DIM];
 
-		omendb_kernels.i16_to_float(omendb_own_wide(layout, record, ints), scale, out, n);
+		omendb_own_decode_unpacked(codec, record, omendb_own_wide(layout, record, ints), out);
 	}
 	else
 	{
 		int8_t ints[OMENDB_MAX_DIM + OMENDB_PACKED_BLOCK];
-		const int8_t *from = omendb_own_ints(layout, record, ints);
 
-		for (size_t i = 0; i < n; i++)
-			out[i] = scale * from[i];
+		omendb_own_decode_unpacked(codec, record, omendb_own_ints(layout, record, ints), out);
 	}
 }
 
@@ -326,6 +339,26 @@ omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRe
 }
 
 float
+omendb_own_distance_unpacked(const OmendbCodec *codec, const OmendbRecord *a,
+							 const void *unpacked_a, const OmendbRecord *b, const void *unpacked_b)
+{
+	const OmendbLayout *layout = &codec->layout;
+	size_t n = layout->dimensions;
+	double scales = (double) a->scale * b->scale;
+	float dot;
+
+	if (omendb_own_is_wide(layout->own))
+	{
+		if (layout->metric == OMENDB_METRIC_IP)
+			return -(float) (omendb_kernels.dot_i16(unpacked_a, unpacked_b, n) * scales);
+		return omendb_kernels.l2sq_i16(unpacked_a, a->scale, unpacked_b, b->scale, n);
+	}
+	/* The product of the scales is exact, so the order of a and b does not matter. */
+	dot = (float) (omendb_kernels.dot_i8(unpacked_a, unpacked_b, n) * scales);
+	return layout->metric == OMENDB_METRIC_IP ? -dot : omendb_l2_from_dot(a->norm2, b->norm2, dot);
+}
+
+float
 omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b,
 					float *scratch)
 {
@@ -337,28 +370,14 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	if (layout->own == OMENDB_OWN_SPARSE)
 		return omendb_own_sparse_distance(layout->metric, a, b);
 	if (omendb_own_is_wide(layout->own))
-	{
-		const int16_t *ia = omendb_own_wide(layout, a, scratch);
-		const int16_t *ib = omendb_own_wide(layout, b, scratch + n);
-
-		if (layout->metric == OMENDB_METRIC_IP)
-			return -(float) (omendb_kernels.dot_i16(ia, ib, n) * ((double) a->scale * b->scale));
-		return omendb_kernels.l2sq_i16(ia, a->scale, ib, b->scale, n);
-	}
+		return omendb_own_distance_unpacked(codec, a, omendb_own_wide(layout, a, scratch), b,
+											omendb_own_wide(layout, b, scratch + n));
 	if (layout->own == OMENDB_OWN_HALF && a->scale == b->scale)
 		return omendb_kernels.l1_f16((const OmendbHalf *) own_a, (const OmendbHalf *) own_b, n) *
 			   a->scale;
 	if (omendb_own_is_short(layout->own) && layout->metric != OMENDB_METRIC_L1)
-	{
-		const int8_t *ia = omendb_own_ints(layout, a, scratch);
-		const int8_t *ib = omendb_own_ints(layout, b, scratch + n);
-		/* The product of the scales is exact, so the order of a and b does not matter. */
-		float dot = (float) (omendb_kernels.dot_i8(ia, ib, n) * ((double) a->scale * b->scale));
-
-		if (layout->metric == OMENDB_METRIC_IP)
-			return -dot;
-		return omendb_l2_from_dot(a->norm2, b->norm2, dot);
-	}
+		return omendb_own_distance_unpacked(codec, a, omendb_own_ints(layout, a, scratch), b,
+											omendb_own_ints(layout, b, scratch + n));
 	if (layout->metric == OMENDB_METRIC_HAMMING)
 		return (float) omendb_kernels.hamming(own_a, own_b, layout->own_bytes);
 	if (layout->metric == OMENDB_METRIC_JACCARD)

@@ -69,4 +69,37 @@ omendb_own_wide(const OmendbLayout *layout, const OmendbRecord *record, void *bu
 	return buffer;
 }
 
+/*
+ * For many distances of the same records: their elements, unpacked once. Bytes of an unpacked vector, a
+ * multiple of 64; 0 if the elements of a record serve as they are, or are of another kind.
+ */
+static inline size_t
+omendb_own_unpacked_bytes(const OmendbLayout *layout)
+{
+	if (layout->own == OMENDB_OWN_INT12)
+		return (layout->dimensions * sizeof(int16_t) + 63) / 64 * 64;
+	if (omendb_own_is_packed(layout->own) && layout->metric != OMENDB_METRIC_L1)
+		return (layout->dimensions + 63) / 64 * 64;
+	return 0;
+}
+
+_Static_assert(OMENDB_PACKED_BLOCK == 64, "omendb_own_unpack fills whole blocks");
+
+/* Unpack the own vector of a record to out, omendb_own_unpacked_bytes bytes (which are not 0). */
+static inline void
+omendb_own_unpack_record(const OmendbLayout *layout, const OmendbRecord *record, void *out)
+{
+	if (omendb_own_is_wide(layout->own))
+		omendb_own_wide(layout, record, out);
+	else
+		omendb_own_ints(layout, record, out);
+}
+
+/* omendb_own_distance and omendb_own_decode of records whose own vectors were unpacked. */
+extern float omendb_own_distance_unpacked(const OmendbCodec *codec, const OmendbRecord *a,
+										  const void *unpacked_a, const OmendbRecord *b,
+										  const void *unpacked_b);
+extern void omendb_own_decode_unpacked(const OmendbCodec *codec, const OmendbRecord *record,
+									   const void *unpacked, float *out);
+
 #endif /* OMENDB_OWN_H */

@@ -56,7 +56,11 @@ omendb_chooser_init(OmendbChooser *chooser, const OmendbCodec *codec,
 	chooser->signs = allocator->resize(allocator->context, NULL, OMENDB_SELECT_MAX * signs + 1);
 	chooser->slot_signs =
 		allocator->resize(allocator->context, NULL, OMENDB_MAX_EDGES * signs_bytes(codec) + 1);
-	if (!chooser->memory || !chooser->signs || !chooser->slot_signs)
+	if (omendb_own_unpacked_bytes(layout) > 0)
+		chooser->unpacked = allocator->resize(
+			allocator->context, NULL, OMENDB_SELECT_MAX * omendb_own_unpacked_bytes(layout));
+	if (!chooser->memory || !chooser->signs || !chooser->slot_signs ||
+		(omendb_own_unpacked_bytes(layout) > 0 && !chooser->unpacked))
 		return false;
 	memset(chooser->memory, 0, total * sizeof(float));
 	chooser->own_stored = chooser->memory;
@@ -81,11 +85,14 @@ omendb_chooser_free(OmendbChooser *chooser)
 		allocator->release(allocator->context, chooser->signs);
 	if (chooser->slot_signs)
 		allocator->release(allocator->context, chooser->slot_signs);
+	if (chooser->unpacked)
+		allocator->release(allocator->context, chooser->unpacked);
 	if (chooser->candidates)
 		allocator->release(allocator->context, chooser->candidates);
 	chooser->memory = NULL;
 	chooser->slot_signs = NULL;
 	chooser->signs = NULL;
+	chooser->unpacked = NULL;
 	chooser->candidates = NULL;
 }
 
@@ -147,11 +154,22 @@ by_distance(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
+/* The own vector of candidate i, unpacked by omendb_choose. */
+static inline const void *
+unpacked(const OmendbChooser *chooser, uint32_t i)
+{
+	return chooser->unpacked + i * omendb_own_unpacked_bytes(&chooser->codec->layout);
+}
+
 static float
 pair_distance(void *context, uint32_t i, uint32_t j)
 {
 	OmendbChooser *chooser = context;
 
+	if (chooser->unpacked)
+		return omendb_own_distance_unpacked(chooser->codec, chooser->records[i],
+											unpacked(chooser, i), chooser->records[j],
+											unpacked(chooser, j));
 	return omendb_own_distance(chooser->codec, chooser->records[i], chooser->records[j],
 							   chooser->scratch);
 }
@@ -170,8 +188,15 @@ candidate_signs(void *context, uint32_t i)
 	OmendbChooser *chooser = context;
 	uint8_t *signs = chooser->signs + i * angle_bytes(chooser->codec);
 
-	omendb_kernels.residual_signs(chooser->own, other_in_code_space(chooser, chooser->records[i]),
-								  angle_bits(chooser->codec), signs);
+	if (chooser->unpacked)
+		omendb_own_decode_unpacked(chooser->codec, chooser->records[i], unpacked(chooser, i),
+								   chooser->other_stored);
+	else
+		omendb_own_decode(chooser->codec, chooser->records[i], chooser->other_stored);
+	omendb_kernels.residual_signs(
+		chooser->own,
+		omendb_code_vector(chooser->codec, chooser->other_stored, chooser->other_code),
+		angle_bits(chooser->codec), signs);
 	return signs;
 }
 
@@ -187,7 +212,13 @@ omendb_choose(OmendbChooser *chooser, size_t n, uint32_t want,
 	if (n > OMENDB_SELECT_MAX)
 		n = OMENDB_SELECT_MAX;
 	for (size_t i = 0; i < n; i++)
+	{
 		chooser->records[i] = record(context, &chooser->candidates[i]);
+		if (chooser->unpacked)
+			omendb_own_unpack_record(&chooser->codec->layout, chooser->records[i],
+									 chooser->unpacked +
+										 i * omendb_own_unpacked_bytes(&chooser->codec->layout));
+	}
 	return omendb_select(chooser->candidates, n, want, &input, chosen);
 }
 
@@ -349,6 +380,29 @@ coincide(const CodedNeighbour *a, const CodedNeighbour *b, uint32_t differ)
 	return differ == 0 && fabsf(a->length - b->length) <= b->length / 1024;
 }
 
+/* The place of the first of the least of n > 0 numbers below 2^24. No branch depends on them. */
+static inline uint32_t
+least_of(const uint32_t *numbers, uint32_t n)
+{
+	uint32_t a = numbers[0] << 8;
+	uint32_t b = a;
+	uint32_t i = 1;
+
+	for (; i + 2 <= n; i += 2)
+	{
+		uint32_t x = numbers[i] << 8 | i;
+		uint32_t y = numbers[i + 1] << 8 | (i + 1);
+
+		a = x < a ? x : a;
+		b = y < b ? y : b;
+	}
+	if (i < n && (numbers[i] << 8 | i) < a)
+		a = numbers[i] << 8 | i;
+	return (a < b ? a : b) & 255;
+}
+
+_Static_assert(OMENDB_MAX_EDGES < 256, "a place among the edges and a new neighbour is a byte");
+
 uint32_t
 omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const OmendbRecord *node,
 					const OmendbRecord *neighbour, float distance, bool forced,
@@ -373,7 +427,7 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 	{
 		const CodedNeighbour *a = &neighbours[i];
 		bool occluded = false;
-		uint32_t occluder = 0;
+		uint32_t occluder;
 		uint32_t at;
 
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
@@ -384,9 +438,8 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 			kept[nkept++] = i;
 		if (!occluded || (forced && a->slot == OMENDB_MAX_EDGES))
 			continue;
-		for (uint32_t k = 1; k < i; k++)
-			if (differ[k] < differ[occluder])
-				occluder = k;
+		/* An occluded neighbour has a nearer one, so i > 0. */
+		occluder = least_of(differ, i);
 		for (at = noptions; at > 0 && narrow[at - 1] > differ[occluder]; at--)
 			if (at < OMENDB_EDGE_OPTIONS)
 			{

@@ -16,6 +16,7 @@ typedef struct OmendbChooser
 	OmendbSelectCandidate *candidates;               /* filled in by the caller */
 	size_t capacity;                                 /* of candidates */
 	const OmendbRecord *records[OMENDB_SELECT_MAX];  /* of the candidates */
+	uint8_t *unpacked;                               /* their own vectors, if they are packed */
 	const float *own;                                /* the node's vector in code space */
 	uint8_t *signs;                                  /* of the candidates, or of edges */
 	uint8_t *slot_signs;                             /* of the node's edges, by slots, .. */

@@ -147,6 +147,13 @@ omendb_code_plan(OmendbCodePlan *plan, uint32_t n, uint32_t groups)
 	plan->elements = plan->size * groups + plan->wide_blocks * OMENDB_BLOCK_GROUPS;
 }
 
+/* The signs of the two groups, of k elements, in a byte of a code. */
+static inline uint64_t
+pair_signs(const uint8_t *positive, uint8_t two, uint32_t k)
+{
+	return positive[two & 15] | (uint64_t) positive[two >> 4] << k;
+}
+
 void
 omendb_code_signs(const OmendbCodePlan *plan, const uint8_t *code, uint8_t *signs)
 {
@@ -158,13 +165,14 @@ omendb_code_signs(const OmendbCodePlan *plan, const uint8_t *code, uint8_t *sign
 		const uint8_t *positive = omendb_codebook(k)->positive;
 		uint64_t bits = 0;
 
-		for (uint32_t g = width; g > 0; g -= 2)
-		{
-			uint32_t two = code[g / 2 - 1];
-
-			bits = bits << k | positive[two >> 4];
-			bits = bits << k | positive[two & 15];
-		}
+		if (width == OMENDB_BLOCK_GROUPS)
+			/* No term waits for another one. */
+			bits = pair_signs(positive, code[0], k) | pair_signs(positive, code[1], k) << 2 * k |
+				   pair_signs(positive, code[2], k) << 4 * k |
+				   pair_signs(positive, code[3], k) << 6 * k;
+		else
+			for (uint32_t g = width / 2; g > 0; g--)
+				bits = bits << 2 * k | pair_signs(positive, code[g - 1], k);
 		for (uint32_t used = 0; used < k * width; used += 8)
 			*signs++ = (uint8_t) (bits >> used);
 	}

@@ -810,23 +810,31 @@ check_i16(const Variant *variant, const float *x, const int16_t *a, float scale_
 	return good;
 }
 
-/* The string itself, and as rows what can be cut from b: first it all, then its thirds. */
+/* The string itself, and as rows what can be cut from b: first it all, then its thirds and its elevenths. */
 static bool
 check_rows(const Variant *variant, const uint8_t *a, const uint8_t *b, size_t n, int64_t differ)
 {
 	const OmendbKernels *k = &variant->kernels;
-	size_t third = n / 3;
-	uint32_t out[4] = {0, 0, 0, UINT32_MAX};
+	static const size_t counts[] = {3, 11};
+	uint32_t out[12];
 	bool good;
 
 	k->hamming_rows(a, b, n, 1, out);
 	good = check_exact(variant, "hamming_rows", n, "one", out[0], differ);
-	k->hamming_rows(a, b, third, 3, out);
-	for (size_t i = 0; i < 3; i++)
-		good &= check_exact(variant, "hamming_rows", third, "of three", out[i],
-							(int64_t) reference_bits(a, b + i * third, third).differ);
-	k->hamming_rows(a, b, n, 0, out);
-	return check_exact(variant, "hamming_rows", n, "beyond the rows", out[3], UINT32_MAX) && good;
+	for (size_t c = 0; c < 2; c++)
+	{
+		size_t rows = counts[c];
+		size_t part = n / rows;
+
+		out[rows] = UINT32_MAX;
+		k->hamming_rows(a, b, part, rows, out);
+		for (size_t i = 0; i < rows; i++)
+			good &= check_exact(variant, "hamming_rows", part, "of several", out[i],
+								(int64_t) reference_bits(a, b + i * part, part).differ);
+		k->hamming_rows(a, b, n, 0, out + rows);
+		good &= check_exact(variant, "hamming_rows", n, "beyond the rows", out[rows], UINT32_MAX);
+	}
+	return good;
 }
 
 bool

@@ -349,12 +349,45 @@ reference(OmendbMetric metric, const double *a, const double *b, size_t n, doubl
 	return metric == OMENDB_METRIC_IP ? -dot : metric == OMENDB_METRIC_L1 ? l1 : l2;
 }
 
+/* True if unpacked own vectors give the same distance and the same elements; or if none are unpacked. */
+static bool
+same_when_unpacked(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b,
+				   float distance)
+{
+	const OmendbLayout *layout = &codec->layout;
+	size_t bytes = omendb_own_unpacked_bytes(layout);
+	size_t floats = layout->dimensions * sizeof(float);
+	void *unpacked_a;
+	void *unpacked_b;
+	float *decoded;
+	float *again;
+	bool good;
+
+	if (bytes == 0)
+		return layout->own != OMENDB_OWN_INT12;
+	unpacked_a = malloc(bytes);
+	unpacked_b = malloc(bytes);
+	decoded = malloc(floats);
+	again = malloc(floats);
+	omendb_own_unpack_record(layout, a, unpacked_a);
+	omendb_own_unpack_record(layout, b, unpacked_b);
+	omendb_own_decode(codec, b, decoded);
+	omendb_own_decode_unpacked(codec, b, unpacked_b, again);
+	good = omendb_own_distance_unpacked(codec, a, unpacked_a, b, unpacked_b) == distance &&
+		   memcmp(decoded, again, floats) == 0;
+	free(unpacked_a);
+	free(unpacked_b);
+	free(decoded);
+	free(again);
+	return good;
+}
+
 static void
 test_distances(OmendbSimdLevel level, OmendbMetric metric, OmendbOwn own)
 {
 	Random random = {metric + 100};
 	bool own_good = true, query_good = true, symmetric = true, recalled = true, norms = true;
-	bool equal = true;
+	bool equal = true, unpacked = true;
 
 	omendb_kernels_use(level);
 	for (int turn = 0; turn < 250; turn++)
@@ -390,6 +423,7 @@ test_distances(OmendbSimdLevel level, OmendbMetric metric, OmendbOwn own)
 		if (own == OMENDB_OWN_HALF && a->scale == b->scale)
 			own_good = own_good && fabs(got - want) <= (n + 16) * FLT_EPSILON * want;
 		symmetric = symmetric && got == omendb_own_distance(codec, b, a, scratch);
+		unpacked = unpacked && same_when_unpacked(codec, a, b, (float) got);
 		if (metric != OMENDB_METRIC_IP)
 			symmetric = symmetric && got >= 0;
 		equal = equal && omendb_own_equal(codec, a, a) &&
@@ -428,6 +462,8 @@ test_distances(OmendbSimdLevel level, OmendbMetric metric, OmendbOwn own)
 	tap_result(own_good, "%s, %s %s: distances between records", omendb_level_name(level),
 			   index_metric_name(metric), own_name(own));
 	tap_result(symmetric, "%s, %s %s: are the same both ways", omendb_level_name(level),
+			   index_metric_name(metric), own_name(own));
+	tap_result(unpacked, "%s, %s %s: distances of unpacked own vectors", omendb_level_name(level),
 			   index_metric_name(metric), own_name(own));
 	tap_result(query_good, "%s, %s %s: distances to a query", omendb_level_name(level),
 			   index_metric_name(metric), own_name(own));
