@@ -97,7 +97,7 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 	return BufferIsValid(meta_buffer);
 }
 
-/* Copy from a locked page, and unlock it. */
+/* Copy the first bytes of a record from a locked page, and unlock the page. */
 static bool
 copy_locked(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbRecord *out,
 			Size bytes)
@@ -127,7 +127,19 @@ omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRe
 bool
 omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
-	return copy_record(store, node, level, out, store->index->codec.layout.codes_offset);
+	const OmendbLayout *layout = &store->index->codec.layout;
+	Buffer buffer = omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE);
+	const OmendbRecord *record = omendb_store_record(store, buffer, node);
+	bool good = record->kind == OMENDB_RECORD_NODE && record->level == level;
+
+	if (good)
+	{
+		memcpy(out, record, sizeof(OmendbRecord));
+		memcpy(omendb_record_neighbours(layout, out), omendb_record_neighbours(layout, record),
+			   Min(record->count, layout->edges) * sizeof(OmendbNode));
+	}
+	UnlockReleaseBuffer(buffer);
+	return good;
 }
 
 bool

@@ -46,7 +46,7 @@ extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned
 extern bool omendb_record_copy_own_any(OmendbStore *store, OmendbNode node, unsigned level,
 									   OmendbRecord *out);
 
-/* The same up to its neighbours (codes_offset bytes). */
+/* The same for header and neighbours only. */
 extern bool omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level,
 									 OmendbRecord *out);
 

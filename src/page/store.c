@@ -462,37 +462,54 @@ store_request(void *context, OmendbNode node)
 }
 
 /*
- * Prefetch the first bytes of a record into the processor's cache. If memory does not have them, request
- * the block from storage. True if it is being read from there.
+ * Prefetch what pinning and the check of a node's page read into the processor's cache. Returns the record,
+ * or NULL if memory does not have it: then the block is requested from storage. *stored: it is being
+ * read from there.
  */
-static inline bool
-prefetch_record(OmendbStore *store, OmendbNode node, Size bytes)
+static inline const char *
+prefetch_page(OmendbStore *store, OmendbNode node, bool *stored)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	BlockNumber block = omendb_node_block(layout, node);
 	Buffer *hint = hint_of(store->relation, block);
-	const char *record;
 	Page page;
 
+	*stored = false;
 	if (unlikely(!is_hint_right(*hint, block)))
 	{
-		if (request_block(store, block, hint))
-			return true;
-		if (!is_hint_right(*hint, block))
-			return false;
+		*stored = request_block(store, block, hint);
+		if (*stored || !is_hint_right(*hint, block))
+			return NULL;
 	}
-	/*
-	 * Prefetch what pinning and the check of the page read, then the record. The buffer is not
-	 * pinned, but its memory exists whatever page it has by now.
-	 */
+	/* The buffer is not pinned, but its memory exists whatever page it has by now. */
 	page = BufferGetPage(*hint);
 	__builtin_prefetch(GetBufferDescriptor(*hint - 1), 1);
 	__builtin_prefetch(page);
 	__builtin_prefetch(page + BLCKSZ - 1);
-	record = (const char *) omendb_page_record(layout, page, node % layout->per_page);
+	return (const char *) omendb_page_record(layout, page, node % layout->per_page);
+}
+
+/* Prefetch bytes of a record from an offset on. */
+static inline void
+prefetch_bytes(const char *record, Size offset, Size bytes)
+{
 	for (Size i = 0; i < bytes; i += 64)
-		__builtin_prefetch(record + i, 0, 2);
-	return false;
+		__builtin_prefetch(record + offset + i, 0, 2);
+}
+
+/*
+ * Prefetch the first bytes of a record. If memory does not have them, request the block from storage.
+ * True if it is being read from there.
+ */
+static inline bool
+prefetch_record(OmendbStore *store, OmendbNode node, Size bytes)
+{
+	bool stored;
+	const char *record = prefetch_page(store, node, &stored);
+
+	if (likely(record))
+		prefetch_bytes(record, 0, bytes);
+	return stored;
 }
 
 static bool
@@ -507,6 +524,19 @@ void
 omendb_store_prefetch_own(OmendbStore *store, OmendbNode node)
 {
 	prefetch_record(store, node, store->index->codec.layout.codes_offset);
+}
+
+void
+omendb_store_prefetch_edges(OmendbStore *store, OmendbNode node)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+	bool stored;
+	const char *record = prefetch_page(store, node, &stored);
+
+	if (!record)
+		return;
+	prefetch_bytes(record, 0, sizeof(OmendbRecord));
+	prefetch_bytes(record, layout->neighbours_offset, layout->edges * sizeof(OmendbNode));
 }
 
 const OmendbGraphOps omendb_store_ops = {store_visit, store_distance, store_prefetch,

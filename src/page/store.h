@@ -82,6 +82,9 @@ extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigne
 /* The prefetch of omendb_store_ops for what omendb_record_copy_own reads: no codes. */
 extern void omendb_store_prefetch_own(OmendbStore *store, OmendbNode node);
 
+/* The same for what omendb_record_copy_edges reads. */
+extern void omendb_store_prefetch_edges(OmendbStore *store, OmendbNode node);
+
 /* True if effective_io_concurrency allows to request pages of the index in advance. */
 extern bool omendb_store_may_request(Relation relation);
 

@@ -226,6 +226,14 @@ first_common_neighbours(HnswEdgeWriter *writer, OmendbNode node, unsigned level,
 	return n;
 }
 
+/* Prefetch a node's edges, unless they are remembered. */
+static void
+prefetch_edges(HnswEdgeWriter *writer, OmendbNode node, unsigned level)
+{
+	if (!remembers(writer, level) || !known_lookup(writer->known, node))
+		omendb_store_prefetch_edges(writer->store, node);
+}
+
 /*
  * Find a detour of one node to `end`: the occluder, the newcomer, or a neighbour that `end` and self
  * have in common. self: the node in writer->copy.
@@ -240,13 +248,20 @@ find_short_detour(HnswEdgeWriter *writer, OmendbNode self, OmendbNode end, Omend
 	if (occluder != OMENDB_NO_NODE)
 		near[n++] = occluder;
 	near[n++] = newcomer;
-	n += first_common_neighbours(writer, end, level, near + n);
 	for (uint32 i = 0; i < n; i++)
+		prefetch_edges(writer, near[i], level);
+	prefetch_edges(writer, end, level);
+	for (uint32 i = 0, known = n; i < n; i++)
+	{
 		if (near[i] != end && near[i] != self && has_edge_to(writer, near[i], level, end))
 		{
 			*detour = (OmendbDetour){1, {near[i]}};
 			return true;
 		}
+		/* The edges of `end` are read only if they are needed. */
+		if (i + 1 == known)
+			n += first_common_neighbours(writer, end, level, near + n);
+	}
 	return false;
 }
 

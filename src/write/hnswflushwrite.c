@@ -283,6 +283,9 @@ change_page(HnswFlush *flush, PageWork *work, const HnswOffer *offers, uint32 n)
 	{
 		for (next = from; next < n && offers[next].target == offers[from].target; next++)
 			;
+		/* The next node, of this page or another. */
+		if (offers + next < flush->offers + flush->noffers)
+			omendb_store_ops.prefetch(&flush->insert->store, offers[next].target);
 		while (from < next)
 		{
 			uint32 taken = collect_changes(flush, work, offers + from, next - from);
