@@ -62,6 +62,8 @@ typedef struct OmendbBuildOptions
 	uint32_t beam;   /* width, in searches of refining passes and of omendb_build_connect */
 	uint32_t passes; /* refining passes after the rounds */
 	uint64_t seed;
+	/* A bulk build whose level begins with node 0 writes no codes: the caller wants neighbours only. */
+	bool neighbours_only;
 } OmendbBuildOptions;
 
 /*

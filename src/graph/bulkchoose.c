@@ -468,7 +468,7 @@ choose_and_write(OmendbBulkWork *work, const OmendbRows *rows, uint32_t self, ui
 	uint32_t n = insert_further(work, rows, self, members + near, far, ranked);
 
 	n = choose_from_pool(work, rows, self, n, ranked, work->level->edges, chosen);
-	if (work->level->parts.on)
+	if (work->level->parts.on || work->level->options.neighbours_only)
 		omendb_bulk_write_neighbours(work, rows, node, chosen, n);
 	else
 		omendb_bulk_write_edges(work, rows, node, chosen, n);

@@ -370,7 +370,10 @@ extern bool omendb_bulk_choose_neighbours(OmendbBulkWork *work, uint32_t node);
 extern void omendb_bulk_write_edges(OmendbBulkWork *work, const OmendbRows *rows, uint32_t node,
 									const uint16_t *chosen, uint32_t count);
 
-/* A level in parts: write the neighbours without codes, for neighbours' vectors may not be in memory. */
+/*
+ * The same without codes: of a level in parts, for neighbours' vectors may not be in memory; and where the
+ * caller of the build wants neighbours only.
+ */
 extern void omendb_bulk_write_neighbours(OmendbBulkWork *work, const OmendbRows *rows,
 										 uint32_t node, const uint16_t *chosen, uint32_t count);
 
