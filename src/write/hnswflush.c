@@ -9,7 +9,8 @@
  *	   Of rows with equal vectors one is inserted; the others' TIDs are added to its node at the end.
  *	2. A graph of the batch's rows is built in memory, as CREATE INDEX does (graph/build.h). It gives the
  *	   rows of the batch that are near a row, and the order of the next step.
- *	3. Each row is searched for in the index. Its neighbours are chosen from visited nodes and from near
+ *	3. Each row is searched for in the index, from the entry point or from the neighbours of a near row of
+ *	   the batch. Its neighbours are chosen from visited nodes and from near
  *	   rows of the batch, those that were searched for before: the first row of a new cluster has no near one,
  *	   and connects the cluster with the index. Nothing is written, except the TID of a row whose vector the index has.
  *	4. Rows of the batch take reverse edges from each other, in memory: nothing leads to them yet.
@@ -36,6 +37,18 @@
 
 /* Candidates of a row, the nearest that the search visited or that the batch has. */
 #define POOL 128
+
+/*
+ * A row is searched for from the neighbours of a near row of the batch, if the squared distance of the two
+ * is from LEAST_NEAR to MOST_NEAR times the one from the near row to its nearest node of the index. A
+ * farther row may be elsewhere. A nearer one is in a cluster that the index does not have: its rows
+ * connect the cluster with several parts of the index only if each is searched for from the entry point.
+ */
+#define LEAST_NEAR .25F
+#define MOST_NEAR  3.F
+
+/* The beam of such a search: it begins where a wider one has been. */
+#define NEAR_WIDTH(width) ((width) *5 / 8)
 
 /* ef_construction of the graph of the batch's rows: all of its edges are candidates only. */
 #define BATCH_EF 16
@@ -102,7 +115,8 @@ build_batch_graph(HnswFlush *flush)
 	level->array = &flush->array;
 	level->n = flush->n;
 	level->edges = flush->open->codec.layout.edges;
-	level->options = (OmendbBuildOptions){.ef_construction = BATCH_EF, .beam = BATCH_EF};
+	level->options = (OmendbBuildOptions){
+		.ef_construction = BATCH_EF, .beam = BATCH_EF, .neighbours_only = true};
 	level->interrupt = check_interrupts;
 	memory = MemoryContextAllocHuge(CurrentMemoryContext, omendb_build_prepare(level) + 64);
 	omendb_build_attach(level, (void *) TYPEALIGN(64, memory));
@@ -183,18 +197,32 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
 	return hnsw_visited_record(flush->insert, candidate->tag);
 }
 
-/* Choose the neighbours of row i from `near`, of the batch, and the visited nodes; offer reverse edges. */
+/* The squared length of the difference between two vectors at that distance. */
+static float
+squared_length(const OmendbCodec *codec, float norm2_a, float norm2_b, float distance)
+{
+	return codec->layout.metric == OMENDB_METRIC_IP ? norm2_a + norm2_b + 2 * distance : distance;
+}
+
+/*
+ * Choose the neighbours of row i from n near rows of the batch, whose distances are known, and the
+ * visited nodes; offer reverse edges.
+ */
 static void
-choose_neighbours(HnswFlush *flush, uint32 i, const OmendbNode *near, uint32 nnear)
+choose_neighbours(HnswFlush *flush, uint32 i, const OmendbSelectCandidate *near, uint32 nnear)
 {
 	HnswInsert *insert = flush->insert;
 	const OmendbCodec *codec = &flush->open->codec;
 	const OmendbLayout *layout = &codec->layout;
 	OmendbChooser *chooser = &insert->chooser;
 	OmendbRecord *record = hnsw_flush_record(flush, i);
+	const OmendbVisited *nearest;
 	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 
+	if (omendb_search_nearest(&insert->search, 1, true, &nearest) > 0)
+		flush->spans[i] =
+			squared_length(codec, record->norm2, nearest->payload.norm2, nearest->distance);
 	omendb_chooser_reserve(chooser, insert->search.visited_used + nnear + 1);
 	for (size_t k = 0; k < insert->search.visited_used; k++)
 	{
@@ -205,9 +233,7 @@ choose_neighbours(HnswFlush *flush, uint32 i, const OmendbNode *near, uint32 nne
 				(OmendbSelectCandidate){visited->distance, visited->node, (uint32) k};
 	}
 	for (uint32 k = 0; k < nnear; k++)
-		chooser->candidates[n++] = (OmendbSelectCandidate){
-			omendb_own_distance(codec, record, hnsw_flush_record(flush, near[k]), chooser->scratch),
-			near[k] | HNSW_OF_BATCH, 0};
+		chooser->candidates[n++] = near[k];
 	if (n > POOL)
 	{
 		select_nearest(chooser->candidates, n, POOL);
@@ -239,6 +265,74 @@ add_to_equal(HnswFlush *flush, OmendbNode node, const OmendbRecord *row)
 	return omendb_record_add_tid(&flush->insert->store, node, row, &tid);
 }
 
+/*
+ * List rows of the batch that are near row i and were searched for before, the nearest first. insert->query
+ * is set to row i. Returns their number.
+ */
+static uint32
+list_near_rows(const HnswFlush *flush, uint32 i, OmendbSelectCandidate *near)
+{
+	const OmendbLayout *layout = &flush->open->codec.layout;
+	const OmendbRecord *record = hnsw_flush_record(flush, i);
+	const OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+	uint32 n = 0;
+
+	for (uint32 k = 0; k < record->count; k++)
+	{
+		float distance;
+		uint32 at;
+
+		if (!flush->searched[neighbours[k]])
+			continue;
+		distance =
+			omendb_query_distance(&flush->insert->query, hnsw_flush_record(flush, neighbours[k]));
+		for (at = n++; at > 0 && near[at - 1].distance > distance; at--)
+			near[at] = near[at - 1];
+		near[at] = (OmendbSelectCandidate){distance, neighbours[k] | HNSW_OF_BATCH, 0};
+	}
+	return n;
+}
+
+/*
+ * List nodes of the index near row i: neighbours of the nearest rows of the batch that are as near to row i
+ * as to the index. Returns their number, at most OMENDB_UPPER_BEAM.
+ */
+static uint32
+list_start_nodes(const HnswFlush *flush, uint32 i, const OmendbSelectCandidate *near, uint32 nnear,
+				 OmendbNode *from)
+{
+	const OmendbCodec *codec = &flush->open->codec;
+	uint32 n = 0;
+
+	for (uint32 k = 0; k < nnear; k++)
+	{
+		uint32 row = near[k].node & ~HNSW_OF_BATCH;
+		const OmendbRecord *record = hnsw_flush_record(flush, row);
+		const OmendbNode *neighbours = omendb_record_neighbours(&codec->layout, record);
+		float distance = squared_length(codec, hnsw_flush_record(flush, i)->norm2, record->norm2,
+										near[k].distance);
+
+		if (!(distance >= LEAST_NEAR * flush->spans[row] &&
+			  distance <= MOST_NEAR * flush->spans[row]))
+			continue;
+		for (uint32 e = 0; e < record->count; e++)
+		{
+			uint32 at = 0;
+
+			if (neighbours[e] & HNSW_OF_BATCH)
+				continue;
+			while (at < n && from[at] != neighbours[e])
+				at++;
+			if (at < n)
+				continue;
+			from[n++] = neighbours[e];
+			if (n == OMENDB_UPPER_BEAM)
+				return n;
+		}
+	}
+	return n;
+}
+
 /* Step 3 for row i. */
 static void
 find_neighbours(HnswFlush *flush, uint32 i, OmendbNode entry, unsigned entry_level, uint32 width)
@@ -246,21 +340,23 @@ find_neighbours(HnswFlush *flush, uint32 i, OmendbNode entry, unsigned entry_lev
 	HnswInsert *insert = flush->insert;
 	const OmendbLayout *layout = &flush->open->codec.layout;
 	OmendbRecord *record = hnsw_flush_record(flush, i);
-	OmendbNode near[OMENDB_MAX_EDGES];
-	uint32 nnear = 0;
+	OmendbSelectCandidate near[OMENDB_MAX_EDGES];
+	OmendbNode from[OMENDB_UPPER_BEAM];
+	uint32 nnear;
+	uint32 nfrom;
 	OmendbNode equal;
 
 	CHECK_FOR_INTERRUPTS();
-	for (uint32 k = 0; k < record->count; k++)
-		if (flush->searched[omendb_record_neighbours(layout, record)[k]])
-			near[nnear++] = omendb_record_neighbours(layout, record)[k];
+	omendb_query_set_record(&insert->query, record);
+	nnear = list_near_rows(flush, i, near);
+	nfrom = list_start_nodes(flush, i, near, nnear, from);
 	flush->searched[i] = true;
 	memset((char *) record + layout->neighbours_offset, 0,
 		   layout->record_bytes - layout->neighbours_offset);
 	record->count = 0;
 	memcpy(insert->record, record, layout->neighbours_offset);
-	omendb_query_set_record(&insert->query, record);
-	if (!hnsw_find_neighbours(insert, entry, entry_level, width))
+	if (!(nfrom > 0 ? hnsw_find_neighbours_from(insert, from, nfrom, NEAR_WIDTH(width))
+					: hnsw_find_neighbours(insert, entry, entry_level, width)))
 	{
 		flush->states[i] = HNSW_ROW_LATER;
 		return;
@@ -449,6 +545,7 @@ insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows, con
 	memset(flush->nodes, 0xff, n * sizeof(OmendbNode));
 	flush->order = palloc(n * sizeof(uint32));
 	flush->searched = palloc0(n * sizeof(bool));
+	flush->spans = palloc0(n * sizeof(float));
 	flush->reached = palloc0(n * sizeof(bool));
 	flush->page_records = palloc(layout->per_page * layout->record_bytes);
 	flush->known =

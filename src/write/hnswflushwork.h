@@ -44,6 +44,7 @@ typedef struct HnswFlush
 	OmendbNode *nodes; /* n */
 	uint32 *order;     /* n: rows, near ones together */
 	bool *searched;    /* n: step 3 is done */
+	float *spans;      /* n: squared distances to the nearest node of the index; 0: not known */
 	bool *reached;     /* n */
 	HnswOffer *offers;
 	size_t noffers;

@@ -532,6 +532,15 @@ hnsw_find_neighbours(HnswInsert *insert, OmendbNode entry, unsigned entry_level,
 	}
 }
 
+bool
+hnsw_find_neighbours_from(HnswInsert *insert, const OmendbNode *from, uint32 n, uint32 width)
+{
+	StartNodes start = {.n = n};
+
+	memcpy(start.nodes, from, n * sizeof(OmendbNode));
+	return search_towards(insert, &start, 0, 0, width);
+}
+
 void
 hnsw_force_reverse_edge(HnswInsert *insert, OmendbNode node, const OmendbRecord *record)
 {

@@ -40,6 +40,10 @@ hnsw_visited_record(HnswInsert *insert, size_t i)
 extern bool hnsw_find_neighbours(HnswInsert *insert, OmendbNode entry, unsigned entry_level,
 								 uint32 width);
 
+/* The same from n nodes of level 0 on, at most OMENDB_UPPER_BEAM. */
+extern bool hnsw_find_neighbours_from(HnswInsert *insert, const OmendbNode *from, uint32 n,
+									  uint32 width);
+
 /* The live visited node that has the vector of insert->record, or OMENDB_NO_NODE. */
 extern OmendbNode hnsw_find_equal(HnswInsert *insert);
 
