@@ -2,8 +2,8 @@
  * cover.c
  *	  Adds nodes to the next level of the graph where none leads to a region (cover.h).
  *
- * In data without clusters hardly a node is added: one node of 64 is drawn, and a third of all nodes are
- * neighbours of one that was drawn.
+ * In data without clusters hardly a node is added: one node of 64 is drawn, and of 32 edges a node a third of
+ * all nodes are neighbours of one that was drawn.
  */
 #include "graph/cover.h"
 
@@ -17,7 +17,10 @@ edges_of(const OmendbBuildLevel *level, uint32_t i)
 	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
 }
 
-/* Mark a node and its neighbours. */
+/* Edges of a node from which on its neighbours are enough to cover a region by. */
+#define MANY_EDGES 24
+
+/* Mark a node and its neighbours; where nodes have few edges, the neighbours' neighbours, too. */
 static void
 mark_from(const OmendbBuildLevel *level, uint32_t i, uint8_t *covered)
 {
@@ -25,7 +28,15 @@ mark_from(const OmendbBuildLevel *level, uint32_t i, uint8_t *covered)
 
 	covered[i] = 1;
 	for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-		covered[near[k] - level->first] = 1;
+	{
+		uint32_t other = near[k] - level->first;
+		const OmendbNode *next = edges_of(level, other);
+
+		covered[other] = 1;
+		for (uint32_t e = 0; level->edges < MANY_EDGES && e < build_record(level, other)->count;
+			 e++)
+			covered[next[e] - level->first] = 1;
+	}
 }
 
 /* True if the node or one of its neighbours is marked. */
