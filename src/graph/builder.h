@@ -29,4 +29,11 @@ build_interruptible(const OmendbBuildLevel *level, uint32_t i)
 		level->interrupt();
 }
 
+/* The neighbours of node i of the level. */
+static inline const OmendbNode *
+build_edges(const OmendbBuildLevel *level, uint32_t i)
+{
+	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
+}
+
 #endif /* OMENDB_BUILDER_H */

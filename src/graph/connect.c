@@ -15,13 +15,6 @@
 /* Parent of a node that the root does not reach. */
 #define UNREACHED UINT32_MAX
 
-/* The neighbours of node i. */
-static inline const OmendbNode *
-edges_of(const OmendbBuildLevel *level, uint32_t i)
-{
-	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
-}
-
 /*
  * Add `start`, with that parent, and all nodes reached from there to the tree of paths: set their
  * parents. Nodes that are in the tree already stay as they are. stack: n places.
@@ -38,7 +31,7 @@ mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t parent, uin
 	while (used > 0)
 	{
 		uint32_t i = stack[--used];
-		const OmendbNode *edges = edges_of(level, i);
+		const OmendbNode *edges = build_edges(level, i);
 
 		build_interruptible(level, steps++);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
@@ -76,7 +69,7 @@ list_reverse_edges(OmendbBuildLevel *level)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->reverse.end[edges_of(level, i)[k] - level->first]++;
+			level->reverse.end[build_edges(level, i)[k] - level->first]++;
 	}
 	for (uint32_t i = 0; i < level->n; i++)
 	{
@@ -89,7 +82,7 @@ list_reverse_edges(OmendbBuildLevel *level)
 	{
 		build_interruptible(level, i);
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
-			level->reverse.nodes[level->reverse.end[edges_of(level, i)[k] - level->first]++] = i;
+			level->reverse.nodes[level->reverse.end[build_edges(level, i)[k] - level->first]++] = i;
 	}
 }
 
@@ -127,7 +120,7 @@ mark_leading(const OmendbBuildLevel *level, uint32_t target, uint8_t *leading, u
 static uint32_t
 find_slot(const OmendbBuildLevel *level, uint32_t self, const uint32_t *parents)
 {
-	const OmendbNode *edges = edges_of(level, self);
+	const OmendbNode *edges = build_edges(level, self);
 	uint32_t slot = build_record(level, self)->count;
 
 	if (slot < level->edges)

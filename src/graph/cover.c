@@ -11,26 +11,20 @@
 
 #include "graph/builder.h"
 
-static inline const OmendbNode *
-edges_of(const OmendbBuildLevel *level, uint32_t i)
-{
-	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
-}
-
-/* Edges of a node from which on its neighbours are enough to cover a region by. */
+/* Number of edges of a node from which on its neighbours are enough to cover a region. */
 #define MANY_EDGES 24
 
 /* Mark a node and its neighbours; where nodes have few edges, the neighbours' neighbours, too. */
 static void
 mark_from(const OmendbBuildLevel *level, uint32_t i, uint8_t *covered)
 {
-	const OmendbNode *near = edges_of(level, i);
+	const OmendbNode *near = build_edges(level, i);
 
 	covered[i] = 1;
 	for (uint32_t k = 0; k < build_record(level, i)->count; k++)
 	{
 		uint32_t other = near[k] - level->first;
-		const OmendbNode *next = edges_of(level, other);
+		const OmendbNode *next = build_edges(level, other);
 
 		covered[other] = 1;
 		for (uint32_t e = 0; level->edges < MANY_EDGES && e < build_record(level, other)->count;
@@ -43,7 +37,7 @@ mark_from(const OmendbBuildLevel *level, uint32_t i, uint8_t *covered)
 static bool
 is_covered(const OmendbBuildLevel *level, uint32_t i, const uint8_t *covered)
 {
-	const OmendbNode *near = edges_of(level, i);
+	const OmendbNode *near = build_edges(level, i);
 	uint8_t any = covered[i];
 
 	for (uint32_t k = 0; k < build_record(level, i)->count; k++)

@@ -45,7 +45,7 @@
  */
 #define WORTH_TRYING (HNSW_TRIAL / (1 + HNSW_TRIAL))
 
-/* Weight of a run in what the next run knows, and of each run in what the run after it knows, and so on. */
+/* Factor by which each run reduces the weight of all runs before. */
 #define MEMORY 0.9
 
 /* At least one of 2^this runs searches, however often a search was abandoned. */

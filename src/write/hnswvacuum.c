@@ -165,6 +165,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	if (info->analyze_only)
 		return stats;
+	/* An error if the metapage is another index's. */
 	(void) hnsw_opclass_of_built(info->index);
 	if (stats == NULL)
 	{
