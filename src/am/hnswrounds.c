@@ -46,10 +46,11 @@
 
 /*
  * A search rests because it has enough only after ef divided by this: where codes know little,
- * as among near copies, no more than half of the beam is saved.
+ * as among near copies, no more than half of the beam is saved; and only where nodes have edges enough.
  */
 #define ENOUGH_DIVISOR 2
 #define ENOUGH_VISITS  40
+#define ENOUGH_LEAST_M 8
 
 /*
  * Where rows in doubt take more nodes than a search was sure of, the search goes on until it is sure
@@ -184,10 +185,14 @@ static void
 set_enough(HnswScan *state, double wanted)
 {
 	const HnswRounds *rounds = &state->rounds;
-	OmendbMetric metric = state->store.index->codec.layout.metric;
+	const OmendbLayout *layout = &state->store.index->codec.layout;
 
-	/* Ratios of inner products say nothing, and distances of plain layouts are no estimates. */
-	if (!rounds->search.coded || (metric != OMENDB_METRIC_L2 && metric != OMENDB_METRIC_COSINE))
+	/*
+	 * Ratios of inner products say nothing, and distances of plain layouts are no estimates. Of few edges
+	 * some lead to near rows only by way of far ones.
+	 */
+	if (!rounds->search.coded || layout->m < ENOUGH_LEAST_M ||
+		(layout->metric != OMENDB_METRIC_L2 && layout->metric != OMENDB_METRIC_COSINE))
 		wanted = 0;
 	omendb_search_set_enough(&state->rounds.search, (uint32) Min(wanted, MAX_ENOUGH),
 							 Max(rounds->ef / ENOUGH_DIVISOR, ENOUGH_VISITS));

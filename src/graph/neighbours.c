@@ -128,6 +128,7 @@ omendb_chooser_edges_changed(OmendbChooser *chooser)
 void
 omendb_chooser_set(OmendbChooser *chooser, const OmendbRecord *node)
 {
+	chooser->norm2 = node->norm2;
 	if (!coded(chooser))
 		return;
 	omendb_chooser_edges_changed(chooser);
@@ -161,17 +162,19 @@ unpacked(const OmendbChooser *chooser, uint32_t i)
 	return chooser->unpacked + i * omendb_own_unpacked_bytes(&chooser->codec->layout);
 }
 
+/* The distance between candidates i and j, plus the margin by which j must be nearer to occlude i. */
 static float
 pair_distance(void *context, uint32_t i, uint32_t j)
 {
 	OmendbChooser *chooser = context;
+	const OmendbRecord *a = chooser->records[i];
+	const OmendbRecord *b = chooser->records[j];
+	float margin = omendb_occlusion_margin(&chooser->codec->layout, b->norm2, chooser->norm2);
 
 	if (chooser->unpacked)
-		return omendb_own_distance_unpacked(chooser->codec, chooser->records[i],
-											unpacked(chooser, i), chooser->records[j],
-											unpacked(chooser, j));
-	return omendb_own_distance(chooser->codec, chooser->records[i], chooser->records[j],
-							   chooser->scratch);
+		return margin + omendb_own_distance_unpacked(chooser->codec, a, unpacked(chooser, i), b,
+													 unpacked(chooser, j));
+	return margin + omendb_own_distance(chooser->codec, a, b, chooser->scratch);
 }
 
 static bool
@@ -357,17 +360,17 @@ write_signs(OmendbChooser *chooser, const OmendbRecord *node, const CodedNeighbo
 	}
 }
 
-/* Estimate the distance between two neighbours of a node, whose codes differ in so many signs. */
-static inline float
-coded_distance(const OmendbCodec *codec, const OmendbRecord *node, const CodedNeighbour *a,
-			   const CodedNeighbour *b, uint32_t differ)
+/*
+ * True if a neighbour of a node is nearer to a farther one than the node is, by their codes, which differ in so
+ * many signs. Inner products too: omendb_occlusion_margin.
+ */
+static inline bool
+occludes(const OmendbCodec *codec, const CodedNeighbour *nearer, const CodedNeighbour *farther,
+		 uint32_t differ)
 {
-	float dot = a->length * b->length * codec->cosines[differ];
-
-	/* Inner product: -<x,y> = -(|v|^2 + <v,rx> + <v,ry> + <rx,ry>), <v,rx> = -dx - |v|^2 */
-	return codec->layout.metric == OMENDB_METRIC_IP
-			   ? node->norm2 + a->distance + b->distance - dot
-			   : a->length * a->length + b->length * b->length - 2 * dot;
+	/* |f - n|^2 < |f|^2, where f and n are the residuals. A neighbour at the node's own place occludes none. */
+	return nearer->length * nearer->length <
+		   2 * farther->length * nearer->length * codec->cosines[differ];
 }
 
 /*
@@ -432,8 +435,7 @@ omendb_edge_options(OmendbChooser *chooser, const OmendbQuery *query, const Omen
 
 		omendb_kernels.hamming_rows(chooser->signs + i * bytes, chooser->signs, bytes, i, differ);
 		for (uint32_t k = 0; k < nkept && !occluded; k++)
-			occluded =
-				coded_distance(codec, node, a, &neighbours[kept[k]], differ[kept[k]]) < a->distance;
+			occluded = occludes(codec, &neighbours[kept[k]], a, differ[kept[k]]);
 		if (!occluded)
 			kept[nkept++] = i;
 		if (!occluded || (forced && a->slot == OMENDB_MAX_EDGES))
@@ -511,8 +513,7 @@ omendb_choose_by_codes(OmendbChooser *chooser, const OmendbQuery *query, const O
 			uint32_t d = differ[in[k]];
 
 			narrow[i] = d < narrow[i] ? d : narrow[i];
-			is_occluded |= coded_distance(codec, node, &all[i], nearer, d) < all[i].distance ||
-						   coincide(&all[i], nearer, d);
+			is_occluded |= occludes(codec, nearer, &all[i], d) || coincide(&all[i], nearer, d);
 		}
 		if (is_occluded)
 			occluded[noccluded++] = i;

@@ -8,6 +8,19 @@
 
 #include "graph/select.h"
 
+/*
+ * By how much the distance between two neighbours of a node must be less than the farther one's distance from
+ * the node, for the nearer one to occlude it. near_norm2: |x|^2 of the nearer one.
+ *
+ * Inner product: the one occludes the other if it is nearer to it by Euclidean distance. By the product itself a
+ * long vector would occlude nearly all others, and edges would lead to the longest rows only.
+ */
+static inline float
+omendb_occlusion_margin(const OmendbLayout *layout, float near_norm2, float node_norm2)
+{
+	return layout->metric == OMENDB_METRIC_IP ? (near_norm2 - node_norm2) / 2 : 0;
+}
+
 /* The work space of a choice, for any number of nodes. */
 typedef struct OmendbChooser
 {
@@ -17,6 +30,7 @@ typedef struct OmendbChooser
 	size_t capacity;                                 /* of candidates */
 	const OmendbRecord *records[OMENDB_SELECT_MAX];  /* of the candidates */
 	uint8_t *unpacked;                               /* their own vectors, if they are packed */
+	float norm2;                                     /* of the node, for inner products */
 	const float *own;                                /* the node's vector in code space */
 	uint8_t *signs;                                  /* of the candidates, or of edges */
 	uint8_t *slot_signs;                             /* of the node's edges, by slots, .. */

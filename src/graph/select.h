@@ -25,7 +25,7 @@ typedef struct OmendbSelectCandidate
 
 typedef struct OmendbSelectInput
 {
-	/* The distance between candidates i and j. */
+	/* The distance between candidates i and j; j, which is nearer to the node, occludes i if it is less than i's distance. */
 	float (*distance)(void *context, uint32_t i, uint32_t j);
 	/* The code of candidate i relative to the node; NULL: slots are filled with the nearest. */
 	const uint8_t *(*code)(void *context, uint32_t i);

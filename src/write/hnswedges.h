@@ -7,52 +7,21 @@
 #ifndef OMENDB_HNSWEDGES_H
 #define OMENDB_HNSWEDGES_H
 
-#include "graph/neighbours.h"
-#include "page/change.h"
+#include "write/hnswdetour.h"
 
-/* A node's edges as they were read. */
-typedef struct HnswEdges
+/* A reverse edge to a node that is not written yet. */
+typedef struct HnswPlannedEdge
 {
-	OmendbNode node;
-	uint16 count;
-	bool dead;   /* or no node any more */
-	char status; /* of the hash table's entry */
-	OmendbNode *neighbours;
-} HnswEdges;
-
-typedef struct HnswEdgeWriter
-{
-	OmendbStore *store;
-	OmendbChooser *chooser; /* the caller's; set to other nodes here */
-	OmendbQuery query;      /* the record that gets the edge */
-	OmendbQuery walk_query; /* the end of a detour */
-	OmendbRecord *copy;     /* of the record that gets the edge */
-	OmendbRecord *other;    /* of another record */
-	uint64 filter[4];       /* Bloom filter of the neighbours of the copy: one bit for each */
-
-	struct known_hash *known; /* edges read since hnsw_edge_writer_remember; or NULL */
-	unsigned known_level;     /* their level */
-} HnswEdgeWriter;
+	OmendbNode neighbour; /* which gets the edge */
+	float distance;
+	uint32 slot;
+	OmendbDetour detour; /* OMENDB_NO_NODE stands for the new node */
+	OmendbRecord *copy;  /* memory for the neighbour's record, by the caller: with the edge */
+} HnswPlannedEdge;
 
 /* Allocates in the current memory context. */
 extern void hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store,
 								  OmendbChooser *chooser);
-
-/*
- * From now on remember the edges of nodes of that level once they were read, while one row is
- * inserted. Changes by others are not seen any more, but each change of an edge checks its
- * detour on the pages. A second call forgets what was remembered, but does not free memory.
- */
-extern void hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level);
-
-/* Remember nothing from now on. */
-extern void hnsw_edge_writer_forget(HnswEdgeWriter *writer);
-
-/*
- * Remember the edges of a record that was read already, up to its neighbours (codes_offset
- * bytes). The caller keeps the record; its neighbours are changed when the page's are.
- */
-extern void hnsw_edge_writer_add(HnswEdgeWriter *writer, OmendbNode node, OmendbRecord *record);
 
 /*
  * Give a neighbour an edge to a node at that distance. record: the node's header and own vector. In a
@@ -63,6 +32,20 @@ extern void hnsw_edge_writer_add(HnswEdgeWriter *writer, OmendbNode node, Omendb
 extern bool hnsw_add_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, OmendbNode node,
 								  const OmendbRecord *record, unsigned level, float distance,
 								  bool forced);
+
+/*
+ * Plan hnsw_add_reverse_edge, not forced, for writer->new_node. Nothing is written. False if the neighbour does
+ * not take the edge.
+ */
+extern bool hnsw_plan_reverse_edge(HnswEdgeWriter *writer, OmendbNode neighbour, unsigned level,
+								   float distance, HnswPlannedEdge *planned);
+
+/*
+ * Write a planned reverse edge to the node, which is written by now. If the neighbour or the detour has changed
+ * meanwhile, do as hnsw_add_reverse_edge does.
+ */
+extern bool hnsw_put_planned_edge(HnswEdgeWriter *writer, HnswPlannedEdge *planned, OmendbNode node,
+								  const OmendbRecord *record, unsigned level);
 
 /*
  * hnsw_add_reverse_edge, forced, for a node to which nothing leads yet. If no edge of the

@@ -3,9 +3,10 @@
  *	  Inserts a row into the index.
  *
  * The row's vector is searched for on every level that it will be on, and its neighbours are
- * chosen, before anything is written. Then, from level 0 up, the node's record is written with
- * its edges, and each neighbour takes a reverse edge if that edge is better for the
- * neighbour; one neighbour has to. A crash in between leaves a node with fewer incoming edges, never
+ * chosen, before anything is written. Then, from level 0 up, the reverse edges are planned: each neighbour
+ * takes one if that is better for it. An edge that a neighbour gives up without another detour is
+ * taken over by the new node. The node's record is written with its edges, then the reverse
+ * edges; one neighbour has to take one. A crash in between leaves a node with fewer incoming edges, never
  * an edge to nothing, nor another node that is not reached any more.
  *
  * A row whose vector the index has already becomes another heap TID of that node.
@@ -23,14 +24,6 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "write/hnswbatch.h"
-
-/* The chosen neighbours of the new node on one level, nearest first. */
-typedef struct LevelPlan
-{
-	uint32 n;
-	OmendbSelectCandidate edges[OMENDB_MAX_EDGES];
-	OmendbRecord *records[OMENDB_MAX_EDGES]; /* header and own vector of each */
-} LevelPlan;
 
 /* Visit a node, and keep a copy of its record at the place that the search will give the visit. */
 static bool
@@ -164,7 +157,7 @@ hnsw_find_equal(HnswInsert *insert)
 
 /* Choose up to `edges` neighbours out of the live nodes that the search visited. */
 static void
-plan_level(HnswInsert *insert, LevelPlan *plan, uint32 edges)
+plan_level(HnswInsert *insert, HnswNewNode *plan, uint32 edges)
 {
 	OmendbChooser *chooser = &insert->chooser;
 	Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
@@ -218,27 +211,23 @@ hnsw_random_level(void)
 }
 
 /*
- * Give the node reverse edges from the planned neighbours for which they are better than one of
- * theirs; if there is none, from the first neighbour that can take one. is_new: no edge leads
- * to the node yet. False if no neighbour can take an edge.
+ * Neighbours that are offered a reverse edge: the m nearest. The others were chosen for their directions, and
+ * the node is hardly one of their best neighbours. (Measured: all of them raise recall by .002 at most, and
+ * double the pages that are written.)
  */
+static uint32
+count_offers(const HnswInsert *insert, const HnswNewNode *plan)
+{
+	return Min(plan->n, insert->store.index->codec.layout.m);
+}
+
+/* Give the node, which may have none yet, a reverse edge from the first planned neighbour that can take it. */
 static bool
-add_reverse_edges(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, unsigned level,
-				  bool is_new)
+force_reverse_edge(HnswInsert *insert, const HnswNewNode *plan, OmendbNode node, unsigned level,
+				   bool is_new)
 {
 	const OmendbRecord *record = insert->record;
-	uint32 added = 0;
 
-	/*
-	 * Only the m nearest: the others were chosen for their directions, and the node is hardly one of
-	 * their best neighbours. (Measured: all of them raise recall by .002 at most, and double the
-	 * pages that are written.)
-	 */
-	for (uint32 i = 0; i < Min(plan->n, insert->store.index->codec.layout.m); i++)
-		added += hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, record, level,
-									   plan->edges[i].distance, false);
-	if (added > 0)
-		return true;
 	for (uint32 i = 0; i < plan->n; i++)
 		if (is_new ? hnsw_add_first_reverse_edge(&insert->writer, plan->edges[i].node, node, record,
 												 level, plan->edges[i].distance)
@@ -248,9 +237,54 @@ add_reverse_edges(HnswInsert *insert, const LevelPlan *plan, OmendbNode node, un
 	return false;
 }
 
+/*
+ * Give a node that was written before reverse edges from the planned neighbours for which these are better than
+ * one of theirs. False if no neighbour takes one.
+ */
+static bool
+add_reverse_edges(HnswInsert *insert, const HnswNewNode *plan, OmendbNode node, unsigned level)
+{
+	uint32 added = 0;
+
+	for (uint32 i = 0; i < count_offers(insert, plan); i++)
+		added += hnsw_add_reverse_edge(&insert->writer, plan->edges[i].node, node, insert->record,
+									   level, plan->edges[i].distance, false);
+	return added > 0;
+}
+
+/*
+ * Plan reverse edges from the neighbours for which they are better than one of theirs. The node, which is not
+ * written yet, takes over at most half of its edges from them. Returns the number of planned edges.
+ */
+static uint32
+plan_reverse_edges(HnswInsert *insert, HnswNewNode *plan, unsigned level, HnswPlannedEdge *planned)
+{
+	uint32 capacity = hnsw_edge_capacity(&insert->writer, level);
+	uint32 offers = count_offers(insert, plan);
+	OmendbSelectCandidate nearest[OMENDB_MAX_M];
+	uint32 n = 0;
+
+	/* The plan's own edges may be replaced meanwhile. */
+	memcpy(nearest, plan->edges, offers * sizeof(OmendbSelectCandidate));
+	plan->record = insert->record;
+	plan->keep = capacity - capacity / 2;
+	insert->writer.new_node = plan;
+	for (uint32 i = 0; i < offers; i++)
+	{
+		planned[n].copy = palloc(insert->store.index->codec.layout.record_bytes);
+		if (hnsw_plan_reverse_edge(&insert->writer, nearest[i].node, level, nearest[i].distance,
+								   &planned[n]))
+			n++;
+		else
+			pfree(planned[n].copy);
+	}
+	insert->writer.new_node = NULL;
+	return n;
+}
+
 /* Make insert->record the node's record on a level, with the planned edges. down: its pointer down. */
 static void
-make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNode down)
+make_record(HnswInsert *insert, const HnswNewNode *plan, unsigned level, OmendbNode down)
 {
 	OmendbRecord *record = insert->record;
 
@@ -274,7 +308,7 @@ make_record(HnswInsert *insert, const LevelPlan *plan, unsigned level, OmendbNod
 static OmendbNode
 put_above(HnswInsert *insert, unsigned level, OmendbNode down)
 {
-	static const LevelPlan none = {0};
+	static const HnswNewNode none = {0};
 
 	make_record(insert, &none, level, down);
 	return omendb_record_put(&insert->store, insert->record);
@@ -321,7 +355,7 @@ become_entry(HnswInsert *insert, OmendbNode node, unsigned level)
 static void
 begin_graph(HnswInsert *insert, OmendbNode entry)
 {
-	static const LevelPlan none = {0};
+	static const HnswNewNode none = {0};
 	OmendbNode node;
 
 	make_record(insert, &none, 0, OMENDB_NO_NODE);
@@ -331,7 +365,7 @@ begin_graph(HnswInsert *insert, OmendbNode entry)
 
 /* Add the entry point to the planned neighbours, in place of the last one if there are too many. */
 static void
-plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level)
+plan_entry(HnswInsert *insert, HnswNewNode *plan, OmendbNode entry, unsigned level)
 {
 	const OmendbCodec *codec = &insert->store.index->codec;
 	OmendbRecord *record;
@@ -340,7 +374,10 @@ plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level
 	while (i < plan->n && plan->edges[i].node != entry)
 		i++;
 	if (i < plan->n)
+	{
+		plan->needed[i] = true;
 		return;
+	}
 	record = palloc(codec->layout.neighbours_offset);
 	if (!omendb_record_copy_own(&insert->store, entry, level, record))
 		return;
@@ -348,6 +385,7 @@ plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level
 		plan->n--;
 	plan->edges[plan->n] = (OmendbSelectCandidate){
 		omendb_own_distance(codec, insert->record, record, insert->chooser.scratch), entry, 0};
+	plan->needed[plan->n] = true;
 	plan->records[plan->n++] = record;
 }
 
@@ -357,7 +395,7 @@ plan_entry(HnswInsert *insert, LevelPlan *plan, OmendbNode entry, unsigned level
  * point, so all that the old one led to is still reached.
  */
 static void
-write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode entry,
+write_levels(HnswInsert *insert, HnswNewNode *plans, unsigned level, OmendbNode entry,
 			 unsigned entry_level)
 {
 	OmendbNode node = OMENDB_NO_NODE;
@@ -367,6 +405,10 @@ write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode en
 		plan_entry(insert, &plans[entry_level], entry, entry_level);
 	for (unsigned at = 0; at <= level; at++)
 	{
+		HnswPlannedEdge planned[OMENDB_MAX_M];
+		uint32 n = at > entry_level ? 0 : plan_reverse_edges(insert, &plans[at], at, planned);
+		bool taken = false;
+
 		make_record(insert, &plans[at], at, node);
 		if (at > entry_level)
 		{
@@ -375,12 +417,14 @@ write_levels(HnswInsert *insert, LevelPlan *plans, unsigned level, OmendbNode en
 			return;
 		}
 		node = omendb_record_put(&insert->store, insert->record);
+		for (uint32 i = 0; i < n; i++)
+			taken |= hnsw_put_planned_edge(&insert->writer, &planned[i], node, insert->record, at);
 		/*
 		 * A node that gets a record above the entry point is not called new on the level below: its
 		 * edge to the entry point must not be replaced.
 		 */
-		has_incoming |=
-			add_reverse_edges(insert, &plans[at], node, at, at < entry_level || at == level);
+		has_incoming |= taken || force_reverse_edge(insert, &plans[at], node, at,
+													at < entry_level || at == level);
 	}
 	if (!has_incoming)
 		become_entry(insert, node, level);
@@ -395,7 +439,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, unsigned level, LOCKMODE mode
 {
 	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	Relation index = insert->store.relation;
-	LevelPlan *plans;
+	HnswNewNode *plans;
 	StartNodes from = {1, {0}};
 	OmendbNode equal;
 	OmendbNode entry;
@@ -422,7 +466,7 @@ insert_record(HnswInsert *insert, ItemPointer tid, unsigned level, LOCKMODE mode
 	level = Min(level, entry_level + 1);
 	from.nodes[0] = entry;
 
-	plans = palloc0((level + 1) * sizeof(LevelPlan));
+	plans = palloc0((level + 1) * sizeof(HnswNewNode));
 	for (unsigned at = entry_level;; at--)
 	{
 		bool found = search_towards(insert, &from, at, level, width);
@@ -545,7 +589,7 @@ void
 hnsw_force_reverse_edge(HnswInsert *insert, OmendbNode node, const OmendbRecord *record)
 {
 	const OmendbCodec *codec = &insert->store.index->codec;
-	LevelPlan *plan = palloc(sizeof(LevelPlan));
+	HnswNewNode *plan = palloc(sizeof(HnswNewNode));
 
 	plan->n = 0;
 	for (uint32 i = 0; i < record->count; i++)
@@ -558,7 +602,8 @@ hnsw_force_reverse_edge(HnswInsert *insert, OmendbNode node, const OmendbRecord 
 				neighbour, i};
 	}
 	memcpy(insert->record, record, codec->layout.record_bytes);
-	if (!add_reverse_edges(insert, plan, node, 0, true))
+	if (!add_reverse_edges(insert, plan, node, 0) &&
+		!force_reverse_edge(insert, plan, node, 0, true))
 		become_entry(insert, node, 0);
 	pfree(plan);
 }
@@ -568,7 +613,7 @@ hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
 					   const OmendbRecord *record, const OmendbNode *to, uint32 n)
 {
 	const OmendbCodec *codec = &insert->store.index->codec;
-	LevelPlan plan;
+	HnswNewNode plan;
 
 	plan.n = 0;
 	for (uint32 i = 0; i < n; i++)
@@ -577,7 +622,8 @@ hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
 				omendb_own_distance(codec, record, insert->writer.copy, insert->chooser.scratch),
 				to[i], i};
 	memcpy(insert->record, record, codec->layout.neighbours_offset);
-	return add_reverse_edges(insert, &plan, node, level, false);
+	return add_reverse_edges(insert, &plan, node, level) ||
+		   force_reverse_edge(insert, &plan, node, level, false);
 }
 
 bool

@@ -3,7 +3,7 @@
 -- index scan and by the custom scan's search of the graph: of both, the smaller share.
 \ir hnsw_data.psql
 SET client_min_messages = warning;
-SELECT plan(50);
+SELECT plan(56);
 
 CREATE FUNCTION recall_of(opclass text, queries int DEFAULT 50, k int DEFAULT 10) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
@@ -89,6 +89,33 @@ ALTER TABLE kept RENAME TO points;
 SELECT index_points('vector_l2_ops') \g /dev/null
 INSERT INTO points SELECT * FROM all_points a WHERE NOT EXISTS (SELECT FROM points p WHERE p.i = a.i);
 SELECT cmp_ok(recall_of('vector_l2_ops'), '>=', current_setting('recall.least')::float8, 'after three quarters were inserted, whole clusters at a time');
+
+-- Of few edges, which each node needs: rows of very different lengths, where long ones are neighbours of nearly all others, and rows
+-- around a middle where some are nearer to all than these are to each other. Built, and inserted one by one.
+CREATE FUNCTION check_few_edges(opclass text, kind text, d int, least float8) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    recall float8;
+    row record;
+BEGIN
+    PERFORM make_points(split_part(opclass, '_', 1), d, 2000, kind);
+    PERFORM index_points(opclass, 'WITH (m = 4)');
+    recall := recall_of(opclass);
+    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s, m = 4, built', opclass, kind));
+    ALTER TABLE points RENAME TO data;
+    DROP INDEX points_hnsw;
+    CREATE TABLE points (LIKE data);
+    PERFORM index_points(opclass, 'WITH (m = 4)');
+    FOR row IN SELECT * FROM data LOOP
+        INSERT INTO points VALUES (row.i, row.v, row.w);
+    END LOOP;
+    recall := recall_of(opclass);
+    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s, m = 4, inserted', opclass, kind));
+    DROP TABLE data;
+END $$;
+
+SELECT check_few_edges('vector_ip_ops', 'lengths', 64, 0.95);
+SELECT check_few_edges('vector_l2_ops', 'hubs', 64, 0.85);
+SELECT check_few_edges('sparsevec_ip_ops', 'lengths', 64, 0.95);
 
 -- Three clusters of 470 rows and seven of 70, not far apart: of 64 rows one is drawn for the next level, so of some of the small ones
 -- none is. Searches come to all of them.
