@@ -107,9 +107,29 @@ write_pages(HnswBuild *build)
 	hnsw_crew_write(build->crew, build->index, OMENDB_FIRST_BLOCK);
 }
 
-/* Build the graph of all rows so far, and write its pages. Later rows are inserted. */
+/* Measure the recall of the index, whose records are all in memory. False if it was not measured. */
+static bool
+measure_recall(HnswBuild *build)
+{
+	OmendbMetaPage meta = build->open->meta;
+	OmendbStore store = {.relation = build->index, .index = omendb_index_open(build->index)};
+	OmendbCalibration calibration = {.rows = (uint64) build->load.indexed};
+
+	hnsw_build_phase(HNSW_PHASE_CALIBRATE, build->records.array.n);
+	hnsw_build_finish_meta(build, &meta);
+	calibration.queries = hnsw_crew_measure(build->crew, &meta, &calibration.curve);
+	if (calibration.queries == 0)
+		return false;
+	omendb_meta_put_calibration(&store, &calibration);
+	return true;
+}
+
+/*
+ * Build the graph of all rows so far, and write its pages. Later rows are inserted. last: there are
+ * none.
+ */
 static void
-flush(HnswBuild *build)
+flush(HnswBuild *build, bool last)
 {
 	OmendbNode upper = OMENDB_NO_NODE;
 
@@ -121,6 +141,7 @@ flush(HnswBuild *build)
 		hnsw_build_graph(build);
 		hnsw_build_add_overflow(build);
 		write_pages(build);
+		build->measured = last && measure_recall(build);
 	}
 	hnsw_crew_free(build->crew);
 	if (build->extra.tids)
@@ -221,7 +242,7 @@ free_memory(HnswBuild *build, ItemPointer tid)
 		hnsw_build_begin_loading(build);
 	else
 	{
-		flush(build);
+		flush(build, false);
 		hnsw_build_phase(HNSW_PHASE_INSERT, 0);
 	}
 }
@@ -315,7 +336,7 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 		hnsw_build_collect(&build);
 		if (build.parts)
 			spill(&build);
-		flush(&build);
+		flush(&build, true);
 	}
 	if (build.load.left_out)
 	{
@@ -325,8 +346,11 @@ hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	}
 	result->index_tuples = build.load.indexed;
 	MemoryContextSwitchTo(old);
-	hnsw_build_phase(HNSW_PHASE_CALIBRATE, 0);
-	hnsw_calibrate(index, build.load.indexed, NULL);
+	if (!build.measured)
+	{
+		hnsw_build_phase(HNSW_PHASE_CALIBRATE, 0);
+		hnsw_calibrate(index, build.load.indexed, NULL);
+	}
 	MemoryContextDelete(build.context);
 	VacuumCostActive = cost_active;
 	return result;

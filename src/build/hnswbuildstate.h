@@ -13,6 +13,7 @@
  *	hnswparallel.c	the leader: tasks for the workers and itself
  *	hnswtask.c		what leader and workers do of a task
  *	hnswworker.c	a worker
+ *	hnswrecall.c	measures the recall of the records in memory
  *	hnswparts.c		a build in parts; its steps: hnswsplit.c, hnswnumber.c, hnswpieces.c
  *	hnswrowfile.c	its temporary files
  */
@@ -109,6 +110,7 @@ typedef struct HnswBuild
 	HnswBuiltGraph graph;
 	struct HnswParts *parts; /* NULL: memory was never full */
 	bool flushed;            /* the graph is on pages; further rows are inserted */
+	bool measured;           /* so is the recall */
 } HnswBuild;
 
 /* ---------------------------------------------------------------- hnswload.c */

@@ -56,6 +56,7 @@ typedef struct LevelMemory
 {
 	void *aligned; /* to 64 bytes */
 	void *own;     /* the leader's own memory, or NULL */
+	Size bytes;
 	dsm_segment *segment;
 } LevelMemory;
 
@@ -217,6 +218,7 @@ hnsw_crew_allocate_level(HnswCrew *crew, Size bytes)
 		crew->level.own = MemoryContextAllocHuge(crew->records->context, bytes + 64);
 		crew->level.aligned = (void *) TYPEALIGN(64, crew->level.own);
 	}
+	crew->level.bytes = bytes;
 	crew->builder = omendb_builder_create(&crew->records->array, &omendb_palloc_allocator);
 }
 
@@ -291,13 +293,20 @@ report_done(const OmendbBuildLevel *level, bool report, uint32 positions)
 									 omendb_build_phase_nodes(level, positions));
 }
 
+/* What the leader does positions with. */
+static HnswMeans
+leader_means(HnswCrew *crew)
+{
+	return (HnswMeans){
+		.shared = crew->shared, .array = &crew->records->array, .builder = crew->builder};
+}
+
 /* Do positions of the announced task until all are taken, then wait until all are done. */
 static void
-do_task(HnswCrew *crew, HnswTask *task, Relation index, bool report)
+do_task(HnswCrew *crew, HnswTask *task, const HnswMeans *means, bool report)
 {
 	HnswShared *shared = crew->shared;
 	OmendbArray *array = &crew->records->array;
-	HnswMeans means = {shared, array, crew->builder, index};
 	HnswTask copy = {0};
 	uint32 turn = 0;
 	uint32 from;
@@ -307,7 +316,7 @@ do_task(HnswCrew *crew, HnswTask *task, Relation index, bool report)
 	{
 		uint32 done;
 
-		hnsw_task_do(&means, task, from, to);
+		hnsw_task_do(means, task, from, to);
 		done = hnsw_task_finish(shared, to - from);
 		if (task->kind == TASK_LEVEL)
 			report_done(&task->level, report, done);
@@ -414,12 +423,13 @@ void
 hnsw_crew_finish(HnswCrew *crew)
 {
 	HnswTask task = {.kind = TASK_LOAD};
+	HnswMeans means = leader_means(crew);
 
 	if (!crew->shared || !crew->loading.active)
 		return;
 	crew->loading.active = false;
 	publish_records(crew);
-	do_task(crew, &task, NULL, false);
+	do_task(crew, &task, &means, false);
 }
 
 void
@@ -429,6 +439,7 @@ hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report)
 	uint32 most = omendb_build_phase_take(level);
 	uint32 to;
 	HnswTask task = {.kind = TASK_LEVEL};
+	HnswMeans means;
 
 	if (!crew->shared || size <= most)
 	{
@@ -445,7 +456,8 @@ hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report)
 	task.take = size / (8 * (crew->context->nworkers_launched + 1));
 	task.take = Max(Min(MIN_TAKE, most), Min(most, task.take));
 	announce(crew, &task, 0, size);
-	do_task(crew, &task, NULL, report);
+	means = leader_means(crew);
+	do_task(crew, &task, &means, report);
 	report_done(level, report, size);
 }
 
@@ -459,8 +471,11 @@ hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first)
 	/* Workers do not see the local buffers of a temporary index. */
 	if (crew->shared && !RelationUsesLocalBuffers(index))
 	{
+		HnswMeans means = leader_means(crew);
+
+		means.index = index;
 		announce(crew, &task, 0, size);
-		do_task(crew, &task, index, true);
+		do_task(crew, &task, &means, true);
 		return;
 	}
 	for (uint32 i = 0; i < size; i++)
@@ -469,6 +484,50 @@ hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first)
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 									 hnsw_records_written(&array->codec->layout, array->n, i + 1));
 	}
+}
+
+/* Do all positions of a task for the recall. */
+static void
+measure(HnswCrew *crew, const HnswMeans *means, HnswTaskKind kind, uint32 size)
+{
+	HnswTask task = {.kind = kind, .take = 1};
+
+	if (!crew->shared)
+		hnsw_task_do(means, &task, 0, size);
+	else
+	{
+		announce(crew, &task, 0, size);
+		do_task(crew, &task, means, false);
+	}
+}
+
+uint32
+hnsw_crew_measure(HnswCrew *crew, const OmendbMetaPage *meta, OmendbCurve *curve)
+{
+	OmendbArray *array = &crew->records->array;
+	HnswMeans means = leader_means(crew);
+	OmendbNode *nodes;
+	uint32 n = hnsw_recall_sample(array, meta->seed, &nodes);
+	uint32 processes = crew->shared ? crew->context->nworkers_launched + 1 : 1;
+
+	/* As many processes compare records as there is memory for. */
+	while (processes > 0 && hnsw_recall_bytes(array->codec, n, processes) > crew->level.bytes)
+		processes--;
+	if (processes == 0)
+		n = 0;
+	if (n > 0)
+	{
+		means.recall = hnsw_recall_begin(crew->level.aligned, array, meta, nodes, n);
+		means.searcher = hnsw_searcher_create(array);
+		means.report = true;
+		measure(crew, &means, TASK_COMPARE, processes);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, array->n);
+		measure(crew, &means, TASK_SEARCH, n);
+		hnsw_recall_curve(means.recall, curve);
+		hnsw_searcher_free(means.searcher);
+	}
+	pfree(nodes);
+	return n;
 }
 
 void

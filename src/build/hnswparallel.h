@@ -63,6 +63,14 @@ extern void hnsw_crew_run(HnswCrew *crew, OmendbBuildLevel *level, bool report);
 /* Write the records to the index's pages from `first` on, by which the index was extended. */
 extern void hnsw_crew_write(HnswCrew *crew, Relation index, BlockNumber first);
 
+/*
+ * Measure the recall of searches of the records in memory, which are a whole index, by ef. meta: has
+ * the entry point. The levels' arrays are not valid any more: the measurement takes their memory.
+ * Returns the number of queries; 0 if nothing was measured, for there is no node, or that memory is
+ * too small.
+ */
+extern uint32 hnsw_crew_measure(HnswCrew *crew, const OmendbMetaPage *meta, OmendbCurve *curve);
+
 /* End the workers. The records stay where they are. */
 extern void hnsw_crew_dismiss(HnswCrew *crew);
 

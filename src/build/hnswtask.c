@@ -125,5 +125,16 @@ hnsw_task_do(const HnswMeans *means, HnswTask *task, uint32 from, uint32 to)
 			for (uint32 i = from; i < to; i++)
 				hnsw_write_position(means->index, means->array, task->first, i);
 			break;
+		case TASK_COMPARE:
+			for (uint32 i = from; i < to; i++)
+				hnsw_recall_compare(means->recall, means->array, means->report);
+			break;
+		case TASK_SEARCH:
+			for (uint32 i = from; i < to; i++)
+			{
+				CHECK_FOR_INTERRUPTS();
+				hnsw_recall_search(means->recall, means->searcher, i);
+			}
+			break;
 	}
 }

@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "build/hnswrecall.h"
 #include "build/hnswrecords.h"
 #include "compat.h"
 #include "graph/build.h"
@@ -39,9 +40,11 @@ typedef struct HnswRingEntry
 /* What a position of a task is. */
 typedef enum HnswTaskKind
 {
-	TASK_LOAD,  /* a record to be made of a vector */
-	TASK_LEVEL, /* a position of a phase of a level (graph/build.h) */
-	TASK_WRITE, /* a range of pages (hnswpages.h) */
+	TASK_LOAD,    /* a record to be made of a vector */
+	TASK_LEVEL,   /* a position of a phase of a level (graph/build.h) */
+	TASK_WRITE,   /* a range of pages (hnswpages.h) */
+	TASK_COMPARE, /* one process's part in comparing records with queries (hnswrecall.h) */
+	TASK_SEARCH,  /* a query (hnswrecall.h) */
 } HnswTaskKind;
 
 /* A task as announced. */
@@ -114,6 +117,9 @@ typedef struct HnswMeans
 	OmendbArray *array;
 	OmendbBuilder *builder;
 	Relation index;
+	HnswRecall *recall; /* of the tasks for it */
+	HnswSearcher *searcher;
+	bool report; /* the leader: tasks for `recall` show their progress */
 } HnswMeans;
 
 /* A worker's main function: the parallel context finds it by its name. */

@@ -111,6 +111,13 @@ omendb_worker_hnsw_build(dsm_segment *seg, shm_toc *toc)
 		}
 		else if (task.kind == TASK_WRITE && !means.index)
 			means.index = index_open(shared->index, AccessShareLock);
+		else if (task.kind == TASK_COMPARE || task.kind == TASK_SEARCH)
+		{
+			/* The measurement is in the memory of the levels' arrays. */
+			means.recall = dsm_segment_address(view.level);
+			if (task.kind == TASK_SEARCH && !means.searcher)
+				means.searcher = hnsw_searcher_create(means.array);
+		}
 		hnsw_task_do(&means, &task, from, to);
 		hnsw_task_finish(shared, to - from);
 	}

@@ -36,4 +36,16 @@ build_edges(const OmendbBuildLevel *level, uint32_t i)
 	return omendb_record_neighbours(&level->array->codec->layout, build_record(level, i));
 }
 
+/* Prefetch what a loop over a node's neighbours reads: their number, and the neighbours. */
+static inline void
+build_prefetch_edges(const OmendbBuildLevel *level, uint32_t i)
+{
+	const char *edges = (const char *) build_edges(level, i);
+
+	__builtin_prefetch(build_record(level, i));
+	for (size_t at = 0; at < level->edges * sizeof(OmendbNode); at += 64)
+		__builtin_prefetch(edges + at);
+	__builtin_prefetch(edges + level->edges * sizeof(OmendbNode) - 1);
+}
+
 #endif /* OMENDB_BUILDER_H */

@@ -15,25 +15,43 @@
 /* Parent of a node that the root does not reach. */
 #define UNREACHED UINT32_MAX
 
+/* Nodes by which prefetches are ahead. */
+#define AHEAD 8
+
+/* Passes that look for nodes which lead to the root. */
+#define PASSES 4
+
+/* The nodes that the root reaches, in the order of their visits: n places, of which `used` are taken. */
+typedef struct Reached
+{
+	uint32_t *nodes;
+	uint32_t used;
+} Reached;
+
 /*
  * Add `start`, with that parent, and all nodes reached from there to the tree of paths: set their
- * parents. Nodes that are in the tree already stay as they are. stack: n places.
+ * parents. Nodes that are in the tree already stay as they are. Nodes that are not visited yet are a
+ * stack at the end of the places: each node is in one place only.
  */
 static void
 mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t parent, uint32_t *parents,
-			 uint32_t *stack)
+			 Reached *reached)
 {
-	uint32_t used = 0;
-	uint32_t steps = 0;
+	uint32_t *nodes = reached->nodes;
+	uint32_t top = level->n;
 
 	parents[start] = parent;
-	stack[used++] = start;
-	while (used > 0)
+	nodes[--top] = start;
+	while (top < level->n)
 	{
-		uint32_t i = stack[--used];
+		uint32_t i = nodes[top++];
 		const OmendbNode *edges = build_edges(level, i);
 
-		build_interruptible(level, steps++);
+		build_interruptible(level, reached->used);
+		/* Most nodes add none to the stack, so what lies below is next. */
+		if (top + AHEAD < level->n)
+			build_prefetch_edges(level, nodes[top + AHEAD]);
+		nodes[reached->used++] = i;
 		for (uint32_t k = 0; k < build_record(level, i)->count; k++)
 		{
 			uint32_t other = edges[k] - level->first;
@@ -41,10 +59,55 @@ mark_reached(const OmendbBuildLevel *level, uint32_t start, uint32_t parent, uin
 			if (parents[other] == UNREACHED)
 			{
 				parents[other] = i;
-				stack[used++] = other;
+				nodes[--top] = other;
 			}
 		}
 	}
+}
+
+/* True if one of the node's neighbours is marked. */
+static inline bool
+leads_to_marked(const OmendbBuildLevel *level, uint32_t i, const uint8_t *marked)
+{
+	const OmendbNode *edges = build_edges(level, i);
+
+	for (uint32_t k = 0; k < build_record(level, i)->count; k++)
+		if (marked[edges[k] - level->first])
+			return true;
+	return false;
+}
+
+/*
+ * Mark the nodes that lead to the root, as far as a few passes over the nodes find them: all, as a
+ * rule, for most nodes have an edge to a node that was reached before them. That reads each record about
+ * once; the reverse edges of all nodes take several times as long. nodes: all nodes, of
+ * which those that are not marked are kept. Returns the number of these.
+ */
+static uint32_t
+mark_most_leading(const OmendbBuildLevel *level, uint32_t root, uint8_t *leading, uint32_t *nodes)
+{
+	uint32_t left = level->n;
+
+	leading[root] = 1;
+	for (unsigned pass = 0; pass < PASSES && left > 0; pass++)
+	{
+		uint32_t kept = 0;
+
+		for (uint32_t at = 0; at < left; at++)
+		{
+			uint32_t i = nodes[at];
+
+			build_interruptible(level, at);
+			if (at + AHEAD < left)
+				build_prefetch_edges(level, nodes[at + AHEAD]);
+			if (i != root && !leads_to_marked(level, i, leading))
+				nodes[kept++] = i;
+			else
+				leading[i] = 1;
+		}
+		left = kept;
+	}
+	return left;
 }
 
 static int
@@ -245,10 +308,12 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 {
 	const OmendbAllocator *allocator = builder->allocator;
 	uint32_t *parents = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
-	uint32_t *stack = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
+	uint32_t *nodes = allocator->resize(allocator->context, NULL, level->n * sizeof(uint32_t));
+	Reached reached = {nodes, 0};
 	uint8_t *leading = allocator->resize(allocator->context, NULL, level->n);
-	bool good = parents && stack && leading;
+	bool good = parents && nodes && leading;
 	uint32_t root = level->order[0];
+	bool missing = false;
 	bool progress;
 
 	/* Paths from the root to every node. No edge of the tree is given up, so each edge counts. */
@@ -256,7 +321,7 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	if (good)
 	{
 		memset(parents, 0xff, level->n * sizeof(uint32_t));
-		mark_reached(level, root, root, parents, stack);
+		mark_reached(level, root, root, parents, &reached);
 	}
 	for (progress = true; good && progress;)
 	{
@@ -273,7 +338,7 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 			{
 				(*added)++;
 				progress = true;
-				mark_reached(level, i, parent, parents, stack);
+				mark_reached(level, i, parent, parents, &reached);
 			}
 		}
 	}
@@ -285,10 +350,15 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 	if (good)
 	{
 		memset(leading, 0, level->n);
-		list_reverse_edges(level);
-		mark_leading(level, root, leading, stack);
+		missing = reached.used < level->n || mark_most_leading(level, root, leading, nodes) > 0;
 	}
-	for (progress = true; good && progress;)
+	if (missing)
+	{
+		memset(leading, 0, level->n);
+		list_reverse_edges(level);
+		mark_leading(level, root, leading, nodes);
+	}
+	for (progress = missing; good && progress;)
 	{
 		progress = false;
 		for (uint32_t i = 0; i < level->n && good; i++)
@@ -303,14 +373,14 @@ omendb_build_connect(OmendbBuilder *builder, OmendbBuildLevel *level, uint32_t *
 			{
 				(*added)++;
 				progress = true;
-				mark_leading(level, i, leading, stack);
+				mark_leading(level, i, leading, nodes);
 			}
 		}
 	}
 	if (parents)
 		allocator->release(allocator->context, parents);
-	if (stack)
-		allocator->release(allocator->context, stack);
+	if (nodes)
+		allocator->release(allocator->context, nodes);
 	if (leading)
 		allocator->release(allocator->context, leading);
 	return good;

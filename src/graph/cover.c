@@ -14,6 +14,9 @@
 /* Number of edges of a node from which on its neighbours are enough to cover a region. */
 #define MANY_EDGES 24
 
+/* Nodes by which prefetches are ahead. */
+#define AHEAD 8
+
 /* Mark a node and its neighbours; where nodes have few edges, the neighbours' neighbours, too. */
 static void
 mark_from(const OmendbBuildLevel *level, uint32_t i, uint8_t *covered)
@@ -60,6 +63,8 @@ omendb_build_cover(const OmendbBuildLevel *level, uint8_t *rises, uint8_t *cover
 	for (uint32_t i = 0; i < level->n; i++)
 	{
 		build_interruptible(level, i);
+		if (i + AHEAD < level->n)
+			build_prefetch_edges(level, i + AHEAD);
 		if (is_covered(level, i, covered))
 			continue;
 		rises[i] = 1;

@@ -14,13 +14,23 @@
 /* Largest magnitude up to which a vector is not scaled: int8 does not distinguish such vectors. */
 #define TINY 1e-30f
 
+/* Queries of which a row is excluded by one test; a multiple of what a register holds. */
+#define TESTED_AT_A_TIME 32
+
+/* Whole cache lines. */
+static inline size_t
+carve_align(size_t bytes)
+{
+	return (bytes + 63) & ~(size_t) 63;
+}
+
 /* Carve the next array out of memory, in whole cache lines; without memory only add to *used. */
 static void *
 carve_array(uint8_t *memory, size_t *used, size_t bytes)
 {
 	void *at = memory ? memory + *used : NULL;
 
-	*used += (bytes + 63) & ~(size_t) 63;
+	*used += carve_align(bytes);
 	return at;
 }
 
@@ -30,7 +40,6 @@ carve(OmendbTruth *truth, uint8_t *memory)
 {
 	const OmendbLayout *layout = &truth->codec->layout;
 	size_t n = truth->n;
-	size_t query_bytes = omendb_query_bytes(truth->codec);
 	size_t used = 0;
 
 	truth->queries = carve_array(memory, &used, n * sizeof(OmendbQuery));
@@ -38,16 +47,13 @@ carve(OmendbTruth *truth, uint8_t *memory)
 	truth->nearest = carve_array(memory, &used, n * truth->k * sizeof(float));
 	truth->found = carve_array(memory, &used, n * sizeof(uint32_t));
 	truth->limits = carve_array(memory, &used, n * sizeof(float));
-	for (size_t i = 0; i < n; i++)
-	{
-		void *at = carve_array(memory, &used, query_bytes);
-
-		if (memory)
-			omendb_query_init(&truth->queries[i], truth->codec, at);
-	}
+	truth->query_memory = carve_array(memory, &used, n * truth->query_bytes);
 	if (!truth->blocked)
 		return used;
-	truth->block.queries = carve_array(memory, &used, n * sizeof(OmendbTruthVector));
+	truth->block.queries.scales = carve_array(memory, &used, n * sizeof(float));
+	truth->block.queries.errors = carve_array(memory, &used, n * sizeof(float));
+	truth->block.queries.norms = carve_array(memory, &used, n * sizeof(float));
+	truth->block.queries.lengths = carve_array(memory, &used, n * sizeof(float));
 	truth->block.packed =
 		carve_array(memory, &used, truth->block.groups * OMENDB_PACKED_BYTES(layout->dimensions));
 	truth->block.products = carve_array(memory, &used,
@@ -55,7 +61,7 @@ carve(OmendbTruth *truth, uint8_t *memory)
 											OMENDB_BLOCK_COLUMNS * sizeof(int32_t));
 	truth->block.slack = carve_array(memory, &used, n * sizeof(float));
 	truth->block.stored = carve_array(memory, &used, layout->dimensions * sizeof(float));
-	truth->block.kept = carve_array(memory, &used, layout->dimensions * sizeof(float));
+	truth->block.kept = carve_array(memory, &used, layout->dimensions * sizeof(int16_t));
 	truth->block.elements =
 		carve_array(memory, &used, OMENDB_BLOCK_COLUMNS * truth->block.row_bytes);
 	truth->block.records =
@@ -70,6 +76,7 @@ set_shape(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint32_t k)
 	truth->codec = codec;
 	truth->n = n;
 	truth->k = k;
+	truth->query_bytes = carve_align(omendb_query_bytes(codec));
 	truth->blocked = omendb_layout_is_coded(&codec->layout);
 	truth->block.row_bytes = OMENDB_ROW_LENGTH(codec->layout.dimensions);
 	truth->block.groups = (n + OMENDB_BLOCK_COLUMNS - 1) / OMENDB_BLOCK_COLUMNS;
@@ -84,55 +91,47 @@ omendb_truth_bytes(const OmendbCodec *codec, uint32_t n, uint32_t k)
 	return carve(&truth, NULL) + 64;
 }
 
-/* The largest magnitude, by integers, whose order is that of floats without a sign. */
-static float
-largest(const float *x, uint32_t n)
+void
+omendb_truth_attach(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint32_t k,
+					void *memory)
 {
-	int32_t most = 0;
-	float magnitude;
-
-	for (uint32_t i = 0; i < n; i++)
-	{
-		int32_t bits;
-
-		memcpy(&bits, &x[i], sizeof(bits));
-		bits &= INT32_MAX;
-		most = bits > most ? bits : most;
-	}
-	memcpy(&magnitude, &most, sizeof(magnitude));
-	return magnitude;
+	set_shape(truth, codec, n, k);
+	carve(truth, (uint8_t *) carve_align((uintptr_t) memory));
 }
 
 /* Set out[] to the record's own vector as int8. */
 static OmendbTruthVector
 to_int8(OmendbTruth *truth, const OmendbRecord *record, int8_t *out)
 {
-	const float round = 12582912; /* 1.5 * 2^23: added to a number below 2^22, leaves no fraction */
 	uint32_t d = truth->codec->layout.dimensions;
 	float *x = truth->block.stored;
-	float *kept = truth->block.kept;
+	int16_t *kept = truth->block.kept;
 	OmendbTruthVector vector;
 	float most;
-	float inverse;
+	int32_t squares;
 
 	omendb_own_decode(truth->codec, record, x);
-	most = largest(x, d);
+	most = omendb_kernels.largest_f32(x, d);
 	vector.scale = most > TINY && most < INFINITY ? most / 127 : 1;
-	inverse = 1 / vector.scale;
+	squares = omendb_kernels.round_f32_i8(x, 1 / vector.scale, out, d);
 	for (uint32_t i = 0; i < d; i++)
-	{
-		float element = (x[i] * inverse + round) - round;
-
-		/* Changes an element only where it is not a number. */
-		element = element > 127 ? 127 : element;
-		element = element > -127 ? element : -127;
-		out[i] = (int8_t) (int32_t) element;
-		kept[i] = vector.scale * element;
-	}
-	vector.error = sqrtf(omendb_kernels.l2sq_f32(x, kept, d)) * (1 + ROUNDING);
-	vector.norm2 = omendb_kernels.dot_f32(kept, kept, d);
+		kept[i] = out[i];
+	vector.error = sqrtf(omendb_kernels.l2sq_f32_i16(x, kept, vector.scale, d)) * (1 + ROUNDING);
+	vector.norm2 = vector.scale * vector.scale * (float) squares;
 	vector.length = sqrtf(record->norm2);
 	return vector;
+}
+
+static void
+set_query(OmendbTruth *truth, uint32_t i, const OmendbRecord *record, int8_t *out)
+{
+	OmendbTruthVector vector = to_int8(truth, record, out);
+	OmendbTruthVectors *queries = &truth->block.queries;
+
+	queries->scales[i] = vector.scale;
+	queries->errors[i] = vector.error;
+	queries->norms[i] = vector.norm2;
+	queries->lengths[i] = vector.length;
 }
 
 void
@@ -141,8 +140,7 @@ omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint
 {
 	const int8_t *columns[OMENDB_BLOCK_COLUMNS];
 
-	set_shape(truth, codec, n, k);
-	carve(truth, (uint8_t *) (((uintptr_t) memory + 63) & ~(uintptr_t) 63));
+	omendb_truth_attach(truth, codec, n, k, memory);
 	/* Kernels read zeros after a row. */
 	if (truth->blocked)
 		memset(truth->block.elements, 0, OMENDB_BLOCK_COLUMNS * truth->block.row_bytes);
@@ -151,6 +149,7 @@ omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint
 		truth->nodes[i] = nodes[i];
 		truth->found[i] = 0;
 		truth->limits[i] = INFINITY;
+		omendb_query_init(&truth->queries[i], codec, truth->query_memory + i * truth->query_bytes);
 		omendb_query_set_record(&truth->queries[i], records[i]);
 	}
 	for (uint32_t i = 0; truth->blocked && i < n; i += OMENDB_BLOCK_COLUMNS)
@@ -161,7 +160,7 @@ omendb_truth_init(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n, uint
 		{
 			int8_t *out = truth->block.elements + c * truth->block.row_bytes;
 
-			truth->block.queries[i + c] = to_int8(truth, records[i + c], out);
+			set_query(truth, i + c, records[i + c], out);
 			columns[c] = out;
 		}
 		omendb_kernels.pack_columns(columns, count, codec->layout.dimensions,
@@ -228,23 +227,41 @@ score(OmendbTruth *truth, uint32_t query, OmendbNode node, const OmendbRecord *r
 static void
 bound_row(OmendbTruth *truth, const OmendbTruthVector *x, const int32_t *products)
 {
-	const OmendbTruthVector *q = truth->block.queries;
-	const float *limits = truth->limits;
-	float *slack = truth->block.slack;
-	float length = sqrtf(x->norm2);
+	const OmendbTruthVectors *q = &truth->block.queries;
+	const float *restrict limits = truth->limits;
+	const float *restrict scales = q->scales;
+	const float *restrict errors = q->errors;
+	const float *restrict norms = q->norms;
+	const float *restrict lengths = q->lengths;
+	float *restrict slack = truth->block.slack;
+	OmendbTruthVector row = *x;
+	float length = sqrtf(row.norm2);
+	float error = row.error + ROUNDING * row.length;
+	uint32_t n = truth->n;
 
 	if (truth->codec->layout.metric == OMENDB_METRIC_IP)
-		for (uint32_t i = 0; i < truth->n; i++)
-			slack[i] = limits[i] + q[i].length * (x->error + ROUNDING * x->length) +
-					   length * q[i].error + x->scale * q[i].scale * (float) products[i];
+		for (uint32_t i = 0; i < n; i++)
+			slack[i] = limits[i] + lengths[i] * error + length * errors[i] +
+					   row.scale * scales[i] * (float) products[i];
 	else
-		for (uint32_t i = 0; i < truth->n; i++)
+		for (uint32_t i = 0; i < n; i++)
 		{
-			float far = limits[i] + q[i].error + x->error;
+			float far = limits[i] + errors[i] + row.error;
 
-			slack[i] = far * far - (1 - ROUNDING) * (x->norm2 + q[i].norm2) +
-					   2 * x->scale * q[i].scale * (float) products[i];
+			slack[i] = far * far - (1 - ROUNDING) * (row.norm2 + norms[i]) +
+					   2 * row.scale * scales[i] * (float) products[i];
 		}
+}
+
+/* True if slack[0 .. n - 1] has one that is not negative. NaN is none. */
+static inline bool
+any_left(const float *slack, uint32_t n)
+{
+	int32_t any = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		any |= !(slack[i] < 0);
+	return any != 0;
 }
 
 /* Compute the distances of those queries for which the bound does not exclude the row. */
@@ -254,12 +271,20 @@ score_row(OmendbTruth *truth, uint32_t row, const int32_t *products)
 	const OmendbRecord *record =
 		(const OmendbRecord *) (truth->block.records +
 								row * (size_t) truth->codec->layout.neighbours_offset);
+	const float *slack = truth->block.slack;
 
 	bound_row(truth, &truth->block.rows[row], products);
-	for (uint32_t i = 0; i < truth->n; i++)
-		/* NaN excludes nothing. */
-		if (!(truth->block.slack[i] < 0))
-			score(truth, i, truth->block.nodes[row], record);
+	for (uint32_t from = 0; from < truth->n; from += TESTED_AT_A_TIME)
+	{
+		uint32_t n = truth->n - from < TESTED_AT_A_TIME ? truth->n - from : TESTED_AT_A_TIME;
+
+		if (!any_left(slack + from, n))
+			continue;
+		for (uint32_t i = from; i < from + n; i++)
+			/* NaN excludes nothing. */
+			if (!(slack[i] < 0))
+				score(truth, i, truth->block.nodes[row], record);
+	}
 }
 
 /* Compare the waiting records with all queries. */
@@ -314,13 +339,20 @@ omendb_truth_finish(OmendbTruth *truth)
 {
 	if (truth->block.waiting > 0)
 		score_block(truth);
-	for (uint32_t i = 0; i < truth->n; i++)
-		qsort(truth->nearest + (size_t) i * truth->k, truth->found[i], sizeof(float), by_number);
 }
 
-float
-omendb_truth_distance(const OmendbTruth *truth, uint32_t query, uint32_t kth)
+uint32_t
+omendb_truth_nearest(const OmendbTruth *truths, uint32_t ntruths, uint32_t query, float *nearest)
 {
-	return kth <= truth->found[query] ? truth->nearest[(size_t) query * truth->k + kth - 1]
-									  : INFINITY;
+	uint32_t k = truths[0].k;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < ntruths; i++)
+	{
+		memcpy(nearest + n, truths[i].nearest + (size_t) query * k,
+			   truths[i].found[query] * sizeof(float));
+		n += truths[i].found[query];
+	}
+	qsort(nearest, n, sizeof(float), by_number);
+	return n < k ? n : k;
 }

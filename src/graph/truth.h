@@ -3,6 +3,9 @@
  *	  The exact distances of the k nearest records to each of some queries, from all records, which
  *	  are added one after another.
  *
+ * The records can be divided among processes, each of which makes a truth of its own. The nearest of
+ * all are the nearest in all truths together, however the records were divided.
+ *
  * A query is the own vector of a record, and that record does not count for it. For L2, cosine and
  * the inner product most pairs are excluded by blocked products of int8 vectors and a bound of the
  * error that rounding to int8 makes. Distances are computed for the other pairs only.
@@ -22,17 +25,26 @@ typedef struct OmendbTruthVector
 	float length; /* of the vector */
 } OmendbTruthVector;
 
+/* The same of many vectors. */
+typedef struct OmendbTruthVectors
+{
+	float *scales;
+	float *errors;
+	float *norms;
+	float *lengths;
+} OmendbTruthVectors;
+
 /* Coded layouts: the queries as int8, and the block of records that waits to be compared. */
 typedef struct OmendbTruthBlock
 {
 	size_t row_bytes;
 	size_t groups;
-	OmendbTruthVector *queries; /* n */
+	OmendbTruthVectors queries; /* n */
 	uint8_t *packed;            /* the queries as groups of columns */
 	int32_t *products;          /* OMENDB_BLOCK_ROWS rows with all queries */
 	float *slack;               /* n: how far below its limit a query's distance may be */
 	float *stored;              /* a vector */
-	float *kept;                /* what its int8 elements keep of it */
+	int16_t *kept;              /* its int8 elements */
 
 	uint32_t waiting; /* records in the block */
 	OmendbTruthVector rows[OMENDB_BLOCK_ROWS];
@@ -51,6 +63,8 @@ typedef struct OmendbTruth
 	float *nearest;    /* n * k: the least distances so far, a heap with the largest first */
 	uint32_t *found;   /* n: number of these distances */
 	float *limits;     /* n: the largest of k, or infinity; for L2 and cosine its root */
+	uint8_t *query_memory;
+	size_t query_bytes; /* of each query, there */
 	bool blocked;
 	OmendbTruthBlock block; /* if blocked */
 } OmendbTruth;
@@ -69,7 +83,19 @@ extern void omendb_truth_add(OmendbTruth *truth, OmendbNode node, const OmendbRe
 /* After the last record. */
 extern void omendb_truth_finish(OmendbTruth *truth);
 
-/* The distance of the kth nearest record to a query; infinity if there are fewer records. */
-extern float omendb_truth_distance(const OmendbTruth *truth, uint32_t query, uint32_t kth);
+/*
+ * The distances in that memory, where this process or another one began and finished a truth of
+ * the same n and k. For omendb_truth_nearest only.
+ */
+extern void omendb_truth_attach(OmendbTruth *truth, const OmendbCodec *codec, uint32_t n,
+								uint32_t k, void *memory);
+
+/*
+ * Set nearest[], which has room for k of each truth, to the distances of the nearest records to a
+ * query, ascending. truths: finished, of the same queries, each of some of the records. Returns
+ * their number, k or less.
+ */
+extern uint32_t omendb_truth_nearest(const OmendbTruth *truths, uint32_t ntruths, uint32_t query,
+									 float *nearest);
 
 #endif /* OMENDB_TRUTH_H */

@@ -266,12 +266,13 @@ my $create = "SET maintenance_work_mem = '256MB'; CREATE INDEX l ON large USING 
 my $files  = shared_files();
 cmp_ok($files, '>', 0, 'shared memory can be seen');
 
-# Runs the function as soon as three workers, which show the leader's query and its identifier, choose
-# neighbours of the index, and some are chosen; false if this is never seen. The phase lasts a few tenths of a
-# second, so the server itself looks, every two milliseconds.
+# Runs the function as soon as there are three workers, which show the leader's query and its identifier, in that
+# phase of the index, one of them at work and not waiting for a task, and some rows are done; false if this is never
+# seen. A phase lasts a few tenths of a second, so the server itself looks, every two milliseconds.
 sub strike
 {
-    my ($function, $rows) = @_;
+    my ($function, $rows, $phase) = @_;
+    $phase //= 'choosing neighbours';
     my $tries = 500 * $PostgreSQL::Test::Utils::timeout_default;
     my $status = $node->psql($db, qq{
         DO \$\$
@@ -279,9 +280,9 @@ sub strike
             FOR try IN 1 .. $tries LOOP
                 PERFORM pg_stat_clear_snapshot();
                 IF EXISTS (SELECT FROM pg_stat_progress_create_index
-                           WHERE relid = 'large'::regclass AND phase = 'building index: choosing neighbours'
+                           WHERE relid = 'large'::regclass AND phase = 'building index: $phase'
                              AND tuples_done > 1000 AND tuples_done <= tuples_total AND tuples_total $rows)
-                   AND (SELECT count(*) = 3 FROM pg_stat_activity w JOIN pg_stat_activity l ON l.pid = w.leader_pid
+                   AND (SELECT count(*) = 3 AND bool_or(w.wait_event IS NULL) FROM pg_stat_activity w JOIN pg_stat_activity l ON l.pid = w.leader_pid
                         WHERE w.backend_type = 'parallel worker' AND w.query ~ '^SET|CREATE INDEX l' AND w.query_id = l.query_id) THEN
                     PERFORM $function;
                     RETURN;
@@ -305,6 +306,15 @@ for my $end (
     like(finish($session), qr/$code/, "$name: that is the error");
     ok(wait_for(q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), "$name: no worker is left");
     is($node->safe_psql($db, q{SELECT count(*) FROM pg_class WHERE relname = 'l'}), 0, "$name: nor is an index");
+    cmp_ok(shared_files(), '<=', $files, "$name: nor shared memory");
+}
+# Cancelled while the recall is measured. Plain layouts compute all distances, so it lasts longest with these.
+{
+    my $name = 'recall';
+    my $session = start_session($node, $db, "SET maintenance_work_mem = '256MB'; CREATE INDEX l ON large USING hnsw (v vector_l1_ops) WITH (m = 8, ef_construction = 16);\n");
+    ok(strike($cancel, '> 30000', 'measuring recall'), "$name: workers are at work, progress shows");
+    like(finish($session), qr/ERROR:  57014/, "$name: cancelled");
+    is($node->safe_psql($db, q{SELECT count(*) FROM pg_class WHERE relname = 'l'}), 0, "$name: no index is left");
     cmp_ok(shared_files(), '<=', $files, "$name: nor shared memory");
 }
 # Cancelled while one of several parts is built.

@@ -14,6 +14,7 @@
 
 #define QUERIES 37
 #define NEAREST 20
+#define PARTS   3
 
 /* ---------------------------------------------------------------- truth */
 
@@ -85,8 +86,11 @@ test_truth(OmendbMetric metric, OmendbOwn own, uint32_t d, uint32_t n, Kind kind
 	const OmendbRecord *records[QUERIES];
 	OmendbSimdLevel levels[OMENDB_SIMD_LEVELS];
 	size_t nlevels = simd_levels(levels);
-	void *memory = malloc(omendb_truth_bytes(codec, QUERIES, NEAREST));
-	OmendbTruth truth;
+	size_t bytes = omendb_truth_bytes(codec, QUERIES, NEAREST);
+	uint8_t *memory = malloc(PARTS * bytes);
+	float nearest[PARTS * NEAREST];
+	OmendbTruth truths[PARTS];
+	OmendbTruth attached[PARTS];
 	bool right = true;
 
 	make_vectors(&random, kind, vectors, n, d);
@@ -102,17 +106,26 @@ test_truth(OmendbMetric metric, OmendbOwn own, uint32_t d, uint32_t n, Kind kind
 			nodes[i] = i * (n / QUERIES);
 			records[i] = graph_record(graph, nodes[i]);
 		}
-		omendb_truth_init(&truth, codec, QUERIES, NEAREST, nodes, records, memory);
-		for (OmendbNode node = 0; node < n; node++)
-			omendb_truth_add(&truth, node, graph_record(graph, node));
-		omendb_truth_finish(&truth);
-		for (uint32_t i = 0; i < QUERIES; i++)
+		/* All records in one truth; then dealt out to several, which another process reads. */
+		for (uint32_t parts = 1; parts <= PARTS; parts++)
 		{
-			uint32_t all = sorted_distances(graph, query, nodes[i], n, distances);
+			for (uint32_t p = 0; p < parts; p++)
+			{
+				omendb_truth_init(&truths[p], codec, QUERIES, NEAREST, nodes, records,
+								  memory + p * bytes);
+				for (OmendbNode node = p; node < n; node += parts)
+					omendb_truth_add(&truths[p], node, graph_record(graph, node));
+				omendb_truth_finish(&truths[p]);
+				omendb_truth_attach(&attached[p], codec, QUERIES, NEAREST, memory + p * bytes);
+			}
+			for (uint32_t i = 0; i < QUERIES; i++)
+			{
+				uint32_t all = sorted_distances(graph, query, nodes[i], n, distances);
+				uint32_t found = omendb_truth_nearest(attached, parts, i, nearest);
 
-			for (uint32_t k = 1; k <= NEAREST; k++)
-				right &=
-					omendb_truth_distance(&truth, i, k) == (k <= all ? distances[k - 1] : INFINITY);
+				right &= found == (all < NEAREST ? all : NEAREST) &&
+						 memcmp(nearest, distances, found * sizeof(float)) == 0;
+			}
 		}
 	}
 	tap_result(right, "%s, %s, %u dimensions, %u rows, %s: the nearest distances are exact",
