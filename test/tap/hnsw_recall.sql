@@ -92,7 +92,7 @@ SELECT cmp_ok(recall_of('vector_l2_ops'), '>=', current_setting('recall.least'):
 
 -- Of few edges, which each node needs: rows of very different lengths, where long ones are neighbours of nearly all others, and rows
 -- around a middle where some are nearer to all than these are to each other. Built, and inserted one by one.
-CREATE FUNCTION check_few_edges(opclass text, kind text, d int, least float8) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE FUNCTION check_few_edges(opclass text, kind text, d int, wanted float8) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     recall float8;
     row record;
@@ -100,7 +100,7 @@ BEGIN
     PERFORM make_points(split_part(opclass, '_', 1), d, 2000, kind);
     PERFORM index_points(opclass, 'WITH (m = 4)');
     recall := recall_of(opclass);
-    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s, m = 4, built', opclass, kind));
+    RETURN QUERY SELECT cmp_ok(recall, '>=', wanted, format('%s, %s, m = 4, built', opclass, kind));
     ALTER TABLE points RENAME TO data;
     DROP INDEX points_hnsw;
     CREATE TABLE points (LIKE data);
@@ -109,7 +109,7 @@ BEGIN
         INSERT INTO points VALUES (row.i, row.v, row.w);
     END LOOP;
     recall := recall_of(opclass);
-    RETURN QUERY SELECT cmp_ok(recall, '>=', least, format('%s, %s, m = 4, inserted', opclass, kind));
+    RETURN QUERY SELECT cmp_ok(recall, '>=', wanted, format('%s, %s, m = 4, inserted', opclass, kind));
     DROP TABLE data;
 END $$;
 
