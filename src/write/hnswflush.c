@@ -32,8 +32,17 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
+/*
+ * Rows that are inserted together are no more than the nodes that the index has room for already, or this
+ * number: their neighbours are searched for among those nodes.
+ */
+#define MOST_AT_FIRST 64
+
 /* Minimum number of rows that are inserted together. */
 #define FEWEST_TOGETHER 8
+
+/* Of fewer edges a node takes over too many of its neighbours (hnswedges.h), which only a row by itself can. */
+#define TOGETHER_LEAST_M 8
 
 /* Candidates of a row, the nearest that the search visited or that the batch has. */
 #define POOL 128
@@ -570,14 +579,16 @@ insert_lowest(Relation index, const OmendbIndex *open, const HnswRows *rows, con
 	}
 }
 
-void
-hnsw_insert_rows(Relation index, const HnswRows *rows)
+/* Insert rows together. */
+static void
+insert_part(Relation index, const HnswRows *rows)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw batch insert", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	const OmendbIndex *open = omendb_index_open(index);
-	bool together = rows->n >= FEWEST_TOGETHER && omendb_layout_is_coded(&open->codec.layout);
+	bool together = rows->n >= FEWEST_TOGETHER && omendb_layout_is_coded(&open->codec.layout) &&
+					open->codec.layout.m >= TOGETHER_LEAST_M;
 	uint8 *levels = palloc(rows->n);
 	uint32 *first = palloc(rows->n * sizeof(uint32));
 
@@ -594,4 +605,20 @@ hnsw_insert_rows(Relation index, const HnswRows *rows)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+void
+hnsw_insert_rows(Relation index, const HnswRows *rows)
+{
+	HnswRows part = *rows;
+
+	for (uint32 from = 0; from < rows->n; from += part.n)
+	{
+		uint64 nodes = (uint64) RelationGetNumberOfBlocks(index) *
+					   omendb_index_open(index)->codec.layout.per_page;
+
+		part.memory = rows->memory + from * rows->bytes;
+		part.n = (uint32) Min(rows->n - from, Max(nodes, MOST_AT_FIRST));
+		insert_part(index, &part);
+	}
 }

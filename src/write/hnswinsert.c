@@ -18,6 +18,8 @@
  */
 #include "write/hnswinsertwork.h"
 
+#include <math.h>
+
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "page/tids.h"
@@ -76,6 +78,12 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
 
 /* Maximum factor by which a beam is widened to find more than one live node. */
 #define MAX_WIDER 16
+
+/*
+ * A node is put on level 1 if all nodes at which the search came down are this many times as far as its m-th nearest
+ * one. Among rows that are spread evenly they are hardly farther.
+ */
+#define UNCOVERED_RATIO 1.75F
 
 /* The nodes that a level is entered at. */
 typedef struct StartNodes
@@ -181,6 +189,32 @@ plan_level(HnswInsert *insert, HnswNewNode *plan, uint32 edges)
 		plan->records[i] = palloc(own_bytes);
 		memcpy(plan->records[i], hnsw_visited_record(insert, plan->edges[i].tag), own_bytes);
 	}
+}
+
+/*
+ * Level 0 was searched and planned: true if the node's neighbours are much nearer than every node at which the
+ * search came down. Then the node's region has no node on the level above, and searches might not find it, as
+ * whole clusters of rows. (A build looks at edges instead: graph/cover.h.)
+ */
+static bool
+is_uncovered(const HnswInsert *insert, const HnswNewNode *plan, const StartNodes *from)
+{
+	const OmendbSearch *search = &insert->search;
+	const OmendbLayout *layout = &insert->store.index->codec.layout;
+	uint32 least = layout->m;
+	/* Distances of L2 and cosine are squares. */
+	bool squares = layout->metric == OMENDB_METRIC_L2 || layout->metric == OMENDB_METRIC_COSINE;
+	float ratio = squares ? UNCOVERED_RATIO * UNCOVERED_RATIO : UNCOVERED_RATIO;
+	float nearest = INFINITY;
+
+	/* Differences of inner products say nothing about how near two rows are. */
+	if (layout->metric == OMENDB_METRIC_IP || plan->n < least)
+		return false;
+	for (size_t i = 0; i < search->visited_used; i++)
+		for (uint32 k = 0; k < from->n; k++)
+			if (search->visited[i].node == from->nodes[k])
+				nearest = Min(nearest, search->visited[i].distance);
+	return nearest > ratio * insert->chooser.candidates[least - 1].distance;
 }
 
 /* Let the edge writer know the edges of the visited nodes: most detours lead through these. */
@@ -511,6 +545,12 @@ insert_record(HnswInsert *insert, ItemPointer tid, unsigned level, LOCKMODE mode
 				insert->search.visited[i].payload.live = false;
 	}
 	plan_level(insert, &plans[0], layout->edges);
+	if (level == 0 && entry_level > 0 && is_uncovered(insert, &plans[0], &from))
+	{
+		UnlockPage(index, OMENDB_META_BLOCK, mode);
+		insert_record(insert, tid, 1, ShareLock);
+		return;
+	}
 	remember_visited(insert, 0);
 	write_levels(insert, plans, level, entry, entry_level);
 	UnlockPage(index, OMENDB_META_BLOCK, mode);
