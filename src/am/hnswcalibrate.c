@@ -116,7 +116,7 @@ take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint64 slots = (uint64) (blocks - OMENDB_FIRST_BLOCK) * layout->per_page;
 	uint64 wanted = Min(Max(slots / SLOTS_PER_QUERY, MIN_QUERIES), MAX_QUERIES);
-	OmendbRecord *copy = palloc(layout->neighbours_offset);
+	OmendbRecord *copy = palloc(layout->head_bytes);
 
 	/* omendb_query_bytes is 0 for bits: such a query refers to the record. */
 	wanted = Min(wanted, MAX_QUERY_BYTES / (omendb_query_bytes(&store->index->codec) + 1));
@@ -128,14 +128,15 @@ take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
 	{
 		uint64 from = slots * i / wanted;
 		uint64 to = slots * (i + 1) / wanted;
+		Size bytes;
 		/* A random place: not the same slot of every page, nor the first row of each INSERT. */
 		uint64 at = from + omendb_hash64(store->index->meta.seed + i) % (to - from);
 
 		if (!copy_query(store, at, to, &sample->nodes[sample->n], copy) &&
 			!copy_query(store, from, at, &sample->nodes[sample->n], copy))
 			continue;
-		sample->records[sample->n] = palloc(layout->neighbours_offset);
-		memcpy(sample->records[sample->n++], copy, layout->neighbours_offset);
+		bytes = omendb_head_size(layout, copy);
+		sample->records[sample->n++] = memcpy(palloc(bytes), copy, bytes);
 	}
 }
 

@@ -490,7 +490,7 @@ insert(BlockNumber number)
 static void
 insert_many(const OmendbIndex *index, const Shape *shape)
 {
-	HnswRows rows = {.bytes = index->codec.layout.neighbours_offset, .n = MANY};
+	HnswRows rows = {.bytes = index->codec.layout.head_bytes, .n = MANY};
 	float values[DIMENSION];
 
 	rows.memory = palloc0(MANY * rows.bytes);
