@@ -21,7 +21,7 @@ typedef struct IndexTotals
 {
 	int64 nodes[OMENDB_MAX_LEVEL + 1];
 	int64 overflow;
-	int64 free;
+	int64 free; /* slots */
 	int64 tids;
 	int64 dead;  /* of level 0 */
 	int64 edges; /* of level 0 */
@@ -213,7 +213,8 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 	values[at++] = Int64GetDatum(totals.nodes[0]);
 	values[at++] = Int64GetDatum(records);
 	values[at++] = Int64GetDatum(totals.overflow);
-	values[at++] = Int64GetDatum(totals.free);
+	/* Of spanning records as many as would have room. */
+	values[at++] = Int64GetDatum(totals.free * layout->slot_bytes / record_bytes);
 	values[at++] = Int64GetDatum(totals.tids);
 	values[at++] = Int32GetDatum(levels);
 	values[at++] = PointerGetDatum(construct_array(by_level, levels, INT8OID, sizeof(int64),
