@@ -79,13 +79,15 @@ for my $round (1 .. 6)
     $node->safe_psql($db, 'CHECKPOINT') if rand() < 0.3;
 }
 
-# What vacuums have freed is used: all rows again, and no page more than there were for old and new ones.
-my $bytes = $node->safe_psql($db, q{SELECT pg_relation_size('t_v')});
-for my $round (1 .. 3)
+# What vacuums have freed is used. The first round gives equal rows vectors of their own, so the size counts from there. Without
+# reuse four rounds would leave more than three times as much.
+my $bytes;
+for my $round (1 .. 4)
 {
     $node->safe_psql($db, "UPDATE t SET v = made(id + $round * 10000000); VACUUM (INDEX_CLEANUP ON) t");
+    $bytes //= $node->safe_psql($db, q{SELECT pg_relation_size('t_v')});
 }
-cmp_ok($node->safe_psql($db, q{SELECT pg_relation_size('t_v')}), '<=', 2 * $bytes, 'updates of all rows: at most twice the size');
+cmp_ok($node->safe_psql($db, q{SELECT pg_relation_size('t_v')}), '<=', 2 * $bytes, 'updates of all rows: what they free is used');
 is(index_problems($node, $db, 't_v', 1), '', 'and nothing is wrong');
 
 # An index without WAL begins with spanning records again after a crash.
