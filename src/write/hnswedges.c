@@ -15,6 +15,7 @@
 #include "write/hnswedges.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 void
 hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store, OmendbChooser *chooser)
