@@ -5,7 +5,7 @@ SET enable_seqscan = off;
 SET hnsw.scan_strategy = graph;
 -- as many as there are rows with few elements in common, which no graph leads to quickly
 SET hnsw.ef_search = 1000;
-SELECT plan(26);
+SELECT plan(29);
 
 -- A vector of n elements out of d dimensions. The same seed gives the same one.
 CREATE FUNCTION made(seed bigint, n int, d int) RETURNS sparsevec LANGUAGE sql IMMUTABLE AS $$
@@ -94,6 +94,20 @@ INSERT INTO sizes VALUES (pg_relation_size('t_v'));
 INSERT INTO t SELECT i, made(i, 100, 30000) FROM generate_series(1, 200) i;
 SELECT is(pg_relation_size('t_v'), bytes, 'and others take their place') FROM sizes;
 SELECT is_empty('SELECT wrong()', 'nothing is wrong then');
+DROP TABLE t;
+
+-- ------------------------------------------------------------------ COPY: rows of all lengths together
+
+SELECT set_config('copy.file', current_setting('data_directory') || '/hnsw_spans.copy', false) IS NULL AS nothing \gset
+CREATE TABLE t (id int PRIMARY KEY, v sparsevec(30000)) WITH (autovacuum_enabled = off);
+CREATE INDEX t_v ON t USING hnsw (v sparsevec_l2_ops);
+DO $$ BEGIN
+    EXECUTE format('COPY (SELECT i, made(i, CASE WHEN i %% 25 = 0 THEN 40 * i ELSE 1 + i %% 90 END, 30000) FROM generate_series(1, 400) i) TO %L', current_setting('copy.file'));
+    EXECUTE format('COPY t FROM %L', current_setting('copy.file'));
+END $$;
+SELECT results_eq($$ SELECT format_version, heap_tids FROM hnsw_index_info('t_v') $$, 'VALUES (5, 400::bigint)', 'COPY of 400 rows');
+SELECT is_empty('SELECT wrong()', 'nothing is wrong after COPY');
+SELECT is(lost(), 0::bigint, 'every row is found');
 DROP TABLE t;
 
 -- ------------------------------------------------------------------ few rows when the index is built; equal vectors
