@@ -6,7 +6,8 @@
  * 2. find_truth: all records are read once for the distances of each query's nearest nodes.
  * 3. measure_curve: each query is searched for.
  *
- * By one process: a vacuum, or the end of a build whose records are not in memory any more.
+ * By one process: a vacuum, or the end of a build whose records are not in memory any more, or are
+ * spanning ones.
  * (A build in memory has a measurement of its own, build/hnswrecall.c, with the same result.)
  *
  * Holds one page lock at a time, in share mode, and none between two steps of a search.
@@ -52,10 +53,9 @@ static void
 take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
 {
 	const OmendbCodec *codec = &store->index->codec;
-	Size bytes = codec->layout.neighbours_offset;
 	uint64 slots = (uint64) (blocks - OMENDB_FIRST_BLOCK) * codec->layout.per_page;
 	uint32 wanted = hnsw_measure_queries(codec, slots);
-	OmendbRecord *copy = palloc(bytes);
+	OmendbRecord *copy = palloc(codec->layout.head_bytes);
 
 	sample->n = 0;
 	sample->nodes = palloc(wanted * sizeof(OmendbNode));
@@ -65,13 +65,14 @@ take_sample(OmendbStore *store, BlockNumber blocks, Sample *sample)
 		uint64 from;
 		uint64 at;
 		uint64 to;
+		Size bytes;
 
 		hnsw_measure_places(store->index->meta.seed, slots, i, wanted, &from, &at, &to);
 		if (!copy_query(store, at, to, &sample->nodes[sample->n], copy) &&
 			!copy_query(store, from, at, &sample->nodes[sample->n], copy))
 			continue;
-		sample->records[sample->n] = palloc(bytes);
-		memcpy(sample->records[sample->n++], copy, bytes);
+		bytes = omendb_head_size(&codec->layout, copy);
+		sample->records[sample->n++] = memcpy(palloc(bytes), copy, bytes);
 	}
 }
 

@@ -165,8 +165,8 @@ is_over_budget(HnswScan *state)
 static bool
 is_sweep_cheaper(HnswScan *state)
 {
-	double records =
-		(double) omendb_store_blocks(&state->store) * state->store.index->codec.layout.per_page;
+	double records = omendb_store_blocks(&state->store) *
+					 omendb_page_usual_records(&state->store.index->codec.layout);
 
 	return state->rounds.search.visited_used * COST_OF_VISIT > records * COST_OF_SWEPT_RECORD;
 }

@@ -53,8 +53,10 @@ choose_layout(HnswBuild *build, int dimensions, OmendbLayout *layout)
 	{
 		uint32 elements = hnsw_sample_elements(build->heap, build->index, build->info);
 
-		if (!omendb_layout_choose_sparse(layout, metric, dimensions, m, elements,
-										 OMENDB_PAGE_BYTES))
+		if (elements == HNSW_ELEMENTS_UNKNOWN
+				? !omendb_layout_choose_spans(layout, metric, dimensions, m, OMENDB_SPAN_PAGE_BYTES)
+				: !omendb_layout_choose_sparse(layout, metric, dimensions, m, elements,
+											   OMENDB_PAGE_BYTES))
 			elog(ERROR, "no record has room for %d edges", 2 * m);
 		return m;
 	}
@@ -78,7 +80,6 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 						errmsg("ef_construction must be greater than or equal to 2 * m")));
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = OMENDB_META_MAGIC;
-	meta->version = OMENDB_FORMAT_VERSION;
 	meta->m = choose_layout(build, dimensions, &layout);
 	meta->metric = layout.metric;
 	meta->own = layout.own;
@@ -86,6 +87,8 @@ fill_meta(HnswBuild *build, OmendbMetaPage *meta)
 	meta->code_bits = layout.code_bits;
 	meta->dimensions = dimensions;
 	meta->elements = layout.elements;
+	meta->spans = layout.spans;
+	meta->version = layout.spans ? OMENDB_FORMAT_VERSION : OMENDB_FORMAT_FIXED;
 	meta->entry = OMENDB_NO_NODE;
 	meta->level_shift = HNSW_LEVEL_SHIFT;
 	/* Any number would do; a constant one makes builds repeatable. */
@@ -102,6 +105,11 @@ write_pages(HnswBuild *build)
 
 	hnsw_build_phase(HNSW_PHASE_WRITE, build->records.array.n);
 	hnsw_build_finish_meta(build, &meta);
+	if (layout->spans)
+	{
+		hnsw_write_spans(build->index, &build->records.array, &meta);
+		return;
+	}
 	hnsw_write_meta(build->index, MAIN_FORKNUM, &meta);
 	hnsw_extend_for(build->index, layout, OMENDB_FIRST_BLOCK, build->records.array.n);
 	hnsw_crew_write(build->crew, build->index, OMENDB_FIRST_BLOCK);
@@ -141,7 +149,8 @@ flush(HnswBuild *build, bool last)
 		hnsw_build_graph(build);
 		hnsw_build_add_overflow(build);
 		write_pages(build);
-		build->measured = last && measure_recall(build);
+		/* Spanning records have other numbers now than in memory (hnsw_write_spans). */
+		build->measured = last && !build->open->codec.layout.spans && measure_recall(build);
 	}
 	hnsw_crew_free(build->crew);
 	if (build->extra.tids)

@@ -69,7 +69,10 @@ hnsw_estimate_rows(Relation heap)
 /* Minimum number of rows that decide alone; later rows may be longer than those of a smaller sample. */
 #define SAMPLE_SURE_ROWS 1000
 
-/* Minimum number of elements if there are fewer rows. */
+/*
+ * Minimum number of elements if the sample has fewer rows, though there is more of the table: of a
+ * partial index, say.
+ */
 #define USUAL_ELEMENTS 256
 
 /*
@@ -103,8 +106,8 @@ sample_callback(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	MemoryContextReset(sample->row);
 }
 
-/* Count the elements of a sample of the table's rows. */
-static void
+/* Count the elements of a sample of the table's rows. True if the sample is the whole table. */
+static bool
 read_sample(Relation heap, Relation index, IndexInfo *info, ElementSample *sample)
 {
 	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
@@ -126,15 +129,7 @@ read_sample(Relation heap, Relation index, IndexInfo *info, ElementSample *sampl
 		table_index_build_range_scan(heap, index, info, false, false, false, start, length,
 									 sample_callback, sample, NULL);
 	}
-}
-
-/* The number of elements that records have to hold if that many rows have up to `elements`. */
-static uint32
-elements_for(uint32 elements, double rows)
-{
-	if (rows < SAMPLE_SURE_ROWS)
-		elements = Max(elements, USUAL_ELEMENTS);
-	return Max(elements, 1);
+	return ranges <= 1;
 }
 
 uint32
@@ -144,17 +139,21 @@ hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info)
 	ElementSample *sample;
 	uint32 elements = 0;
 	uint32 below;
+	bool whole;
 
 	if (heap == NULL)
-		return USUAL_ELEMENTS;
+		return HNSW_ELEMENTS_UNKNOWN;
 	sample = palloc0(sizeof(ElementSample));
 	sample->row =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw sample row", ALLOCSET_DEFAULT_SIZES);
-	read_sample(heap, index, info, sample);
+	whole = read_sample(heap, index, info, sample);
 	for (below = sample->rows_of[0]; below < share * sample->rows;
 		 below += sample->rows_of[elements])
 		elements++;
-	elements = elements_for(elements, sample->rows);
+	if (sample->rows >= SAMPLE_SURE_ROWS)
+		elements = Max(elements, 1);
+	else
+		elements = whole ? HNSW_ELEMENTS_UNKNOWN : Max(elements, USUAL_ELEMENTS);
 	MemoryContextDelete(sample->row);
 	pfree(sample);
 	return elements;
@@ -188,17 +187,24 @@ omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
 	Datum values[2];
 	bool nulls[2] = {false, false};
 	double records;
+	double per_page;
 	bool fits;
+	bool spans;
 
 	check_number("rows", rows, 0, OMENDB_MAX_NODE);
 	check_number("m", m, OMENDB_MIN_M, OMENDB_MAX_M);
 	check_number("dimensions", dimensions, 1, elements ? OMENDB_MAX_SPARSE_DIM : OMENDB_MAX_DIM);
 	check_number("elements", elements, 0, Min(dimensions, OMENDB_MAX_NONZERO));
-	fits = elements > 0
-			   ? omendb_layout_choose_sparse(&layout, OMENDB_METRIC_L2, dimensions, m,
-											 elements_for(elements, rows), OMENDB_PAGE_BYTES)
-			   : omendb_layout_choose(&layout, OMENDB_METRIC_L2, dimensions, m, false,
-									  OMENDB_PAGE_BYTES);
+	spans = elements > 0 && rows < SAMPLE_SURE_ROWS;
+	if (spans)
+		fits = omendb_layout_choose_spans(&layout, OMENDB_METRIC_L2, dimensions, m,
+										  OMENDB_SPAN_PAGE_BYTES);
+	else if (elements > 0)
+		fits = omendb_layout_choose_sparse(&layout, OMENDB_METRIC_L2, dimensions, m, elements,
+										   OMENDB_PAGE_BYTES);
+	else
+		fits = omendb_layout_choose(&layout, OMENDB_METRIC_L2, dimensions, m, false,
+									OMENDB_PAGE_BYTES);
 	if (!fits)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -208,8 +214,8 @@ omendb_sql_hnsw_index_size_estimate(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	/* with the levels above */
 	records = rows + (rows > HNSW_TOP_LEVEL ? ceil(rows / ((1 << HNSW_LEVEL_SHIFT) - 1.0)) : 0);
-	values[0] =
-		Int64GetDatum((int64) (OMENDB_FIRST_BLOCK + ceil(records / layout.per_page)) * BLCKSZ);
+	per_page = spans ? layout.per_page / omendb_sparse_slots(&layout, elements) : layout.per_page;
+	values[0] = Int64GetDatum((int64) (OMENDB_FIRST_BLOCK + ceil(records / per_page)) * BLCKSZ);
 	values[1] = Int64GetDatum(
 		(int64) ((double) rows * hnsw_build_node_bytes(&layout, HNSW_DEFAULT_EF_CONSTRUCTION)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));

@@ -30,10 +30,13 @@ extern Size hnsw_build_node_bytes(const OmendbLayout *layout, int ef_constructio
  */
 extern double hnsw_estimate_rows(Relation heap);
 
+/* The table has too few rows to know how many elements later ones will have. */
+#define HNSW_ELEMENTS_UNKNOWN 0
+
 /*
  * The number of elements that records of an index of sparse vectors have to hold: as many as most of
- * the table's rows have, of which a sample is read. heap: NULL if nothing is known of the
- * rows.
+ * the table's rows have, of which a sample is read; or HNSW_ELEMENTS_UNKNOWN. heap: NULL if nothing is
+ * known of the rows.
  */
 extern uint32 hnsw_sample_elements(Relation heap, Relation index, IndexInfo *info);
 

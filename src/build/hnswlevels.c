@@ -152,7 +152,7 @@ add_upper(HnswBuild *build, OmendbNode node, unsigned level)
 	OmendbRecord *record = hnsw_build_add_record(build);
 
 	memcpy(record, omendb_array_record(&build->records.array, node),
-		   build->open->codec.layout.neighbours_offset);
+		   build->open->codec.layout.head_bytes);
 	record->level = level;
 	record->count = 0;
 	record->ntids = 0;

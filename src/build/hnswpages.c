@@ -4,13 +4,14 @@
  *
  * The file is extended first. After that pages are independent of each other: each process of a
  * build takes some of them, copies records into shared buffers, and logs the pages as full
- * images.
+ * images. Pages of spanning records, of small tables, are written one after another.
  */
 #include "build/hnswpages.h"
 
 #include "access/xloginsert.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "page/slot.h"
 #include "storage/bufmgr.h"
 #include "storage/smgr.h"
 
@@ -110,4 +111,80 @@ hnsw_write_position(Relation index, const OmendbArray *array, BlockNumber first,
 	}
 	if (RelationNeedsWAL(index))
 		log_newpage_range(index, MAIN_FORKNUM, first + from, first + to, false);
+}
+
+/* Give spanning records the numbers of the slots that they begin in, page by page. */
+static OmendbNode *
+number_spans(const OmendbArray *array)
+{
+	const OmendbLayout *layout = &array->codec->layout;
+	OmendbNode *numbers = palloc_extended(array->n * sizeof(OmendbNode) + 1, MCXT_ALLOC_HUGE);
+	OmendbNode next = 0;
+
+	for (OmendbNode node = 0; node < array->n; node++)
+	{
+		uint32 slots = omendb_record_slots(layout, omendb_array_record(array, node));
+
+		if (next % layout->per_page + slots > layout->per_page)
+			next = (next / layout->per_page + 1) * layout->per_page;
+		numbers[node] = next;
+		next += slots;
+	}
+	return numbers;
+}
+
+/* Replace the numbers that a record has of others. */
+static void
+renumber(const OmendbLayout *layout, OmendbRecord *record, const OmendbNode *numbers)
+{
+	OmendbNode *neighbours = omendb_record_neighbours(layout, record);
+
+	if (record->overflow != OMENDB_NO_NODE)
+		record->overflow = numbers[record->overflow];
+	if (record->kind == OMENDB_RECORD_OVERFLOW)
+	{
+		OmendbOverflow *overflow = omendb_record_overflow(record);
+
+		overflow->owner = numbers[overflow->owner];
+		return;
+	}
+	if (record->down != OMENDB_NO_NODE)
+		record->down = numbers[record->down];
+	for (uint32 i = 0; i < record->count; i++)
+		neighbours[i] = numbers[neighbours[i]];
+}
+
+void
+hnsw_write_spans(Relation index, const OmendbArray *array, OmendbMetaPage *meta)
+{
+	const OmendbLayout *layout = &array->codec->layout;
+	OmendbNode *numbers = number_spans(array);
+	OmendbNode node = 0;
+
+	if (meta->entry != OMENDB_NO_NODE)
+		meta->entry = numbers[meta->entry];
+	hnsw_write_meta(index, MAIN_FORKNUM, meta);
+	while (node < array->n)
+	{
+		Buffer buffer = omendb_extend(index, MAIN_FORKNUM, true);
+		BlockNumber block = BufferGetBlockNumber(buffer);
+		Page page = BufferGetPage(buffer);
+
+		CHECK_FOR_INTERRUPTS();
+		START_CRIT_SECTION();
+		omendb_page_init(page, OMENDB_PAGE_RECORDS);
+		for (; node < array->n && omendb_node_block(layout, numbers[node]) == block; node++)
+		{
+			OmendbRecord *record = omendb_array_record(array, node);
+
+			renumber(layout, record, numbers);
+			omendb_slot_put(layout, page, numbers[node] % layout->per_page, record);
+		}
+		MarkBufferDirty(buffer);
+		if (RelationNeedsWAL(index))
+			log_newpage_buffer(buffer, false);
+		END_CRIT_SECTION();
+		UnlockReleaseBuffer(buffer);
+	}
+	pfree(numbers);
 }

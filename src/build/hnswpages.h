@@ -35,4 +35,10 @@ extern uint32 hnsw_records_written(const OmendbLayout *layout, uint32 records, u
 extern void hnsw_write_position(Relation index, const OmendbArray *array, BlockNumber first,
 								uint32 position);
 
+/*
+ * Write the metapage and the pages of spanning records, whose numbers in the array are not those in the
+ * index: changes the records' numbers of others, and meta->entry. Logged if the relation is.
+ */
+extern void hnsw_write_spans(Relation index, const OmendbArray *array, OmendbMetaPage *meta);
+
 #endif /* OMENDB_HNSWPAGES_H */

@@ -112,7 +112,7 @@ uint32
 hnsw_recall_sample(const OmendbArray *array, uint64 seed, OmendbNode **nodes)
 {
 	uint32 per_page = array->codec->layout.per_page;
-	/* Of whole pages: record i will be in slot i. */
+	/* Of whole pages: record i is in slot i. (Not so of spanning records, which are not measured here.) */
 	uint64 slots = ((uint64) array->n + per_page - 1) / per_page * per_page;
 	uint32 wanted = hnsw_measure_queries(array->codec, slots);
 	uint32 n = 0;

@@ -70,8 +70,10 @@ set_offsets(OmendbLayout *layout, uint32_t page_bytes)
 	bool coded = layout->code_bits > 0;
 
 	layout->edges = 2 * layout->m;
+	layout->own_offset = at;
 	at += round_up(layout->own_bytes, 8);
 	layout->neighbours_offset = at;
+	layout->head_bytes = at;
 	at += 4 * layout->edges;
 	layout->codes_offset = at;
 	at += layout->edges * (layout->code_bits / 8);
@@ -82,6 +84,7 @@ set_offsets(OmendbLayout *layout, uint32_t page_bytes)
 	if (coded)
 		at += 3 * layout->edges / 2;
 	layout->record_bytes = round_up(at, 8);
+	layout->slot_bytes = layout->record_bytes;
 	layout->per_page = page_bytes / layout->record_bytes;
 	return layout->per_page > 0;
 }
@@ -117,13 +120,10 @@ omendb_layout_set(OmendbLayout *layout, OmendbMetric metric, OmendbOwn own, uint
 	return set_offsets(layout, page_bytes);
 }
 
-/* Bytes of an own sparse vector: the number of its elements, then index and value of each. */
-#define SPARSE_HEADER_BYTES  4
-#define SPARSE_ELEMENT_BYTES 6
-
-bool
-omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
-						 uint32_t elements, uint32_t m, uint32_t page_bytes)
+/* Set the fields of a layout of sparse vectors that are not derived, and own_bytes. */
+static bool
+set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions, uint32_t elements,
+		   uint32_t m)
 {
 	memset(layout, 0, sizeof(*layout));
 	if (metric < OMENDB_METRIC_L2 || metric > OMENDB_METRIC_L1)
@@ -139,20 +139,66 @@ omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dim
 	layout->m = m;
 	layout->dimensions = dimensions;
 	layout->elements = elements;
-	layout->own_bytes = SPARSE_HEADER_BYTES + SPARSE_ELEMENT_BYTES * elements;
-	return set_offsets(layout, page_bytes);
+	layout->own_bytes = OMENDB_SPARSE_HEADER_BYTES + OMENDB_SPARSE_ELEMENT_BYTES * elements;
+	return true;
+}
+
+bool
+omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+						 uint32_t elements, uint32_t m, uint32_t page_bytes)
+{
+	return set_sparse(layout, metric, dimensions, elements, m) && set_offsets(layout, page_bytes);
+}
+
+bool
+omendb_layout_set_spans(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+						uint32_t elements, uint32_t m, uint32_t page_bytes)
+{
+	uint32_t end;
+
+	if (!set_sparse(layout, metric, dimensions, elements, m))
+		return false;
+	layout->spans = true;
+	layout->edges = 2 * m;
+	layout->neighbours_offset = sizeof(OmendbRecord);
+	layout->own_offset = sizeof(OmendbRecord) + 4 * layout->edges;
+	end = round_up(layout->own_offset + layout->own_bytes, OMENDB_SPAN_SLOT_BYTES);
+	/* In memory a record has room for an overflow record, too. */
+	if (end < OMENDB_SPAN_OVERFLOW_SLOTS * OMENDB_SPAN_SLOT_BYTES)
+		end = OMENDB_SPAN_OVERFLOW_SLOTS * OMENDB_SPAN_SLOT_BYTES;
+	layout->head_bytes = layout->codes_offset = end;
+	layout->slopes_offset = layout->shifts_offset = end;
+	layout->record_bytes = end;
+	layout->slot_bytes = OMENDB_SPAN_SLOT_BYTES;
+	layout->per_page = page_bytes / layout->slot_bytes;
+	return end <= layout->per_page * layout->slot_bytes;
+}
+
+bool
+omendb_layout_choose_spans(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+						   uint32_t m, uint32_t page_bytes)
+{
+	uint32_t room = page_bytes / OMENDB_SPAN_SLOT_BYTES * OMENDB_SPAN_SLOT_BYTES;
+	uint32_t fixed = sizeof(OmendbRecord) + 4 * 2 * m + OMENDB_SPARSE_HEADER_BYTES;
+	uint32_t elements = room > fixed ? (room - fixed) / OMENDB_SPARSE_ELEMENT_BYTES : 0;
+
+	if (elements > dimensions)
+		elements = dimensions;
+	if (elements > OMENDB_MAX_NONZERO)
+		elements = OMENDB_MAX_NONZERO;
+	return omendb_layout_set_spans(layout, metric, dimensions, elements, m, page_bytes);
 }
 
 bool
 omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
 							uint32_t m, uint32_t wanted, uint32_t page_bytes)
 {
-	uint32_t fixed = sizeof(OmendbRecord) + 4 * 2 * m + SPARSE_HEADER_BYTES;
+	uint32_t fixed = sizeof(OmendbRecord) + 4 * 2 * m + OMENDB_SPARSE_HEADER_BYTES;
 
 	for (uint32_t k = page_bytes / sizeof(OmendbRecord); k > 0; k--)
 	{
 		uint32_t share = page_bytes / k / 8 * 8;
-		uint32_t capacity = share > fixed ? (share - fixed) / SPARSE_ELEMENT_BYTES : 0;
+		uint32_t capacity = share > fixed ? (share - fixed) / OMENDB_SPARSE_ELEMENT_BYTES : 0;
 
 		/* With one record a page, the elements that do not fit are left out (ownsparse.h). */
 		if (capacity == 0 || (capacity < wanted && k > 1))

@@ -5,7 +5,8 @@
  * Owns the byte layout of a record and the choice of its sizes from the
  * dimensions (omendb_layout_choose).
  *
- * All records of an index have the same size. In the machine's byte order:
+ * All records of an index have the same size, but for spanning ones, below. In the machine's byte
+ * order:
  *
  *	offset			bytes	what
  *	0				64		OmendbRecord, the header
@@ -38,6 +39,16 @@
  *	0				4		n, its elements, at most `elements` of the layout
  *	4				4 n		their indices, from 0, ascending
  *	4 + 4 n			2 n		their values, int16, none 0
+ *
+ * Spanning records. Of an index of sparse vectors that was created before its rows were known, records
+ * take one or more adjacent slots of a page, as many as their own vectors need. The own vector is
+ * then the last part, so that the neighbours have the same place in all records:
+ *
+ *	0				64		OmendbRecord, the header
+ *	neighbours		4 R		node numbers
+ *	own				..		the own vector, padded to the end of a slot
+ *
+ * In memory such a record has room for the longest own vector (record_bytes).
  */
 #ifndef OMENDB_LAYOUT_H
 #define OMENDB_LAYOUT_H
@@ -88,6 +99,7 @@ typedef enum OmendbRecordKind
 	OMENDB_RECORD_FREE = 0,
 	OMENDB_RECORD_NODE = 1,
 	OMENDB_RECORD_OVERFLOW = 2, /* more heap TIDs of a node (page layer) */
+	OMENDB_RECORD_INNER = 3,    /* never stored: a slot that is part of the record before it */
 } OmendbRecordKind;
 
 /* A dead node: no heap TID is left. Scans visit it, inserts give no edge to it. */
@@ -132,6 +144,12 @@ _Static_assert(offsetof(OmendbRecord, tids) == 40, "record header layout");
 #define OMENDB_CODE_READ      64   /* bits: kernels read a code up to a multiple of this */
 #define OMENDB_MAX_CODE       2048 /* bits: OMENDB_PLAN_MAX_GROUPS times four */
 
+/* Spanning records: bytes of a slot, and the slots of an overflow record. */
+#define OMENDB_SPAN_SLOT_BYTES     64
+#define OMENDB_SPAN_OVERFLOW_SLOTS 8
+
+_Static_assert(OMENDB_SPAN_SLOT_BYTES == sizeof(OmendbRecord), "a free slot has a header");
+
 typedef struct OmendbLayout
 {
 	uint8_t metric; /* OmendbMetric */
@@ -141,14 +159,18 @@ typedef struct OmendbLayout
 	uint16_t code_bits;
 	uint32_t dimensions;
 	uint32_t elements; /* capacity of an own sparse vector; else 0 */
+	bool spans;        /* a record may take more than one slot */
 	/* derived from the fields above */
 	uint32_t own_bytes; /* without padding */
+	uint32_t own_offset;
+	uint32_t head_bytes; /* header and own vector; of spanning records the neighbours, too */
 	uint32_t neighbours_offset;
 	uint32_t codes_offset;
 	uint32_t slopes_offset;
 	uint32_t shifts_offset;
-	uint32_t record_bytes; /* a multiple of 8 */
-	uint32_t per_page;     /* records a page */
+	uint32_t record_bytes; /* a multiple of 8; of spanning records that of the longest one */
+	uint32_t slot_bytes;   /* from a slot of a page to the next one */
+	uint32_t per_page;     /* slots a page */
 } OmendbLayout;
 
 /*
@@ -176,6 +198,15 @@ extern bool omendb_layout_choose_sparse(OmendbLayout *layout, OmendbMetric metri
 										uint32_t page_bytes);
 extern bool omendb_layout_set_sparse(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
 									 uint32_t elements, uint32_t m, uint32_t page_bytes);
+
+/*
+ * The same for sparse vectors in spanning records. Choosing takes as many elements as a page, or a
+ * vector, may have.
+ */
+extern bool omendb_layout_choose_spans(OmendbLayout *layout, OmendbMetric metric,
+									   uint32_t dimensions, uint32_t m, uint32_t page_bytes);
+extern bool omendb_layout_set_spans(OmendbLayout *layout, OmendbMetric metric, uint32_t dimensions,
+									uint32_t elements, uint32_t m, uint32_t page_bytes);
 
 static inline bool
 omendb_own_is_packed(OmendbOwn own)
@@ -223,10 +254,81 @@ omendb_code_read_bits(const OmendbLayout *layout)
 	return (layout->code_bits + OMENDB_CODE_READ - 1) / OMENDB_CODE_READ * OMENDB_CODE_READ;
 }
 
+/* The own vector of a record that is not sparse (omendb_record_own_sparse). */
 static inline uint8_t *
 omendb_record_own(const OmendbRecord *record)
 {
 	return (uint8_t *) record + sizeof(OmendbRecord);
+}
+
+static inline uint32_t *
+omendb_record_own_sparse(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return (uint32_t *) ((uint8_t *) record + layout->own_offset);
+}
+
+/* Bytes of an own sparse vector: the number of its elements, then index and value of each. */
+#define OMENDB_SPARSE_HEADER_BYTES  4
+#define OMENDB_SPARSE_ELEMENT_BYTES 6
+
+/* Slots of a spanning record whose own vector has that many elements; at most those of record_bytes. */
+static inline uint32_t
+omendb_sparse_slots(const OmendbLayout *layout, uint32_t elements)
+{
+	uint32_t kept = elements < layout->elements ? elements : layout->elements;
+	uint32_t bytes =
+		layout->own_offset + OMENDB_SPARSE_HEADER_BYTES + OMENDB_SPARSE_ELEMENT_BYTES * kept;
+
+	return (bytes + layout->slot_bytes - 1) / layout->slot_bytes;
+}
+
+/* Slots that a record takes. */
+static inline uint32_t
+omendb_record_slots(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	if (!layout->spans)
+		return 1;
+	if (record->kind == OMENDB_RECORD_OVERFLOW)
+		return OMENDB_SPAN_OVERFLOW_SLOTS;
+	if (record->kind != OMENDB_RECORD_NODE)
+		return 1;
+	return omendb_sparse_slots(layout, *omendb_record_own_sparse(layout, record));
+}
+
+/* True if a record in that slot ends before the page's slots do. Reads nothing behind these. */
+static inline bool
+omendb_record_ends_on_page(const OmendbLayout *layout, uint32_t slot, const OmendbRecord *record)
+{
+	uint32_t room = (layout->per_page - slot) * layout->slot_bytes;
+
+	if (!layout->spans)
+		return true;
+	if (record->kind == OMENDB_RECORD_NODE &&
+		layout->own_offset + OMENDB_SPARSE_HEADER_BYTES > room)
+		return false;
+	return omendb_record_slots(layout, record) * layout->slot_bytes <= room;
+}
+
+/* Bytes of a record, to copy it. */
+static inline uint32_t
+omendb_record_size(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return layout->spans ? omendb_record_slots(layout, record) * layout->slot_bytes
+						 : layout->record_bytes;
+}
+
+/* Bytes of the beginning of a record with header and own vector. */
+static inline uint32_t
+omendb_head_size(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return layout->spans ? omendb_record_size(layout, record) : layout->head_bytes;
+}
+
+/* Bytes of the beginning of a record with header, own vector and neighbours. */
+static inline uint32_t
+omendb_visit_size(const OmendbLayout *layout, const OmendbRecord *record)
+{
+	return layout->spans ? omendb_record_size(layout, record) : layout->codes_offset;
 }
 
 static inline OmendbNode *

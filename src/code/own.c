@@ -334,6 +334,8 @@ omendb_own_decode_checked(const OmendbCodec *codec, const OmendbRecord *record, 
 bool
 omendb_own_equal(const OmendbCodec *codec, const OmendbRecord *a, const OmendbRecord *b)
 {
+	if (codec->layout.own == OMENDB_OWN_SPARSE)
+		return a->scale == b->scale && omendb_own_sparse_equal(&codec->layout, a, b);
 	return a->scale == b->scale &&
 		   memcmp(omendb_record_own(a), omendb_record_own(b), codec->layout.own_bytes) == 0;
 }
@@ -368,7 +370,7 @@ omendb_own_distance(const OmendbCodec *codec, const OmendbRecord *a, const Omend
 	const uint8_t *own_b = omendb_record_own(b);
 
 	if (layout->own == OMENDB_OWN_SPARSE)
-		return omendb_own_sparse_distance(layout->metric, a, b);
+		return omendb_own_sparse_distance(layout, a, b);
 	if (omendb_own_is_wide(layout->own))
 		return omendb_own_distance_unpacked(codec, a, omendb_own_wide(layout, a, scratch), b,
 											omendb_own_wide(layout, b, scratch + n));

@@ -62,12 +62,13 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	float threshold = omendb_sparse_threshold(stored, n, layout->elements, &larger);
 	uint32_t ties = larger < layout->elements ? layout->elements - larger : 0;
 	float scale = largest_magnitude(stored, n) / MAX_VALUE;
-	uint32_t *own = (uint32_t *) omendb_record_own(record);
+	uint32_t *own = omendb_record_own_sparse(layout, record);
 	int16_t values[OMENDB_MAX_NONZERO];
 	uint32_t kept = 0;
 	double error = 0;
 	double norm2 = 0;
 	size_t used;
+	size_t end;
 
 	/* If the scale is subnormal it is 1, and every value becomes 0. */
 	record->scale = scale = scale > FLT_MIN ? scale : 1.0f;
@@ -97,7 +98,11 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	if (kept > 0)
 		memcpy(own + 1 + kept, values, kept * sizeof(int16_t));
 	used = (1 + kept) * sizeof(uint32_t) + kept * sizeof(int16_t);
-	memset((uint8_t *) own + used, 0, layout->neighbours_offset - sizeof(OmendbRecord) - used);
+	/* Of a spanning record to the end of its last slot, else to the neighbours. */
+	end = layout->spans ? (layout->own_offset + used + layout->slot_bytes - 1) /
+							  layout->slot_bytes * layout->slot_bytes
+						: layout->head_bytes;
+	memset((uint8_t *) own + used, 0, end - layout->own_offset - used);
 
 	if (layout->metric != OMENDB_METRIC_L1)
 		error = sqrt(error);
@@ -108,15 +113,24 @@ omendb_own_encode_sparse(const OmendbCodec *codec, const uint32_t *indices, cons
 	record->norm2 = (float) norm2;
 }
 
-float
-omendb_own_sparse_distance(OmendbMetric metric, const OmendbRecord *a, const OmendbRecord *b)
+bool
+omendb_own_sparse_equal(const OmendbLayout *layout, const OmendbRecord *a, const OmendbRecord *b)
 {
-	OmendbSparseList x = omendb_own_sparse(a);
-	OmendbSparseList y = omendb_own_sparse(b);
+	const uint32_t *x = omendb_record_own_sparse(layout, a);
+	const uint32_t *y = omendb_record_own_sparse(layout, b);
 
-	if (metric == OMENDB_METRIC_L1)
+	return x[0] == y[0] && memcmp(x + 1, y + 1, (size_t) x[0] * OMENDB_SPARSE_ELEMENT_BYTES) == 0;
+}
+
+float
+omendb_own_sparse_distance(const OmendbLayout *layout, const OmendbRecord *a, const OmendbRecord *b)
+{
+	OmendbSparseList x = omendb_own_sparse(layout, a);
+	OmendbSparseList y = omendb_own_sparse(layout, b);
+
+	if (layout->metric == OMENDB_METRIC_L1)
 		return (float) omendb_sparse_pair_l1(&x, &y);
-	if (metric == OMENDB_METRIC_IP)
+	if (layout->metric == OMENDB_METRIC_IP)
 		return (float) -omendb_sparse_pair_dot(&x, &y);
 	return omendb_l2_from_dot(a->norm2, b->norm2, omendb_sparse_pair_dot(&x, &y));
 }

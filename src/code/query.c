@@ -124,7 +124,7 @@ omendb_query_set_sparse(OmendbQuery *query, const uint32_t *indices, const float
 static void
 set_sparse_record(OmendbQuery *query, const OmendbRecord *record)
 {
-	OmendbSparseList list = omendb_own_sparse(record);
+	OmendbSparseList list = omendb_own_sparse(&query->codec->layout, record);
 
 	omendb_sparse_table_reset(&query->sparse, list.n);
 	for (uint32_t i = 0; i < list.n; i++)
@@ -154,7 +154,7 @@ omendb_query_set_record(OmendbQuery *query, const OmendbRecord *record)
 static float
 sparse_distance(const OmendbQuery *query, const OmendbRecord *record)
 {
-	OmendbSparseList list = omendb_own_sparse(record);
+	OmendbSparseList list = omendb_own_sparse(&query->codec->layout, record);
 
 	switch (query->codec->layout.metric)
 	{

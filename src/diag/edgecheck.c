@@ -66,13 +66,14 @@ fetch_other(EdgeCheck *edge, OmendbNode node)
 {
 	const OmendbLayout *layout = &edge->codec->layout;
 	Buffer buffer;
+	const OmendbRecord *record;
 
 	CHECK_FOR_INTERRUPTS();
 	/* Without the ring, because a neighbour is read again for other edges. */
 	buffer = ReadBuffer(edge->check->diagnosis.relation, omendb_node_block(layout, node));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(edge->other, omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page),
-		   layout->neighbours_offset);
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	memcpy(edge->other, record, omendb_head_size(layout, record));
 	UnlockReleaseBuffer(buffer);
 }
 
@@ -97,7 +98,7 @@ static void
 check_sparse(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 {
 	const OmendbLayout *layout = &edge->codec->layout;
-	const char *end = (const char *) record + layout->neighbours_offset;
+	const char *end = (const char *) record + omendb_head_size(layout, record);
 	OmendbSparseList list;
 	double norm2 = 0;
 
@@ -106,7 +107,7 @@ check_sparse(EdgeCheck *edge, OmendbNode node, const OmendbRecord *record)
 		omendb_check_problem(edge->check, 0, node, "more elements of the own vector than fit");
 		return;
 	}
-	list = omendb_own_sparse(record);
+	list = omendb_own_sparse(layout, record);
 	if (!(record->scale > 0))
 		omendb_check_problem(edge->check, 0, node, "impossible scale of the own vector: %g",
 							 record->scale);

@@ -89,14 +89,15 @@ fetch_node(HeapCheck *heap, OmendbNode node)
 {
 	const OmendbLayout *layout = &heap->check->diagnosis.index->codec.layout;
 	Buffer buffer;
+	const OmendbRecord *record;
 
 	if (node >= heap->check->diagnosis.nodes ||
 		heap->check->records[node].kind != OMENDB_RECORD_NODE)
 		return false; /* was reported */
 	buffer = ReadBuffer(heap->check->diagnosis.relation, omendb_node_block(layout, node));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(heap->record, omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page),
-		   layout->neighbours_offset);
+	record = omendb_page_record(layout, BufferGetPage(buffer), node % layout->per_page);
+	memcpy(heap->record, record, omendb_head_size(layout, record));
 	UnlockReleaseBuffer(buffer);
 	return true;
 }

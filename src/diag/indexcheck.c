@@ -150,6 +150,37 @@ add_overflow(OmendbCheck *check, OmendbNode node, const OmendbRecord *record, Ch
 		add_tid(check, node, overflow->owner, (const uint8 *) &overflow->tids[i]);
 }
 
+/*
+ * Check that a spanning record is on the page, with inner slots behind its first, and no more of
+ * them. False if its own vector must not be read.
+ */
+static bool
+check_span(OmendbCheck *check, Page page, uint32 slot, OmendbNode node, const OmendbRecord *record)
+{
+	const OmendbLayout *layout = &check->diagnosis.index->codec.layout;
+	uint32 end;
+
+	if (!layout->spans)
+		return true;
+	if (!omendb_record_ends_on_page(layout, slot, record))
+	{
+		omendb_check_problem(check, 0, node, "the record ends beyond its page");
+		return false;
+	}
+	end = slot + omendb_record_slots(layout, record);
+	for (uint32 i = slot + 1; i < end; i++)
+		if (!omendb_slot_is_inner(layout, page, i))
+		{
+			omendb_check_problem(check, 0, node, "the record's slot %u is not marked as inner",
+								 i - slot);
+			return false;
+		}
+	if (end < layout->per_page && omendb_slot_is_inner(layout, page, end))
+		omendb_check_problem(check, 0, node,
+							 "the slot behind the record's last is marked as inner");
+	return true;
+}
+
 /* Read all records into the tables, and check each record by itself. */
 static void
 read_records(OmendbCheck *check)
@@ -176,6 +207,18 @@ read_records(OmendbCheck *check)
 			CheckRecord *entry = &check->records[node];
 
 			entry->kind = record->kind;
+			if (record == &omendb_inner_record)
+			{
+				if (slot == 0)
+					omendb_check_problem(check, 0, node,
+										 "the page's first slot is marked as inner");
+				continue;
+			}
+			if (!check_span(check, page, slot, node, record))
+			{
+				entry->kind = OMENDB_RECORD_FREE;
+				continue;
+			}
 			if (record->kind == OMENDB_RECORD_NODE)
 				add_node(check, node, record, entry);
 			else if (record->kind == OMENDB_RECORD_OVERFLOW)
@@ -199,6 +242,8 @@ node_problem(const OmendbCheck *check, OmendbNode node, unsigned level)
 		return "which is free";
 	if (record->kind == OMENDB_RECORD_OVERFLOW)
 		return "which is an overflow record";
+	if (record->kind == OMENDB_RECORD_INNER)
+		return "which is part of another record";
 	if (record->level != level)
 		return "which is of another level";
 	return NULL;

@@ -21,10 +21,11 @@ typedef struct IndexTotals
 {
 	int64 nodes[OMENDB_MAX_LEVEL + 1];
 	int64 overflow;
-	int64 free;
+	int64 free; /* slots */
 	int64 tids;
 	int64 dead;  /* of level 0 */
 	int64 edges; /* of level 0 */
+	int64 bytes; /* of nodes of all levels */
 } IndexTotals;
 
 static const char *
@@ -74,7 +75,7 @@ storage_name(uint8 own)
 }
 
 static void
-count_record(IndexTotals *totals, const OmendbRecord *record)
+count_record(IndexTotals *totals, const OmendbLayout *layout, const OmendbRecord *record)
 {
 	switch (record->kind)
 	{
@@ -83,6 +84,7 @@ count_record(IndexTotals *totals, const OmendbRecord *record)
 			break;
 		case OMENDB_RECORD_NODE:
 			totals->nodes[Min(record->level, OMENDB_MAX_LEVEL)]++;
+			totals->bytes += omendb_record_size(layout, record);
 			if (record->level > 0)
 				break;
 			totals->tids += record->ntids;
@@ -120,7 +122,14 @@ count_records(OmendbDiagnosis *diagnosis, IndexTotals *totals)
 			if (problem)
 				omendb_corrupt_page(diagnosis->relation, block, problem);
 			for (uint32 slot = 0; slot < layout->per_page; slot++)
-				count_record(totals, omendb_page_record(layout, page, slot));
+			{
+				const OmendbRecord *record = omendb_page_record(layout, page, slot);
+
+				if (!omendb_record_ends_on_page(layout, slot, record))
+					omendb_corrupt_page(diagnosis->relation, block,
+										"A record ends beyond its page.");
+				count_record(totals, layout, record);
+			}
 		}
 		UnlockReleaseBuffer(buffer);
 	}
@@ -164,6 +173,7 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 	bool nulls[INFO_COLUMNS] = {0};
 	TupleDesc row;
 	int64 records = 0;
+	int64 record_bytes;
 	int levels = 0;
 	int at = 0;
 
@@ -194,13 +204,17 @@ omendb_sql_hnsw_index_info(PG_FUNCTION_ARGS)
 	values[at++] = CStringGetTextDatum(metric_name(meta->metric));
 	values[at++] = CStringGetTextDatum(storage_name(meta->own));
 	values[at++] = Int32GetDatum(meta->code_bits);
-	values[at++] = Int32GetDatum(layout->record_bytes);
-	values[at++] = Int32GetDatum(layout->per_page);
+	/* Of spanning records the mean; without any, what an empty page has. */
+	record_bytes =
+		layout->spans && records > 0 ? (totals.bytes + records - 1) / records : layout->slot_bytes;
+	values[at++] = Int32GetDatum((int32) record_bytes);
+	values[at++] = Int32GetDatum((int32) (layout->per_page * layout->slot_bytes / record_bytes));
 	values[at++] = Int64GetDatum(diagnosis.blocks);
 	values[at++] = Int64GetDatum(totals.nodes[0]);
 	values[at++] = Int64GetDatum(records);
 	values[at++] = Int64GetDatum(totals.overflow);
-	values[at++] = Int64GetDatum(totals.free);
+	/* Of spanning records as many as would have room. */
+	values[at++] = Int64GetDatum(totals.free * layout->slot_bytes / record_bytes);
 	values[at++] = Int64GetDatum(totals.tids);
 	values[at++] = Int32GetDatum(levels);
 	values[at++] = PointerGetDatum(construct_array(by_level, levels, INT8OID, sizeof(int64),

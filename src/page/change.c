@@ -13,12 +13,12 @@ omendb_record_put(OmendbStore *store, const OmendbRecord *record)
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint32 slot;
-	Buffer buffer = omendb_slot_lock_free(store, &slot);
+	Buffer buffer = omendb_slot_lock_free(store, record, &slot);
 	BlockNumber block = BufferGetBlockNumber(buffer);
 	GenericXLogState *state = GenericXLogStart(store->relation);
 	Page page = omendb_slot_register(state, buffer);
 
-	omendb_slot_fill(layout, omendb_page_record(layout, page, slot), record);
+	omendb_slot_fill(layout, page, slot, record);
 	GenericXLogFinish(state);
 	UnlockReleaseBuffer(buffer);
 	return omendb_block_node(layout, block, slot);
@@ -31,18 +31,17 @@ omendb_records_put(OmendbStore *store, const OmendbRecord *const *records, uint3
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint32 slot;
 	uint32 count = 0;
-	Buffer buffer = omendb_slot_lock_free(store, &slot);
+	Buffer buffer = omendb_slot_lock_free(store, records[0], &slot);
 	BlockNumber block = BufferGetBlockNumber(buffer);
 	GenericXLogState *state = GenericXLogStart(store->relation);
 	Page page = omendb_slot_register(state, buffer);
 
+	Assert(!layout->spans);
 	for (; count < n && slot < layout->per_page; slot++)
 	{
-		OmendbRecord *record = omendb_page_record(layout, page, slot);
-
-		if (record->kind != OMENDB_RECORD_FREE)
+		if (omendb_page_record(layout, page, slot)->kind != OMENDB_RECORD_FREE)
 			continue;
-		omendb_slot_fill(layout, record, records[count]);
+		omendb_slot_fill(layout, page, slot, records[count]);
 		nodes[count++] = omendb_block_node(layout, block, slot);
 	}
 	GenericXLogFinish(state);
@@ -79,7 +78,7 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 {
 	const OmendbLayout *layout = &store->index->codec.layout;
 	uint32 slot;
-	Buffer buffer = omendb_slot_lock_free(store, &slot);
+	Buffer buffer = omendb_slot_lock_free(store, record, &slot);
 	Buffer meta_buffer = lock_entry(store, old);
 
 	if (BufferIsValid(meta_buffer))
@@ -88,7 +87,7 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 		Page page = omendb_slot_register(state, buffer);
 
 		*node = omendb_block_node(layout, BufferGetBlockNumber(buffer), slot);
-		omendb_slot_fill(layout, omendb_page_record(layout, page, slot), record);
+		omendb_slot_fill(layout, page, slot, record);
 		register_entry(state, meta_buffer, *node, record->level);
 		GenericXLogFinish(state);
 		UnlockReleaseBuffer(meta_buffer);
@@ -97,31 +96,35 @@ omendb_record_put_entry(OmendbStore *store, const OmendbRecord *record, OmendbNo
 	return BufferIsValid(meta_buffer);
 }
 
+/* omendb_record_size or omendb_head_size. */
+typedef uint32_t (*SizeOfRecord)(const OmendbLayout *layout, const OmendbRecord *record);
+
 /* Copy the first bytes of a record from a locked page, and unlock the page. */
-static bool
+static inline bool
 copy_locked(OmendbStore *store, Buffer buffer, OmendbNode node, unsigned level, OmendbRecord *out,
-			Size bytes)
+			SizeOfRecord size)
 {
 	const OmendbRecord *record = omendb_store_record(store, buffer, node);
 	bool good = record->kind == OMENDB_RECORD_NODE && record->level == level;
 
 	if (good)
-		memcpy(out, record, bytes);
+		memcpy(out, record, size(&store->index->codec.layout, record));
 	UnlockReleaseBuffer(buffer);
 	return good;
 }
 
-static bool
-copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out, Size bytes)
+static inline bool
+copy_record(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out,
+			SizeOfRecord size)
 {
 	return copy_locked(store, omendb_store_lock_node(store, node, BUFFER_LOCK_SHARE), node, level,
-					   out, bytes);
+					   out, size);
 }
 
 bool
 omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
-	return copy_record(store, node, level, out, store->index->codec.layout.record_bytes);
+	return copy_record(store, node, level, out, omendb_record_size);
 }
 
 bool
@@ -145,7 +148,7 @@ omendb_record_copy_edges(OmendbStore *store, OmendbNode node, unsigned level, Om
 bool
 omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level, OmendbRecord *out)
 {
-	return copy_record(store, node, level, out, store->index->codec.layout.neighbours_offset);
+	return copy_record(store, node, level, out, omendb_head_size);
 }
 
 bool
@@ -154,8 +157,7 @@ omendb_record_copy_own_any(OmendbStore *store, OmendbNode node, unsigned level, 
 	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer = omendb_store_lock(store, omendb_node_block(layout, node), BUFFER_LOCK_SHARE);
 
-	return BufferIsValid(buffer) &&
-		   copy_locked(store, buffer, node, level, out, layout->neighbours_offset);
+	return BufferIsValid(buffer) && copy_locked(store, buffer, node, level, out, omendb_head_size);
 }
 
 bool
@@ -323,8 +325,10 @@ is_detour(OmendbStore *store, const EdgePages *pages, OmendbNode node, const Ome
 static void
 copy_edges(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
 {
+	uint32 end = layout->spans ? layout->own_offset : layout->record_bytes;
+
 	memcpy((char *) to + layout->neighbours_offset, (const char *) from + layout->neighbours_offset,
-		   layout->record_bytes - layout->neighbours_offset);
+		   end - layout->neighbours_offset);
 	to->count = from->count;
 	to->slope_exponent = from->slope_exponent;
 	to->shift_exponent = from->shift_exponent;
@@ -513,9 +517,7 @@ omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 
 	for (uint32 slot = 0; slot < layout->per_page; slot++)
 	{
-		OmendbRecord *record = omendb_page_record(layout, page, slot);
-		uint32 version;
-		uint16 incarnation;
+		const OmendbRecord *record = omendb_page_record(layout, page, slot);
 
 		if (record->kind != OMENDB_RECORD_NODE || !(record->flags & OMENDB_RECORD_DEAD) ||
 			!may_free(omendb_block_node(layout, BufferGetBlockNumber(buffer), slot), context))
@@ -524,13 +526,8 @@ omendb_page_free_dead(OmendbStore *store, Buffer buffer,
 		{
 			state = GenericXLogStart(store->relation);
 			page = GenericXLogRegisterBuffer(state, buffer, 0);
-			record = omendb_page_record(layout, page, slot);
 		}
-		version = record->version;
-		incarnation = record->incarnation;
-		memset(record, 0, layout->record_bytes);
-		record->version = version + 1;
-		record->incarnation = incarnation;
+		omendb_slot_clear(layout, page, slot);
 		freed++;
 	}
 	if (state)

@@ -29,7 +29,7 @@ extern bool omendb_record_put_entry(OmendbStore *store, const OmendbRecord *reco
 
 /*
  * Put the first of n records, as many as a page has free slots, into one page, in one WAL record.
- * Returns their number, at least one; nodes[]: their numbers.
+ * Returns their number, at least one; nodes[]: their numbers. Not for spanning records.
  */
 extern uint32 omendb_records_put(OmendbStore *store, const OmendbRecord *const *records, uint32 n,
 								 OmendbNode *nodes);
@@ -38,7 +38,7 @@ extern uint32 omendb_records_put(OmendbStore *store, const OmendbRecord *const *
 extern bool omendb_record_copy(OmendbStore *store, OmendbNode node, unsigned level,
 							   OmendbRecord *out);
 
-/* The same for header and own vector only (neighbours_offset bytes). */
+/* The same for header and own vector only (omendb_head_size). */
 extern bool omendb_record_copy_own(OmendbStore *store, OmendbNode node, unsigned level,
 								   OmendbRecord *out);
 

@@ -6,6 +6,12 @@
 
 #include "port/pg_crc32c.h"
 
+const OmendbRecord omendb_inner_record = {
+	.kind = OMENDB_RECORD_INNER,
+	.down = OMENDB_NO_NODE,
+	.overflow = OMENDB_NO_NODE,
+};
+
 void
 omendb_page_init(Page page, OmendbPageKind kind)
 {
@@ -16,6 +22,33 @@ omendb_page_init(Page page, OmendbPageKind kind)
 	special->kind = kind;
 	special->page_id = OMENDB_PAGE_ID;
 	((PageHeader) page)->pd_lower = ((PageHeader) page)->pd_upper;
+}
+
+uint32
+omendb_page_find_free(const OmendbLayout *layout, Page page, uint32 slots, uint32 *longest)
+{
+	uint32 run = 0;
+
+	*longest = 0;
+	for (uint32 slot = 0; slot < layout->per_page && *longest < slots; slot++)
+	{
+		run = omendb_page_record(layout, page, slot)->kind == OMENDB_RECORD_FREE ? run + 1 : 0;
+		*longest = Max(*longest, run);
+		if (run == slots)
+			return slot + 1 - run;
+	}
+	return layout->per_page;
+}
+
+Size
+omendb_page_free_space(const OmendbLayout *layout, Page page)
+{
+	uint32 longest;
+
+	if (!layout->spans)
+		return BLCKSZ - 1;
+	(void) omendb_page_find_free(layout, page, layout->per_page, &longest);
+	return (Size) longest * layout->slot_bytes;
 }
 
 uint32

@@ -8,12 +8,17 @@
  *
  *	block = 1 + node / per_page, slot = node % per_page
  *
+ * A spanning record takes several slots; its number is that of the first. The others are inner slots.
+ * They have no header, so a bitmap behind the slots says which these are.
+ *
  * There are no line pointers, and records never move. A slot is free, or has a node, or an overflow
  * record. pd_lower = pd_upper, so that neither generic WAL nor full-page images leave anything out.
  *
  * page			bytes	what
  * 0			24		PageHeaderData
  * 24			..		records (or OmendbMetaPage)
+ * BLCKSZ - 24	16		spanning records: bit i % 8 of byte i / 8 is set if slot i is inner (of 8 KB
+ *						pages; OMENDB_INNER_BYTES)
  * BLCKSZ - 8	8		OmendbPageSpecial
  *
  * An overflow record has more heap TIDs of a node. It is an OmendbRecord of kind
@@ -36,7 +41,8 @@
 #define OMENDB_META_BLOCK     0
 #define OMENDB_FIRST_BLOCK    1
 #define OMENDB_META_MAGIC     0x6f6d656e /* "omen" */
-#define OMENDB_FORMAT_VERSION 4
+#define OMENDB_FORMAT_VERSION 5          /* of indexes with spanning records */
+#define OMENDB_FORMAT_FIXED   4          /* of others */
 #define OMENDB_FORMAT_OLDEST  4
 
 #define OMENDB_PAGE_ID 0xdb0e
@@ -60,8 +66,12 @@ typedef struct OmendbPageSpecial
 
 StaticAssertDecl(sizeof(OmendbPageSpecial) == 8, "page special space is 8 bytes");
 
-/* Bytes of a page for records. */
-#define OMENDB_PAGE_BYTES (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(OmendbPageSpecial))
+/* Bytes of the bitmap of inner slots. */
+#define OMENDB_INNER_BYTES (BLCKSZ / OMENDB_SPAN_SLOT_BYTES / 8)
+
+/* Bytes of a page for records, and for spanning records. */
+#define OMENDB_PAGE_BYTES      (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - sizeof(OmendbPageSpecial))
+#define OMENDB_SPAN_PAGE_BYTES (OMENDB_PAGE_BYTES - OMENDB_INNER_BYTES)
 
 typedef struct OmendbMetaPage
 {
@@ -81,7 +91,8 @@ typedef struct OmendbMetaPage
 	uint64 seed;         /* of the rotation */
 	uint32 elements;     /* capacity of an own sparse vector; else 0 */
 	uint32 upper_beam;   /* width of the beam on upper levels; 0: OMENDB_UPPER_BEAM */
-	uint32 reserved[30]; /* 0 */
+	uint32 spans;        /* 1: spanning records; else 0 */
+	uint32 reserved[29]; /* 0 */
 } OmendbMetaPage;
 
 /* The index left out a row that has a vector: a zero vector under cosine. Never unset. */
@@ -128,11 +139,77 @@ omendb_node_block(const OmendbLayout *layout, OmendbNode node)
 	return OMENDB_FIRST_BLOCK + node / layout->per_page;
 }
 
+/* A slot of a page, which may be an inner one. */
+static inline OmendbRecord *
+omendb_page_slot(const OmendbLayout *layout, Page page, uint32 slot)
+{
+	return (OmendbRecord *) ((char *) page + MAXALIGN(SizeOfPageHeaderData) +
+							 (Size) slot * layout->slot_bytes);
+}
+
+static inline uint8 *
+omendb_page_inner(Page page)
+{
+	return (uint8 *) page + BLCKSZ - sizeof(OmendbPageSpecial) - OMENDB_INNER_BYTES;
+}
+
+/* True if the slot is part of the record before it. */
+static inline bool
+omendb_slot_is_inner(const OmendbLayout *layout, Page page, uint32 slot)
+{
+	return layout->spans && (omendb_page_inner(page)[slot / 8] >> (slot % 8) & 1) != 0;
+}
+
+/* The record of an inner slot: of the kind OMENDB_RECORD_INNER, else 0. */
+extern const OmendbRecord omendb_inner_record;
+
+/* The record that begins in a slot, or omendb_inner_record, which must not be changed. */
 static inline OmendbRecord *
 omendb_page_record(const OmendbLayout *layout, Page page, uint32 slot)
 {
-	return (OmendbRecord *) ((char *) page + MAXALIGN(SizeOfPageHeaderData) +
-							 (Size) slot * layout->record_bytes);
+	if (unlikely(omendb_slot_is_inner(layout, page, slot)))
+		return unconstify(OmendbRecord *, &omendb_inner_record);
+	return omendb_page_slot(layout, page, slot);
+}
+
+/* Slots of the page that the record in `slot` takes. Of a damaged record no more than there are. */
+static inline uint32
+omendb_page_slots(const OmendbLayout *layout, Page page, uint32 slot)
+{
+	return Min(omendb_record_slots(layout, omendb_page_record(layout, page, slot)),
+			   layout->per_page - slot);
+}
+
+/*
+ * How many records a page has, of spanning ones an estimate: with own vectors of 40 elements.
+ */
+static inline double
+omendb_page_usual_records(const OmendbLayout *layout)
+{
+	const double usual_own_bytes = 256;
+
+	return layout->spans ? OMENDB_SPAN_PAGE_BYTES / (layout->own_offset + usual_own_bytes)
+						 : layout->per_page;
+}
+
+/*
+ * Look for that many adjacent free slots. Returns the first one; *longest is `slots` then, else the
+ * number of the most adjacent free slots that the page has. A new page is free.
+ */
+extern uint32 omendb_page_find_free(const OmendbLayout *layout, Page page, uint32 slots,
+									uint32 *longest);
+
+/*
+ * What the free space map says of a page that has a free slot: of spanning records the bytes of the
+ * most adjacent free slots, else that there is a free one (as RecordFreeIndexPage).
+ */
+extern Size omendb_page_free_space(const OmendbLayout *layout, Page page);
+
+/* The same of a new page. */
+static inline Size
+omendb_new_page_space(const OmendbLayout *layout)
+{
+	return layout->spans ? (Size) layout->per_page * layout->slot_bytes : BLCKSZ - 1;
 }
 
 static inline OmendbNode
@@ -176,7 +253,10 @@ omendb_record_overflow(OmendbRecord *record)
 static inline uint32
 omendb_overflow_capacity(const OmendbLayout *layout)
 {
-	return (layout->record_bytes - sizeof(OmendbRecord) - offsetof(OmendbOverflow, tids)) /
+	Size bytes =
+		layout->spans ? OMENDB_SPAN_OVERFLOW_SLOTS * layout->slot_bytes : layout->record_bytes;
+
+	return (bytes - sizeof(OmendbRecord) - offsetof(OmendbOverflow, tids)) /
 		   sizeof(ItemPointerData);
 }
 

@@ -20,6 +20,19 @@ omendb_corrupt_page(Relation relation, BlockNumber block, const char *what)
 					errdetail_internal("%s", what), errhint("Please REINDEX it.")));
 }
 
+static bool
+set_layout(const OmendbMetaPage *meta, OmendbLayout *layout)
+{
+	if (meta->own != OMENDB_OWN_SPARSE)
+		return !meta->spans && omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions,
+												 meta->m, meta->code_bits, OMENDB_PAGE_BYTES);
+	if (meta->spans)
+		return omendb_layout_set_spans(layout, meta->metric, meta->dimensions, meta->elements,
+									   meta->m, OMENDB_SPAN_PAGE_BYTES);
+	return omendb_layout_set_sparse(layout, meta->metric, meta->dimensions, meta->elements, meta->m,
+									OMENDB_PAGE_BYTES);
+}
+
 void
 omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *layout)
 {
@@ -35,11 +48,7 @@ omendb_meta_layout(Relation relation, const OmendbMetaPage *meta, OmendbLayout *
 								  OMENDB_FORMAT_VERSION),
 						errhint("Install a newer omendb library, or REINDEX.")));
 	if (meta->upper_beam > OMENDB_UPPER_BEAM_OF_GROUPS ||
-		(meta->own == OMENDB_OWN_SPARSE
-			 ? !omendb_layout_set_sparse(layout, meta->metric, meta->dimensions, meta->elements,
-										 meta->m, OMENDB_PAGE_BYTES)
-			 : !omendb_layout_set(layout, meta->metric, meta->own, meta->dimensions, meta->m,
-								  meta->code_bits, OMENDB_PAGE_BYTES)))
+		meta->spans != (meta->version > OMENDB_FORMAT_FIXED) || !set_layout(meta, layout))
 		omendb_corrupt_page(relation, OMENDB_META_BLOCK, "The metapage has impossible values.");
 }
 
@@ -157,11 +166,13 @@ node_problem(const OmendbLayout *layout, const OmendbRecord *record)
 }
 
 static inline const char *
-record_problem(const OmendbLayout *layout, const OmendbRecord *record)
+record_problem(const OmendbLayout *layout, OmendbNode node, const OmendbRecord *record)
 {
+	if (!omendb_record_ends_on_page(layout, node % layout->per_page, record))
+		return "A record ends beyond its page.";
 	if (likely(record->kind == OMENDB_RECORD_NODE))
 		return node_problem(layout, record);
-	if (record->kind == OMENDB_RECORD_FREE)
+	if (record->kind == OMENDB_RECORD_FREE || record == &omendb_inner_record)
 		return NULL;
 	if (record->kind != OMENDB_RECORD_OVERFLOW)
 		return "A record is of an unknown kind.";
@@ -176,7 +187,7 @@ void
 omendb_record_check(Relation relation, const OmendbLayout *layout, OmendbNode node,
 					const OmendbRecord *record)
 {
-	const char *problem = record_problem(layout, record);
+	const char *problem = record_problem(layout, node, record);
 
 	if (unlikely(problem != NULL))
 		omendb_corrupt_page(relation, omendb_node_block(layout, node), problem);

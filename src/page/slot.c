@@ -1,6 +1,6 @@
 /*
  * slot.c
- *	  Free slots of pages: finding one, extending the file, filling one.
+ *	  Free slots of pages: finding them, extending the file, filling them.
  */
 #include "page/slot.h"
 
@@ -10,38 +10,57 @@
 #include "storage/indexfsm.h"
 #include "utils/rel.h"
 
-/* The first free slot of a page, or per_page. */
-static uint32
-free_slot(const OmendbLayout *layout, Page page)
+/* Free slots that are looked for, and what was found on the page that was looked at last. */
+typedef struct Wanted
 {
-	for (uint32 slot = 0; slot < layout->per_page; slot++)
-		if (omendb_page_record(layout, page, slot)->kind == OMENDB_RECORD_FREE)
-			return slot;
-	return layout->per_page;
+	uint32 slots;   /* adjacent ones */
+	uint32 slot;    /* the first of the slots found */
+	uint32 longest; /* the most adjacent free slots of the page, or `slots` if it has these */
+} Wanted;
+
+/* Look for the first of so many adjacent free slots. False if the page has none. */
+static bool
+find_free(const OmendbLayout *layout, Page page, Wanted *wanted)
+{
+	wanted->slot = omendb_page_find_free(layout, page, wanted->slots, &wanted->longest);
+	return wanted->longest == wanted->slots;
 }
 
-/* Lock the block exclusively if it has a free slot; else InvalidBuffer. */
+/* Lock the block exclusively if it has the free slots; else InvalidBuffer. */
 static Buffer
-lock_if_free(OmendbStore *store, BlockNumber block, uint32 *slot)
+lock_if_free(OmendbStore *store, BlockNumber block, Wanted *wanted)
 {
-	const OmendbLayout *layout = &store->index->codec.layout;
 	Buffer buffer = ReadBuffer(store->relation, block);
-	Page page;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page = BufferGetPage(buffer);
 	/* New: a crash came between extending the file and the page's first WAL record. */
-	if (PageIsNew(page))
-		*slot = 0;
-	else
-	{
+	if (!PageIsNew(BufferGetPage(buffer)))
 		omendb_store_check(store, buffer);
-		*slot = free_slot(layout, page);
-	}
-	if (*slot < layout->per_page)
+	if (find_free(&store->index->codec.layout, BufferGetPage(buffer), wanted))
 		return buffer;
 	UnlockReleaseBuffer(buffer);
 	return InvalidBuffer;
+}
+
+/*
+ * A block that has the free slots by the free space map, or InvalidBlockNumber. before: a block that has
+ * not, wanted->longest says how many it has; or InvalidBlockNumber. The map of an index of spanning
+ * records has the most adjacent free slots of each page, for a page that has too few of them for one
+ * record may have enough for another. The map of other indexes has pages with a free slot, and forgets
+ * a page that it returns.
+ */
+static BlockNumber
+next_block(OmendbStore *store, BlockNumber before, const Wanted *wanted)
+{
+	const OmendbLayout *layout = &store->index->codec.layout;
+
+	if (!layout->spans)
+		return GetFreeIndexPage(store->relation);
+	if (before == InvalidBlockNumber)
+		return GetPageWithFreeSpace(store->relation, (Size) wanted->slots * layout->slot_bytes);
+	return RecordAndGetPageWithFreeSpace(store->relation, before,
+										 (Size) wanted->longest * layout->slot_bytes,
+										 (Size) wanted->slots * layout->slot_bytes);
 }
 
 /*
@@ -61,8 +80,9 @@ check_capacity(OmendbStore *store)
 							   RelationGetRelationName(store->relation), OMENDB_MAX_NODE)));
 }
 
-Buffer
-omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
+/* omendb_slot_lock_free for that many slots. */
+static Buffer
+lock_free(OmendbStore *store, Wanted *wanted)
 {
 	Relation relation = store->relation;
 	const OmendbLayout *layout = &store->index->codec.layout;
@@ -72,17 +92,20 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 
 	if (block != InvalidBlockNumber)
 	{
-		buffer = lock_if_free(store, block, slot);
+		buffer = lock_if_free(store, block, wanted);
 		if (BufferIsValid(buffer))
 			return buffer;
 	}
 	blocks = RelationGetNumberOfBlocks(relation);
-	while ((block = GetFreeIndexPage(relation)) != InvalidBlockNumber)
+	while ((block = next_block(store, block, wanted)) != InvalidBlockNumber)
 	{
 		/* The free space map is not crash-safe: the block may not exist. */
 		if (block < OMENDB_FIRST_BLOCK || block >= blocks)
+		{
+			wanted->longest = 0;
 			continue;
-		buffer = lock_if_free(store, block, slot);
+		}
+		buffer = lock_if_free(store, block, wanted);
 		if (BufferIsValid(buffer))
 		{
 			RelationSetTargetBlock(relation, block);
@@ -91,7 +114,7 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 	}
 	if (layout->per_page > 1 && blocks > OMENDB_FIRST_BLOCK)
 	{
-		buffer = lock_if_free(store, blocks - 1, slot);
+		buffer = lock_if_free(store, blocks - 1, wanted);
 		if (BufferIsValid(buffer))
 		{
 			RelationSetTargetBlock(relation, blocks - 1);
@@ -104,17 +127,34 @@ omendb_slot_lock_free(OmendbStore *store, uint32 *slot)
 		buffer = omendb_extend(relation, MAIN_FORKNUM, RELATION_IS_LOCAL(relation));
 		block = BufferGetBlockNumber(buffer);
 		RelationSetTargetBlock(relation, block);
-		*slot = 0;
 		if (!PageIsNew(BufferGetPage(buffer)))
-		{
 			omendb_store_check(store, buffer);
-			*slot = free_slot(layout, BufferGetPage(buffer));
-		}
 		/* Before PostgreSQL 16 other backends may have filled the page before it was locked. */
-		if (*slot < layout->per_page)
+		if (find_free(layout, BufferGetPage(buffer), wanted))
 			return buffer;
 		UnlockReleaseBuffer(buffer);
 	}
+}
+
+Buffer
+omendb_slot_lock_free(OmendbStore *store, const OmendbRecord *record, uint32 *slot)
+{
+	Wanted wanted = {.slots = omendb_record_slots(&store->index->codec.layout, record)};
+	Buffer buffer = lock_free(store, &wanted);
+
+	*slot = wanted.slot;
+	return buffer;
+}
+
+bool
+omendb_slot_is_free(const OmendbLayout *layout, Page page, uint32 slot, const OmendbRecord *record)
+{
+	uint32 slots = omendb_record_slots(layout, record);
+
+	for (uint32 i = slot; i < slot + slots; i++)
+		if (omendb_page_record(layout, page, i)->kind != OMENDB_RECORD_FREE)
+			return false;
+	return true;
 }
 
 Page
@@ -128,13 +168,68 @@ omendb_slot_register(GenericXLogState *state, Buffer buffer)
 	return page;
 }
 
-void
-omendb_slot_fill(const OmendbLayout *layout, OmendbRecord *to, const OmendbRecord *from)
+/* Set whether slots of a registered page are inner ones. */
+static void
+set_inner(Page page, uint32 from, uint32 to, bool inner)
 {
-	uint32 version = to->version + 1;
-	uint16 incarnation = to->incarnation + 1;
+	uint8 *bits = omendb_page_inner(page);
 
-	memcpy(to, from, layout->record_bytes);
-	to->version = version;
-	to->incarnation = incarnation;
+	for (uint32 slot = from; slot < to; slot++)
+		if (inner)
+			bits[slot / 8] |= 1 << (slot % 8);
+		else
+			bits[slot / 8] &= ~(1 << (slot % 8));
+}
+
+void
+omendb_slot_put(const OmendbLayout *layout, Page page, uint32 slot, const OmendbRecord *from)
+{
+	uint32 slots = omendb_record_slots(layout, from);
+
+	memcpy(omendb_page_slot(layout, page, slot), from, omendb_record_size(layout, from));
+	if (slots > 1)
+		set_inner(page, slot + 1, slot + slots, true);
+}
+
+/*
+ * A slot's version never becomes one that it had before, though the slot may be part of a record that
+ * begins before it: a record's version is above those of all its slots, and omendb_slot_clear gives it
+ * to all of them.
+ */
+void
+omendb_slot_fill(const OmendbLayout *layout, Page page, uint32 slot, const OmendbRecord *from)
+{
+	OmendbRecord *to = omendb_page_slot(layout, page, slot);
+	uint32 slots = omendb_record_slots(layout, from);
+	uint32 version = to->version;
+	uint16 incarnation = to->incarnation;
+
+	for (uint32 i = slot + 1; i < slot + slots; i++)
+	{
+		const OmendbRecord *covered = omendb_page_slot(layout, page, i);
+
+		version = Max(version, covered->version);
+		incarnation = Max(incarnation, covered->incarnation);
+	}
+	omendb_slot_put(layout, page, slot, from);
+	to->version = version + 1;
+	to->incarnation = incarnation + 1;
+}
+
+void
+omendb_slot_clear(const OmendbLayout *layout, Page page, uint32 slot)
+{
+	OmendbRecord *record = omendb_page_slot(layout, page, slot);
+	uint32 slots = omendb_page_slots(layout, page, slot);
+	uint32 version = record->version + 1;
+	uint16 incarnation = record->incarnation;
+
+	memset(record, 0, (Size) slots * layout->slot_bytes);
+	for (uint32 i = slot; i < slot + slots; i++)
+	{
+		omendb_page_slot(layout, page, i)->version = version;
+		omendb_page_slot(layout, page, i)->incarnation = incarnation;
+	}
+	if (slots > 1)
+		set_inner(page, slot + 1, slot + slots, false);
 }

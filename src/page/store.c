@@ -403,7 +403,7 @@ omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 		return false;
 	omendb_step_fill(record, query, step);
 	if (step->payload.live)
-		memcpy(copy, record, store->index->codec.layout.codes_offset);
+		memcpy(copy, record, omendb_visit_size(&store->index->codec.layout, record));
 	UnlockReleaseBuffer(buffer);
 	return true;
 }
@@ -486,7 +486,7 @@ prefetch_page(OmendbStore *store, OmendbNode node, bool *stored)
 	__builtin_prefetch(GetBufferDescriptor(*hint - 1), 1);
 	__builtin_prefetch(page);
 	__builtin_prefetch(page + BLCKSZ - 1);
-	return (const char *) omendb_page_record(layout, page, node % layout->per_page);
+	return (const char *) omendb_page_slot(layout, page, node % layout->per_page);
 }
 
 /* Prefetch bytes of a record from an offset on. */
@@ -512,18 +512,31 @@ prefetch_record(OmendbStore *store, OmendbNode node, Size bytes)
 	return stored;
 }
 
+/* Elements of an own sparse vector that are prefetched of a spanning record, whose length is not known. */
+#define PREFETCHED_ELEMENTS 64
+
+/* Bytes to prefetch of a record, with codes or without. */
+static inline Size
+most_prefetched(const OmendbLayout *layout, bool codes)
+{
+	if (layout->spans)
+		return Min(layout->record_bytes, layout->own_offset + OMENDB_SPARSE_HEADER_BYTES +
+											 OMENDB_SPARSE_ELEMENT_BYTES * PREFETCHED_ELEMENTS);
+	return codes ? layout->record_bytes : layout->codes_offset;
+}
+
 static bool
 store_prefetch(void *context, OmendbNode node)
 {
 	OmendbStore *store = context;
 
-	return prefetch_record(store, node, store->index->codec.layout.record_bytes);
+	return prefetch_record(store, node, most_prefetched(&store->index->codec.layout, true));
 }
 
 void
 omendb_store_prefetch_own(OmendbStore *store, OmendbNode node)
 {
-	prefetch_record(store, node, store->index->codec.layout.codes_offset);
+	prefetch_record(store, node, most_prefetched(&store->index->codec.layout, false));
 }
 
 void

@@ -74,7 +74,7 @@ extern OmendbIndex *omendb_index_make(Relation relation, const OmendbMetaPage *m
 
 /*
  * The visit of omendb_store_ops. Unless the node is dead, it also copies the record up to its
- * neighbours (codes_offset bytes) to *copy.
+ * neighbours (omendb_visit_size) to *copy.
  */
 extern bool omendb_store_visit_copy(OmendbStore *store, OmendbNode node, unsigned level,
 									const OmendbQuery *query, OmendbStep *step, OmendbRecord *copy);

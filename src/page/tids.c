@@ -11,7 +11,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "page/slot.h"
-#include "storage/indexfsm.h"
+#include "storage/freespace.h"
 #include "utils/rel.h"
 
 /* The node's record on its locked page, or NULL if it is not a live node with the vector of `like`. */
@@ -123,12 +123,15 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 	BlockNumber node_block = omendb_node_block(layout, node);
 	OmendbRecord *fresh = palloc0(layout->record_bytes);
 	uint32 slot;
-	Buffer slot_buffer = omendb_slot_lock_free(store, &slot);
-	BlockNumber slot_block = BufferGetBlockNumber(slot_buffer);
+	Buffer slot_buffer;
+	BlockNumber slot_block;
 	Buffer node_buffer;
 	OmendbRecord *owner;
 	bool good;
 
+	fresh->kind = OMENDB_RECORD_OVERFLOW;
+	slot_buffer = omendb_slot_lock_free(store, fresh, &slot);
+	slot_block = BufferGetBlockNumber(slot_buffer);
 	if (slot_block == node_block)
 		node_buffer = slot_buffer;
 	else
@@ -145,10 +148,8 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 			lock_page(store, node_buffer);
 	}
 	owner = same_vector(store, node_buffer, node, like);
-	good =
-		owner != NULL && owner->overflow == old_head &&
-		(PageIsNew(BufferGetPage(slot_buffer)) ||
-		 omendb_page_record(layout, BufferGetPage(slot_buffer), slot)->kind == OMENDB_RECORD_FREE);
+	good = owner != NULL && owner->overflow == old_head &&
+		   omendb_slot_is_free(layout, BufferGetPage(slot_buffer), slot, fresh);
 	if (good)
 	{
 		GenericXLogState *state = GenericXLogStart(store->relation);
@@ -159,13 +160,12 @@ add_overflow_record(OmendbStore *store, OmendbNode node, const OmendbRecord *lik
 		OmendbOverflow *overflow = omendb_record_overflow(fresh);
 
 		owner = omendb_page_record(layout, node_page, node % layout->per_page);
-		fresh->kind = OMENDB_RECORD_OVERFLOW;
 		fresh->down = OMENDB_NO_NODE;
 		fresh->overflow = old_head;
 		overflow->owner = node;
 		overflow->owner_incarnation = owner->incarnation;
 		overflow->tids[overflow->count++] = *tid;
-		omendb_slot_fill(layout, omendb_page_record(layout, slot_page, slot), fresh);
+		omendb_slot_fill(layout, slot_page, slot, fresh);
 		owner->overflow = omendb_block_node(layout, slot_block, slot);
 		owner->version++;
 		GenericXLogFinish(state);
@@ -454,6 +454,7 @@ free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at
 	Buffer at_buffer = at_block > before_block ? second : first;
 	OmendbRecord *owner;
 	OmendbRecord *record;
+	Size space;
 	bool good;
 
 	lock_page(store, first);
@@ -481,8 +482,7 @@ free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at
 		record = omendb_page_record(layout, at_page, at % layout->per_page);
 		owner->version++;
 		owner->overflow = record->overflow;
-		record->version++;
-		record->kind = OMENDB_RECORD_FREE;
+		omendb_slot_clear(layout, at_page, at % layout->per_page);
 		if (before == node && owner->ntids == 0 && owner->overflow == OMENDB_NO_NODE)
 		{
 			owner->flags |= OMENDB_RECORD_DEAD;
@@ -490,11 +490,12 @@ free_empty(OmendbStore *store, OmendbNode node, OmendbNode before, OmendbNode at
 		}
 		GenericXLogFinish(state);
 	}
+	space = omendb_page_free_space(layout, BufferGetPage(at_buffer));
 	if (BufferIsValid(second))
 		UnlockReleaseBuffer(second);
 	UnlockReleaseBuffer(first);
 	if (*freed)
-		RecordFreeIndexPage(store->relation, at_block);
+		RecordPageWithFreeSpace(store->relation, at_block, space);
 	return good;
 }
 

@@ -203,6 +203,18 @@ is_uncertain(const List *clauses)
  */
 #define DIMENSIONS_PER_ELEMENT 2
 
+/* Bytes of the index for each node. Spanning records have different lengths: their mean. */
+static double
+node_bytes(const IndexOptInfo *index, const OmendbLayout *layout)
+{
+	double least = layout->own_offset + OMENDB_SPARSE_HEADER_BYTES;
+
+	if (!layout->spans)
+		return (double) BLCKSZ / layout->per_page;
+	return Min(Max((double) index->pages * BLCKSZ / Max(index->tuples, 1), least),
+			   layout->record_bytes);
+}
+
 /*
  * Fill in the estimates. clauses: those of the table without radius clauses, of whose selectivity
  * the planner knows nothing. wanted: rows that LIMIT takes; 0 if LIMIT does not bound the scan.
@@ -215,10 +227,15 @@ fill_planned(PlannerInfo *root, const RelOptInfo *rel, List *clauses, HnswPlanne
 	const OmendbLayout *layout = &store.index->codec.layout;
 	Cost cost;
 
-	planned->dimensions = layout->own == OMENDB_OWN_SPARSE
-							  ? DIMENSIONS_PER_ELEMENT * layout->elements
-							  : layout->dimensions;
-	planned->node_bytes = (double) BLCKSZ / layout->per_page;
+	planned->node_bytes = node_bytes(index, layout);
+	if (layout->spans)
+		planned->dimensions =
+			2 * DIMENSIONS_PER_ELEMENT *
+			Max((planned->node_bytes - layout->own_offset) / OMENDB_SPARSE_ELEMENT_BYTES, 1);
+	else
+		planned->dimensions = layout->own == OMENDB_OWN_SPARSE
+								  ? DIMENSIONS_PER_ELEMENT * layout->elements
+								  : layout->dimensions;
 	planned->rows = Max(rel->tuples, 1);
 	planned->pages = rel->pages;
 	planned->nodes = Max(index->pages, 1) * BLCKSZ / planned->node_bytes;

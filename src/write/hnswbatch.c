@@ -263,7 +263,7 @@ make_batch(Relation index, const OmendbIndex *open)
 	batch->file = omendb_relation_number(index);
 	batch->subxact = GetCurrentSubTransactionId();
 	batch->command = InvalidCommandId;
-	batch->rows.bytes = open->codec.layout.neighbours_offset;
+	batch->rows.bytes = open->codec.layout.head_bytes;
 	batch->row_bytes = hnsw_flush_bytes(open);
 	batch->next = hnsw_batches;
 	hnsw_batches = batch;

@@ -366,6 +366,7 @@ give_to_new_node(HnswEdgeWriter *writer, OmendbNode end, unsigned level, OmendbD
 	const OmendbCodec *codec = &writer->store->index->codec;
 	HnswNewNode *new_node = writer->new_node;
 	uint32 slot = new_node->n;
+	Size bytes;
 
 	if (new_node->n == hnsw_edge_capacity(writer, level))
 		do
@@ -376,8 +377,8 @@ give_to_new_node(HnswEdgeWriter *writer, OmendbNode end, unsigned level, OmendbD
 	if (!omendb_record_copy_own(writer->store, end, level, writer->other) ||
 		(writer->other->flags & OMENDB_RECORD_DEAD))
 		return false;
-	new_node->records[slot] = palloc(codec->layout.neighbours_offset);
-	memcpy(new_node->records[slot], writer->other, codec->layout.neighbours_offset);
+	bytes = omendb_head_size(&codec->layout, writer->other);
+	new_node->records[slot] = memcpy(palloc(bytes), writer->other, bytes);
 	new_node->edges[slot] = (OmendbSelectCandidate){
 		omendb_own_distance(codec, new_node->record, writer->other, writer->chooser->scratch), end,
 		0};

@@ -60,8 +60,8 @@ extern void hnsw_edge_writer_remember(HnswEdgeWriter *writer, unsigned level);
 extern void hnsw_edge_writer_forget(HnswEdgeWriter *writer);
 
 /*
- * Remember the edges of a record that was read already, up to its neighbours (codes_offset
- * bytes). The caller keeps the record; its neighbours are changed when the page's are.
+ * Remember the edges of a record that was read already, up to its neighbours (omendb_visit_size).
+ * The caller keeps the record; its neighbours are changed when the page's are.
  */
 extern void hnsw_edge_writer_add(HnswEdgeWriter *writer, OmendbNode node, OmendbRecord *record);
 

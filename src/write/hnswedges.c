@@ -15,6 +15,7 @@
 #include "write/hnswedges.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 void
 hnsw_edge_writer_init(HnswEdgeWriter *writer, OmendbStore *store, OmendbChooser *chooser)
@@ -63,7 +64,6 @@ plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned 
 	const OmendbLayout *layout = &codec->layout;
 	const OmendbNode *neighbours = omendb_record_neighbours(layout, writer->copy);
 	float *scratch = writer->chooser->scratch;
-	Size copy_bytes = layout->neighbours_offset;
 	PlainNeighbour around[OMENDB_MAX_EDGES + 1];
 	OmendbEdgeOption occluded[OMENDB_MAX_EDGES + 1];
 	uint32 kept[OMENDB_MAX_EDGES + 1];
@@ -71,18 +71,21 @@ plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned 
 	uint32 noccluded = 0;
 	uint32 noptions = 0;
 	uint32 n = Min(writer->copy->count, layout->edges);
-	char *copies = palloc(n * copy_bytes);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw neighbours", ALLOCSET_DEFAULT_SIZES);
 
 	for (uint32 i = 0; i < n; i++)
 	{
+		Size bytes;
+
 		if (!omendb_record_copy(writer->store, neighbours[i], level, writer->other))
 		{
-			pfree(copies);
+			MemoryContextDelete(context);
 			options[0] = (OmendbEdgeOption){i, OMENDB_NO_NODE};
 			return 1;
 		}
-		memcpy(copies + i * copy_bytes, writer->other, copy_bytes);
-		around[i].record = (OmendbRecord *) (copies + i * copy_bytes);
+		bytes = omendb_head_size(layout, writer->other);
+		around[i].record = memcpy(MemoryContextAlloc(context, bytes), writer->other, bytes);
 		around[i].slot = i;
 		around[i].distance = omendb_own_distance(codec, writer->copy, around[i].record, scratch);
 	}
@@ -117,7 +120,7 @@ plain_edge_options(HnswEdgeWriter *writer, const OmendbRecord *record, unsigned 
 
 		options[noptions++] = (OmendbEdgeOption){around[farthest].slot, OMENDB_NO_NODE};
 	}
-	pfree(copies);
+	MemoryContextDelete(context);
 	return noptions;
 }
 

@@ -68,7 +68,7 @@ hnsw_flush_bytes(const OmendbIndex *open)
 	const OmendbLayout *layout = &open->codec.layout;
 
 	if (!omendb_layout_is_coded(layout))
-		return layout->neighbours_offset;
+		return layout->head_bytes;
 	return layout->neighbours_offset + omendb_array_stride(layout) +
 		   omendb_build_bytes(layout, 4096, BATCH_EF) / 4096 + layout->m * sizeof(HnswOffer) + 64;
 }

@@ -8,7 +8,7 @@
 #include "write/hnswvacuum.h"
 
 #include "page/change.h"
-#include "storage/indexfsm.h"
+#include "storage/freespace.h"
 
 uint32
 hnsw_count_free_slots(const OmendbLayout *layout, Page page)
@@ -51,14 +51,16 @@ free_block(HnswVacuum *vacuum, BlockNumber block, IndexBulkDeleteResult *stats)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_EXCLUSIVE);
+	Size space;
 	bool is_free;
 
 	if (!BufferIsValid(buffer))
 		return;
 	omendb_page_free_dead(&vacuum->store, buffer, is_dead_node, vacuum);
 	is_free = hnsw_count_free_slots(layout, BufferGetPage(buffer)) == layout->per_page;
+	space = omendb_page_free_space(layout, BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
-	RecordFreeIndexPage(vacuum->store.relation, block);
+	RecordPageWithFreeSpace(vacuum->store.relation, block, space);
 	stats->pages_newly_deleted += is_free;
 	stats->pages_free += is_free;
 }

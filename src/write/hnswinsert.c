@@ -33,16 +33,27 @@ insert_visit(void *context, OmendbNode node, unsigned level, const OmendbQuery *
 			 OmendbStep *step)
 {
 	HnswInsert *insert = context;
+	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	size_t at = insert->search.visited_used;
+	OmendbRecord *copy;
 
-	if (at >= insert->copies_capacity)
+	if (at + 1 >= insert->places_capacity)
 	{
-		insert->copies_capacity *= 2;
-		insert->copies =
-			repalloc_huge(insert->copies, insert->copies_capacity * insert->copy_bytes);
+		insert->places_capacity *= 2;
+		insert->places = repalloc_huge(insert->places, insert->places_capacity * sizeof(Size));
 	}
-	return omendb_store_visit_copy(&insert->store, node, level, query, step,
-								   hnsw_visited_record(insert, at));
+	while (insert->places[at] + layout->record_bytes > insert->copies_bytes)
+	{
+		insert->copies_bytes *= 2;
+		insert->copies = repalloc_huge(insert->copies, insert->copies_bytes);
+	}
+	copy = hnsw_visited_record(insert, at);
+	if (!omendb_store_visit_copy(&insert->store, node, level, query, step, copy))
+		return false;
+	/* A dead node is not copied. */
+	insert->places[at + 1] =
+		insert->places[at] + (step->payload.live ? omendb_visit_size(layout, copy) : 0);
+	return true;
 }
 
 static bool
@@ -75,6 +86,9 @@ candidate_record(void *context, const OmendbSelectCandidate *candidate)
 
 /* Copies that memory is allocated for at first; a search that visits more doubles it. */
 #define COPIES_AT_FIRST 512
+
+/* Bytes of such a copy of a spanning record: of a vector of 50 elements by the default m. */
+#define USUAL_COPY_BYTES 512
 
 /* Maximum factor by which a beam is widened to find more than one live node. */
 #define MAX_WIDER 16
@@ -168,7 +182,7 @@ static void
 plan_level(HnswInsert *insert, HnswNewNode *plan, uint32 edges)
 {
 	OmendbChooser *chooser = &insert->chooser;
-	Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
+	const OmendbLayout *layout = &insert->store.index->codec.layout;
 	uint16_t chosen[OMENDB_MAX_EDGES];
 	size_t n = 0;
 
@@ -185,9 +199,13 @@ plan_level(HnswInsert *insert, HnswNewNode *plan, uint32 edges)
 	plan->n = omendb_choose(chooser, n, edges, candidate_record, insert, chosen);
 	for (uint32 i = 0; i < plan->n; i++)
 	{
+		const OmendbRecord *record;
+		Size bytes;
+
 		plan->edges[i] = chooser->candidates[chosen[i]];
-		plan->records[i] = palloc(own_bytes);
-		memcpy(plan->records[i], hnsw_visited_record(insert, plan->edges[i].tag), own_bytes);
+		record = hnsw_visited_record(insert, plan->edges[i].tag);
+		bytes = omendb_head_size(layout, record);
+		plan->records[i] = memcpy(palloc(bytes), record, bytes);
 	}
 }
 
@@ -412,7 +430,7 @@ plan_entry(HnswInsert *insert, HnswNewNode *plan, OmendbNode entry, unsigned lev
 		plan->needed[i] = true;
 		return;
 	}
-	record = palloc(codec->layout.neighbours_offset);
+	record = palloc(codec->layout.head_bytes);
 	if (!omendb_record_copy_own(&insert->store, entry, level, record))
 		return;
 	if (plan->n == (level == 0 ? codec->layout.edges : codec->layout.m))
@@ -566,10 +584,14 @@ hnsw_insert_create(Relation index, const OmendbIndex *open)
 	insert->store.index = open;
 	insert->store.requests = omendb_store_may_request(index);
 	insert->record = palloc0(codec->layout.record_bytes);
-	insert->copy_bytes = codec->layout.codes_offset;
-	insert->copies_capacity = COPIES_AT_FIRST;
-	insert->copies =
-		MemoryContextAllocHuge(CurrentMemoryContext, insert->copies_capacity * insert->copy_bytes);
+	insert->places_capacity = COPIES_AT_FIRST;
+	insert->places = palloc(insert->places_capacity * sizeof(Size));
+	insert->places[0] = 0;
+	insert->copies_bytes =
+		COPIES_AT_FIRST *
+			(Size) (codec->layout.spans ? USUAL_COPY_BYTES : codec->layout.codes_offset) +
+		codec->layout.record_bytes;
+	insert->copies = MemoryContextAllocHuge(CurrentMemoryContext, insert->copies_bytes);
 	omendb_query_init(&insert->query, codec, palloc(omendb_query_bytes(codec) + 1));
 	omendb_chooser_init(&insert->chooser, codec, &omendb_palloc_allocator);
 	hnsw_edge_writer_init(&insert->writer, &insert->store, &insert->chooser);
@@ -641,7 +663,7 @@ hnsw_force_reverse_edge(HnswInsert *insert, OmendbNode node, const OmendbRecord 
 				omendb_own_distance(codec, record, insert->writer.other, insert->chooser.scratch),
 				neighbour, i};
 	}
-	memcpy(insert->record, record, codec->layout.record_bytes);
+	memcpy(insert->record, record, omendb_record_size(&codec->layout, record));
 	if (!add_reverse_edges(insert, plan, node, 0) &&
 		!force_reverse_edge(insert, plan, node, 0, true))
 		become_entry(insert, node, 0);
@@ -661,7 +683,7 @@ hnsw_add_reverse_edges(HnswInsert *insert, OmendbNode node, unsigned level,
 			plan.edges[plan.n++] = (OmendbSelectCandidate){
 				omendb_own_distance(codec, record, insert->writer.copy, insert->chooser.scratch),
 				to[i], i};
-	memcpy(insert->record, record, codec->layout.neighbours_offset);
+	memcpy(insert->record, record, omendb_head_size(&codec->layout, record));
 	return add_reverse_edges(insert, &plan, node, level) ||
 		   force_reverse_edge(insert, &plan, node, level, false);
 }
@@ -670,7 +692,7 @@ bool
 hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level, const OmendbRecord *record,
 				OmendbNode *entry, unsigned *entry_level)
 {
-	const Size own_bytes = insert->store.index->codec.layout.neighbours_offset;
+	const OmendbLayout *layout = &insert->store.index->codec.layout;
 
 	if (level == *entry_level)
 	{
@@ -679,7 +701,7 @@ hnsw_make_entry(HnswInsert *insert, OmendbNode node, unsigned level, const Omend
 			return false;
 		*entry = put_above(insert, ++*entry_level, *entry);
 	}
-	memcpy(insert->record, record, own_bytes);
+	memcpy(insert->record, record, omendb_head_size(layout, record));
 	while (level < *entry_level)
 	{
 		level++;
@@ -696,7 +718,7 @@ hnsw_insert_row(HnswInsert *insert, const OmendbRecord *row, unsigned level)
 {
 	ItemPointerData tid;
 
-	memcpy(insert->record, row, insert->store.index->codec.layout.neighbours_offset);
+	memcpy(insert->record, row, omendb_head_size(&insert->store.index->codec.layout, row));
 	memcpy(&tid, row->tids, OMENDB_TID_BYTES);
 	omendb_query_set_record(&insert->query, insert->record);
 	insert_record(insert, &tid, level, ShareLock);

@@ -21,16 +21,18 @@ struct HnswInsert
 	OmendbChooser chooser;
 	OmendbRecord *record; /* of the new node */
 	HnswEdgeWriter writer;
-	/* copies of the records that the present search visits, at their places in search.visited */
+	/* copies of the records that the present search visits, .. */
 	uint8 *copies;
-	Size copy_bytes;
-	size_t copies_capacity; /* records */
+	Size copies_bytes; /* of memory */
+	/* .. and where each begins, by its place in search.visited; the next one begins where it ends */
+	Size *places;
+	size_t places_capacity;
 };
 
 static inline OmendbRecord *
 hnsw_visited_record(HnswInsert *insert, size_t i)
 {
-	return (OmendbRecord *) (insert->copies + i * insert->copy_bytes);
+	return (OmendbRecord *) (insert->copies + insert->places[i]);
 }
 
 /*

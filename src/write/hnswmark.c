@@ -12,7 +12,7 @@
 #include "page/change.h"
 #include "page/tids.h"
 #include "pgstat.h"
-#include "storage/indexfsm.h"
+#include "storage/freespace.h"
 #include "utils/memutils.h"
 
 static bool
@@ -59,15 +59,19 @@ hnsw_collect_page(HnswVacuum *vacuum, Page page, BlockNumber block)
 	}
 }
 
-/* Remove the heap TIDs of the block's dead rows. Returns how many of its slots are free. */
+/*
+ * Remove the heap TIDs of the block's dead rows. Returns how many of its slots are free. *space: for
+ * the free space map.
+ */
 static uint32
-clean_block(HnswVacuum *vacuum, BlockNumber block, OmendbPageTids *counts)
+clean_block(HnswVacuum *vacuum, BlockNumber block, OmendbPageTids *counts, Size *space)
 {
 	const OmendbLayout *layout = &vacuum->store.index->codec.layout;
 	Buffer buffer = hnsw_vacuum_lock(vacuum, block, BUFFER_LOCK_SHARE);
 	uint64 count;
 	uint32 nfree;
 
+	*space = omendb_new_page_space(layout);
 	if (!BufferIsValid(buffer))
 		return layout->per_page;
 	vacuum->mark.block = block;
@@ -81,6 +85,7 @@ clean_block(HnswVacuum *vacuum, BlockNumber block, OmendbPageTids *counts)
 	}
 	hnsw_collect_page(vacuum, BufferGetPage(buffer), block);
 	nfree = hnsw_count_free_slots(layout, BufferGetPage(buffer));
+	*space = omendb_page_free_space(layout, BufferGetPage(buffer));
 	UnlockReleaseBuffer(buffer);
 	return nfree;
 }
@@ -124,10 +129,11 @@ hnsw_remove_heap_tids(HnswVacuum *vacuum, IndexBulkDeleteResult *stats)
 	stats->pages_free = 0;
 	for (BlockNumber block = OMENDB_FIRST_BLOCK; block < vacuum->blocks; block++)
 	{
-		uint32 nfree = clean_block(vacuum, block, &counts);
+		Size space;
+		uint32 nfree = clean_block(vacuum, block, &counts, &space);
 
 		if (nfree > 0)
-			RecordFreeIndexPage(vacuum->store.relation, block);
+			RecordPageWithFreeSpace(vacuum->store.relation, block, space);
 		stats->pages_free += nfree == layout->per_page;
 		if (report)
 			pgstat_progress_update_param(PROGRESS_SCAN_BLOCKS_DONE, block + 1);

@@ -52,7 +52,7 @@ hnsw_allocate_work(HnswVacuum *vacuum)
 	work->other = palloc(layout->record_bytes);
 	omendb_chooser_init(&work->chooser, codec, &omendb_palloc_allocator);
 	work->insert = hnsw_insert_create(vacuum->store.relation, vacuum->store.index);
-	repair->copy_bytes = layout->neighbours_offset;
+	repair->copy_bytes = layout->head_bytes;
 	repair->copies_capacity = COPIES_AT_FIRST;
 	repair->copies =
 		MemoryContextAllocHuge(CurrentMemoryContext, repair->copies_capacity * repair->copy_bytes);

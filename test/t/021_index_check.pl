@@ -294,6 +294,41 @@ for my $name (@sparse_names)
     like($node->safe_psql('damage', "SELECT block, node, problem FROM hnsw_index_check('$name', " . ($heap ? 'true' : 'false') . ')'), $expected, $name);
 }
 
+# ---------------------------------------------------------------- spanning records
+
+# Of 10 rows, 3 slots each. A bitmap behind the slots says which of them are within a record.
+my $inner = 2 * PAGE - 8 - 16;
+my @spans = (
+    span_unmarked => [ sub { vec($file, 8 * $inner + 1, 1) = 0 }, qr/^1\|0\|the record's slot 1 is not marked as inner$/m ],
+    span_behind   => [ sub { vec($file, 8 * $inner + $_, 1) = 1 for 0 .. 126 }, qr/^1\|0\|the page's first slot is marked as inner$/m ],
+    span_longer   => [ sub { $put->(PAGE + PAGE_HEADER + 64 + 32, pack 'L', 20) }, qr/^1\|0\|the record's slot \d is not marked as inner$/m ],
+    span_shorter  => [ sub { $put->(PAGE + PAGE_HEADER + 64 + 32, pack 'L', 1) }, qr/^1\|0\|the slot behind the record's last is marked as inner$/m ],
+    span_beyond   => [ sub { $put->(PAGE + PAGE_HEADER + 126 * 64, "\x01") }, qr/^1\|126\|the record ends beyond its page$/m ],
+    span_lost     => [ sub { vec($file, 8 * $inner, 1) = 1 }, qr/record 0, which is part of another record$/m ],
+    span_whole    => [ sub { }, qr/^$/, 1 ],);
+my @span_names = map { $spans[ 2 * $_ ] } 0 .. $#spans / 2;
+my %spans      = @spans;
+$node->safe_psql('damage', q{
+    CREATE TABLE few (id int, v sparsevec(1000)) WITH (autovacuum_enabled = off);
+    INSERT INTO few SELECT n, (SELECT format('{%s}/1000', string_agg(format('%s:%s', i * 10 + n, 1 + n * i % 13), ',' ORDER BY i)) FROM generate_series(0, 10) i)::sparsevec FROM generate_series(1, 10) n;
+} . join '', map { "CREATE INDEX $_ ON few USING hnsw (v sparsevec_l2_ops) WITH (m = 4, ef_construction = 40);\n" } @span_names);
+%path = map { $_ => $node->data_dir . '/' . $node->safe_psql('damage', "SELECT pg_relation_filepath('$_')") } @span_names;
+$node->stop;
+for my $name (@span_names)
+{
+    $file = slurp_binary($path{$name});
+    $spans{$name}[0]->();
+    open my $out, '>:raw', $path{$name} or die "$path{$name}: $!";
+    print {$out} $file;
+    close $out or die "$path{$name}: $!";
+}
+$node->start;
+for my $name (@span_names)
+{
+    my (undef, $expected, $heap) = @{ $spans{$name} };
+    like($node->safe_psql('damage', "SELECT block, node, problem FROM hnsw_index_check('$name', " . ($heap ? 'true' : 'false') . ')'), $expected, $name);
+}
+
 # ---------------------------------------------------------------- locks
 
 my $writer = $node->background_psql('damage', on_error_stop => 0);

@@ -17,14 +17,18 @@ use constant PAGE_HEADER => 24;
 use constant HEADER      => 64;    # of a record
 use constant META        => 168;
 use constant CALIBRATION => 176;
+use constant EDGES       => 8;     # of a node of level 0
+use constant SLOT        => 64;    # of spanning records, whose inner slots a bitmap at the end of the page names
+use constant SLOTS       => 127;
+use constant INNER       => PAGE - 8 - 16;
 
 # Kinds of indexes: column, value of the row n, operator class, operator, bytes of an own vector, rows equal to row 3.
 my %kinds = (
     coded => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l2_ops', '<->', 16, 60 ],
     plain => [ 'vector(8)', q{(SELECT array_agg(((n * n + n * i * 37) % 1009 - 500) / 8.0 ORDER BY i) FROM generate_series(1, 8) i)::vector}, 'vector_l1_ops', '<+>', 16, 60 ],
     bits  => [ 'bit(64)', q{(hashint8extended(n, 1))::bit(64)}, 'bit_hamming_ops', '<~>', 8, 60 ],
-    # bytes of an own vector: below, for it depends on what records have room for
-    sparse => [ 'sparsevec(1000)', q{(SELECT format('{%s}/1000', string_agg(format('%s:%s', i * 100 + 1 + n * (i + 3) % 97, 1 + n * i % 13), ',' ORDER BY i)) FROM generate_series(0, 7) i)::sparsevec}, 'sparsevec_l2_ops', '<->', undef, 600 ],);
+    # 300 rows: spanning records, with the own vector behind the edges
+    sparse => [ 'sparsevec(1000)', q{(SELECT format('{%s}/1000', string_agg(format('%s:%s', i * 100 + 1 + n * (i + 3) % 97, 1 + n * i % 13), ',' ORDER BY i)) FROM generate_series(0, 7) i)::sparsevec}, 'sparsevec_l2_ops', '<->', 0, 600 ],);
 
 my $node = start_node('damaged', "autovacuum = off\nfsync = off\nfull_page_writes = off\nmax_wal_size = 4GB\njit = off\n", { no_data_checksums => 1 });
 my $db = 'damaged';
@@ -40,11 +44,11 @@ for my $kind (sort keys %kinds)
         INSERT INTO $kind SELECT 1000 + i, v FROM $kind, generate_series(1, $equal) i WHERE id = 3;
         CREATE INDEX ${kind}_v ON $kind USING hnsw (v $opclass) WITH (m = 4, ef_construction = 40);
         CHECKPOINT});
-    my @columns = qw(records_per_page record_bytes levels overflow_records);
+    my @columns = qw(format_version records_per_page record_bytes levels overflow_records);
     @{ $info{$kind} }{@columns} = split /\|/, $node->safe_psql($db, 'SELECT ' . join(', ', @columns) . " FROM hnsw_index_info('${kind}_v')");
     $info{$kind}{file} = read_file($node->data_dir . '/' . $node->safe_psql($db, "SELECT pg_relation_filepath('${kind}_v')"));
-    # All but the header and 8 edges is the own vector, which has no codes beside it.
-    $kinds{$kind}[4] //= $info{$kind}{record_bytes} - HEADER - 4 * 8;
+    is($info{$kind}{format_version}, $kind eq 'sparse' ? 5 : 4, "$kind: the format that the offsets here are for");
+    @{ $info{$kind} }{qw(records_per_page record_bytes)} = (SLOTS, SLOT) if $kind eq 'sparse';
     cmp_ok($info{$kind}{levels}, '>=', 2, "$kind: there are nodes above level 0");
     cmp_ok($info{$kind}{overflow_records}, '>=', 2, "$kind: and overflow records");
 }
@@ -65,6 +69,14 @@ sub record_at
     return PAGE * (1 + int($number / $info{$kind}{records_per_page})) + PAGE_HEADER + $number % $info{$kind}{records_per_page} * $info{$kind}{record_bytes};
 }
 
+# True for a slot within a record.
+sub is_inner
+{
+    my ($kind, $number) = @_;
+    my $block = 1 + int($number / $info{$kind}{records_per_page});
+    return $kind eq 'sparse' && vec(substr($info{$kind}{file}, $block * PAGE + INNER, 16), $number % SLOTS, 1);
+}
+
 # The first record of a kind (1 node, 2 overflow) and level for which good() of its bytes is true.
 sub find_record
 {
@@ -72,6 +84,7 @@ sub find_record
     for my $number (0 .. (length($info{$kind}{file}) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
     {
         my $record = substr $info{$kind}{file}, record_at($kind, $number), $info{$kind}{record_bytes};
+        next if is_inner($kind, $number);
         return $number if ord($record) == $record_kind && ord(substr $record, 2) == $level && (!$good || $good->($record));
     }
     die "no record of kind $record_kind and level $level";
@@ -146,11 +159,18 @@ for my $kind (sort keys %kinds)
     if ($sparse)
     {
         # The own vector: the number of elements, their indices, their values.
-        damage($kind, "node, impossible number of elements $_", $at{node} + HEADER, pack('L', $_), 1) for 2000, 0xffffffff;
-        damage($kind, "node, other number of elements $_",      $at{node} + HEADER, pack('L', $_), 0) for 0, 1, 7, 9, 200;
-        damage($kind, "node, other index $_",                   $at{node} + HEADER + 8, pack('L', $_), 0) for 0, 1, 1000, 0x7fffffff, 0xffffffff;
-        damage($kind, 'node, one index twice',                  $at{node} + HEADER + 8, substr($info{$kind}{file}, $at{node} + HEADER + 4, 4), 0);
-        flip($kind, 'node, own vector', $at{node}, 0, HEADER .. HEADER + 4 + 6 * 8 - 1);
+        my $vector = HEADER + 4 * EDGES;
+        my $inner = int($at{node} / PAGE) * PAGE + INNER;
+        damage($kind, "node, impossible number of elements $_", $at{node} + $vector, pack('L', $_), 1) for 2000, 0xffffffff;
+        damage($kind, "node, other number of elements $_",      $at{node} + $vector, pack('L', $_), 0) for 0, 1, 7, 9, 200, 1000;
+        damage($kind, "node, other index $_",                   $at{node} + $vector + 8, pack('L', $_), 0) for 0, 1, 1000, 0x7fffffff, 0xffffffff;
+        damage($kind, 'node, one index twice',                  $at{node} + $vector + 8, substr($info{$kind}{file}, $at{node} + $vector + 4, 4), 0);
+        flip($kind, 'node, own vector', $at{node}, 0, $vector .. $vector + 4 + 6 * 8 - 1);
+        # Which slots are inner ones. A page without records is possible: hnsw_index_check alone finds edges that lead there.
+        flip($kind, 'inner slots', $inner, 0, 0 .. 15);
+        damage($kind, 'no slot is inner',  $inner, "\0" x 16,         1);
+        damage($kind, 'all slots are',     $inner, "\xff" x 16,       0);
+        damage($kind, 'all but the first', $inner, "\xfe" . "\xff" x 15, 0);
     }
     damage($kind, 'overflow record, too many heap TIDs', $at{'overflow record'} + HEADER, pack('L', 10_000), 1);
     damage($kind, 'overflow record, a heap TID beyond the table', $at{'overflow record'} + HEADER + 12, pack('SSS', 0, 4000, 1), 1);
@@ -199,7 +219,7 @@ for my $kind (sort keys %kinds)
     for my $number (0 .. (length($file) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
     {
         my $at = record_at($kind, $number);
-        substr($file, $at + 16, 1) = "\0" if ord(substr $file, $at, 1) == 1;
+        substr($file, $at + 16, 1) = "\0" if ord(substr $file, $at, 1) == 1 && !is_inner($kind, $number);
     }
     damage($kind, 'no edges', 0, $file, 0);
 }
@@ -211,7 +231,7 @@ for my $kind (sort keys %kinds)
     for my $number (0 .. (length($file) / PAGE - 1) * $info{$kind}{records_per_page} - 1)
     {
         my $at = record_at($kind, $number);
-        substr($file, $at + HEADER + $kinds{$kind}[4], 4) = pack 'L', $number if ord(substr $file, $at, 1) == 1 && ord(substr $file, $at + 16, 1) > 0;
+        substr($file, $at + HEADER + $kinds{$kind}[4], 4) = pack 'L', $number if ord(substr $file, $at, 1) == 1 && !is_inner($kind, $number) && ord(substr $file, $at + 16, 1) > 0;
     }
     damage($kind, 'edges to oneself', 0, $file, 0);
 }

@@ -80,6 +80,69 @@ test_layout(void)
 			   "impossible parameters are refused");
 }
 
+/* Spanning records: header, neighbours, own vector, in whole slots. */
+static void
+test_spans(void)
+{
+	OmendbLayout l;
+	bool good = true;
+	bool slots = true;
+	bool on_page = true;
+	uint32_t page = TEST_PAGE_BYTES / 64;
+	uint32_t(*record)[16] = calloc(2 * page, sizeof(*record));
+
+	for (size_t i = 0; i < LENGTH(metrics); i++)
+		for (uint32_t m = OMENDB_MIN_M; m <= OMENDB_MAX_M; m++)
+			for (uint32_t d = 1; d <= OMENDB_MAX_SPARSE_DIM / 4; d += d / 3 + 1)
+			{
+				uint32_t room = (page * 64 - 64 - 8 * m - 4) / 6;
+
+				if (!omendb_layout_choose_spans(&l, metrics[i], d, m, TEST_PAGE_BYTES))
+				{
+					good = false;
+					continue;
+				}
+				good = good && l.spans && l.neighbours_offset == 64 && l.own_offset == 64 + 8 * m &&
+					   l.edges == 2 * m && l.per_page == page && l.slot_bytes == 64 &&
+					   l.elements == (d < room ? d : room) && l.record_bytes % 64 == 0 &&
+					   l.record_bytes >= 512 && l.record_bytes <= page * 64 &&
+					   l.record_bytes >= l.own_offset + 4 + 6 * l.elements &&
+					   l.head_bytes == l.record_bytes && l.codes_offset == l.record_bytes;
+				for (uint32_t n = 0; n <= l.elements; n += 1 + n / 7)
+				{
+					uint32_t wanted = (64 + 8 * m + 4 + 6 * n + 63) / 64;
+					OmendbRecord *node = (OmendbRecord *) record;
+
+					node->kind = OMENDB_RECORD_NODE;
+					*omendb_record_own_sparse(&l, node) = n;
+					slots = slots && omendb_record_slots(&l, node) == wanted &&
+							omendb_record_size(&l, node) == 64 * wanted &&
+							omendb_head_size(&l, node) == 64 * wanted &&
+							omendb_visit_size(&l, node) == 64 * wanted;
+					on_page =
+						on_page && omendb_record_ends_on_page(&l, page - wanted, node) &&
+						(wanted == 1 || !omendb_record_ends_on_page(&l, page - wanted + 1, node));
+					*omendb_record_own_sparse(&l, node) = UINT32_MAX;
+					slots = slots && omendb_record_size(&l, node) <= l.record_bytes;
+					node->kind = OMENDB_RECORD_FREE;
+					slots = slots && omendb_record_slots(&l, node) == 1;
+					node->kind = OMENDB_RECORD_OVERFLOW;
+					slots = slots && omendb_record_slots(&l, node) == 8;
+					*omendb_record_own_sparse(&l, node) = 0;
+				}
+			}
+	free(record);
+	tap_result(good, "parts of a spanning record lie where they are said to");
+	tap_result(slots, "a record takes as many slots as its vector needs, a damaged one no more");
+	tap_result(on_page, "a record that would end beyond its page is seen");
+	tap_result(!omendb_layout_set_spans(&l, OMENDB_METRIC_HAMMING, 10, 10, 16, 8144) &&
+				   !omendb_layout_set_spans(&l, OMENDB_METRIC_L2, 10, 0, 16, 8144) &&
+				   !omendb_layout_set_spans(&l, OMENDB_METRIC_L2, 2000, 1323, 16, 8144) &&
+				   omendb_layout_set_spans(&l, OMENDB_METRIC_L2, 2000, 1322, 16, 8144) &&
+				   !omendb_layout_set_spans(&l, OMENDB_METRIC_L2, 10, 10, 101, 8144),
+			   "impossible parameters of spanning records are refused");
+}
+
 /* ---------------------------------------------------------------- vectors */
 
 static OmendbCodec *
@@ -185,7 +248,7 @@ test_bounds(void)
 			}
 			omendb_own_encode_sparse(codec, row.indices, stored, row.n, record);
 			fits = fits && omendb_own_sparse_fits(&codec->layout, record) &&
-				   omendb_own_sparse(record).n <= row.n;
+				   omendb_own_sparse(&codec->layout, record).n <= row.n;
 			if (!omendb_sparse_store(codec, query_vector.values, query_vector.n, stored))
 				goto next;
 			omendb_query_set_sparse(query, query_vector.indices, stored, query_vector.n,
@@ -197,7 +260,7 @@ test_bounds(void)
 			{
 				tap_diag("%s: %.17g is not from %.17g to %.17g; %u and %u elements, %u kept",
 						 index_metric_name(metrics[i]), value, low, high, row.n, query_vector.n,
-						 omendb_own_sparse(record).n);
+						 omendb_own_sparse(&codec->layout, record).n);
 				bounds = false;
 			}
 			/* of usual vectors that are kept whole the bounds are near each other */
@@ -226,29 +289,29 @@ test_bounds(void)
 /* ---------------------------------------------------------------- records */
 
 static void
-test_kept(void)
+test_kept_by(OmendbCodec *codec)
 {
 	static const uint32_t indices[] = {1, 5, 6, 70000, 999999999};
 	static const float values[] = {0.5f, -3, 0.25f, 2, 1e-9f};
-	OmendbCodec *codec = sparse_codec(OMENDB_METRIC_L2, 3);
 	OmendbRecord *record = record_new(codec);
 	OmendbRecord *again = record_new(codec);
 	OmendbQuery *query = query_new(codec);
 	OmendbSparseList list;
+	const OmendbLayout *layout = &codec->layout;
 	const uint8_t *bytes;
 	bool zero = true;
 
-	memset(omendb_record_own(record), 0xff, codec->layout.neighbours_offset - sizeof(OmendbRecord));
+	memset(omendb_record_own_sparse(layout, record), 0xff, layout->head_bytes - layout->own_offset);
 	omendb_own_encode_sparse(codec, indices, values, 5, record);
-	list = omendb_own_sparse(record);
+	list = omendb_own_sparse(&codec->layout, record);
 	tap_result(list.n == 3 && list.indices[0] == 1 && list.indices[1] == 5 &&
 				   list.indices[2] == 70000 && list.values[1] == -32767,
 			   "the largest elements are kept, in order");
 	tap_result(fabsf(record->error - 0.25f) < 1e-4f, "the others are in the error");
 	omendb_own_encode_sparse(codec, indices, values, 2, record);
-	list = omendb_own_sparse(record);
+	list = omendb_own_sparse(&codec->layout, record);
 	bytes = (const uint8_t *) (list.values + list.n);
-	for (; bytes < (const uint8_t *) record + codec->layout.neighbours_offset; bytes++)
+	for (; bytes < (const uint8_t *) record + omendb_head_size(layout, record); bytes++)
 		zero = zero && *bytes == 0;
 	tap_result(list.n == 2 && zero, "what is behind a shorter vector is 0");
 	omendb_own_encode_sparse(codec, indices, values, 2, again);
@@ -262,14 +325,27 @@ test_kept(void)
 				   fabsf(omendb_own_distance(codec, record, again, NULL) - 0.0625f) < 1e-4f,
 			   "records are compared with a record, and as one's query");
 	omendb_own_encode_sparse(codec, NULL, NULL, 0, record);
-	tap_result(omendb_own_sparse(record).n == 0 && record->error == 0 && record->norm2 == 0,
+	tap_result(omendb_own_sparse(&codec->layout, record).n == 0 && record->error == 0 &&
+				   record->norm2 == 0,
 			   "the zero vector");
-	((uint32_t *) omendb_record_own(record))[0] = 4;
+	*omendb_record_own_sparse(layout, record) = 4;
 	tap_result(!omendb_own_sparse_fits(&codec->layout, record), "more elements than fit are seen");
 	query_free(query);
 	free(record);
 	free(again);
 	codec_free(codec);
+}
+
+static void
+test_kept(void)
+{
+	OmendbLayout spans;
+	OmendbCodec *codec = sparse_codec(OMENDB_METRIC_L2, 3);
+
+	test_kept_by(codec);
+	if (!omendb_layout_set_spans(&spans, OMENDB_METRIC_L2, OMENDB_MAX_SPARSE_DIM, 3, 16, 8144))
+		abort();
+	test_kept_by(codec_of(&spans));
 }
 
 /* ---------------------------------------------------------------- graphs */
@@ -372,6 +448,7 @@ int
 main(void)
 {
 	test_layout();
+	test_spans();
 	test_bounds();
 	test_kept();
 	for (size_t i = 0; i < LENGTH(metrics); i++)

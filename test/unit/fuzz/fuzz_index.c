@@ -34,6 +34,7 @@
 #include "page/change.h"
 #include "page/tids.h"
 #include "storage/bufmgr.h"
+#include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 #include "storage/smgr.h"
@@ -217,8 +218,20 @@ GetFreeIndexPage(Relation relation)
 	return InvalidBlockNumber;
 }
 
+BlockNumber
+GetPageWithFreeSpace(Relation relation, Size wanted)
+{
+	return InvalidBlockNumber;
+}
+
+BlockNumber
+RecordAndGetPageWithFreeSpace(Relation relation, BlockNumber block, Size space, Size wanted)
+{
+	return InvalidBlockNumber;
+}
+
 void
-RecordFreeIndexPage(Relation relation, BlockNumber block)
+RecordPageWithFreeSpace(Relation relation, BlockNumber block, Size space)
 {
 }
 
@@ -408,13 +421,20 @@ typedef struct Shape
 	uint32_t m;
 	bool compact;
 	bool sparse;
+	bool spans; /* spanning records of them */
 } Shape;
 
 static const Shape shapes[] = {
-	{OMENDB_METRIC_L2, 24, 4, false, false},      {OMENDB_METRIC_COSINE, 96, 8, true, false},
-	{OMENDB_METRIC_IP, 3, 2, false, false},       {OMENDB_METRIC_L1, 16, 4, false, false},
-	{OMENDB_METRIC_HAMMING, 64, 4, false, false}, {OMENDB_METRIC_JACCARD, 40, 2, false, false},
-	{OMENDB_METRIC_L2, 80, 4, false, true},       {OMENDB_METRIC_L1, 60, 2, false, true},
+	{OMENDB_METRIC_L2, 24, 4, false, false, false},
+	{OMENDB_METRIC_COSINE, 96, 8, true, false, false},
+	{OMENDB_METRIC_IP, 3, 2, false, false, false},
+	{OMENDB_METRIC_L1, 16, 4, false, false, false},
+	{OMENDB_METRIC_HAMMING, 64, 4, false, false, false},
+	{OMENDB_METRIC_JACCARD, 40, 2, false, false, false},
+	{OMENDB_METRIC_L2, 80, 4, false, true, false},
+	{OMENDB_METRIC_L1, 60, 2, false, true, false},
+	{OMENDB_METRIC_L2, 70, 3, false, true, true},
+	{OMENDB_METRIC_IP, 40, 5, false, true, true},
 };
 
 /* As it was made: to begin each input with. */
@@ -490,7 +510,7 @@ insert(BlockNumber number)
 static void
 insert_many(const OmendbIndex *index, const Shape *shape)
 {
-	HnswRows rows = {.bytes = index->codec.layout.neighbours_offset, .n = MANY};
+	HnswRows rows = {.bytes = index->codec.layout.head_bytes, .n = MANY};
 	float values[DIMENSION];
 
 	rows.memory = palloc0(MANY * rows.bytes);
@@ -517,17 +537,20 @@ make_meta(const Shape *shape)
 	OmendbMetaPage *meta;
 	OmendbLayout layout;
 
-	if (!(shape->sparse ? omendb_layout_choose_sparse(&layout, shape->metric, shape->dimensions,
-													  shape->m, 20, OMENDB_PAGE_BYTES)
-						: omendb_layout_choose(&layout, shape->metric, shape->dimensions, shape->m,
-											   shape->compact, OMENDB_PAGE_BYTES)))
+	if (!(shape->spans    ? omendb_layout_choose_spans(&layout, shape->metric, shape->dimensions,
+													   shape->m, OMENDB_SPAN_PAGE_BYTES)
+		  : shape->sparse ? omendb_layout_choose_sparse(&layout, shape->metric, shape->dimensions,
+														shape->m, 20, OMENDB_PAGE_BYTES)
+						  : omendb_layout_choose(&layout, shape->metric, shape->dimensions,
+												 shape->m, shape->compact, OMENDB_PAGE_BYTES)))
 		fail("no layout for a shape");
 	nblocks = 1;
 	memset(blocks[0], 0, BLCKSZ);
 	omendb_page_init((Page) blocks[0], OMENDB_PAGE_META);
 	meta = omendb_page_meta((Page) blocks[0]);
 	meta->magic = OMENDB_META_MAGIC;
-	meta->version = OMENDB_FORMAT_VERSION;
+	meta->version = shape->spans ? OMENDB_FORMAT_VERSION : OMENDB_FORMAT_FIXED;
+	meta->spans = shape->spans;
 	meta->metric = layout.metric;
 	meta->own = layout.own;
 	meta->m = layout.m;
@@ -648,7 +671,7 @@ read_records(const OmendbIndex *index)
 				omendb_own_equal(&index->codec, before, record);
 				omendb_own_distance(&index->codec, before, record, scratch);
 			}
-			memcpy(before, record, layout->record_bytes);
+			memcpy(before, record, omendb_record_size(layout, record));
 			distance = omendb_query_distance(&query, record);
 			if (omendb_layout_is_coded(layout))
 			{
