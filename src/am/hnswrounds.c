@@ -46,7 +46,7 @@
 
 /*
  * A search rests because it has enough only after ef divided by this: where codes know little,
- * as among near copies, no more than half of the beam is saved; and only where nodes have edges enough.
+ * as among near copies, no more than half of the beam is saved. And only if m is at least ENOUGH_LEAST_M.
  */
 #define ENOUGH_DIVISOR 2
 #define ENOUGH_VISITS  40
@@ -188,8 +188,8 @@ set_enough(HnswScan *state, double wanted)
 	const OmendbLayout *layout = &state->store.index->codec.layout;
 
 	/*
-	 * Ratios of inner products say nothing, and distances of plain layouts are no estimates. Of few edges
-	 * some lead to near rows only by way of far ones.
+	 * Ratios of inner products say nothing, and distances of plain layouts are no estimates. Where nodes have
+	 * few edges, some near rows are reached only through far ones.
 	 */
 	if (!rounds->search.coded || layout->m < ENOUGH_LEAST_M ||
 		(layout->metric != OMENDB_METRIC_L2 && layout->metric != OMENDB_METRIC_COSINE))

@@ -25,7 +25,10 @@ typedef struct OmendbSelectCandidate
 
 typedef struct OmendbSelectInput
 {
-	/* The distance between candidates i and j; j, which is nearer to the node, occludes i if it is less than i's distance. */
+	/*
+	 * The distance between candidates i and j, where j is nearer to the node. If this distance is less than
+	 * the distance of i from the node, j occludes i.
+	 */
 	float (*distance)(void *context, uint32_t i, uint32_t j);
 	/* The code of candidate i relative to the node; NULL: slots are filled with the nearest. */
 	const uint8_t *(*code)(void *context, uint32_t i);

@@ -433,7 +433,7 @@ plan_entry(HnswInsert *insert, HnswNewNode *plan, OmendbNode entry, unsigned lev
 	record = palloc(codec->layout.head_bytes);
 	if (!omendb_record_copy_own(&insert->store, entry, level, record))
 		return;
-	if (plan->n == (level == 0 ? codec->layout.edges : codec->layout.m))
+	if (plan->n == hnsw_edge_capacity(&insert->writer, level))
 		plan->n--;
 	plan->edges[plan->n] = (OmendbSelectCandidate){
 		omendb_own_distance(codec, insert->record, record, insert->chooser.scratch), entry, 0};
